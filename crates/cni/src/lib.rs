@@ -1,0 +1,24 @@
+//! The CNI protocol as a plugin sees it: environment, versions, configuration, results, errors, delegation.
+//!
+//! The crate does no networking and knows no plugin. Ids such as `ENV-2` name rows of the table in
+//! `tests/checklist.md`, which restates the CNI specification 0.1.0 to 1.1.0.
+
+mod address;
+mod args;
+mod call;
+mod config;
+mod delegate;
+mod environment;
+mod error;
+mod result;
+mod version;
+
+pub use address::{parse_address, parse_network};
+pub use args::Args;
+pub use call::Call;
+pub use config::{AttachmentId, Config, UnknownKey};
+pub use delegate::{Delegate, Running};
+pub use environment::{Command, Environment};
+pub use error::{Code, Error};
+pub use result::{Dns, Interface, IpConfig, Route, Success};
+pub use version::Version;

@@ -1,0 +1,110 @@
+//! The result of ADD, in one shape for all versions (RES-01 to RES-25).
+//!
+//! Keys that we do not know survive in `extra`, so that `prevResult` passes through whole (ADD-5).
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use serde_json::{Map, Value};
+
+use crate::{Error, Version};
+
+/// The result of a successful ADD. An IPAM plugin leaves `interfaces` empty (DLG-7).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Success {
+    /// The interfaces that the attachment has made, those on the host included (RES-20). From 0.3.0 on.
+    pub interfaces: Vec<Interface>,
+    /// Addresses.
+    pub ips: Vec<IpConfig>,
+    /// Routes.
+    pub routes: Vec<Route>,
+    /// Resolver settings.
+    pub dns: Dns,
+    /// Keys that we do not know.
+    pub extra: Map<String, Value>,
+}
+
+/// An interface of a result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its hardware address, empty where it has none.
+    pub mac: String,
+    /// Its MTU in bytes; printed from 1.1.0 on (RES-11).
+    pub mtu: Option<u32>,
+    /// The path of the namespace that it is in; empty for an interface of the host (RES-21).
+    pub sandbox: String,
+    /// `socketPath`, `pciID` and keys that we do not know.
+    pub extra: Map<String, Value>,
+}
+
+/// An address of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IpConfig {
+    /// The address with its prefix length, host bits kept.
+    pub address: IpNetwork,
+    /// The gateway of its network.
+    pub gateway: Option<IpAddr>,
+    /// An index into [`Success::interfaces`] (RES-22).
+    pub interface: Option<usize>,
+    /// Keys that we do not know.
+    pub extra: Map<String, Value>,
+}
+
+/// A route of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Destination.
+    pub dst: IpNetwork,
+    /// Next hop; without one, the gateway of the address of the same family is meant (DLG-9).
+    pub gw: Option<IpAddr>,
+    /// Path MTU in bytes; from 1.1.0 on, like all that follow (RES-11).
+    pub mtu: Option<u32>,
+    /// Advertised maximal segment size in bytes.
+    pub advmss: Option<u32>,
+    /// Metric.
+    pub priority: Option<u32>,
+    /// Routing table.
+    pub table: Option<u32>,
+    /// Scope as the kernel numbers it (`rtnetlink.h`: 0 universe, 253 link, 254 host).
+    pub scope: Option<u8>,
+    /// Keys that we do not know.
+    pub extra: Map<String, Value>,
+}
+
+/// Resolver settings of a result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dns {
+    /// Addresses of name servers, by priority.
+    pub nameservers: Vec<String>,
+    /// The local domain.
+    pub domain: String,
+    /// Search list.
+    pub search: Vec<String>,
+    /// Options of the resolver.
+    pub options: Vec<String>,
+    /// Keys that we do not know.
+    pub extra: Map<String, Value>,
+}
+
+impl Success {
+    /// Reads a result in the format of `version`; newer keys are kept, not refused (VER-8). A `cniVersion` of another
+    /// format inside the value is an error.
+    ///
+    /// # Errors
+    /// Code 7 for use on `prevResult`; the message names the entry (`ips[1].address`) and quotes what was found. The caller
+    /// that reads a delegate's output replaces the code by 6.
+    pub fn from_value(_value: &Value, _version: Version) -> Result<Self, Error> {
+        todo!()
+    }
+
+    /// The result as a JSON value in the format of `version` (VER-4): `ip4`/`ip6` before 0.3.0, `ips[].version` before
+    /// 1.0.0, `mtu` and the route attributes from 1.1.0 on; before 1.1.0 they are left out.
+    ///
+    /// # Errors
+    /// Code 7 when the format cannot carry it: before 0.3.0, two addresses of one family, or none at all (RES-01).
+    pub fn to_value(&self, _version: Version) -> Result<Value, Error> {
+        todo!()
+    }
+}

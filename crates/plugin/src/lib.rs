@@ -1,0 +1,29 @@
+//! The main function that all plugins share: environment, stdin, verb, stdout, exit status.
+
+use std::process::ExitCode;
+
+use cni::{Call, Error, Success};
+
+/// The verbs of a plugin: one table in its `main.rs`.
+#[derive(Debug, Clone, Copy)]
+pub struct Verbs {
+    /// The plugin's name, as in `type`.
+    pub name: &'static str,
+    /// The keys of its configuration at the top level, to tell unknown ones on stderr.
+    pub keys: &'static [&'static str],
+    /// ADD.
+    pub add: fn(&Call) -> Result<Success, Error>,
+    /// DEL.
+    pub del: fn(&Call) -> Result<(), Error>,
+    /// CHECK.
+    pub check: fn(&Call) -> Result<(), Error>,
+    /// GC.
+    pub gc: fn(&Call) -> Result<(), Error>,
+    /// STATUS.
+    pub status: fn(&Call) -> Result<(), Error>,
+}
+
+/// Runs one call: reads the environment and stdin, calls the verb, prints the result or the error as one JSON object.
+pub fn main(_verbs: &Verbs) -> ExitCode {
+    todo!()
+}
