@@ -1,1 +1,28 @@
-//! Placeholder.
+//! rtnetlink over a blocking socket of our own.
+//!
+//! A [`Socket`] sends any number of [`Request`]s in one go and returns one answer for each, with the kernel's own words
+//! where it refuses. The other modules make requests and read answers, one file per kind of object. Nothing here knows
+//! what an attachment is.
+//!
+//! The messages come from `netlink-packet-route` and the builders of `rtnetlink`; its tokio connection is left out
+//! because a runtime costs more than the whole of a plugin's work.
+
+pub mod address;
+pub mod bridge;
+pub mod bridge_port;
+mod error;
+pub mod link;
+mod mac;
+mod namespace;
+pub mod qdisc;
+mod request;
+pub mod route;
+mod socket;
+pub mod tap;
+pub mod veth;
+
+pub use error::{Error, KernelError};
+pub use mac::Mac;
+pub use namespace::Namespace;
+pub use request::{Answer, Request};
+pub use socket::Socket;

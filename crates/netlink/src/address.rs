@@ -1,0 +1,70 @@
+//! IP addresses of links.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use rtnetlink::AddressMessageBuilder;
+
+use crate::{Error, Request, Socket};
+
+/// `ip address add ADDRESS dev INDEX nodad`, with the subnet's broadcast address as `brd +` makes it.
+///
+/// IPv6 addresses skip duplicate detection: they come from an allocator, and a second in which they cannot be used would
+/// be part of every ADD.
+#[must_use]
+pub fn add(index: u32, address: IpNetwork) -> Request {
+    let mut message = message(index, address);
+    if address.is_ipv6() {
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+    }
+    Request::create(RouteNetlinkMessage::NewAddress(message))
+}
+
+/// `ip address del ADDRESS dev INDEX`.
+#[must_use]
+pub fn delete(index: u32, address: IpNetwork) -> Request {
+    Request::new(RouteNetlinkMessage::DelAddress(message(index, address)))
+}
+
+/// The addresses of one link, link-local ones included.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<IpNetwork>, Error> {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    let messages = socket.dump("addresses", &Request::dump(RouteNetlinkMessage::GetAddress(message)))?;
+    Ok(messages
+        .into_iter()
+        .filter_map(|message| match message {
+            RouteNetlinkMessage::NewAddress(message) if message.header.index == index => read(&message),
+            _ => None,
+        })
+        .collect())
+}
+
+fn message(index: u32, address: IpNetwork) -> AddressMessage {
+    match address {
+        IpNetwork::V4(v4) => {
+            AddressMessageBuilder::<std::net::Ipv4Addr>::new().index(index).address(v4.ip(), v4.prefix()).build()
+        }
+        IpNetwork::V6(v6) => {
+            AddressMessageBuilder::<std::net::Ipv6Addr>::new().index(index).address(v6.ip(), v6.prefix()).build()
+        }
+    }
+}
+
+/// `IFA_LOCAL` is the link's own address; without it `IFA_ADDRESS` is (`if_addr.h`).
+fn read(message: &AddressMessage) -> Option<IpNetwork> {
+    let mut own: Option<IpAddr> = None;
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(address) => own = Some(*address),
+            AddressAttribute::Address(address) => own = own.or(Some(*address)),
+            _ => {}
+        }
+    }
+    IpNetwork::new(own?, message.header.prefix_len).ok()
+}

@@ -1,0 +1,97 @@
+//! What can go wrong between us and the kernel.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// The kernel refused a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelError {
+    /// The error number, positive, as in `errno.h`.
+    pub errno: i32,
+    /// The extended acknowledgement's text (`NLMSGERR_ATTR_MSG`), where the kernel gave one.
+    pub text: Option<String>,
+}
+
+impl fmt::Display for KernelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let system = nix::errno::Errno::from_raw(self.errno).desc();
+        match &self.text {
+            Some(text) => write!(f, "{system}: {text}"),
+            None => f.write_str(system),
+        }
+    }
+}
+
+impl std::error::Error for KernelError {}
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel refused a request.
+    #[error("{0}")]
+    Kernel(#[from] KernelError),
+    /// A system call on a socket or a device file failed.
+    #[error("{call}: {source}")]
+    System {
+        /// The call.
+        call: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The kernel's answer does not read as netlink.
+    #[error("the kernel's answer could not be read: {0}")]
+    Malformed(String),
+    /// The table changed during each of several dumps (`NLM_F_DUMP_INTR`).
+    #[error("the kernel's table of {0} kept changing while it was read; try again")]
+    Interrupted(&'static str),
+    /// The path is not there.
+    #[error("namespace {} does not exist", .0.display())]
+    NoNamespace(PathBuf),
+    /// The path is there and is no network namespace.
+    #[error("{} is not a network namespace: it is {found}", .path.display())]
+    NotANamespace {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// The path could not be opened or entered.
+    #[error("namespace {}: {call}: {source}", .path.display())]
+    Namespace {
+        /// The path.
+        path: PathBuf,
+        /// The call.
+        call: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// The error number, where the kernel gave one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Kernel(error) => Some(error.errno),
+            Self::System { source, .. } | Self::Namespace { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    /// The object that was asked for is not there (`ENODEV`, `ENOENT`, `EADDRNOTAVAIL`, `ESRCH`).
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self.errno(), Some(libc::ENODEV | libc::ENOENT | libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENXIO))
+    }
+
+    /// The object is there already (`EEXIST`).
+    #[must_use]
+    pub fn is_existing(&self) -> bool {
+        self.errno() == Some(libc::EEXIST)
+    }
+
+    pub(crate) fn system(call: &'static str) -> impl FnOnce(nix::errno::Errno) -> Self {
+        move |errno| Self::System { call, source: errno.into() }
+    }
+}

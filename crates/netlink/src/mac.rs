@@ -1,0 +1,76 @@
+//! Hardware addresses.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An Ethernet address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// A locally administered unicast address from 6 arbitrary bytes (IEEE 802, clause 8: bit 1 set, bit 0 clear).
+    #[must_use]
+    pub fn local(mut bytes: [u8; 6]) -> Self {
+        bytes[0] = (bytes[0] | 0x02) & 0xfe;
+        Self(bytes)
+    }
+
+    /// Whether a device can have it: neither a group address nor all zero.
+    #[must_use]
+    pub fn is_usable(self) -> bool {
+        self.0[0] & 1 == 0 && self.0 != [0; 6]
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for Mac {
+    type Err = String;
+
+    /// Accepts `02:00:00:00:00:01` and the same with dashes.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || format!("'{text}' is not a hardware address; write it as 02:00:00:00:00:01");
+        let mut bytes = [0; 6];
+        let mut parts = text.split([':', '-']);
+        for byte in &mut bytes {
+            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(refuse)?;
+            if !part.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                return Err(refuse());
+            }
+            *byte = u8::from_str_radix(part, 16).map_err(|_| refuse())?;
+        }
+        if parts.next().is_some() { Err(refuse()) } else { Ok(Self(bytes)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_prints() {
+        let mac = Mac([0x02, 0, 0xab, 0xcd, 0xef, 0x0f]);
+        assert_eq!(mac.to_string(), "02:00:ab:cd:ef:0f");
+        assert_eq!("02:00:AB:cd:ef:0f".parse(), Ok(mac));
+        assert_eq!("02-00-ab-cd-ef-0f".parse(), Ok(mac));
+    }
+
+    #[test]
+    fn refuses_what_is_none() {
+        for text in ["", "02:00", "02:00:00:00:00:00:00", "2:0:0:0:0:0", "02:00:00:00:00:0g", "+2:00:00:00:00:00"] {
+            assert!(text.parse::<Mac>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn local_addresses_are_local_and_unicast() {
+        assert_eq!(Mac::local([0xff; 6]).0[0], 0xfe);
+        assert_eq!(Mac::local([0; 6]).0[0], 0x02);
+        assert!(Mac::local([0x01; 6]).is_usable());
+    }
+}

@@ -1,0 +1,116 @@
+//! Network namespaces.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use nix::sched::{CloneFlags, setns};
+use nix::sys::statfs::{FsType, fstatfs};
+
+use crate::{Error, Socket};
+
+/// `NSFS_MAGIC` in `include/uapi/linux/magic.h`.
+const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
+
+nix::ioctl_none_bad! {
+    /// The `CLONE_NEW*` flag of a namespace file (`ioctl_ns(2)`).
+    namespace_type, 0xb703
+}
+
+/// A network namespace, held open.
+#[derive(Debug)]
+pub struct Namespace {
+    file: File,
+    path: PathBuf,
+}
+
+impl Namespace {
+    /// The calling thread's own.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`] when `/proc` is not mounted.
+    pub fn own() -> Result<Self, Error> {
+        let path = Path::new("/proc/thread-self/ns/net");
+        let file = File::open(path).map_err(|source| failed(path, "open", source))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// The one at `path`: a mount below `/run/netns`, `/proc/PID/ns/net`, any bind mount.
+    ///
+    /// # Errors
+    /// [`Error::NoNamespace`] when nothing is there, [`Error::NotANamespace`] when something else is.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|source| match source.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR) => Error::NoNamespace(path.to_owned()),
+            _ => failed(path, "open", source),
+        })?;
+        let not = |found| Error::NotANamespace { path: path.to_owned(), found };
+        let system = fstatfs(&file).map_err(|errno| failed(path, "fstatfs", errno.into()))?;
+        if system.filesystem_type() != NSFS_MAGIC {
+            let is_directory = file.metadata().is_ok_and(|metadata| metadata.is_dir());
+            return Err(not(if is_directory { "a directory" } else { "a file" }));
+        }
+        // SAFETY: the descriptor is open and the request takes no argument.
+        match unsafe { namespace_type(file.as_raw_fd()) } {
+            Ok(libc::CLONE_NEWNET) => Ok(Self { file, path: path.to_owned() }),
+            Ok(_) => Err(not("a namespace of another kind")),
+            Err(errno) => Err(failed(path, "ioctl(NS_GET_NSTYPE)", errno.into())),
+        }
+    }
+
+    /// Where it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a socket in it.
+    ///
+    /// # Errors
+    /// Those of [`Namespace::within`] and [`Socket::open`].
+    pub fn socket(&self) -> Result<Socket, Error> {
+        self.within(Socket::open)?
+    }
+
+    /// Runs `work` with the calling thread inside the namespace, and comes back.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`] when the thread may not enter (it needs `CAP_SYS_ADMIN`) or cannot come back; in the second
+    /// case the thread must not go on with work for its own namespace.
+    pub fn within<T>(&self, work: impl FnOnce() -> T) -> Result<T, Error> {
+        let own = Self::own()?;
+        setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|errno| failed(&self.path, "setns", errno.into()))?;
+        let result = work();
+        setns(&own.file, CloneFlags::CLONE_NEWNET).map_err(|errno| failed(&own.path, "setns", errno.into()))?;
+        Ok(result)
+    }
+}
+
+impl AsFd for Namespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn failed(path: &Path, call: &'static str, source: io::Error) -> Error {
+    Error::Namespace { path: path.to_owned(), call, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_is_there_instead() {
+        let error = |path: &str| Namespace::open(Path::new(path)).unwrap_err().to_string();
+        assert_eq!(error("/no/such"), "namespace /no/such does not exist");
+        assert_eq!(error("/proc"), "/proc is not a network namespace: it is a directory");
+        assert_eq!(error("/proc/version"), "/proc/version is not a network namespace: it is a file");
+        assert_eq!(
+            error("/proc/self/ns/mnt"),
+            "/proc/self/ns/mnt is not a network namespace: it is a namespace of another kind"
+        );
+        assert!(Namespace::open(Path::new("/proc/self/ns/net")).is_ok());
+    }
+}

@@ -1,0 +1,148 @@
+//! Queueing disciplines: finding, adding and removing them. The kinds have files of their own.
+//!
+//! `netlink-packet-route` knows neither netem nor tbf: their options are bytes to it, written and read here.
+
+pub mod netem;
+mod options;
+pub mod tbf;
+
+use netlink_packet_core::{DefaultNla, Nla};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage, TcOption};
+
+pub use netem::Netem;
+pub use tbf::Tbf;
+
+use crate::{Error, Request, Socket};
+
+/// `TCA_OPTIONS` in `rtnetlink.h`.
+const TCA_OPTIONS: u16 = 2;
+
+/// Where a queueing discipline hangs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    /// At the root of the device: it sees everything that the device sends.
+    Root,
+    /// Below a class of another one, as `MAJOR:MINOR`.
+    Class(u16, u16),
+}
+
+/// What a queueing discipline does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Delay.
+    Netem(Netem),
+    /// Rate.
+    Tbf(Tbf),
+    /// One that we do not make, by its name.
+    Other(String),
+}
+
+impl Kind {
+    /// Its name, as in `tc qdisc add … NAME`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Netem(_) => "netem",
+            Self::Tbf(_) => "tbf",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// A queueing discipline of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Qdisc {
+    /// Where it hangs.
+    pub parent: Parent,
+    /// The major number of its handle; 0 for one that the kernel made by itself.
+    pub handle: u16,
+    /// What it does.
+    pub kind: Kind,
+}
+
+impl Qdisc {
+    /// `tc qdisc add dev INDEX parent PARENT handle HANDLE: KIND …`. One with a handle that hangs there already is kept,
+    /// and the request refused.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a kind that we cannot make or an index beyond 2^31.
+    pub fn add(&self, index: u32) -> Result<Request, Error> {
+        let options = match &self.kind {
+            Kind::Netem(netem) => netem.options(),
+            Kind::Tbf(tbf) => tbf.options(),
+            Kind::Other(name) => return Err(Error::Malformed(format!("no options are known for qdisc {name}"))),
+        };
+        let mut message = self.message(index)?;
+        message.attributes.push(TcAttribute::Kind(self.kind.name().to_owned()));
+        message.attributes.push(TcAttribute::Other(DefaultNla::new(TCA_OPTIONS, options)));
+        Ok(Request::create(RouteNetlinkMessage::NewQueueDiscipline(message)))
+    }
+
+    /// `tc qdisc del dev INDEX parent PARENT handle HANDLE:`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for an index beyond 2^31.
+    pub fn delete(&self, index: u32) -> Result<Request, Error> {
+        Ok(Request::new(RouteNetlinkMessage::DelQueueDiscipline(self.message(index)?)))
+    }
+
+    fn message(&self, index: u32) -> Result<TcMessage, Error> {
+        let mut message = TcMessage::with_index(signed(index)?);
+        message.header.handle = TcHandle { major: self.handle, minor: 0 };
+        message.header.parent = match self.parent {
+            Parent::Root => TcHandle::ROOT,
+            Parent::Class(major, minor) => TcHandle { major, minor },
+        };
+        Ok(message)
+    }
+
+    fn read(message: &TcMessage) -> Option<Self> {
+        let mut name = None;
+        let mut options = Vec::new();
+        for attribute in &message.attributes {
+            match attribute {
+                TcAttribute::Kind(kind) => name = Some(kind.as_str()),
+                TcAttribute::Options(list) => {
+                    if let Some(TcOption::Other(opaque)) = list.first() {
+                        options.resize(opaque.value_len(), 0);
+                        opaque.emit_value(&mut options);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let kind = match name? {
+            "netem" => Netem::read(&options).map(Kind::Netem),
+            "tbf" => Tbf::read(&options).map(Kind::Tbf),
+            _ => None,
+        };
+        let parent = message.header.parent;
+        Some(Self {
+            parent: if parent == TcHandle::ROOT { Parent::Root } else { Parent::Class(parent.major, parent.minor) },
+            handle: message.header.handle.major,
+            kind: kind.unwrap_or_else(|| Kind::Other(name.unwrap_or_default().to_owned())),
+        })
+    }
+}
+
+/// The queueing disciplines of one device: `tc qdisc show dev INDEX`.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<Qdisc>, Error> {
+    let index = signed(index)?;
+    let request = Request::dump(RouteNetlinkMessage::GetQueueDiscipline(TcMessage::with_index(index)));
+    Ok(socket
+        .dump("queueing disciplines", &request)?
+        .into_iter()
+        .filter_map(|message| match message {
+            RouteNetlinkMessage::NewQueueDiscipline(message) if message.header.index == index => Qdisc::read(&message),
+            _ => None,
+        })
+        .collect())
+}
+
+fn signed(index: u32) -> Result<i32, Error> {
+    i32::try_from(index).map_err(|_| Error::Malformed(format!("link index {index}")))
+}

@@ -1,0 +1,61 @@
+//! One message to the kernel.
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+
+use crate::Error;
+
+/// What came back for one request: the object, where the kernel returned one.
+pub type Answer = Result<Option<RouteNetlinkMessage>, Error>;
+
+/// One message to the kernel, acknowledged.
+#[derive(Debug, Clone)]
+pub struct Request {
+    message: RouteNetlinkMessage,
+    flags: u16,
+}
+
+impl Request {
+    /// Asks for one object, or changes or removes one that exists.
+    #[must_use]
+    pub fn new(message: RouteNetlinkMessage) -> Self {
+        Self { message, flags: NLM_F_REQUEST | NLM_F_ACK }
+    }
+
+    /// Makes an object that must not exist yet (`NLM_F_CREATE | NLM_F_EXCL`).
+    #[must_use]
+    pub fn create(message: RouteNetlinkMessage) -> Self {
+        Self { message, flags: NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL }
+    }
+
+    /// Asks for a whole table.
+    #[must_use]
+    pub fn dump(message: RouteNetlinkMessage) -> Self {
+        Self { message, flags: NLM_F_REQUEST | NLM_F_DUMP }
+    }
+
+    /// Asks the kernel to return the object that it made (`NLM_F_ECHO`). Kernels before 6.2 ignore that for links.
+    #[must_use]
+    pub fn echoed(mut self) -> Self {
+        self.flags |= NLM_F_ECHO;
+        self
+    }
+
+    /// Appends the message's bytes to `buffer`, padded to the alignment of netlink.
+    pub(crate) fn append(self, sequence: u32, buffer: &mut Vec<u8>) {
+        let mut header = NetlinkHeader::default();
+        header.flags = self.flags;
+        header.sequence_number = sequence;
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(self.message));
+        message.finalize();
+        let start = buffer.len();
+        let end = start + message.buffer_len();
+        buffer.resize(end.next_multiple_of(4), 0);
+        if let Some(space) = buffer.get_mut(start..end) {
+            message.serialize(space);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Routes.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteScope};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::RouteMessageBuilder;
+
+use crate::{Error, Request, Socket};
+
+/// The main routing table (`RT_TABLE_MAIN`).
+const MAIN: u32 = 254;
+
+/// A route through a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Destination.
+    pub destination: IpNetwork,
+    /// Next hop; none for a destination on the link itself.
+    pub gateway: Option<IpAddr>,
+    /// Metric; the kernel's default when not given (0 for IPv4, 1024 for IPv6).
+    pub priority: Option<u32>,
+    /// Table; the main one when not given.
+    pub table: Option<u32>,
+    /// Path MTU in bytes.
+    pub mtu: Option<u32>,
+    /// Advertised maximal segment size in bytes.
+    pub advmss: Option<u32>,
+    /// Scope as the kernel numbers it; when not given, global with a gateway and link without one.
+    pub scope: Option<u8>,
+}
+
+impl Route {
+    /// A route with the kernel's defaults.
+    #[must_use]
+    pub fn new(destination: IpNetwork, gateway: Option<IpAddr>) -> Self {
+        Self { destination, gateway, priority: None, table: None, mtu: None, advmss: None, scope: None }
+    }
+
+    /// `ip route add DESTINATION via GATEWAY dev INDEX …`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when destination and gateway are of different families.
+    pub fn add(&self, index: u32) -> Result<Request, Error> {
+        Ok(Request::create(RouteNetlinkMessage::NewRoute(self.message(index)?)))
+    }
+
+    /// `ip route del DESTINATION via GATEWAY dev INDEX …`.
+    ///
+    /// # Errors
+    /// As [`Route::add`].
+    pub fn delete(&self, index: u32) -> Result<Request, Error> {
+        Ok(Request::new(RouteNetlinkMessage::DelRoute(self.message(index)?)))
+    }
+
+    fn message(&self, index: u32) -> Result<RouteMessage, Error> {
+        let mixed =
+            |_| Error::Malformed(format!("a route to {} cannot have a gateway of the other family", self.destination));
+        let scope = match (self.scope, self.gateway) {
+            (Some(number), _) => RouteScope::from(number),
+            (None, None) if self.destination.is_ipv4() => RouteScope::Link,
+            _ => RouteScope::Universe,
+        };
+        let mut builder = RouteMessageBuilder::<IpAddr>::new()
+            .destination_prefix(self.destination.network(), self.destination.prefix())
+            .map_err(mixed)?
+            .output_interface(index)
+            .scope(scope)
+            .table_id(self.table.unwrap_or(MAIN));
+        if let Some(gateway) = self.gateway {
+            builder = builder.gateway(gateway).map_err(mixed)?;
+        }
+        if let Some(priority) = self.priority {
+            builder = builder.priority(priority);
+        }
+        let mut message = builder.build();
+        let metrics: Vec<_> =
+            [self.mtu.map(RouteMetric::Mtu), self.advmss.map(RouteMetric::Advmss)].into_iter().flatten().collect();
+        if !metrics.is_empty() {
+            message.attributes.push(RouteAttribute::Metrics(metrics));
+        }
+        Ok(message)
+    }
+
+    /// Whether the kernel's `have` is this route, so far as this one says.
+    #[must_use]
+    pub fn is_met_by(&self, have: &Self) -> bool {
+        let network = |route: &Self| (route.destination.network(), route.destination.prefix());
+        network(self) == network(have)
+            && self.gateway == have.gateway
+            && self.table.unwrap_or(MAIN) == have.table.unwrap_or(MAIN)
+            && self.priority.is_none_or(|want| have.priority.unwrap_or(0) == want)
+            && self.mtu.is_none_or(|want| have.mtu == Some(want))
+            && self.advmss.is_none_or(|want| have.advmss == Some(want))
+    }
+}
+
+/// The routes through one link, of both families and all tables.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<Route>, Error> {
+    let mut message = RouteMessage::default();
+    message.attributes.push(RouteAttribute::Oif(index));
+    let messages = socket.dump("routes", &Request::dump(RouteNetlinkMessage::GetRoute(message)))?;
+    Ok(messages
+        .into_iter()
+        .filter_map(|message| match message {
+            RouteNetlinkMessage::NewRoute(message) => read(&message, index),
+            _ => None,
+        })
+        .collect())
+}
+
+fn read(message: &RouteMessage, index: u32) -> Option<Route> {
+    let any = match message.header.address_family {
+        AddressFamily::Inet => IpAddr::from([0; 4]),
+        AddressFamily::Inet6 => IpAddr::from([0; 16]),
+        _ => return None,
+    };
+    let mut destination = any;
+    let mut oif = None;
+    let mut route = Route::new(IpNetwork::new(any, 0).ok()?, None);
+    route.table = Some(u32::from(message.header.table));
+    route.scope = Some(message.header.scope.into());
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(address) => destination = ip(address)?,
+            RouteAttribute::Gateway(address) => route.gateway = ip(address),
+            RouteAttribute::Oif(found) => oif = Some(*found),
+            RouteAttribute::Priority(metric) => route.priority = Some(*metric),
+            RouteAttribute::Table(table) => route.table = Some(*table),
+            RouteAttribute::Metrics(metrics) => {
+                for metric in metrics {
+                    match metric {
+                        RouteMetric::Mtu(bytes) => route.mtu = Some(*bytes),
+                        RouteMetric::Advmss(bytes) => route.advmss = Some(*bytes),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    route.destination = IpNetwork::new(destination, message.header.destination_prefix_length).ok()?;
+    (oif == Some(index)).then_some(route)
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
+        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    }
+}

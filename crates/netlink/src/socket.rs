@@ -1,0 +1,313 @@
+//! A blocking netlink socket: batches, sequence numbers, the kernel's own words.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use netlink_packet_core::{NLM_F_DUMP_INTR, NetlinkDeserializable, NetlinkHeader};
+use netlink_packet_route::RouteNetlinkMessage;
+use nix::errno::Errno;
+use nix::sys::socket::{self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
+
+use crate::{Answer, Error, KernelError, Request};
+
+/// A dump that the kernel marks as interrupted is read again this often before we give up.
+const DUMP_ATTEMPTS: usize = 8;
+
+/// The kernel fills dumps in pieces of at most 32 KiB (`netlink_dump` in `net/netlink/af_netlink.c`), and a single
+/// answer fits into one piece.
+const RECEIVE_BYTES: usize = 32 * 1024;
+
+const HEADER_BYTES: usize = 16;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const NLM_F_CAPPED: u16 = 0x100;
+const NLM_F_ACK_TLVS: u16 = 0x200;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+
+/// A socket in one network namespace. It stays in the namespace in which it was opened.
+#[derive(Debug)]
+pub struct Socket {
+    fd: OwnedFd,
+    sequence: u32,
+    received: Vec<u8>,
+}
+
+impl Socket {
+    /// Opens a socket in the calling thread's namespace.
+    ///
+    /// # Errors
+    /// [`Error::System`] when the kernel has no rtnetlink or the process has no file descriptor left.
+    pub fn open() -> Result<Self, Error> {
+        let fd =
+            socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
+                .map_err(Error::system("socket(AF_NETLINK)"))?;
+        for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
+            set_netlink_option(&fd, option)?;
+        }
+        Ok(Self { fd, sequence: 0, received: Vec::new() })
+    }
+
+    /// Sends one request and waits for its answer.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] with the kernel's words when it refuses.
+    pub fn request(&mut self, request: Request) -> Answer {
+        self.batch(vec![request])?.pop().unwrap_or(Ok(None))
+    }
+
+    /// Sends all requests in one go. The kernel handles them in order and answers each; a later one is handled even if an
+    /// earlier one failed. It handles all of them before it returns to us, so a signal cannot fall between two of them.
+    ///
+    /// # Errors
+    /// The outer error is about the socket; an inner one is the kernel's answer to that request.
+    pub fn batch(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>, Error> {
+        let count = requests.len();
+        let mut bytes = Vec::with_capacity(256 * count);
+        let first = self.sequence.wrapping_add(1);
+        for request in requests {
+            self.sequence = self.sequence.wrapping_add(1);
+            request.append(self.sequence, &mut bytes);
+        }
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        self.send(&bytes)?;
+
+        let mut answers: Vec<Answer> = (0..count).map(|_| Ok(None)).collect();
+        let mut outstanding = count;
+        while outstanding > 0 {
+            self.receive(|message| {
+                let Some(answer) = usize::try_from(message.header.sequence_number.wrapping_sub(first))
+                    .ok()
+                    .and_then(|position| answers.get_mut(position))
+                else {
+                    return Ok(true); // an answer to an earlier, abandoned request
+                };
+                match message.header.message_type {
+                    NLMSG_ERROR => {
+                        outstanding = outstanding.saturating_sub(1);
+                        if let Some(error) = message.error() {
+                            *answer = Err(error.into());
+                        }
+                    }
+                    _ => *answer = message.object().map(Some),
+                }
+                Ok(true)
+            })?;
+        }
+        Ok(answers)
+    }
+
+    /// Asks for a whole table, named `table` in errors.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when the table changed under every attempt to read it.
+    pub fn dump(&mut self, table: &'static str, request: &Request) -> Result<Vec<RouteNetlinkMessage>, Error> {
+        for _ in 0..DUMP_ATTEMPTS {
+            if let Some(objects) = self.dump_once(request.clone())? {
+                return Ok(objects);
+            }
+        }
+        Err(Error::Interrupted(table))
+    }
+
+    fn dump_once(&mut self, request: Request) -> Result<Option<Vec<RouteNetlinkMessage>>, Error> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = self.sequence;
+        let mut bytes = Vec::with_capacity(128);
+        request.append(sequence, &mut bytes);
+        self.send(&bytes)?;
+
+        let mut objects = Vec::new();
+        let mut interrupted = false;
+        let mut done = false;
+        while !done {
+            self.receive(|message| {
+                if message.header.sequence_number != sequence {
+                    return Ok(true);
+                }
+                interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
+                match message.header.message_type {
+                    NLMSG_DONE | NLMSG_ERROR => {
+                        done = true;
+                        if let Some(error) = message.error() {
+                            return Err(error.into());
+                        }
+                        return Ok(false);
+                    }
+                    _ => objects.push(message.object()?),
+                }
+                Ok(true)
+            })?;
+        }
+        Ok((!interrupted).then_some(objects))
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<(), Error> {
+        let kernel = NetlinkAddr::new(0, 0);
+        loop {
+            match socket::sendto(self.fd.as_raw_fd(), bytes, &kernel, MsgFlags::empty()) {
+                Err(Errno::EINTR) => {}
+                other => return other.map(drop).map_err(Error::system("send to netlink")),
+            }
+        }
+    }
+
+    /// Receives one datagram and hands its messages to `take` until that returns false.
+    fn receive(&mut self, mut take: impl FnMut(Message<'_>) -> Result<bool, Error>) -> Result<(), Error> {
+        if self.received.is_empty() {
+            self.received.resize(RECEIVE_BYTES, 0);
+        }
+        let length = loop {
+            match socket::recv(self.fd.as_raw_fd(), &mut self.received, MsgFlags::MSG_TRUNC) {
+                Err(Errno::EINTR) => {}
+                other => break other.map_err(Error::system("receive from netlink"))?,
+            }
+        };
+        let Some(mut rest) = self.received.get(..length) else {
+            return Err(Error::Malformed(format!("an answer of {length} bytes")));
+        };
+        while let Some((message, tail)) = Message::split(rest)? {
+            if !take(message)? {
+                break;
+            }
+            rest = tail;
+        }
+        Ok(())
+    }
+}
+
+/// A message of the kernel.
+struct Message<'a> {
+    header: NetlinkHeader,
+    payload: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// The first message of `bytes` and the bytes behind it; `None` at the end.
+    fn split(bytes: &'a [u8]) -> Result<Option<(Self, &'a [u8])>, Error> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let truncated = || Error::Malformed(format!("a message cut short at {} bytes", bytes.len()));
+        let mut header = NetlinkHeader::default();
+        header.length = read_u32(bytes, 0).ok_or_else(truncated)?;
+        header.message_type = read_u16(bytes, 4).ok_or_else(truncated)?;
+        header.flags = read_u16(bytes, 6).ok_or_else(truncated)?;
+        header.sequence_number = read_u32(bytes, 8).ok_or_else(truncated)?;
+        let length = usize::try_from(header.length).map_err(|_| truncated())?;
+        let payload = bytes.get(HEADER_BYTES..length).ok_or_else(truncated)?;
+        let tail = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Ok(Some((Self { header, payload }, tail)))
+    }
+
+    /// The kernel's refusal; `None` for an acknowledgement.
+    fn error(&self) -> Option<KernelError> {
+        let code = read_u32(self.payload, 0).map(u32::cast_signed)?;
+        (code != 0).then(|| KernelError { errno: code.saturating_neg(), text: self.extended_text() })
+    }
+
+    /// The text of the extended acknowledgement: an attribute behind `struct nlmsgerr`, or behind the error number of the
+    /// end of a dump (`include/uapi/linux/netlink.h`).
+    fn extended_text(&self) -> Option<String> {
+        if self.header.flags & NLM_F_ACK_TLVS == 0 {
+            return None;
+        }
+        let mut offset = 4;
+        if self.header.message_type == NLMSG_ERROR {
+            let request = usize::try_from(read_u32(self.payload, 4)?).ok()?;
+            offset += if self.header.flags & NLM_F_CAPPED != 0 { HEADER_BYTES } else { request.next_multiple_of(4) };
+        }
+        loop {
+            let length = usize::from(read_u16(self.payload, offset)?);
+            let kind = read_u16(self.payload, offset + 2)?;
+            if kind == NLMSGERR_ATTR_MSG {
+                let text = self.payload.get(offset + 4..offset + length)?;
+                return Some(String::from_utf8_lossy(text).trim_end_matches('\0').to_owned());
+            }
+            offset += length.max(4).next_multiple_of(4);
+        }
+    }
+
+    fn object(&self) -> Result<RouteNetlinkMessage, Error> {
+        RouteNetlinkMessage::deserialize(&self.header, self.payload)
+            .map_err(|error| Error::Malformed(error.to_string()))
+    }
+}
+
+fn read_u16(bytes: &[u8], offset: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(offset..offset.checked_add(2)?)?.try_into().ok()?))
+}
+
+fn read_u32(bytes: &[u8], offset: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(offset..offset.checked_add(4)?)?.try_into().ok()?))
+}
+
+fn set_netlink_option(fd: &OwnedFd, option: libc::c_int) -> Result<(), Error> {
+    let on: libc::c_int = 1;
+    let length = libc::socklen_t::try_from(size_of_val(&on)).unwrap_or_default();
+    // SAFETY: the option's value is a live c_int and its length is given.
+    let result = unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const on).cast(), length) };
+    Errno::result(result).map(drop).map_err(Error::system("setsockopt(SOL_NETLINK)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(HEADER_BYTES + payload.len()).unwrap();
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend([7, 0, 0, 0, 9, 0, 0, 0]);
+        bytes.extend(payload);
+        bytes
+    }
+
+    /// What the kernel sends for `tc qdisc add dev lo root nonsense`.
+    fn refusal() -> Vec<u8> {
+        let mut payload = (-2i32).to_ne_bytes().to_vec();
+        payload.extend([0; HEADER_BYTES]);
+        let text = b"Specified qdisc kind is unknown\0";
+        payload.extend(u16::try_from(text.len() + 4).unwrap().to_ne_bytes());
+        payload.extend(NLMSGERR_ATTR_MSG.to_ne_bytes());
+        payload.extend(text);
+        message(NLMSG_ERROR, NLM_F_CAPPED | NLM_F_ACK_TLVS, &payload)
+    }
+
+    #[test]
+    fn a_refusal_carries_the_kernels_words() {
+        let bytes = refusal();
+        let (message, tail) = Message::split(&bytes).unwrap().unwrap();
+        assert!(tail.is_empty());
+        let error = message.error().unwrap();
+        assert_eq!(error.errno, libc::ENOENT);
+        assert_eq!(error.to_string(), "No such file or directory: Specified qdisc kind is unknown");
+    }
+
+    #[test]
+    fn no_cut_of_a_message_panics() {
+        let bytes = refusal();
+        for end in 0..bytes.len() {
+            if let Ok(Some((message, _))) = Message::split(&bytes[..end]) {
+                let _ = message.error();
+            }
+        }
+        for position in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[position] ^= 0xff;
+            if let Ok(Some((message, _))) = Message::split(&changed) {
+                let _ = (message.error(), message.object());
+            }
+        }
+    }
+
+    #[test]
+    fn the_kernel_answers_in_order_and_in_its_own_words() {
+        let mut socket = Socket::open().unwrap();
+        let answers = socket.batch(vec![crate::link::get("lo"), crate::link::get("no-such-link")]).unwrap();
+        assert_eq!(answers.len(), 2);
+        assert!(answers[0].as_ref().unwrap().is_some());
+        assert_eq!(answers[1].as_ref().unwrap_err().errno(), Some(libc::ENODEV));
+    }
+}
