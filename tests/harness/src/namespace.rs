@@ -1,0 +1,63 @@
+use crate::ping::{Ping, parse, ping_command};
+use crate::shell::{self, Background, Output, json, run};
+use crate::{Iperf, iperf, sh};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// A named network namespace: a container, a virtual machine's sandbox, or another host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// The name under which `ip netns` knows it.
+    pub name: String,
+    /// What a runtime would pass as `CNI_NETNS`.
+    pub path: PathBuf,
+}
+
+impl Namespace {
+    /// Runs `sh -c SCRIPT` in the namespace, as `ip netns exec NAME` does.
+    pub fn sh(&self, script: &str) -> Output {
+        run(&mut self.command(script), &format!("in {}: {script}", self.name))
+    }
+
+    /// Starts `sh -c SCRIPT` in the namespace and goes on; see [`Background`].
+    pub fn spawn(&self, script: &str) -> Background {
+        Background::start(&mut self.command(script), &format!("in {}: {script}", self.name))
+    }
+
+    /// `ip -j -d ARGS` in the namespace.
+    pub fn ip(&self, args: &str) -> Value {
+        json(&self.sh(&format!("ip -j -d {args}")))
+    }
+
+    /// `tc -j ARGS` in the namespace.
+    pub fn tc(&self, args: &str) -> Value {
+        json(&self.sh(&format!("tc -j {args}")))
+    }
+
+    /// Pings `address` from the namespace `count` times, 50 ms apart.
+    pub fn ping(&self, address: &str, count: u32) -> Ping {
+        self.ping_with(address, &format!("-c{count} -i.05 -W2"))
+    }
+
+    /// Pings `address` from the namespace with the options of iputils' `ping`.
+    pub fn ping_with(&self, address: &str, options: &str) -> Ping {
+        parse(&self.sh(&ping_command(address, options)))
+    }
+
+    /// Runs `iperf3 -c ADDRESS ARGS` here against a server for this one test in `server`.
+    pub fn iperf3_from(&self, server: &Namespace, address: &str, args: &str) -> Iperf {
+        iperf::run(self, server, address, args)
+    }
+
+    /// Removes the namespace as `ip netns delete` does. Its devices go as soon as nothing else holds it.
+    pub fn delete(&self) {
+        sh(&format!("ip netns delete {}", self.name)).ok();
+    }
+
+    fn command(&self, script: &str) -> std::process::Command {
+        let mut command = std::process::Command::new("ip");
+        command.args(["netns", "exec", &self.name, "sh", "-c", script]);
+        shell::quiet(&mut command);
+        command
+    }
+}

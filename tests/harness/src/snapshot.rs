@@ -1,0 +1,159 @@
+use crate::snapshot_files::files;
+use crate::{Namespace, sh};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What a host and some namespaces are made of: links, addresses, routes, routing rules, bridge VLANs, queues, packet
+/// filter rules, and files, one line each.
+///
+/// Left out is what changes by itself: counters, ages, carrier, indexes, and what the kernel derives from an address.
+/// Comparing two snapshots that differ prints the difference, so that `assert_eq!(before, after)` shows it.
+#[derive(Clone, Eq)]
+pub struct Snapshot {
+    lines: BTreeSet<String>,
+}
+
+/// Keys of `ip -j -d`, `tc -j` and `bridge -j` that are not configuration, at any depth.
+const VOLATILE: [&str; 20] = [
+    "ifindex",
+    "link_index",
+    "operstate",
+    "qdisc",
+    "promiscuity",
+    "allmulti",
+    "refcnt",
+    "handle",
+    "state",
+    "no",
+    "id",
+    "bridge_id",
+    "root_id",
+    "root_port",
+    "root_path_cost",
+    "config_pending",
+    "valid_life_time",
+    "preferred_life_time",
+    "tentative",
+    "link_netnsid",
+];
+
+/// Beginnings of more such keys: spanning tree, and offload limits that a bridge takes from its ports.
+const VOLATILE_GROUPS: [&str; 7] = ["designated_", "topology_change", "gso_", "gro_", "tso_", "max_mtu", "min_mtu"];
+
+/// Members of `flags` that follow the carrier.
+const CARRIER: [&str; 5] = ["LOWER_UP", "NO-CARRIER", "M-DOWN", "linkdown", "dead"];
+
+/// What `ip`, `tc` and `bridge` are asked, each answering with an array of objects.
+const QUESTIONS: [(&str, &str); 8] = [
+    ("link", "ip -j -d link show"),
+    ("address", "ip -j address show"),
+    ("route", "ip -4 -j -d route show table all"),
+    ("route6", "ip -6 -j -d route show table all"),
+    ("rule", "ip -4 -j rule show"),
+    ("rule6", "ip -6 -j rule show"),
+    ("qdisc", "tc -j qdisc show"),
+    ("vlan", "bridge -j vlan show"),
+];
+
+impl Snapshot {
+    /// Looks at the thread's host, at `namespaces`, and at everything below `directories`.
+    pub fn take<P: AsRef<Path>>(namespaces: &[&Namespace], directories: &[P]) -> Self {
+        let mut lines = BTreeSet::new();
+        look("host", &|script| sh(script).ok(), &mut lines);
+        for namespace in namespaces {
+            look(&namespace.name, &|script| namespace.sh(script).ok(), &mut lines);
+        }
+        for directory in directories {
+            lines.extend(files(directory.as_ref()));
+        }
+        Self { lines }
+    }
+
+    /// What only this snapshot has (`-`) and what only `after` has (`+`), a line each; empty when they are equal.
+    pub fn difference(&self, after: &Self) -> String {
+        let gone = self.lines.difference(&after.lines).map(|line| format!("- {line}\n"));
+        let new = after.lines.difference(&self.lines).map(|line| format!("+ {line}\n"));
+        gone.chain(new).collect()
+    }
+}
+
+impl PartialEq for Snapshot {
+    fn eq(&self, after: &Self) -> bool {
+        let difference = self.difference(after);
+        if !difference.is_empty() {
+            println!("the snapshots differ (- left only, + right only):\n{difference}");
+        }
+        difference.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+fn look(place: &str, ask: &dyn Fn(&str) -> String, lines: &mut BTreeSet<String>) {
+    for (subject, question) in QUESTIONS {
+        let answer = ask(question);
+        // iproute2 prints nothing at all for some empty lists.
+        let answer: Value = if answer.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{question} printed no JSON ({e}): {answer}"))
+        };
+        let objects = answer.as_array().into_iter().flatten().filter(|o| o.as_object().is_some_and(|o| !o.is_empty()));
+        for object in objects.filter(|o| !is_derived(o)) {
+            let device = object["ifname"].as_str().unwrap_or_default();
+            match object["addr_info"].as_array() {
+                Some(addresses) => lines.extend(
+                    addresses
+                        .iter()
+                        .filter(|a| !is_kernel_link_local(a))
+                        .map(|a| format!("{place} {subject} {device} {}", stable(a))),
+                ),
+                None => _ = lines.insert(format!("{place} {subject} {}", stable(object))),
+            }
+        }
+    }
+    let rules = ask("nft --stateless list ruleset");
+    if !rules.is_empty() {
+        lines.insert(format!("{place} nftables\n{rules}"));
+    }
+}
+
+/// Routes that the kernel keeps beside each address, and link-local and multicast routes of each IPv6 device.
+fn is_derived(object: &Value) -> bool {
+    let of_an_address = matches!(object["type"].as_str(), Some("local" | "broadcast" | "anycast" | "multicast"));
+    let destination = object["dst"].as_str().unwrap_or_default();
+    of_an_address || destination.starts_with("fe80:") || destination.starts_with("ff00:")
+}
+
+fn stable(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => Value::Object(stable_members(members)),
+        Value::Array(members) => {
+            let kept = members.iter().filter(|m| m.as_str().is_none_or(|m| !CARRIER.contains(&m)));
+            Value::Array(kept.map(stable).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn stable_members(members: &Map<String, Value>) -> Map<String, Value> {
+    // A bridge without an address of its own takes one of its ports'.
+    let is_bridge = members.get("linkinfo").is_some_and(|info| info["info_kind"] == "bridge");
+    members
+        .iter()
+        .filter(|(key, _)| !VOLATILE.contains(&key.as_str()) && !key.ends_with("_timer"))
+        .filter(|(key, _)| !VOLATILE_GROUPS.iter().any(|group| key.starts_with(group)))
+        .filter(|(key, _)| !(is_bridge && *key == "address"))
+        .map(|(key, value)| (key.clone(), stable(value)))
+        .collect()
+}
+
+/// The kernel adds `fe80::` when a device gets its carrier, at a time of its own.
+fn is_kernel_link_local(address: &Value) -> bool {
+    address["family"] == "inet6" && address["local"].as_str().is_some_and(|local| local.starts_with("fe80:"))
+}
