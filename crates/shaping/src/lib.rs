@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Bandwidth and latency: the grammar in which a person states them, and the arithmetic of the queues that keep them.
+//!
+//! Pure: no input, no output, no netlink. Rates and times are 64-bit integers throughout; whatever a caller passes in,
+//! nothing here overflows, divides by zero or panics.
+
+mod delay;
+mod limits;
+mod netem;
+pub mod networks;
+mod rate;
+mod restriction;
+mod tbf;
+mod wire;
+
+pub use delay::Delay;
+pub use limits::Limits;
+pub use netem::Netem;
+pub use rate::Rate;
+pub use restriction::RestrictionError;
+pub use tbf::Tbf;

@@ -1,0 +1,92 @@
+//! A bandwidth.
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+use crate::RestrictionError;
+use crate::restriction::{self, Unit};
+
+const MEGA: u64 = 1_000_000;
+const GIGA: u64 = 1_000_000_000;
+const UNITS: [Unit; 2] = [Unit { name: "Mbps", factor: MEGA }, Unit { name: "Gbps", factor: GIGA }];
+const MOST: &str = "18446744073Gbps";
+
+/// A bandwidth in bits per second, never zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rate(NonZeroU64);
+
+impl Rate {
+    /// So many bits per second; `None` for zero.
+    pub fn from_bits_per_second(bits: u64) -> Option<Self> {
+        NonZeroU64::new(bits).map(Self)
+    }
+
+    /// Reads the value of a `bw` restriction: a whole number and `Mbps` or `Gbps`, letter case ignored. Gbps is
+    /// 1000 Mbps.
+    ///
+    /// # Errors
+    /// Another form, zero, or more than 64 bits hold.
+    pub fn from_restriction(text: &str) -> Result<Self, RestrictionError> {
+        let bits = restriction::parse(text, &UNITS, MOST)?;
+        Self::from_bits_per_second(bits).ok_or_else(|| RestrictionError::Zero { text: text.to_owned() })
+    }
+
+    /// Bits per second.
+    pub fn bits_per_second(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Bytes per second as the kernel counts them, rounded up so that it is never zero.
+    pub fn bytes_per_second(self) -> u64 {
+        self.0.get().div_ceil(8)
+    }
+}
+
+/// The largest unit that states the rate exactly; `bps`, which is no restriction, where neither does.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = self.0.get();
+        if bits.is_multiple_of(GIGA) {
+            write!(f, "{}Gbps", bits / GIGA)
+        } else if bits.is_multiple_of(MEGA) {
+            write!(f, "{}Mbps", bits / MEGA)
+        } else {
+            write!(f, "{bits}bps")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letter_case_is_ignored_and_gbps_is_1000_mbps() {
+        assert_eq!(Rate::from_restriction("2GBPS"), Rate::from_restriction("2000mbps"));
+        assert_eq!(Rate::from_restriction("100Mbps").unwrap().bytes_per_second(), 12_500_000);
+    }
+
+    #[test]
+    fn what_is_no_bandwidth_is_refused() {
+        for text in ["", "100", "Mbps", "1.5Gbps", "100kbps", "-1Mbps", "+1Mbps", " 1Mbps", "1Mbps ", "1 Mbps", "١Mbps"]
+        {
+            let error = Rate::from_restriction(text).unwrap_err();
+            assert_eq!(error.to_string(), format!("'{text}' is not a valid network resource restriction."));
+        }
+    }
+
+    #[test]
+    fn zero_and_overflow_say_what_is_accepted() {
+        assert_eq!(
+            Rate::from_restriction("0Mbps").unwrap_err().to_string(),
+            "'0Mbps' would let nothing through: give at least 1Mbps, or leave the bandwidth out for no limit."
+        );
+        assert!(Rate::from_restriction(MOST).is_ok());
+        for text in ["18446744074Gbps", "99999999999999999999999999Mbps"] {
+            assert_eq!(
+                Rate::from_restriction(text).unwrap_err().to_string(),
+                format!("'{text}' is too large: at most 18446744073Gbps is accepted.")
+            );
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What holds for every rate, delay and MTU, and for every text.
+
+use proptest::prelude::*;
+use shaping::{Delay, Limits, Netem, Rate, Tbf, networks};
+
+/// 8 kbit/s to 400 Gbit/s, every order of magnitude alike.
+fn rates() -> impl Strategy<Value = Rate> {
+    spread(8_000, 400_000_000_000).prop_filter_map("never zero", Rate::from_bits_per_second)
+}
+
+/// 1 us to 60 s.
+fn delays() -> impl Strategy<Value = Delay> {
+    spread(1_000, 60_000_000_000).prop_filter_map("never too long", Delay::from_nanoseconds)
+}
+
+fn spread(least: u64, most: u64) -> impl Strategy<Value = u64> {
+    (0..64_u32, any::<u64>()).prop_map(move |(shift, random)| (random >> shift).clamp(least, most))
+}
+
+fn mtus() -> impl Strategy<Value = u32> {
+    68..=65_535_u32
+}
+
+proptest! {
+    #[test]
+    fn a_bucket_holds_two_frames_and_is_exact(rate in rates(), delay in delays(), mtu in mtus()) {
+        let tbf = Tbf::new(rate, delay, mtu);
+        prop_assert!(tbf.burst_bytes >= 2 * (mtu + 18));
+        prop_assert!(tbf.buffer_ticks >= 1);
+        prop_assert!(tbf.limit_bytes > tbf.burst_bytes);
+        // The ticks are the time of the bucket, within one tick.
+        let nanoseconds = u128::from(tbf.burst_bytes) * 1_000_000_000 / u128::from(tbf.rate_bytes_per_s);
+        let ticks = u128::from(tbf.buffer_ticks);
+        prop_assert!(ticks * 64 >= nanoseconds && ticks * 64 <= nanoseconds + 65, "{tbf:?}, {nanoseconds} ns");
+        prop_assert_eq!(tbf.rate_bytes_per_s, rate.bits_per_second().div_ceil(8));
+    }
+
+    #[test]
+    fn a_bucket_never_shows_as_more_than_50_ms_of_the_rate_or_two_frames(rate in rates(), mtu in mtus()) {
+        let tbf = Tbf::new(rate, Delay::ZERO, mtu);
+        let most = (tbf.rate_bytes_per_s / 20 + 1).max(u64::from(2 * (mtu.max(576) + 18)));
+        prop_assert!(u64::from(tbf.burst_bytes) <= most, "{tbf:?}, {most}");
+    }
+
+    #[test]
+    fn a_delay_line_holds_twice_what_is_in_flight(rate in rates(), delay in delays(), mtu in mtus()) {
+        let in_flight = u128::from(rate.bits_per_second()) / 8 * u128::from(delay.nanoseconds()) / 1_000_000_000;
+        let netem = Netem::new(delay, Some(rate), mtu);
+        let wanted = (2 * in_flight / u128::from(mtu)).min(i32::MAX as u128);
+        prop_assert!(u128::from(netem.limit_packets) >= wanted, "{netem:?}, {wanted}");
+        prop_assert!(Netem::new(delay, None, mtu).limit_packets >= 100_000);
+    }
+
+    #[test]
+    fn more_is_never_less(a in rates(), b in rates(), c in delays(), d in delays(), mtu in mtus()) {
+        let (slow, fast) = (a.min(b), a.max(b));
+        let (short, long) = (c.min(d), c.max(d));
+        let (small, large) = (Tbf::new(slow, short, mtu), Tbf::new(fast, long, mtu));
+        prop_assert!(small.burst_bytes <= large.burst_bytes && small.limit_bytes <= large.limit_bytes);
+        for (slow, fast) in [(Some(slow), Some(fast)), (None, None)] {
+            prop_assert!(Netem::new(short, slow, mtu).limit_packets <= Netem::new(long, fast, mtu).limit_packets);
+        }
+    }
+
+    #[test]
+    fn nothing_overflows_at_any_value(bits in 1..=u64::MAX, nanoseconds in 0..=i64::MAX as u64, mtu: u32) {
+        let (rate, delay) = (Rate::from_bits_per_second(bits).unwrap(), Delay::from_nanoseconds(nanoseconds).unwrap());
+        let tbf = Tbf::new(rate, delay, mtu);
+        prop_assert!(tbf.burst_bytes > 0 && tbf.limit_bytes >= tbf.burst_bytes && tbf.buffer_ticks > 0);
+        prop_assert!(Netem::new(delay, Some(rate), mtu).limit_packets > 0);
+        prop_assert!(Netem::new(delay, None, mtu).limit_packets > 0);
+    }
+
+    #[test]
+    fn what_is_printed_reads_back(bw in prop::option::of(1..18_446_744_073_709_u64), lat in prop::option::of(1..9_223_372_036_854_775_u64)) {
+        let limits = Limits {
+            bw: bw.map(|mbps| Rate::from_bits_per_second(mbps * 1_000_000).unwrap()),
+            lat: lat.map(|us| Delay::from_nanoseconds(us * 1_000).unwrap()),
+        };
+        let spec = networks::NetworkSpec { name: "net".to_owned(), limits };
+        prop_assert_eq!(networks::parse(&spec.to_string(), "net"), Ok(vec![spec]));
+    }
+
+    #[test]
+    fn no_text_is_too_strange(text in ".*", inside in "[a-z0-9=,.\\[\\]BW Mbps]*") {
+        for text in [text.clone(), inside.clone(), format!("net,a[{inside}]"), format!("net,a[bw={text}]")] {
+            if let Ok(specs) = networks::parse(&text, "net") {
+                let printed = specs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+                prop_assert_eq!(networks::parse(&printed, "net"), Ok(specs));
+            }
+        }
+    }
+}
