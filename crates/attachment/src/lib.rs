@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The description of one attachment, and its verbs.
+//!
+//! An attachment is a list of [`Object`]s: links, ports, addresses, routes, queues, each on the host's or the container's
+//! side. A plugin writes the list; the verbs do the rest:
+//!
+//! | verb | here |
+//! |---|---|
+//! | create, and undo when one fails | [`Creation`] |
+//! | compare with the kernel | [`differences`] |
+//! | remove | [`remove`] |
+//! | remove what no valid attachment owns | [`sweep`] |
+//! | print | [`commands`] |
+//!
+//! A new kind of object is a file in `objects/` and has all verbs; no object knows which plugin uses it.
+
+mod create;
+mod error;
+mod identity;
+mod kernel;
+mod lock;
+mod object;
+mod objects;
+mod sweep;
+
+pub use create::Creation;
+pub use error::Error;
+pub use identity::{Identity, Tag};
+pub use kernel::{Kernel, Step};
+pub use object::{Device, Difference, Object, Objects, Side, commands, differences, remove};
+pub use objects::{Address, Bridge, BridgePort, Others, Qdisc, Route, Sysctl, Tap, Up, Veth};
+pub use sweep::sweep;

@@ -27,6 +27,6 @@ impl Bridge<'_> {
             Some(bytes) => bridge.mtu(bytes),
             None => bridge,
         };
-        Request::create(RouteNetlinkMessage::NewLink(bridge.build())).echoed()
+        Request::create(RouteNetlinkMessage::NewLink(bridge.build()))
     }
 }

@@ -1,8 +1,7 @@
 //! One message to the kernel.
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 
@@ -35,13 +34,6 @@ impl Request {
     #[must_use]
     pub fn dump(message: RouteNetlinkMessage) -> Self {
         Self { message, flags: NLM_F_REQUEST | NLM_F_DUMP }
-    }
-
-    /// Asks the kernel to return the object that it made (`NLM_F_ECHO`). Kernels before 6.2 ignore that for links.
-    #[must_use]
-    pub fn echoed(mut self) -> Self {
-        self.flags |= NLM_F_ECHO;
-        self
     }
 
     /// Appends the message's bytes to `buffer`, padded to the alignment of netlink.

@@ -96,24 +96,23 @@ impl Route {
     }
 }
 
-/// The routes through one link, of both families and all tables.
+/// All routes of both families and all tables, each with the index of the link that it goes through.
 ///
 /// # Errors
 /// Those of [`Socket::dump`].
-pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<Route>, Error> {
-    let mut message = RouteMessage::default();
-    message.attributes.push(RouteAttribute::Oif(index));
-    let messages = socket.dump("routes", &Request::dump(RouteNetlinkMessage::GetRoute(message)))?;
+pub fn list(socket: &mut Socket) -> Result<Vec<(u32, Route)>, Error> {
+    let request = Request::dump(RouteNetlinkMessage::GetRoute(RouteMessage::default()));
+    let messages = socket.dump("routes", &request)?;
     Ok(messages
         .into_iter()
         .filter_map(|message| match message {
-            RouteNetlinkMessage::NewRoute(message) => read(&message, index),
+            RouteNetlinkMessage::NewRoute(message) => read(&message),
             _ => None,
         })
         .collect())
 }
 
-fn read(message: &RouteMessage, index: u32) -> Option<Route> {
+fn read(message: &RouteMessage) -> Option<(u32, Route)> {
     let any = match message.header.address_family {
         AddressFamily::Inet => IpAddr::from([0; 4]),
         AddressFamily::Inet6 => IpAddr::from([0; 16]),
@@ -144,7 +143,7 @@ fn read(message: &RouteMessage, index: u32) -> Option<Route> {
         }
     }
     route.destination = IpNetwork::new(destination, message.header.destination_prefix_length).ok()?;
-    (oif == Some(index)).then_some(route)
+    Some((oif?, route))
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

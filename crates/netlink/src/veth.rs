@@ -19,8 +19,6 @@ pub struct Veth<'a> {
     pub name: &'a str,
     /// Its address.
     pub mac: Mac,
-    /// The index of the bridge or switch that it becomes a port of.
-    pub master: Option<u32>,
     /// The MTU of both ends in bytes; the kernel's 1500 when not given.
     pub mtu: Option<u32>,
     /// The other end.
@@ -39,7 +37,7 @@ pub struct Peer<'a> {
 }
 
 impl Veth<'_> {
-    /// `ip link add NAME address MAC master BRIDGE up type veth peer name PEER netns NAMESPACE address MAC`.
+    /// `ip link add NAME address MAC up type veth peer name PEER netns NAMESPACE address MAC`.
     ///
     /// The near end comes up at once and gets no IPv6 address: it is a port. The far end stays down, so that it can be
     /// configured before the first frame.
@@ -60,10 +58,6 @@ impl Veth<'_> {
             .up()
             .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![no_ipv6]))
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)));
-        let near = match self.master {
-            Some(index) => near.controller(index),
-            None => near,
-        };
-        Request::create(RouteNetlinkMessage::NewLink(near.build())).echoed()
+        Request::create(RouteNetlinkMessage::NewLink(near.build()))
     }
 }

@@ -1,0 +1,197 @@
+//! Who an attachment is, and the names that follow from it.
+//!
+//! DEL and GC find everything by these names: there is no state on disk. So they must never change between releases.
+
+use netlink::Mac;
+use netlink::link::ALIAS_BYTES;
+
+use crate::Error;
+
+/// Every alias of ours begins with it.
+const MARK: &str = "plugboard: ";
+
+/// The longest name of a network in bytes, so that an alias always has room for all of it.
+const NETWORK_BYTES: usize = 128;
+
+/// An attachment: one interface of one container in one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    network: String,
+    container_id: String,
+    if_name: String,
+}
+
+impl Identity {
+    /// # Errors
+    /// [`Error::Invalid`] when the network's name is longer than 128 bytes.
+    pub fn new(
+        network: impl Into<String>,
+        container_id: impl Into<String>,
+        if_name: impl Into<String>,
+    ) -> Result<Self, Error> {
+        let network = network.into();
+        if network.len() > NETWORK_BYTES {
+            return Err(Error::Invalid(format!(
+                "the network's name has {} bytes; at most {NETWORK_BYTES} fit into the alias of a device",
+                network.len()
+            )));
+        }
+        Ok(Self { network, container_id: container_id.into(), if_name: if_name.into() })
+    }
+
+    /// The name of the container interface.
+    #[must_use]
+    pub fn if_name(&self) -> &str {
+        &self.if_name
+    }
+
+    /// The network's name.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        &self.network
+    }
+
+    /// The name of the host interface: `pb` and 65 bits of a hash of all three parts, 15 bytes in all.
+    #[must_use]
+    pub fn host_name(&self) -> String {
+        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let mut hash = self.hash("device");
+        let mut name = String::from("pb");
+        for _ in 0..13 {
+            let digit = usize::try_from(hash & 31).unwrap_or_default();
+            name.push(ALPHABET.get(digit).map_or('a', |byte| char::from(*byte)));
+            hash >>= 5;
+        }
+        name
+    }
+
+    /// The hardware address of the container interface, the same at every ADD.
+    #[must_use]
+    pub fn container_mac(&self) -> Mac {
+        self.mac("container interface")
+    }
+
+    /// The hardware address of the host interface.
+    #[must_use]
+    pub fn host_mac(&self) -> Mac {
+        self.mac("host interface")
+    }
+
+    fn mac(&self, role: &str) -> Mac {
+        let [a, b, c, d, e, f, ..] = self.hash(role).to_le_bytes();
+        Mac::local([a, b, c, d, e, f])
+    }
+
+    /// FNV-1a with 128 bits: short, and stable over releases of Rust, which the hashers of `std` are not.
+    fn hash(&self, role: &str) -> u128 {
+        const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+        let mut hash = BASIS;
+        for part in [role, &self.network, &self.container_id, &self.if_name] {
+            for byte in part.bytes().chain([0]) {
+                hash = (hash ^ u128::from(byte)).wrapping_mul(PRIME);
+            }
+        }
+        hash ^ (hash >> 64) // the low bits of FNV mix least
+    }
+
+    /// The alias of the host interface: who it serves, for people and for GC. A very long container ID is cut, because GC
+    /// goes by the device's name.
+    #[must_use]
+    pub fn alias(&self) -> String {
+        let mut alias = format!("{MARK}{} on {} of {}", self.if_name, self.network, self.container_id);
+        let mut end = alias.len().min(ALIAS_BYTES);
+        while !alias.is_char_boundary(end) {
+            end -= 1;
+        }
+        alias.truncate(end);
+        alias
+    }
+}
+
+/// What the alias of a device of ours says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tag<'a> {
+    /// It is the host interface of an attachment of this network.
+    Attachment {
+        /// The network.
+        network: &'a str,
+    },
+    /// It is shared by the attachments of this network.
+    Shared {
+        /// The network.
+        network: &'a str,
+    },
+}
+
+impl<'a> Tag<'a> {
+    /// Reads an alias; `None` for a device that is not ours.
+    #[must_use]
+    pub fn read(alias: &'a str) -> Option<Self> {
+        let text = alias.strip_prefix(MARK)?;
+        if let Some(network) = text.strip_prefix("shared by ") {
+            return Some(Self::Shared { network });
+        }
+        let (_, text) = text.split_once(" on ")?;
+        let (network, _) = text.split_once(" of ")?;
+        Some(Self::Attachment { network })
+    }
+
+    /// The alias of a device that the attachments of `network` share.
+    #[must_use]
+    pub fn shared(network: &str) -> String {
+        format!("{MARK}shared by {network}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(network: &str, container: &str, interface: &str) -> Identity {
+        Identity::new(network, container, interface).unwrap()
+    }
+
+    /// Devices of an earlier release must be found by a later one.
+    #[test]
+    fn names_never_change() {
+        let vn1 = identity("home-net", "vn1", "eth1");
+        assert_eq!(vn1.host_name(), "pbavmvp7qngutmo");
+        assert_eq!(vn1.container_mac().to_string(), "6e:ce:9b:0d:5c:51");
+        assert_eq!(vn1.host_mac().to_string(), "be:8f:2e:31:5d:1b");
+        assert_eq!(vn1.alias(), "plugboard: eth1 on home-net of vn1");
+    }
+
+    #[test]
+    fn every_part_counts_and_no_two_parts_run_together() {
+        let names: std::collections::BTreeSet<_> = [
+            identity("a", "b", "c"),
+            identity("ab", "", "c"),
+            identity("a", "bc", ""),
+            identity("a", "b", "d"),
+            identity("a", "d", "c"),
+            identity("d", "b", "c"),
+        ]
+        .iter()
+        .map(Identity::host_name)
+        .collect();
+        assert_eq!(names.len(), 6);
+        assert!(names.iter().all(|name| name.len() == 15));
+    }
+
+    #[test]
+    fn aliases_are_read_back() {
+        let alias = identity("home-net", "vn1", "eth1").alias();
+        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: "home-net" }));
+        let alias = identity(&"n".repeat(128), &"c".repeat(300), "eth1").alias();
+        assert_eq!(alias.len(), ALIAS_BYTES);
+        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: &"n".repeat(128) }));
+        assert_eq!(Tag::read(&Tag::shared("home-net")), Some(Tag::Shared { network: "home-net" }));
+        assert_eq!(Tag::read("somebody's"), None);
+    }
+
+    #[test]
+    fn an_overlong_network_is_refused() {
+        assert!(Identity::new("n".repeat(129), "c", "eth0").is_err());
+    }
+}

@@ -1,0 +1,233 @@
+//! The kernel as the objects of one attachment see it: two namespaces, a queue of steps, and who holds the lock.
+
+use netlink::link::{self, Link};
+use netlink::{Namespace, Request, Socket};
+
+use crate::lock::{Lock, Mode};
+use crate::{Device, Error, Side};
+
+/// A request with its reason.
+#[derive(Debug)]
+pub struct Step {
+    /// Where.
+    pub side: Side,
+    /// What it does, as in "make veth pb3k…".
+    pub action: String,
+    /// The message.
+    pub request: Request,
+    /// It brings the object into being; when a later step fails, the object is removed.
+    pub makes: bool,
+    /// That it is there already is no error, and then the object is not ours to remove.
+    pub may_exist: bool,
+}
+
+impl Step {
+    /// A step that changes something.
+    pub fn change(side: Side, action: impl Into<String>, request: Request) -> Self {
+        Self { side, action: action.into(), request, makes: false, may_exist: false }
+    }
+
+    /// A step that makes the object.
+    pub fn make(side: Side, action: impl Into<String>, request: Request) -> Self {
+        Self { makes: true, ..Self::change(side, action, request) }
+    }
+}
+
+/// One namespace: its socket, opened when it is first needed, and the indexes of links already looked up.
+#[derive(Debug)]
+struct End {
+    namespace: Option<Namespace>,
+    socket: Option<Socket>,
+    indexes: Vec<(String, u32)>,
+}
+
+impl End {
+    fn socket(&mut self) -> Result<&mut Socket, Error> {
+        if self.socket.is_none() {
+            let opened = match &self.namespace {
+                Some(namespace) => namespace.socket(),
+                None => Socket::open(),
+            };
+            self.socket = Some(opened.map_err(Error::Namespace)?);
+        }
+        self.socket.as_mut().ok_or_else(|| Error::Invalid("no socket".to_owned()))
+    }
+}
+
+/// Both sides of an attachment, with what is queued for them.
+#[derive(Debug)]
+pub struct Kernel {
+    host: End,
+    container: Option<End>,
+    queue: Vec<(usize, Step)>,
+    current: usize,
+    made: Vec<usize>,
+    lock: Option<Lock>,
+}
+
+impl Kernel {
+    /// Opens nothing yet. `container` is `None` where its namespace is gone.
+    #[must_use]
+    pub fn new(container: Option<Namespace>) -> Self {
+        let end = |namespace| End { namespace, socket: None, indexes: Vec::new() };
+        Self {
+            host: end(None),
+            container: container.map(|namespace| end(Some(namespace))),
+            queue: Vec::new(),
+            current: 0,
+            made: Vec::new(),
+            lock: None,
+        }
+    }
+
+    fn end(&mut self, side: Side) -> Result<&mut End, Error> {
+        match side {
+            Side::Host => Ok(&mut self.host),
+            Side::Container => {
+                self.container.as_mut().ok_or_else(|| Error::Invalid("the container's namespace is gone".to_owned()))
+            }
+        }
+    }
+
+    /// The container's namespace is there.
+    #[must_use]
+    pub fn has_container(&self) -> bool {
+        self.container.is_some()
+    }
+
+    /// The container's namespace.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is gone.
+    pub fn container(&self) -> Result<&Namespace, Error> {
+        self.container
+            .as_ref()
+            .and_then(|end| end.namespace.as_ref())
+            .ok_or_else(|| Error::Invalid("the container's namespace is gone".to_owned()))
+    }
+
+    /// The socket of one side, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// Those of [`Kernel::flush`], or that the socket cannot be opened.
+    pub fn socket(&mut self, side: Side) -> Result<&mut Socket, Error> {
+        self.flush()?;
+        self.end(side)?.socket()
+    }
+
+    /// Runs `work` with the thread in the namespace of one side, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// Those of [`Kernel::flush`], or that the namespace cannot be entered.
+    pub fn within<T>(&mut self, side: Side, work: impl FnOnce() -> T) -> Result<T, Error> {
+        self.flush()?;
+        match &self.end(side)?.namespace {
+            Some(namespace) => namespace.within(work).map_err(Error::Namespace),
+            None => Ok(work()),
+        }
+    }
+
+    /// Finds a link, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// What the kernel says other than that there is none.
+    pub fn find(&mut self, device: &Device) -> Result<Option<Link>, Error> {
+        let found =
+            link::find(self.socket(device.side)?, &device.name).map_err(Error::refused(format!("look up {device}")))?;
+        if let Some(link) = &found {
+            self.end(device.side)?.indexes.push((device.name.clone(), link.index));
+        }
+        Ok(found)
+    }
+
+    /// The index of a link that must be there.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn index(&mut self, device: &Device) -> Result<u32, Error> {
+        let known = self.end(device.side)?.indexes.iter().rev().find(|(name, _)| *name == device.name);
+        if let Some((_, index)) = known {
+            return Ok(*index);
+        }
+        match self.find(device)? {
+            Some(link) => Ok(link.index),
+            None => Err(Error::Invalid(format!("there is no link {device}"))),
+        }
+    }
+
+    /// Queues a step for the object at work.
+    pub fn queue(&mut self, step: Step) {
+        self.queue.push((self.current, step));
+    }
+
+    /// Sends what is queued, the host's steps first, those of one side in one go.
+    ///
+    /// # Errors
+    /// The first step that the kernel refused. The kernel has tried the later ones of that side too.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        if self.queue.is_empty() {
+            return Ok(());
+        }
+        let (host, container) =
+            std::mem::take(&mut self.queue).into_iter().partition(|(_, step)| step.side == Side::Host);
+        self.send(Side::Host, host)?;
+        self.send(Side::Container, container)
+    }
+
+    fn send(&mut self, side: Side, steps: Vec<(usize, Step)>) -> Result<(), Error> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let (requests, reasons): (Vec<_>, Vec<_>) = steps
+            .into_iter()
+            .map(|(object, step)| (step.request, (object, step.action, step.makes, step.may_exist)))
+            .unzip();
+        let answers = self.end(side)?.socket()?.batch(requests).map_err(Error::refused("talk to the kernel"))?;
+        let mut refused = None;
+        for ((object, action, makes, may_exist), answer) in reasons.into_iter().zip(answers) {
+            match answer {
+                Ok(_) if makes => self.made.push(object),
+                Ok(_) => {}
+                Err(error) if may_exist && error.is_existing() => {}
+                Err(source) => {
+                    refused.get_or_insert(Error::Refused { action, source });
+                }
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Drops what is queued and was not sent.
+    pub(crate) fn forget_queue(&mut self) {
+        self.queue.clear();
+    }
+
+    /// Steps queued from now on belong to the object at this place of the description.
+    pub(crate) fn work_on(&mut self, object: usize) {
+        self.current = object;
+    }
+
+    /// The object at work has been made by other means than a step.
+    pub(crate) fn mark_made(&mut self) {
+        self.made.push(self.current);
+    }
+
+    /// The objects made so far, the last first.
+    pub(crate) fn take_made(&mut self) -> Vec<usize> {
+        let mut made = std::mem::take(&mut self.made);
+        made.reverse();
+        made
+    }
+
+    /// Takes the lock for the host's shared objects, or changes its mode. It is held until [`Kernel::unlock`].
+    pub(crate) fn lock(&mut self, mode: Mode) -> Result<(), Error> {
+        self.lock = None; // a second descriptor of ours would wait for the first
+        self.lock = Some(Lock::take(mode)?);
+        Ok(())
+    }
+
+    /// Releases the lock.
+    pub(crate) fn unlock(&mut self) {
+        self.lock = None;
+    }
+}

@@ -1,0 +1,21 @@
+//! The kinds of objects, one file each.
+
+mod address;
+mod bridge;
+mod bridge_port;
+mod qdisc;
+mod route;
+mod sysctl;
+mod tap;
+mod up;
+mod veth;
+
+pub use address::{Address, Others};
+pub use bridge::Bridge;
+pub use bridge_port::BridgePort;
+pub use qdisc::Qdisc;
+pub use route::Route;
+pub use sysctl::Sysctl;
+pub use tap::Tap;
+pub use up::Up;
+pub use veth::Veth;

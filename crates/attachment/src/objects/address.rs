@@ -1,0 +1,116 @@
+//! An IP address of a link.
+
+use ipnetwork::IpNetwork;
+use netlink::address;
+
+use crate::{Device, Difference, Error, Kernel, Object, Side, Step};
+
+/// An address of a link.
+#[derive(Debug)]
+pub struct Address {
+    /// The link.
+    pub device: Device,
+    /// The address with its prefix length.
+    pub address: IpNetwork,
+    /// What to do about other addresses of the link.
+    pub others: Others,
+}
+
+/// What an address means for the other addresses of its link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// The link is the attachment's own.
+    Alone,
+    /// The link is shared: the address may be there already. Another one of the same family (for IPv6, one whose subnet
+    /// overlaps) is a conflict.
+    Respect,
+    /// As above, but the other one is removed.
+    Replace,
+}
+
+impl Address {
+    fn label(&self) -> String {
+        format!("address {} on {}", self.address, self.device)
+    }
+
+    /// Whether both cannot be on one shared link.
+    fn clashes_with(&self, other: IpNetwork) -> bool {
+        match (self.address, other) {
+            (IpNetwork::V4(_), IpNetwork::V4(_)) => true,
+            (IpNetwork::V6(own), IpNetwork::V6(other)) => {
+                !other.ip().is_unicast_link_local() && (own.contains(other.network()) || other.contains(own.network()))
+            }
+            _ => false,
+        }
+    }
+
+    fn list(&self, kernel: &mut Kernel) -> Result<Vec<IpNetwork>, Error> {
+        let index = kernel.index(&self.device)?;
+        address::list(kernel.socket(self.device.side)?, index)
+            .map_err(Error::refused(format!("list the addresses of {}", self.device)))
+    }
+
+    /// Deals with the addresses that a shared link has. True when ours is among them.
+    fn reconcile(&self, kernel: &mut Kernel) -> Result<bool, Error> {
+        let index = kernel.index(&self.device)?;
+        let have = self.list(kernel)?;
+        if have.contains(&self.address) {
+            return Ok(true);
+        }
+        for other in have.into_iter().filter(|other| self.clashes_with(*other)) {
+            if self.others != Others::Replace {
+                return Err(Error::Conflict {
+                    object: format!("{}", self.device),
+                    want: format!("address {}", self.address),
+                    have: format!("has address {other}"),
+                    remedy: "change the subnet, or set forceAddress to replace the address".to_owned(),
+                });
+            }
+            let action = format!("remove address {other} from {}", self.device);
+            kernel.queue(Step::change(self.device.side, action, address::delete(index, other)));
+        }
+        Ok(false)
+    }
+}
+
+impl Object for Address {
+    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        if self.others != Others::Alone && self.reconcile(kernel)? {
+            return Ok(());
+        }
+        let index = kernel.index(&self.device)?;
+        let mut step = Step::make(self.device.side, format!("add {}", self.label()), address::add(index, self.address));
+        step.may_exist = self.others != Others::Alone; // another attachment was quicker
+        kernel.queue(step);
+        Ok(())
+    }
+
+    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+        let Some(_) = kernel.find(&self.device)? else {
+            return Ok(vec![Difference::missing(self.label())]);
+        };
+        let have = self.list(kernel)?;
+        Ok(if have.contains(&self.address) { Vec::new() } else { vec![Difference::missing(self.label())] })
+    }
+
+    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let Some(link) = kernel.find(&self.device)? else {
+            return Ok(());
+        };
+        match kernel.socket(self.device.side)?.request(address::delete(link.index, self.address)) {
+            Err(error) if !error.is_missing() => {
+                Err(Error::Refused { action: format!("remove {}", self.label()), source: error })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let nodad = if self.address.is_ipv6() { " nodad" } else { "" };
+        let tool = match self.device.side {
+            Side::Host => "ip".to_owned(),
+            Side::Container => self.device.tool("ip"),
+        };
+        vec![format!("{tool} address add {} dev {}{nodad}", self.address, self.device.name)]
+    }
+}

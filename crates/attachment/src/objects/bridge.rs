@@ -1,0 +1,167 @@
+//! A Linux bridge, shared by the attachments of a network.
+
+use netlink::Mac;
+use netlink::link::{self, Link};
+
+use crate::lock::Mode;
+use crate::{Device, Difference, Error, Kernel, Object, Side, Step, Tag};
+
+/// A bridge on the host. The first attachment makes it, later ones adopt it, the last one out removes it if it was made here.
+#[derive(Debug)]
+pub struct Bridge {
+    /// Its name.
+    pub name: String,
+    /// The network whose tag it gets when it is made.
+    pub network: String,
+    /// Its MTU in bytes, when it is made.
+    pub mtu: Option<u32>,
+    /// It receives what is addressed to others.
+    pub promiscuous: bool,
+}
+
+impl Bridge {
+    /// A bridge that exists, for removing it.
+    pub(crate) fn adopted(name: String, network: &str) -> Self {
+        Self { name, network: network.to_owned(), mtu: None, promiscuous: false }
+    }
+
+    fn device(&self) -> Device {
+        Device::host(&self.name)
+    }
+
+    fn label(&self) -> String {
+        format!("bridge {}", self.name)
+    }
+
+    /// The bridge, if it exists and can serve.
+    fn find(&self, kernel: &mut Kernel) -> Result<Option<Link>, Error> {
+        match kernel.find(&self.device())? {
+            Some(link) if link.kind != "bridge" => Err(Error::Conflict {
+                object: format!("link {}", self.name),
+                want: "a bridge of that name".to_owned(),
+                have: format!("is {}", of_kind(&link.kind)),
+                remedy: "choose another name for the bridge, or remove the link".to_owned(),
+            }),
+            found => Ok(found),
+        }
+    }
+
+    fn adopt(&self, link: &Link, kernel: &mut Kernel) {
+        if !link.is_up {
+            let action = format!("set {} up", self.label());
+            kernel.queue(Step::change(Side::Host, action, link::set_up(&self.name)));
+        }
+        self.set_promiscuous(kernel);
+    }
+
+    fn set_promiscuous(&self, kernel: &mut Kernel) {
+        if self.promiscuous {
+            let action = format!("set {} promiscuous", self.label());
+            kernel.queue(Step::change(Side::Host, action, link::set_promiscuous(&self.name)));
+        }
+    }
+
+    /// Is it one that was made here and that nothing uses?
+    fn is_left_over(link: &Link, kernel: &mut Kernel) -> Result<bool, Error> {
+        let is_ours = matches!(link.alias.as_deref().and_then(Tag::read), Some(Tag::Shared { .. }));
+        if !is_ours {
+            return Ok(false);
+        }
+        let ports = link::ports(kernel.socket(Side::Host)?, link.index)
+            .map_err(Error::refused(format!("list the ports of bridge {}", link.name)))?;
+        Ok(ports.is_empty())
+    }
+}
+
+impl Object for Bridge {
+    /// Holds the lock until the description's other objects are made, so that the bridge is not removed before it has its
+    /// new port.
+    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        kernel.lock(Mode::Use)?;
+        if let Some(link) = self.find(kernel)? {
+            self.adopt(&link, kernel);
+            return Ok(());
+        }
+        kernel.lock(Mode::Change)?;
+        if let Some(link) = self.find(kernel)? {
+            self.adopt(&link, kernel);
+            return Ok(());
+        }
+        let bridge = netlink::bridge::Bridge { name: &self.name, mac: random_mac()?, mtu: self.mtu };
+        kernel.queue(Step::make(Side::Host, format!("make {}", self.label()), bridge.create()));
+        // In the same send as the creation: a kill cannot leave a bridge without its tag.
+        let tag = link::set_alias(&self.name, &Tag::shared(&self.network));
+        kernel.queue(Step::change(Side::Host, format!("tag {}", self.label()), tag));
+        self.set_promiscuous(kernel);
+        Ok(())
+    }
+
+    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+        let Some(link) = kernel.find(&self.device())? else {
+            return Ok(vec![Difference::missing(self.label())]);
+        };
+        let mut differences = Vec::new();
+        if link.kind != "bridge" {
+            differences.push(Difference::new(format!("link {}", self.name), "a bridge", of_kind(&link.kind)));
+        } else if !link.is_up {
+            differences.push(Difference::new(self.label(), "up", "down"));
+        } else if self.promiscuous && !link.is_promiscuous {
+            differences.push(Difference::new(self.label(), "promiscuous", "not promiscuous"));
+        }
+        Ok(differences)
+    }
+
+    /// Removes it if it was made here and has no port left.
+    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let is_candidate = match kernel.find(&self.device())? {
+            Some(link) => Self::is_left_over(&link, kernel)?,
+            None => false,
+        };
+        if !is_candidate {
+            return Ok(());
+        }
+        kernel.lock(Mode::Change)?;
+        let removed = match kernel.find(&self.device())? {
+            Some(link) if Self::is_left_over(&link, kernel)? => {
+                match kernel.socket(Side::Host)?.request(link::delete(&self.name)) {
+                    Err(error) if !error.is_missing() => {
+                        Err(Error::Refused { action: format!("remove {}", self.label()), source: error })
+                    }
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        };
+        kernel.unlock();
+        removed
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let mtu = self.mtu.map(|bytes| format!(" mtu {bytes}")).unwrap_or_default();
+        let mut commands = vec![
+            format!("ip link add {}{mtu} up type bridge", self.name),
+            format!("ip link set {} alias '{}'", self.name, Tag::shared(&self.network)),
+        ];
+        if self.promiscuous {
+            commands.push(format!("ip link set {} promisc on", self.name));
+        }
+        commands
+    }
+}
+
+fn of_kind(kind: &str) -> String {
+    if kind.is_empty() { "a physical device".to_owned() } else { format!("of kind {kind}") }
+}
+
+/// Another one for each bridge: two hosts with a bridge of the same name may share a segment.
+fn random_mac() -> Result<Mac, Error> {
+    let mut bytes = [0; 6];
+    // SAFETY: the buffer is live and its length is given.
+    let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if filled == 6 {
+        Ok(Mac::local(bytes))
+    } else {
+        let source = std::io::Error::last_os_error();
+        Err(Error::System { action: "get random bytes for a hardware address".to_owned(), source })
+    }
+}

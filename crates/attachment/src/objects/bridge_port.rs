@@ -1,0 +1,65 @@
+//! A device as a port of a bridge.
+
+use netlink::{bridge_port, link};
+
+use crate::{Device, Difference, Error, Kernel, Object, Side, Step};
+
+/// A device of the host as a port of a bridge.
+#[derive(Debug)]
+pub struct BridgePort {
+    /// The device.
+    pub device: String,
+    /// The bridge.
+    pub bridge: String,
+    /// Frames may leave through the port that they came in by.
+    pub hairpin: bool,
+}
+
+impl Object for BridgePort {
+    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let bridge = kernel.index(&Device::host(&self.bridge))?;
+        let action = format!("make {} a port of bridge {}", self.device, self.bridge);
+        kernel.queue(Step::make(Side::Host, action, link::set_master(&self.device, bridge)));
+        if self.hairpin {
+            let action = format!("set hairpin on {}", self.device);
+            kernel.queue(Step::change(Side::Host, action, bridge_port::set_hairpin(&self.device, true)));
+        }
+        Ok(())
+    }
+
+    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+        let bridge = kernel.find(&Device::host(&self.bridge))?.map(|link| link.index);
+        let Some(link) = kernel.find(&Device::host(&self.device))? else {
+            return Ok(vec![Difference::missing(format!("interface {}", self.device))]);
+        };
+        let mut differences = Vec::new();
+        if bridge.is_none() || link.master != bridge {
+            let have = link.master.map_or_else(|| "no port".to_owned(), |index| format!("a port of link {index}"));
+            let what = format!("interface {}", self.device);
+            differences.push(Difference::new(what, format!("a port of bridge {}", self.bridge), have));
+        } else if link.hairpin != self.hairpin {
+            let on = |value| if value { "on" } else { "off" };
+            let what = format!("hairpin of {}", self.device);
+            differences.push(Difference::new(what, on(self.hairpin), on(link.hairpin)));
+        }
+        Ok(differences)
+    }
+
+    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        match kernel.socket(Side::Host)?.request(link::set_master(&self.device, 0)) {
+            Err(error) if !error.is_missing() => Err(Error::Refused {
+                action: format!("take {} out of bridge {}", self.device, self.bridge),
+                source: error,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let mut commands = vec![format!("ip link set {} master {}", self.device, self.bridge)];
+        if self.hairpin {
+            commands.push(format!("bridge link set dev {} hairpin on", self.device));
+        }
+        commands
+    }
+}

@@ -1,0 +1,120 @@
+//! A queueing discipline of a link.
+
+use netlink::qdisc::{self, Kind, Parent};
+
+use crate::{Device, Difference, Error, Kernel, Object, Step};
+
+/// A queueing discipline of a link.
+#[derive(Debug)]
+pub struct Qdisc {
+    /// The link.
+    pub device: Device,
+    /// What hangs where.
+    pub qdisc: qdisc::Qdisc,
+}
+
+impl Qdisc {
+    fn label(&self) -> String {
+        format!("qdisc {} {:x}: on {}", self.qdisc.kind.name(), self.qdisc.handle, self.device)
+    }
+
+    fn list(&self, index: u32, kernel: &mut Kernel) -> Result<Vec<qdisc::Qdisc>, Error> {
+        qdisc::list(kernel.socket(self.device.side)?, index)
+            .map_err(Error::refused(format!("list the queues of {}", self.device)))
+    }
+
+    /// The kernel says `ENOENT` when it has no such kind, and `EEXIST` when another one hangs there.
+    fn explain(&self, error: Error) -> Error {
+        let Error::Refused { action, source } = error else { return error };
+        let kind = self.qdisc.kind.name();
+        match source.errno() {
+            Some(libc::ENOENT) => Error::Unsupported {
+                feature: format!("qdisc {kind} (sch_{kind}), which {} needs", self.device),
+                remedy: format!(
+                    "load the module with `modprobe sch_{kind}`, or use a kernel with CONFIG_NET_SCH_{}",
+                    kind.to_uppercase()
+                ),
+            },
+            Some(libc::EEXIST) => Error::Conflict {
+                object: self.device.to_string(),
+                want: format!("qdisc {kind} there"),
+                have: "has another queueing discipline already".to_owned(),
+                remedy: format!("see `tc qdisc show dev {}`: one shaper per interface", self.device.name),
+            },
+            _ => Error::Refused { action, source },
+        }
+    }
+}
+
+impl Object for Qdisc {
+    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let index = kernel.index(&self.device)?;
+        let action = format!("add {}", self.label());
+        let request = self.qdisc.add(index).map_err(Error::refused(&action))?;
+        kernel.queue(Step::make(self.device.side, action, request));
+        kernel.flush().map_err(|error| self.explain(error))
+    }
+
+    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+        let Some(link) = kernel.find(&self.device)? else {
+            return Ok(vec![Difference::missing(format!("interface {}", self.device))]);
+        };
+        let have = self.list(link.index, kernel)?;
+        let Some(have) = have.iter().find(|have| have.parent == self.qdisc.parent) else {
+            return Ok(vec![Difference::missing(self.label())]);
+        };
+        let is_met = have.handle == self.qdisc.handle
+            && match (&self.qdisc.kind, &have.kind) {
+                (Kind::Tbf(want), Kind::Tbf(have)) => want.is_met_by(*have),
+                (want, have) => want == have,
+            };
+        let form = |qdisc: &qdisc::Qdisc| format!("{:x}: {}", qdisc.handle, parameters(&qdisc.kind));
+        Ok(if is_met { Vec::new() } else { vec![Difference::new(self.label(), form(&self.qdisc), form(have))] })
+    }
+
+    /// Removes it only if it is the one that hangs there: same parent, handle and kind.
+    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let Some(link) = kernel.find(&self.device)? else {
+            return Ok(());
+        };
+        let is_ours = self.list(link.index, kernel)?.iter().any(|have| {
+            have.parent == self.qdisc.parent
+                && have.handle == self.qdisc.handle
+                && have.kind.name() == self.qdisc.kind.name()
+        });
+        if !is_ours {
+            return Ok(());
+        }
+        let action = format!("remove {}", self.label());
+        let request = self.qdisc.delete(link.index).map_err(Error::refused(&action))?;
+        match kernel.socket(self.device.side)?.request(request) {
+            Err(error) if !error.is_missing() => Err(Error::Refused { action, source: error }),
+            _ => Ok(()),
+        }
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let parent = match self.qdisc.parent {
+            Parent::Root => "root".to_owned(),
+            Parent::Class(major, minor) => format!("parent {major:x}:{minor:x}"),
+        };
+        vec![format!(
+            "{} qdisc add dev {} {parent} handle {:x}: {}",
+            self.device.tool("tc"),
+            self.device.name,
+            self.qdisc.handle,
+            parameters(&self.qdisc.kind)
+        )]
+    }
+}
+
+/// The parameters as `tc` writes them.
+fn parameters(kind: &Kind) -> String {
+    match kind {
+        Kind::Netem(netem) => format!("netem limit {} delay {}ns", netem.limit_packets, netem.delay_ns),
+        Kind::Tbf(tbf) => {
+            format!("tbf rate {}bps burst {} limit {}", tbf.rate_bytes_per_s, tbf.burst_bytes, tbf.limit_bytes)
+        }
+        Kind::Other(name) => name.clone(),
+    }
+}

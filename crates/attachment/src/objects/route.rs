@@ -1,0 +1,73 @@
+//! A route through a link of the container.
+
+use netlink::route;
+
+use crate::{Device, Difference, Error, Kernel, Object, Step};
+
+/// A route through a link.
+#[derive(Debug)]
+pub struct Route {
+    /// The link.
+    pub device: Device,
+    /// The route.
+    pub route: route::Route,
+}
+
+impl Route {
+    fn label(&self) -> String {
+        let via = self.route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+        format!("route {}{via} dev {}", self.route.destination, self.device)
+    }
+}
+
+impl Object for Route {
+    /// A route of the same destination and metric that is there already stays: the first network that sets a default route
+    /// keeps it (ADD-9).
+    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let index = kernel.index(&self.device)?;
+        let action = format!("add {}", self.label());
+        let request = self.route.add(index).map_err(Error::refused(&action))?;
+        let mut step = Step::make(self.device.side, action, request);
+        step.may_exist = true;
+        kernel.queue(step);
+        Ok(())
+    }
+
+    /// Met by the route itself, or by one of the same destination through another link, which came first.
+    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+        let index = kernel.find(&self.device)?.map(|link| link.index);
+        let routes = route::list(kernel.socket(self.device.side)?)
+            .map_err(Error::refused(format!("list the routes of {}", self.device)))?;
+        let is_met = routes.iter().any(|(through, have)| {
+            if Some(*through) == index {
+                self.route.is_met_by(have)
+            } else {
+                have.destination == self.route.destination && have.table == Some(self.route.table.unwrap_or(254))
+            }
+        });
+        Ok(if is_met { Vec::new() } else { vec![Difference::missing(self.label())] })
+    }
+
+    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let Some(link) = kernel.find(&self.device)? else {
+            return Ok(());
+        };
+        let action = format!("remove {}", self.label());
+        let request = self.route.delete(link.index).map_err(Error::refused(&action))?;
+        match kernel.socket(self.device.side)?.request(request) {
+            Err(error) if !error.is_missing() => Err(Error::Refused { action, source: error }),
+            _ => Ok(()),
+        }
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let via = self.route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+        let metric = self.route.priority.map(|metric| format!(" metric {metric}")).unwrap_or_default();
+        vec![format!(
+            "{} route add {}{via} dev {}{metric}",
+            self.device.tool("ip"),
+            self.route.destination,
+            self.device.name
+        )]
+    }
+}

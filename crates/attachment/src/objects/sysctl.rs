@@ -1,0 +1,69 @@
+//! A network setting of the kernel.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use crate::{Difference, Error, Kernel, Object, Side};
+
+/// A setting below `/proc/sys/net` of one side's namespace.
+#[derive(Debug)]
+pub struct Sysctl {
+    /// Whose.
+    pub side: Side,
+    /// The path below `/proc/sys`, as in `net/ipv4/ip_forward`.
+    pub path: String,
+    /// The value.
+    pub value: &'static str,
+    /// The kernel may lack it: one without IPv6 has no settings for it.
+    pub optional: bool,
+}
+
+impl Sysctl {
+    fn file(&self) -> String {
+        format!("/proc/sys/{}", self.path)
+    }
+
+    fn failed(&self, source: std::io::Error) -> Error {
+        let place = if self.side == Side::Container { " in the container" } else { "" };
+        Error::System { action: format!("set {} to {}{place}", self.path.replace('/', "."), self.value), source }
+    }
+
+    /// The value at present; `None` when the kernel lacks the setting and may.
+    fn read(&self, kernel: &mut Kernel) -> Result<Option<String>, Error> {
+        let file = self.file();
+        match kernel.within(self.side, || fs::read_to_string(&file))? {
+            Ok(text) => Ok(Some(text.trim_end().to_owned())),
+            Err(error) if self.optional && error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+}
+
+impl Object for Sysctl {
+    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let file = self.file();
+        match kernel.within(self.side, || fs::write(&file, self.value))? {
+            Err(error) if !(self.optional && error.kind() == ErrorKind::NotFound) => Err(self.failed(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+        Ok(match self.read(kernel)? {
+            Some(have) if have != self.value => {
+                vec![Difference::new(self.path.replace('/', "."), self.value, have)]
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    /// One of a container's interface goes with the interface; one of the host (forwarding) may serve others by now.
+    fn remove(&self, _kernel: &mut Kernel) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let prefix = if self.side == Side::Container { "ip netns exec CONTAINER " } else { "" };
+        vec![format!("{prefix}sysctl -w {}={}", self.path.replace('/', "."), self.value)]
+    }
+}

@@ -1,0 +1,122 @@
+//! A veth pair: one end on the host, one in the container.
+
+use netlink::link::{self, Link};
+use netlink::{Mac, veth};
+
+use crate::{Device, Difference, Error, Identity, Kernel, Object, Side, Step};
+
+/// A veth pair. Its host interface is named after the attachment.
+#[derive(Debug)]
+pub struct Veth {
+    /// The attachment.
+    pub identity: Identity,
+    /// The address of the container interface.
+    pub container_mac: Mac,
+    /// The MTU of both ends in bytes.
+    pub mtu: Option<u32>,
+}
+
+impl Veth {
+    fn host(&self) -> Device {
+        Device::host(self.identity.host_name())
+    }
+
+    fn container(&self) -> Device {
+        Device::container(self.identity.if_name())
+    }
+
+    /// Why the kernel says that the pair exists: one of the two names is taken.
+    fn explain(&self, kernel: &mut Kernel, error: Error) -> Error {
+        match error {
+            Error::Refused { source, .. } if source.is_existing() => {
+                let place = kernel.container().map(|namespace| namespace.path().display().to_string());
+                Error::Exists(format!("interface {} in {}", self.identity.if_name(), place.unwrap_or_default()))
+            }
+            other => other,
+        }
+    }
+}
+
+impl Object for Veth {
+    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let host = self.host();
+        if kernel.find(&host)?.is_some() {
+            return Err(Error::Exists(format!("{}, the host interface for {},", host.name, self.container())));
+        }
+        let namespace = kernel.container()?;
+        let action =
+            format!("make veth {} with {} in {}", host.name, self.identity.if_name(), namespace.path().display());
+        let pair = veth::Veth {
+            name: &host.name,
+            mac: self.identity.host_mac(),
+            mtu: self.mtu,
+            peer: veth::Peer { namespace, name: self.identity.if_name(), mac: self.container_mac },
+        };
+        let request = pair.create();
+        kernel.queue(Step::make(Side::Host, action, request));
+        // In the same send as the creation: a kill cannot leave a pair without its tag.
+        let tag = link::set_alias(&host.name, &self.identity.alias());
+        kernel.queue(Step::change(Side::Host, format!("tag {}", host.name), tag));
+        kernel.flush().map_err(|error| self.explain(kernel, error))
+    }
+
+    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+        let (host, container) = (self.host(), self.container());
+        let mut differences = Vec::new();
+        let near = kernel.find(&host)?;
+        let far = kernel.find(&container)?;
+        let label = |device: &Device| format!("interface {device}");
+        for (device, found) in [(&host, &near), (&container, &far)] {
+            match found {
+                None => differences.push(Difference::missing(label(device))),
+                Some(Link { kind, .. }) if kind != "veth" => {
+                    differences.push(Difference::new(label(device), "a veth", kind));
+                }
+                Some(Link { is_up: false, .. }) => differences.push(Difference::new(label(device), "up", "down")),
+                Some(_) => {}
+            }
+        }
+        if let (Some(near), Some(far)) = (near, far) {
+            if near.peer != Some(far.index) || far.peer != Some(near.index) {
+                differences.push(Difference::new(
+                    label(&container),
+                    format!("the other end of {host}"),
+                    "another link",
+                ));
+            }
+            if far.mac != Some(self.container_mac) {
+                let have = far.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
+                differences.push(Difference::new(format!("{} address", label(&container)), self.container_mac, have));
+            }
+            if let Some(want) = self.mtu.filter(|want| *want != far.mtu) {
+                differences.push(Difference::new(format!("{} mtu", label(&container)), want, far.mtu));
+            }
+        }
+        Ok(differences)
+    }
+
+    /// The host interface takes the container interface with it.
+    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let host = self.host();
+        match kernel.socket(Side::Host)?.request(link::delete(&host.name)) {
+            Err(error) if !error.is_missing() => {
+                Err(Error::Refused { action: format!("remove {}", host.name), source: error })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let mtu = self.mtu.map(|bytes| format!(" mtu {bytes}")).unwrap_or_default();
+        let host = self.host().name;
+        vec![
+            format!(
+                "ip link add {host} address {}{mtu} up type veth peer name {} address {}{mtu} netns CONTAINER",
+                self.identity.host_mac(),
+                self.identity.if_name(),
+                self.container_mac
+            ),
+            format!("ip link set {host} alias '{}'", self.identity.alias()),
+        ]
+    }
+}

@@ -1,0 +1,42 @@
+//! Removing what belongs to no valid attachment.
+
+use netlink::link;
+
+use crate::{Bridge, Error, Identity, Kernel, Object, Side, Tag};
+
+/// Removes the host interfaces of `network` that belong to none of the `valid` attachments, and then its bridges if nothing
+/// uses them. Devices of other networks, and those that are not ours, are left alone.
+///
+/// Everything else of an attachment (its container interface, addresses, routes, queues) goes with its host interface.
+pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Error> {
+    let keep: Vec<String> = valid.iter().map(Identity::host_name).collect();
+    let links = match kernel
+        .socket(Side::Host)
+        .and_then(|socket| link::list(socket).map_err(Error::refused("list the links of the host")))
+    {
+        Ok(links) => links,
+        Err(error) => return vec![error],
+    };
+    let mut errors = Vec::new();
+    let mut shared = Vec::new();
+    for link in links {
+        match link.alias.as_deref().and_then(Tag::read) {
+            Some(Tag::Attachment { network: of }) if of == network && !keep.contains(&link.name) => {
+                let removed =
+                    kernel.socket(Side::Host).and_then(|socket| match socket.request(link::delete(&link.name)) {
+                        Err(error) if !error.is_missing() => {
+                            Err(Error::Refused { action: format!("remove {}", link.name), source: error })
+                        }
+                        _ => Ok(()),
+                    });
+                errors.extend(removed.err());
+            }
+            Some(Tag::Shared { network: of }) if of == network && link.kind == "bridge" => shared.push(link.name),
+            _ => {}
+        }
+    }
+    for name in shared {
+        errors.extend(Bridge::adopted(name, network).remove(kernel).err());
+    }
+    errors
+}
