@@ -1,1 +1,21 @@
-//! Placeholder.
+//! What the tests of the protocol share: the table of plugins with their least configurations, a host with one container,
+//! other parties' plugins as shell scripts, and the citing of the checklist.
+//!
+//! A test cites the rows of `checklist.md` that it answers to with [`cites!`]; `cargo run -p protocol-tests --bin uncited`
+//! lists the rows that no test cites.
+
+pub mod checklist;
+mod citation;
+mod delegate;
+pub mod libcni;
+mod plugins;
+mod process;
+mod scene;
+mod state;
+
+pub use citation::Citation;
+pub use delegate::Delegate;
+pub use plugins::{ALL, INTERFACE, IPAM, LATEST, Plugin, VERSIONS, with};
+pub use process::{Process, error_object};
+pub use scene::Scene;
+pub use state::State;

@@ -1,0 +1,87 @@
+//! Calls by way of libcni, the runtime's library: Debian's, through the small program in `libcni/`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use harness::{Namespace, Output, bin_dir};
+use serde_json::{Value, json};
+
+use crate::Scene;
+
+/// Where Debian's `containernetworking-plugins` puts the reference plugins.
+const REFERENCE_PLUGINS: &str = "/usr/lib/cni";
+
+/// A runtime on a scene's host: a directory of configuration lists and the program that drives libcni.
+#[derive(Debug)]
+pub struct Runtime {
+    program: &'static Path,
+    configurations: PathBuf,
+}
+
+impl Runtime {
+    /// A runtime without networks. The program is built once.
+    pub fn new(scene: &Scene) -> Self {
+        Self { program: program(), configurations: scene.directory("net.d") }
+    }
+
+    /// Defines a network.
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    pub fn network(&self, list: &Value) {
+        let name = list["name"].as_str().expect("a network has a name");
+        let file = self.configurations.join(format!("{name}.conflist"));
+        std::fs::write(file, list.to_string()).expect("the list is written");
+    }
+
+    /// Runs `add`, `check` or `del` on `eth0` of a container.
+    pub fn run(&self, command: &str, network: &str, ns: &Namespace) -> Output {
+        self.run_with(command, network, ns, "eth0", &json!({}))
+    }
+
+    /// The same on another interface and with capability arguments.
+    pub fn run_with(&self, command: &str, network: &str, ns: &Namespace, ifname: &str, capabilities: &Value) -> Output {
+        let (container, netns) = (&ns.name, ns.path.display());
+        let attachment = format!("CNI_CONTAINERID={container} CNI_IFNAME={ifname} CAP_ARGS='{capabilities}'");
+        self.program(&attachment, &format!("{command} {network} {netns}"))
+    }
+
+    /// The versions that a plugin claims, one a line.
+    pub fn versions(&self, plugin: &str) -> Output {
+        self.program("", &format!("version {plugin}"))
+    }
+
+    fn program(&self, variables: &str, arguments: &str) -> Output {
+        let (program, configurations, plugins) =
+            (self.program.display(), self.configurations.display(), bin_dir().display().to_string());
+        harness::sh(&format!(
+            "NETCONFPATH='{configurations}' CNI_PATH='{plugins}:{REFERENCE_PLUGINS}' {variables} '{program}' {arguments}"
+        ))
+    }
+}
+
+/// Builds the program if its source is newer than it is. Processes that build at the same time each put a whole file in
+/// place.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("libcni/cnitool.go");
+        let directory = std::env::current_exe().expect("the test knows its executable");
+        let program = directory.parent().expect("it is in a directory").join("libcni-cnitool");
+        let modified = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).ok();
+        if modified(&program) < modified(&source) {
+            let fresh = program.with_extension(std::process::id().to_string());
+            let build = Command::new("go")
+                .args(["build", "-o"])
+                .args([&fresh, &source])
+                .envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "")])
+                .output()
+                .expect("Debian's golang-go is installed: `make deps`");
+            let errors = String::from_utf8_lossy(&build.stderr);
+            assert!(build.status.success(), "golang-github-appc-cni-dev is installed (`make deps`):\n{errors}");
+            std::fs::rename(&fresh, &program).expect("the program is put in place");
+        }
+        program
+    })
+}

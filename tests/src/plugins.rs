@@ -1,0 +1,74 @@
+//! The plugins under test, each with the least configuration that is valid.
+
+use serde_json::{Value, json};
+
+/// All versions of the protocol that the plugins speak, the oldest first.
+pub const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+
+/// The newest version.
+pub const LATEST: &str = "1.1.0";
+
+/// An executable of the project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plugin {
+    /// `bridge`: makes an interface.
+    Bridge,
+    /// `netem-shaper`: chained, adjusts one.
+    Shaper,
+    /// `host-local`: IPAM with files.
+    HostLocal,
+    /// `static`: IPAM as configured.
+    Static,
+}
+
+/// All plugins.
+pub const ALL: [Plugin; 4] = [Plugin::Bridge, Plugin::Shaper, Plugin::HostLocal, Plugin::Static];
+
+/// Those that make or adjust interfaces.
+pub const INTERFACE: [Plugin; 2] = [Plugin::Bridge, Plugin::Shaper];
+
+/// Those that allocate addresses.
+pub const IPAM: [Plugin; 2] = [Plugin::HostLocal, Plugin::Static];
+
+impl Plugin {
+    /// The name of the executable and the value of `type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Shaper => "netem-shaper",
+            Self::HostLocal => "host-local",
+            Self::Static => "static",
+        }
+    }
+
+    /// The least valid configuration, of network `net`. That of `netem-shaper` still lacks its `prevResult`.
+    pub fn config(self, version: &str) -> Value {
+        match self {
+            Self::Bridge => json!({"cniVersion": version, "name": "net", "type": "bridge", "bridge": "br0",
+                "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
+            Self::Shaper => json!({"cniVersion": version, "name": "net", "type": "netem-shaper", "bw": "100Mbps"}),
+            Self::HostLocal => json!({"cniVersion": version, "name": "net", "type": "bridge",
+                "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
+            Self::Static => json!({"cniVersion": version, "name": "net", "type": "bridge",
+                "ipam": {"type": "static", "addresses": [{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}]}}),
+        }
+    }
+}
+
+/// The object with keys replaced or added; a key with `null` is removed.
+///
+/// # Panics
+/// If either is no object.
+#[must_use]
+pub fn with(config: &Value, keys: Value) -> Value {
+    let mut object = config.as_object().expect("a configuration is an object").clone();
+    let Value::Object(keys) = keys else { panic!("keys are given as an object, not {keys}") };
+    for (key, value) in keys {
+        if value.is_null() {
+            object.remove(&key);
+        } else {
+            object.insert(key, value);
+        }
+    }
+    Value::Object(object)
+}

@@ -1,0 +1,92 @@
+//! A host of its own with one container, and valid calls of each plugin on it.
+
+use std::path::{Path, PathBuf};
+
+use harness::{Host, Invocation, Namespace};
+use serde_json::{Value, json};
+
+use crate::{LATEST, Plugin, State, with};
+
+/// The place of the scene's own files. It is on a file system that vanishes with the scene.
+const SCRATCH: &str = "/run/scene";
+
+/// A host with one container `c1`.
+#[derive(Debug)]
+pub struct Scene {
+    /// The host.
+    pub host: Host,
+    /// The container's namespace.
+    pub c1: Namespace,
+}
+
+impl Scene {
+    /// Makes the host and the container.
+    ///
+    /// # Panics
+    /// Without the rights to make namespaces.
+    #[expect(clippy::new_without_default, reason = "it changes the thread that calls it")]
+    pub fn new() -> Self {
+        let host = Host::enter();
+        let c1 = host.namespace("c1");
+        std::fs::create_dir_all(SCRATCH).expect("a directory on the host's /run");
+        Self { host, c1 }
+    }
+
+    /// A directory for files of the test, made if missing.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn directory(&self, name: &str) -> PathBuf {
+        let path = Path::new(SCRATCH).join(name);
+        std::fs::create_dir_all(&path).expect("a directory on the host's /run");
+        path
+    }
+
+    /// A call for `eth0` of `c1`.
+    pub fn call(&self, plugin: Plugin, command: &str, config: Value) -> Invocation {
+        self.call_for(&self.c1, "eth0", plugin, command, config)
+    }
+
+    /// A call for an interface of a container.
+    pub fn call_for(&self, ns: &Namespace, ifname: &str, plugin: Plugin, command: &str, config: Value) -> Invocation {
+        let call = Invocation::new(plugin.name(), command).config(config);
+        match command {
+            "GC" | "STATUS" | "VERSION" => call,
+            _ => call.container(&ns.name).netns(&ns.path).ifname(ifname),
+        }
+    }
+
+    /// A configuration with which every command of the plugin is valid: for the chained plugin with an interface of `c1`
+    /// and the `prevResult` that tells of it, for GC with a list of attachments.
+    ///
+    /// # Panics
+    /// If `bridge` fails to make the interface for the chained plugin.
+    pub fn config(&self, plugin: Plugin, version: &str) -> Value {
+        let config = with(&plugin.config(version), json!({"cni.dev/valid-attachments": []}));
+        if plugin != Plugin::Shaper {
+            return config;
+        }
+        let first = self.call(Plugin::Bridge, "ADD", Plugin::Bridge.config(version)).run().ok();
+        with(&config, json!({"prevResult": first}))
+    }
+
+    /// A valid call for a command.
+    pub fn ready(&self, plugin: Plugin, command: &str) -> Invocation {
+        self.call(plugin, command, self.config(plugin, LATEST))
+    }
+
+    /// ADD, which must succeed, and the configuration with its result as `prevResult`, as CHECK and DEL get it.
+    ///
+    /// # Panics
+    /// If ADD fails.
+    pub fn added(&self, plugin: Plugin, config: &Value) -> (Value, Value) {
+        let result = self.call(plugin, "ADD", config.clone()).run().ok();
+        let config = with(config, json!({"prevResult": result}));
+        (result, config)
+    }
+
+    /// What the host and the container look like, IPAM's files included.
+    pub fn state(&self) -> State {
+        State::take(&[&self.c1])
+    }
+}

@@ -1,0 +1,46 @@
+//! What a host looks like: to see that a failed call left nothing behind.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+use harness::{Namespace, Snapshot};
+
+/// Where `host-local` keeps its files unless told otherwise.
+const ALLOCATIONS: &str = "/var/lib/cni/networks";
+
+/// Links, addresses, routes, queues and rules of the host and of namespaces, and the addresses that IPAM holds. The files
+/// with which IPAM remembers where to go on and locks its directory are no allocations and are left out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct State {
+    kernel: Snapshot,
+    allocations: BTreeMap<String, String>,
+}
+
+impl State {
+    /// Takes the state of this host and of namespaces.
+    pub fn take(namespaces: &[&Namespace]) -> Self {
+        Self { kernel: Snapshot::take::<&Path>(namespaces, &[]), allocations: Self::allocations() }
+    }
+
+    /// The addresses that IPAM holds: `net/10.1.0.2` and the file's text, which names the attachment.
+    pub fn allocations() -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        for network in children(Path::new(ALLOCATIONS)) {
+            for file in children(&Path::new(ALLOCATIONS).join(&network)) {
+                let path = Path::new(ALLOCATIONS).join(&network).join(&file);
+                if file.replace('_', ":").parse::<IpAddr>().is_ok() {
+                    let text = std::fs::read_to_string(&path).unwrap_or_default();
+                    found.insert(format!("{network}/{file}"), text);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The names in a directory; none if it is missing.
+fn children(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}

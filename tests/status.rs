@@ -1,0 +1,78 @@
+//! Section 7 of the checklist: STATUS.
+
+use protocol_tests::{ALL, Delegate, LATEST, Plugin, Scene, cites, with};
+use serde_json::{Value, json};
+
+/// A pool with one usable address besides the gateway's.
+fn small_pool() -> Value {
+    json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.9"}]]})
+}
+
+#[test]
+fn a_plugin_that_is_ready_says_nothing() {
+    cites!("STA-1");
+    let scene = Scene::new();
+    for plugin in ALL {
+        let reply = scene.call(plugin, "STATUS", plugin.config(LATEST)).run();
+        reply.ok();
+        assert_eq!(reply.stdout, "", "{plugin:?}: {reply}");
+    }
+}
+
+#[test]
+fn an_exhausted_pool_is_not_available() {
+    cites!("STA-1", "STA-2", "STA-3", "STA-5");
+    let scene = Scene::new();
+    let pool = json!({"ipam": small_pool()});
+    scene.call(Plugin::HostLocal, "STATUS", with(&Plugin::HostLocal.config(LATEST), pool.clone())).run().ok();
+    let (_, config) = scene.added(Plugin::Bridge, &with(&Plugin::Bridge.config(LATEST), pool.clone()));
+    for plugin in [Plugin::HostLocal, Plugin::Bridge] {
+        let (code, msg, _) = scene.call(plugin, "STATUS", with(&plugin.config(LATEST), pool.clone())).run().error();
+        assert_eq!(code, 50, "{plugin:?}: {msg}");
+        assert!(msg.contains("net") && msg.contains("10.1.0.9"), "{plugin:?}: {msg}");
+    }
+    scene.call(Plugin::Bridge, "DEL", config).run().ok();
+    scene.call(Plugin::Bridge, "STATUS", with(&Plugin::Bridge.config(LATEST), pool)).run().ok();
+}
+
+#[test]
+fn other_commands_work_although_status_fails() {
+    cites!("STA-4");
+    let scene = Scene::new();
+    let config = with(&Plugin::Bridge.config(LATEST), json!({"ipam": small_pool()}));
+    let (_, attached) = scene.added(Plugin::Bridge, &config);
+    scene.call(Plugin::Bridge, "STATUS", config.clone()).run().error();
+    scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+    let c2 = scene.host.namespace("c2");
+    let other = with(&config, json!({"name": "net2"}));
+    scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", other).run().ok();
+    scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+}
+
+#[test]
+fn the_delegates_status_becomes_the_plugins() {
+    cites!("STA-5", "STA-2", "DLG-5");
+    let scene = Scene::new();
+    let config = with(&Plugin::Bridge.config(LATEST), json!({"ipam": {"type": "made-up"}}));
+    for code in [50, 51] {
+        let error = json!({"cniVersion": LATEST, "code": code, "msg": "the daemon sleeps"});
+        let delegate = Delegate::failing(&scene, &json!({}), "STATUS", &error);
+        let (found, msg, _) = scene.call(Plugin::Bridge, "STATUS", config.clone()).path(delegate.path()).run().error();
+        assert_eq!(found, code);
+        assert!(msg.contains("made-up") && msg.contains("the daemon sleeps"), "{msg}");
+    }
+    let missing = with(&config, json!({"ipam": {"type": "not-installed"}}));
+    let (_, msg, _) = scene.call(Plugin::Bridge, "STATUS", missing).run().error();
+    assert!(msg.contains("not-installed"), "{msg}");
+}
+
+#[test]
+fn status_makes_nothing() {
+    cites!("STA-1");
+    let scene = Scene::new();
+    let before = scene.state();
+    for plugin in ALL {
+        scene.call(plugin, "STATUS", plugin.config(LATEST)).run().ok();
+        assert_eq!(before, scene.state(), "{plugin:?}");
+    }
+}
