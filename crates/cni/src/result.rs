@@ -1,13 +1,17 @@
 //! The result of ADD, in one shape for all versions (RES-01 to RES-25).
 //!
-//! Keys that we do not know survive in `extra`, so that `prevResult` passes through whole (ADD-5).
+//! Keys that we do not know survive in `extra`, so that `prevResult` passes through whole (ADD-5). Before 1.1.0 that goes
+//! for the keys that came with 1.1.0, too: they are typed only where the format has them (VER-8).
 
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
 
-use crate::{Error, Version};
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
 
 /// The result of a successful ADD. An IPAM plugin leaves `interfaces` empty (DLG-7).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,7 +59,7 @@ pub struct IpConfig {
 /// A route of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Destination.
+    /// Destination, as written: it may have host bits, which the kernel does not take.
     pub dst: IpNetwork,
     /// Next hop; without one, the gateway of the address of the same family is meant (DLG-9).
     pub gw: Option<IpAddr>,
@@ -73,6 +77,14 @@ pub struct Route {
     pub extra: Map<String, Value>,
 }
 
+impl Route {
+    /// A route with the kernel's defaults.
+    #[must_use]
+    pub fn new(dst: IpNetwork, gw: Option<IpAddr>) -> Self {
+        Self { dst, gw, mtu: None, advmss: None, priority: None, table: None, scope: None, extra: Map::new() }
+    }
+}
+
 /// Resolver settings of a result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dns {
@@ -86,25 +98,4 @@ pub struct Dns {
     pub options: Vec<String>,
     /// Keys that we do not know.
     pub extra: Map<String, Value>,
-}
-
-impl Success {
-    /// Reads a result in the format of `version`; newer keys are kept, not refused (VER-8). A `cniVersion` of another
-    /// format inside the value is an error.
-    ///
-    /// # Errors
-    /// Code 7 for use on `prevResult`; the message names the entry (`ips[1].address`) and quotes what was found. The caller
-    /// that reads a delegate's output replaces the code by 6.
-    pub fn from_value(_value: &Value, _version: Version) -> Result<Self, Error> {
-        todo!()
-    }
-
-    /// The result as a JSON value in the format of `version` (VER-4): `ip4`/`ip6` before 0.3.0, `ips[].version` before
-    /// 1.0.0, `mtu` and the route attributes from 1.1.0 on; before 1.1.0 they are left out.
-    ///
-    /// # Errors
-    /// Code 7 when the format cannot carry it: before 0.3.0, two addresses of one family, or none at all (RES-01).
-    pub fn to_value(&self, _version: Version) -> Result<Value, Error> {
-        todo!()
-    }
 }

@@ -1,8 +1,15 @@
 //! The main function that all plugins share: environment, stdin, verb, stdout, exit status.
 
-use std::process::ExitCode;
-
 use cni::{Call, Error, Success};
+
+pub mod codes;
+pub mod interface;
+mod ipam;
+mod main_function;
+mod namespace;
+mod streams;
+
+pub use main_function::main;
 
 /// The verbs of a plugin: one table in its `main.rs`.
 #[derive(Debug, Clone, Copy)]
@@ -21,9 +28,4 @@ pub struct Verbs {
     pub gc: fn(&Call) -> Result<(), Error>,
     /// STATUS.
     pub status: fn(&Call) -> Result<(), Error>,
-}
-
-/// Runs one call: reads the environment and stdin, calls the verb, prints the result or the error as one JSON object.
-pub fn main(_verbs: &Verbs) -> ExitCode {
-    todo!()
 }

@@ -1,2 +1,23 @@
-//! Placeholder.
-fn main() {}
+//! The plugin `bridge`: a NIC of the container on a Linux bridge of the host.
+//!
+//! Configuration files of the reference plugin of the same name work unchanged.
+
+mod config;
+mod describe;
+
+use std::process::ExitCode;
+
+use describe::Bridged;
+use plugin::{Verbs, interface};
+
+fn main() -> ExitCode {
+    plugin::main(&Verbs {
+        name: "bridge",
+        keys: config::KEYS,
+        add: interface::add::<Bridged>,
+        del: interface::del::<Bridged>,
+        check: interface::check::<Bridged>,
+        gc: interface::gc::<Bridged>,
+        status: interface::status::<Bridged>,
+    })
+}

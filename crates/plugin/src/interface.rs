@@ -1,0 +1,268 @@
+//! The verbs of a plugin that makes an interface, over its description.
+//!
+//! The plugin says what must exist; here it is made, compared and removed, and the delegate for addresses runs meanwhile.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use attachment::{Creation, Device, Identity, Kernel, Object};
+use cni::{Call, Command, Error, Success};
+use netlink::{Mac, Namespace};
+
+use crate::codes::{all_met, all_of, from_attachment, with_more_details};
+use crate::ipam::{Ipam, Work};
+
+/// CHECK may come right after ADD, before the last carrier is up (CHK-7): it looks this often, with a pause between.
+const CHECK_ATTEMPTS: u32 = 10;
+const CHECK_PAUSE: Duration = Duration::from_millis(20);
+
+/// The objects of one side of a description.
+pub type Description = Vec<Box<dyn Object>>;
+
+/// What a plugin that makes an interface has to say.
+pub trait Interface: Sized {
+    /// Reads and validates the configuration.
+    ///
+    /// # Errors
+    /// Code 7, and 2 for what is not supported.
+    fn read(call: &Call, identity: Identity) -> Result<Self, Error>;
+
+    /// The links of the attachment and what they hang on. All that DEL needs.
+    fn links(&self) -> Description;
+
+    /// Completes what IPAM returned: gateways, default routes, resolver.
+    ///
+    /// # Errors
+    /// Code 7 where the answer does not fit the configuration.
+    fn complete(&self, addressing: &mut Success) -> Result<(), Error>;
+
+    /// The addresses, routes and settings of the links.
+    fn addressing(&self, addressing: &Success) -> Description;
+
+    /// The interfaces for the result, in order, with the place of the container's.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    fn interfaces(&self, kernel: &mut Kernel, sandbox: &str) -> Result<(Vec<cni::Interface>, usize), Error>;
+
+    /// For CHECK: the container interface has this address, whoever set it (CHK-3).
+    fn expect_mac(&mut self, mac: Mac);
+
+    /// For STATUS: what the plugin needs is there.
+    ///
+    /// # Errors
+    /// Code 50 with what is missing.
+    fn probe(&self) -> Result<(), Error>;
+}
+
+/// Who the attachment of a call is.
+///
+/// # Errors
+/// Code 7 for a name of the network that is too long.
+pub fn identity(call: &Call) -> Result<Identity, Error> {
+    let environment = &call.environment;
+    Identity::new(&call.config.name, &environment.container_id, &environment.if_name)
+        .map_err(|error| from_attachment(&error))
+}
+
+/// Opens the container's namespace.
+///
+/// # Errors
+/// Code 8 when there is none at the path.
+pub fn open_namespace(call: &Call) -> Result<Namespace, Error> {
+    let path = call.environment.netns.as_deref().unwrap_or(Path::new(""));
+    Namespace::open(path).map_err(|error| from_attachment(&attachment::Error::Namespace(error)))
+}
+
+/// ADD.
+///
+/// # Errors
+/// Whatever failed; then everything this call made is gone again, the delegate's addresses included.
+pub fn add<I: Interface>(call: &Call) -> Result<Success, Error> {
+    let interface = I::read(call, identity(call)?)?;
+    let namespace = open_namespace(call)?;
+    let ipam = Ipam::find(call)?;
+    let mut work = ipam.start(Command::Add, call)?;
+    let mut kernel = Kernel::new(Some(namespace));
+    let mut creation = Creation::new();
+    let made = make(&interface, call, &mut kernel, &mut creation, &mut work);
+    made.map_err(|error| {
+        let mut also: Vec<String> = creation.undo(&mut kernel).iter().map(ToString::to_string).collect();
+        let _ = work.wait(); // it must have ended before it is told to release
+        also.extend(ipam.run(Command::Del, call).err().map(|error| error.msg));
+        with_more_details(error, &also)
+    })
+}
+
+fn make<I: Interface>(
+    interface: &I,
+    call: &Call,
+    kernel: &mut Kernel,
+    creation: &mut Creation,
+    work: &mut Work,
+) -> Result<Success, Error> {
+    let refused = |error: attachment::Error| from_attachment(&error);
+    creation.make(kernel, interface.links()).map_err(refused)?;
+    let mut addressing = work.wait()?;
+    if call.config.ipam.is_some() && addressing.ips.is_empty() {
+        return Err(Error::invalid_config("the IPAM plugin returned no address"));
+    }
+    interface.complete(&mut addressing)?;
+    creation.make(kernel, interface.addressing(&addressing)).map_err(refused)?;
+
+    let sandbox = call.environment.netns.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+    let (interfaces, own) = interface.interfaces(kernel, &sandbox)?;
+    Ok(merge(call.config.prev_result.clone().unwrap_or_default(), interfaces, own, addressing))
+}
+
+/// The previous plugin's result with ours behind it (ADD-5).
+fn merge(mut result: Success, interfaces: Vec<cni::Interface>, own: usize, addressing: Success) -> Success {
+    let own = result.interfaces.len() + own;
+    result.interfaces.extend(interfaces);
+    result.ips.extend(addressing.ips.into_iter().map(|ip| cni::IpConfig { interface: Some(own), ..ip }));
+    result.routes.extend(addressing.routes);
+    if addressing.dns != cni::Dns::default() {
+        result.dns = addressing.dns;
+    }
+    result.extra.extend(addressing.extra);
+    result
+}
+
+/// DEL. Works without the namespace, without `prevResult`, after a failed or killed ADD, and again (DEL-3 to DEL-8).
+///
+/// # Errors
+/// Everything that could not be removed, after all else has been.
+pub fn del<I: Interface>(call: &Call) -> Result<(), Error> {
+    let interface = I::read(call, identity(call)?)?;
+    let started = Ipam::find(call).and_then(|ipam| ipam.start(Command::Del, call));
+    let mut kernel = Kernel::new(None);
+    let failed = attachment::remove(&mut kernel, &interface.links());
+    let mut errors: Vec<Error> = failed.iter().map(from_attachment).collect();
+    errors.extend(started.and_then(|mut work| work.wait()).err());
+    all_of(errors)
+}
+
+/// CHECK.
+///
+/// # Errors
+/// Code 104 with every difference; the delegate's own error.
+pub fn check<I: Interface>(call: &Call) -> Result<(), Error> {
+    let previous = previous(call)?;
+    let mut interface = I::read(call, identity(call)?)?;
+    let mut kernel = Kernel::new(Some(open_namespace(call)?));
+    let mut work = Ipam::find(call)?.start(Command::Check, call)?;
+    let (own, mac) = own_interface(call, previous)?;
+    if let Some(mac) = mac {
+        interface.expect_mac(mac);
+    }
+    let expected = Success {
+        ips: previous.ips.iter().filter(|ip| ip.interface.is_none_or(|place| place == own)).cloned().collect(),
+        routes: previous.routes.clone(),
+        ..Success::default()
+    };
+    let mut objects = interface.links();
+    objects.extend(interface.addressing(&expected));
+    let compared = compare(&mut kernel, &objects);
+    work.wait()?;
+    compared
+}
+
+/// Compares the objects with the kernel, with time to converge (CHK-7).
+///
+/// # Errors
+/// Code 104 with every difference.
+pub fn compare(kernel: &mut Kernel, objects: &[Box<dyn Object>]) -> Result<(), Error> {
+    let mut attempt = 1;
+    loop {
+        let differences = attachment::differences(kernel, objects).map_err(|error| from_attachment(&error))?;
+        if differences.is_empty() || attempt == CHECK_ATTEMPTS {
+            return all_met(&differences);
+        }
+        attempt += 1;
+        thread::sleep(CHECK_PAUSE);
+    }
+}
+
+/// The result that CHECK compares with (CHK-2).
+///
+/// # Errors
+/// Code 7 without one.
+pub fn previous(call: &Call) -> Result<&Success, Error> {
+    call.config
+        .prev_result
+        .as_ref()
+        .ok_or_else(|| Error::invalid_config("prevResult is missing: the runtime must pass the result of ADD"))
+}
+
+/// The place and the address of the container interface in a result.
+fn own_interface(call: &Call, result: &Success) -> Result<(usize, Option<Mac>), Error> {
+    let (name, netns) = (&call.environment.if_name, call.environment.netns.as_deref());
+    let found = result
+        .interfaces
+        .iter()
+        .enumerate()
+        .find(|(_, interface)| interface.name == *name && netns == Some(Path::new(&interface.sandbox)));
+    match found {
+        Some((place, interface)) => Ok((place, interface.mac.parse().ok())),
+        None => Err(Error::invalid_config(format!(
+            "prevResult has no interface {name} in {}",
+            netns.unwrap_or(Path::new("")).display()
+        ))),
+    }
+}
+
+/// GC: removes what belongs to no valid attachment of this network (GC-1).
+///
+/// # Errors
+/// Everything that could not be removed, after all else has been (GC-3).
+pub fn gc<I: Interface>(call: &Call) -> Result<(), Error> {
+    let valid = valid_attachments(call)?;
+    let mut errors: Vec<Error> =
+        attachment::sweep(&mut Kernel::new(None), &call.config.name, &valid).iter().map(from_attachment).collect();
+    errors.extend(Ipam::find(call).and_then(|ipam| ipam.run(Command::Gc, call)).err());
+    all_of(errors)
+}
+
+/// The attachments that stay. A missing list is refused: taken for an empty one, it would remove everything (GC-8).
+///
+/// # Errors
+/// Code 7 without a list.
+pub fn valid_attachments(call: &Call) -> Result<Vec<Identity>, Error> {
+    let Some(valid) = &call.config.valid_attachments else {
+        return Err(Error::invalid_config(
+            "cni.dev/valid-attachments is missing: GC needs the list of attachments to keep; an empty list keeps none",
+        ));
+    };
+    valid
+        .iter()
+        .map(|id| Identity::new(&call.config.name, &id.container_id, &id.if_name))
+        .collect::<Result<_, _>>()
+        .map_err(|error| from_attachment(&error))
+}
+
+/// STATUS: the plugin's needs and the delegate's (STA-5).
+///
+/// # Errors
+/// Code 50, or the delegate's own.
+pub fn status<I: Interface>(call: &Call) -> Result<(), Error> {
+    let identity = Identity::new(&call.config.name, "status", "eth0").map_err(|error| from_attachment(&error))?;
+    I::read(call, identity)?.probe()?;
+    Ipam::find(call)?.run(Command::Status, call)
+}
+
+/// An interface of the host for a result, as the kernel shows it.
+///
+/// # Errors
+/// It is not there.
+pub fn host_interface(kernel: &mut Kernel, name: &str) -> Result<cni::Interface, Error> {
+    let found = kernel.find(&Device::host(name)).map_err(|error| from_attachment(&error))?;
+    let link =
+        found.ok_or_else(|| Error::new(cni::Code::Internal, format!("{name} has gone while ADD was at work")))?;
+    Ok(cni::Interface {
+        name: link.name,
+        mac: link.mac.map(|mac| mac.to_string()).unwrap_or_default(),
+        mtu: Some(link.mtu),
+        ..cni::Interface::default()
+    })
+}

@@ -1,0 +1,127 @@
+//! One call, from the environment to the exit status. The order of the checks is that of the reference's `skel`.
+
+use std::env;
+use std::process::ExitCode;
+
+use cni::{Call, Command, Config, Environment, Error, Version, version_reply};
+
+use crate::Verbs;
+use crate::namespace::{Found, look_at};
+use crate::streams::{note, print, read_stdin};
+
+/// An error, and the version in whose format it is printed.
+struct Failure(Error, Version);
+
+/// Runs one call: reads the environment and stdin, calls the verb, prints the result or the error as one JSON object.
+#[must_use]
+pub fn main(verbs: &Verbs) -> ExitCode {
+    if env::var_os("CNI_COMMAND").is_none_or(|command| command.is_empty()) {
+        introduce(verbs);
+        return ExitCode::SUCCESS;
+    }
+    run(verbs).unwrap_or_else(|Failure(error, version)| {
+        // Where the error cannot be printed, the exit status says the rest.
+        let _ = print(error.to_json(version));
+        ExitCode::FAILURE
+    })
+}
+
+/// ENV-14.
+fn introduce(verbs: &Verbs) {
+    note(format!(
+        "CNI {} plugin {}\nCNI protocol versions supported: {}",
+        verbs.name,
+        env!("CARGO_PKG_VERSION"),
+        Version::list()
+    ));
+}
+
+fn run(verbs: &Verbs) -> Result<ExitCode, Failure> {
+    let environment = Environment::read(|name| env::var_os(name)).map_err(|error| {
+        let version = read_stdin().map_or(Version::LATEST, |text| Config::version_of(&text));
+        Failure(error, version)
+    })?;
+    let text = read_stdin().map_err(|error| Failure(error, Version::LATEST))?;
+    if environment.command == Command::Version {
+        let reply = version_reply(&text).map_err(|error| Failure(error, Version::LATEST))?;
+        return Ok(printed(reply));
+    }
+    let config =
+        Config::read(text.clone(), environment.command).map_err(|error| Failure(error, Config::version_of(&text)))?;
+    let version = config.version;
+    call_verb(verbs, Call { environment, config }).map_err(|error| Failure(error, version))
+}
+
+fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
+    match call.environment.command {
+        Command::Add => return add(verbs, call),
+        Command::Del => del(verbs, call)?,
+        Command::Check => check(verbs, &call)?,
+        Command::Gc => (verbs.gc)(&call)?,
+        Command::Status => (verbs.status)(&call)?,
+        Command::Version => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The plugin's own namespace is refused before anything is done; the reference refuses it after the work (ENV-16).
+fn add(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
+    match look_at(&call.environment) {
+        Found::Usable => {}
+        Found::Own(error) | Found::Unusable(error) => return Err(error),
+    }
+    report_unknown_keys(verbs, &call.config);
+    let result = (verbs.add)(&call)?;
+    match result.to_json(call.config.version).map(print) {
+        Ok(Ok(())) => Ok(ExitCode::SUCCESS),
+        Ok(Err(error)) => {
+            note(format!("{}: cannot write the result to stdout: {error}", verbs.name));
+            undo(verbs, call);
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error) => {
+            undo(verbs, call);
+            Err(error)
+        }
+    }
+}
+
+/// Takes back an ADD whose result nobody gets.
+fn undo(verbs: &Verbs, mut call: Call) {
+    call.environment.command = Command::Del;
+    if let Err(error) = (verbs.del)(&call) {
+        note(format!("{}: cannot undo the ADD: {error}", verbs.name));
+    }
+}
+
+/// A namespace that is gone does not keep the rest from being removed (DEL-4). Neither does the plugin's own: a process ID in
+/// the path may be another process's by now. It is left alone, and reported at the end (ENV-16).
+fn del(verbs: &Verbs, mut call: Call) -> Result<(), Error> {
+    let found = look_at(&call.environment);
+    if !matches!(found, Found::Usable) {
+        call.environment.netns = None;
+    }
+    (verbs.del)(&call)?;
+    match found {
+        Found::Usable | Found::Unusable(_) => Ok(()),
+        Found::Own(error) => Err(error),
+    }
+}
+
+fn check(verbs: &Verbs, call: &Call) -> Result<(), Error> {
+    match look_at(&call.environment) {
+        Found::Usable | Found::Own(_) => (verbs.check)(call),
+        Found::Unusable(error) => Err(error),
+    }
+}
+
+fn report_unknown_keys(verbs: &Verbs, config: &Config) {
+    for unknown in config.unknown_keys(verbs.keys) {
+        let hint = unknown.nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
+        note(format!("{}: network {:?}: the unknown key {:?} is ignored{hint}", verbs.name, config.name, unknown.key));
+    }
+}
+
+fn printed(line: String) -> ExitCode {
+    if print(line).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,42 @@
+//! Stdin and stdout of a call.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
+
+use cni::{Code, Error};
+
+/// The longest configuration in bytes. The largest that runtimes send carry a `prevResult` and a list of attachments; a node
+/// with 10 000 attachments has about 1 MiB.
+const LIMIT: u64 = 16 << 20;
+
+/// Reads stdin to its end. A terminal has nothing to say: whoever calls a plugin by hand would wait for ever.
+pub(crate) fn read_stdin() -> Result<Vec<u8>, Error> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Ok(Vec::new());
+    }
+    let failed = |error: io::Error| Error::new(Code::Io, format!("cannot read the configuration from stdin: {error}"));
+    let file = File::from(stdin.as_fd().try_clone_to_owned().map_err(failed)?);
+    let mut text = Vec::new();
+    let length = file.take(LIMIT + 1).read_to_end(&mut text).map_err(failed)?;
+    if length as u64 > LIMIT {
+        return Err(Error::new(
+            Code::Io,
+            format!("the configuration on stdin is longer than {} MiB, the most that is accepted", LIMIT >> 20),
+        ));
+    }
+    Ok(text)
+}
+
+/// Writes a line to stdout in one piece. Not through [`io::Stdout`], which hides that stdout cannot be written.
+pub(crate) fn print(mut line: String) -> io::Result<()> {
+    line.push('\n');
+    File::from(io::stdout().as_fd().try_clone_to_owned()?).write_all(line.as_bytes())
+}
+
+/// Writes a line to stderr, if anybody reads there.
+pub(crate) fn note(mut line: String) {
+    line.push('\n');
+    let _ = io::stderr().write_all(line.as_bytes());
+}

@@ -1,0 +1,195 @@
+//! The configuration as an attachment.
+
+use std::net::IpAddr;
+
+use attachment::{
+    Address, Bridge, BridgePort, Device, Identity, Kernel, Object, Others, Route, Side, Sysctl, Tap, Up, Veth,
+};
+use cni::{Call, Error, Success};
+use ipnetwork::IpNetwork;
+use netlink::{Mac, route};
+use plugin::codes::from_attachment;
+use plugin::interface::{Description, Interface, host_interface};
+
+use crate::config::{Keys, Nic};
+
+/// A NIC on a bridge.
+#[derive(Debug)]
+pub(crate) struct Bridged {
+    keys: Keys,
+    identity: Identity,
+    mac: Mac,
+}
+
+impl Bridged {
+    fn mtu(&self) -> Option<u32> {
+        (self.keys.mtu != 0).then_some(self.keys.mtu)
+    }
+
+    fn nic(&self) -> Box<dyn Object> {
+        match self.keys.nic {
+            Nic::Veth => Box::new(Veth { identity: self.identity.clone(), container_mac: self.mac, mtu: self.mtu() }),
+            Nic::Tap => Box::new(Tap {
+                identity: self.identity.clone(),
+                mtu: self.mtu(),
+                owner: self.keys.owner,
+                group: self.keys.group,
+            }),
+        }
+    }
+
+    /// The bridge as the gateway of its container: its addresses, and forwarding.
+    fn gateway(&self, addressing: &Success) -> Description {
+        let mut objects: Description = Vec::new();
+        let others = if self.keys.force_address { Others::Replace } else { Others::Respect };
+        for ip in &addressing.ips {
+            let Some(address) = ip.gateway.and_then(|gateway| IpNetwork::new(gateway, ip.address.prefix()).ok()) else {
+                continue;
+            };
+            let path = match address {
+                IpNetwork::V4(_) => "net/ipv4/ip_forward",
+                IpNetwork::V6(_) => "net/ipv6/conf/all/forwarding",
+            };
+            objects.push(Box::new(Address { device: Device::host(&self.keys.bridge), address, others }));
+            objects.push(Box::new(Sysctl { side: Side::Host, path: path.to_owned(), value: "1", optional: false }));
+        }
+        objects
+    }
+
+    fn container_interface(&self) -> Device {
+        Device::container(self.identity.if_name())
+    }
+
+    fn container_setting(&self, setting: &str, value: &'static str) -> Box<dyn Object> {
+        let path = format!("net/ipv6/conf/{}/{setting}", self.identity.if_name());
+        Box::new(Sysctl { side: Side::Container, path, value, optional: true })
+    }
+}
+
+impl Interface for Bridged {
+    fn read(call: &Call, identity: Identity) -> Result<Self, Error> {
+        let keys = Keys::read(call)?;
+        let mac = keys.asked_mac(call)?.unwrap_or_else(|| identity.container_mac());
+        Ok(Self { keys, identity, mac })
+    }
+
+    fn links(&self) -> Description {
+        let mut links: Description = vec![
+            Box::new(Bridge {
+                name: self.keys.bridge.clone(),
+                network: self.identity.network().to_owned(),
+                mtu: self.mtu(),
+                promiscuous: self.keys.promisc_mode,
+            }),
+            self.nic(),
+            Box::new(BridgePort {
+                device: self.identity.host_name(),
+                bridge: self.keys.bridge.clone(),
+                hairpin: self.keys.hairpin_mode,
+            }),
+        ];
+        if self.keys.nic == Nic::Veth {
+            // Before the link is up: its link-local address would spend a second in duplicate detection.
+            links.push(self.container_setting("accept_dad", "0"));
+            links.push(Box::new(Up { device: self.container_interface() }));
+        }
+        links
+    }
+
+    fn complete(&self, addressing: &mut Success) -> Result<(), Error> {
+        if !self.keys.is_gateway {
+            return Ok(());
+        }
+        for ip in &mut addressing.ips {
+            ip.gateway = ip.gateway.or_else(|| first_host(ip.address));
+            let Some(gateway) = ip.gateway.filter(|_| self.keys.is_default_gateway) else { continue };
+            let Some(default) = default_route(gateway) else { continue };
+            if !addressing.routes.iter().any(|route| route.dst == default) {
+                addressing.routes.push(cni::Route::new(default, Some(gateway)));
+            }
+        }
+        Ok(())
+    }
+
+    fn addressing(&self, addressing: &Success) -> Description {
+        let mut objects: Description = Vec::new();
+        if self.keys.nic == Nic::Veth {
+            let device = self.container_interface();
+            if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
+                objects.push(self.container_setting("disable_ipv6", "0"));
+            }
+            for ip in &addressing.ips {
+                objects.push(Box::new(Address { device: device.clone(), address: ip.address, others: Others::Alone }));
+            }
+            for route in &addressing.routes {
+                objects.push(Box::new(Route { device: device.clone(), route: via(route, addressing) }));
+            }
+        }
+        if self.keys.is_gateway {
+            objects.extend(self.gateway(addressing));
+        }
+        objects
+    }
+
+    /// Bridge, host interface, container interface, in the reference's order (RES-20). A virtual machine's NIC is listed
+    /// with the address that its device model must be given.
+    fn interfaces(&self, kernel: &mut Kernel, sandbox: &str) -> Result<(Vec<cni::Interface>, usize), Error> {
+        let bridge = host_interface(kernel, &self.keys.bridge)?;
+        let host = host_interface(kernel, &self.identity.host_name())?;
+        let own = cni::Interface {
+            name: self.identity.if_name().to_owned(),
+            mac: self.mac.to_string(),
+            mtu: host.mtu,
+            sandbox: sandbox.to_owned(),
+            ..cni::Interface::default()
+        };
+        Ok((vec![bridge, host, own], 2))
+    }
+
+    fn expect_mac(&mut self, mac: Mac) {
+        self.mac = mac;
+    }
+
+    /// Every kernel that can run this can make a bridge or says why not when asked; what can be in the way is a link of
+    /// another kind under the bridge's name.
+    fn probe(&self) -> Result<(), Error> {
+        let mut kernel = Kernel::new(None);
+        let found = kernel.find(&Device::host(&self.keys.bridge)).map_err(|error| from_attachment(&error))?;
+        match found {
+            Some(link) if link.kind != "bridge" => Err(Error::new(
+                cni::Code::NotAvailable,
+                format!("link {} exists and is no bridge; rename one of the two", self.keys.bridge),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The route for the kernel: without a next hop, the gateway of its family's address is meant (DLG-9).
+fn via(route: &cni::Route, addressing: &Success) -> route::Route {
+    let of_family = |ip: &&cni::IpConfig| ip.address.is_ipv4() == route.dst.is_ipv4();
+    let gateway = route.gw.or_else(|| addressing.ips.iter().filter(of_family).find_map(|ip| ip.gateway));
+    route::Route {
+        destination: route.dst,
+        gateway,
+        priority: route.priority,
+        table: route.table,
+        mtu: route.mtu,
+        advmss: route.advmss,
+        scope: route.scope,
+    }
+}
+
+/// `0.0.0.0/0` or `::/0`.
+fn default_route(gateway: IpAddr) -> Option<IpNetwork> {
+    let any = if gateway.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+    IpNetwork::new(any, 0).ok()
+}
+
+/// The first address of a subnet behind its own, which the reference takes for the gateway's.
+fn first_host(address: IpNetwork) -> Option<IpAddr> {
+    Some(match address.network() {
+        IpAddr::V4(network) => IpAddr::V4(network.to_bits().checked_add(1)?.into()),
+        IpAddr::V6(network) => IpAddr::V6(network.to_bits().checked_add(1)?.into()),
+    })
+}

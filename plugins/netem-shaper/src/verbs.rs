@@ -1,0 +1,65 @@
+//! The verbs. The shaper makes no interface: its description hangs on one of an earlier plugin.
+
+use attachment::{Creation, Kernel};
+use cni::{Call, Code, Error, Success};
+use netlink::Namespace;
+use plugin::codes::{all_of, from_attachment};
+use plugin::interface::{compare, open_namespace, previous, valid_attachments};
+
+use crate::{config, describe, device, probe};
+
+/// ADD: returns `prevResult` as it came (ADD-5).
+pub(crate) fn add(call: &Call) -> Result<Success, Error> {
+    let previous = previous(call)?;
+    let limits = config::limits(call)?;
+    let mut kernel = Kernel::new(Some(open_namespace(call)?));
+    if limits.is_empty() {
+        return Ok(previous.clone());
+    }
+    let link = device::find(call, previous, &mut kernel)?.ok_or_else(|| device::missing(call, previous))?;
+    let mut creation = Creation::new();
+    match creation.make(&mut kernel, describe::queues(&limits, &link)?) {
+        Ok(()) => Ok(previous.clone()),
+        Err(error) => {
+            creation.undo(&mut kernel);
+            Err(from_attachment(&error))
+        }
+    }
+}
+
+/// DEL: the queues go with the device, which the plugin before this one in the chain removes next. They are removed here
+/// all the same, because that plugin may keep it.
+pub(crate) fn del(call: &Call) -> Result<(), Error> {
+    let Some(previous) = &call.config.prev_result else {
+        return Ok(());
+    };
+    let namespace = call.environment.netns.as_deref().and_then(|path| Namespace::open(path).ok());
+    let mut kernel = Kernel::new(namespace);
+    let Some(link) = device::find(call, previous, &mut kernel)? else {
+        return Ok(());
+    };
+    let errors = attachment::remove(&mut kernel, &describe::any_queue(&link));
+    all_of(errors.iter().map(from_attachment).collect())
+}
+
+/// CHECK: every parameter of every queue.
+pub(crate) fn check(call: &Call) -> Result<(), Error> {
+    let previous = previous(call)?;
+    let limits = config::limits(call)?;
+    let mut kernel = Kernel::new(Some(open_namespace(call)?));
+    if limits.is_empty() {
+        return Ok(());
+    }
+    let link = device::find(call, previous, &mut kernel)?.ok_or_else(|| device::missing(call, previous))?;
+    compare(&mut kernel, &describe::queues(&limits, &link)?)
+}
+
+/// GC: the queues of an attachment go with its device, which the plugin that made it collects.
+pub(crate) fn gc(call: &Call) -> Result<(), Error> {
+    valid_attachments(call).map(drop)
+}
+
+/// STATUS: the limits of the configuration are valid and the kernel has the queues that they need.
+pub(crate) fn status(call: &Call) -> Result<(), Error> {
+    probe::probe(config::limits(call)?).map_err(|error| Error::new(Code::NotAvailable, from_attachment(&error).msg))
+}
