@@ -1,9 +1,13 @@
 //! The network configuration on stdin (CFG-1 to CFG-9).
 
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Command, Error, Success, Version};
+use crate::name::{objection_to_kind, objection_to_name};
+use crate::{Code, Command, Error, Success, Version, json};
+
+mod keys;
+pub(crate) mod stdin;
+mod unknown_keys;
 
 /// An attachment as GC lists it (GC-2).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -36,9 +40,10 @@ pub struct Config {
     pub kind: String,
     /// `ipam.type`; `None` without an `ipam` object, with an empty one, or with an empty type.
     pub ipam: Option<String>,
-    /// `prevResult`, read in the format of `version` (ADD-4).
+    /// `prevResult`, read in the format of `version` (ADD-4); only for ADD, DEL and CHECK.
     pub prev_result: Option<Success>,
-    /// `cni.dev/valid-attachments`, else `cni.dev/attachments` (GC-2); `None` when both are missing.
+    /// `cni.dev/valid-attachments`, else `cni.dev/attachments` (GC-2); `None` when both are missing, and for other commands
+    /// than GC.
     pub valid_attachments: Option<Vec<AttachmentId>>,
     /// The whole object, as read.
     pub object: Map<String, Value>,
@@ -53,44 +58,104 @@ impl Config {
     /// Code 6: no JSON, or no object (CFG-2). Code 1: a `cniVersion` that we do not speak (VER-5), or one that does not
     /// know the command (VER-7). Code 7: `name`, `type` or `ipam.type` is missing or has characters that are not
     /// allowed (CFG-3, CFG-6); `prevResult` or the list of attachments is malformed.
-    pub fn read(_text: Vec<u8>, _command: Command) -> Result<Self, Error> {
-        todo!()
+    pub fn read(text: Vec<u8>, command: Command) -> Result<Self, Error> {
+        let object = stdin::object(&text)?;
+        let version = stdin::version_text(&object)?.map_or(Ok(Version::V0_1_0), str::parse)?;
+        expect_known(command, version)?;
+        let optional = command == Command::Version;
+        let name = named(&object, "name", optional, objection_to_name)?;
+        let kind = named(&object, "type", optional, objection_to_kind)?;
+        let ipam = ipam(&object)?;
+        let prev_result = match command {
+            Command::Add | Command::Del | Command::Check => prev_result(&object, version)?,
+            Command::Gc | Command::Status | Command::Version => None,
+        };
+        let valid_attachments = if command == Command::Gc { valid_attachments(&object)? } else { None };
+        Ok(Self { version, name, kind, ipam, prev_result, valid_attachments, object, text })
     }
 
     /// The version to use for an error about this text when [`Config::read`] failed: the text's own if we speak it, else
     /// the latest.
-    pub fn version_of(_text: &[u8]) -> Version {
-        todo!()
-    }
-
-    /// The plugin's own keys, into the plugin's own type.
-    ///
-    /// # Errors
-    /// Code 7 with the path of the key (`ipam.ranges[0]`: as far as serde tells), what was found and what is accepted.
-    pub fn keys<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        todo!()
-    }
-
-    /// An object of `runtimeConfig`, for example `bandwidth` (CFG-8, CAP-1), into the plugin's own type.
-    ///
-    /// # Errors
-    /// Code 7 naming the capability (CAP-2).
-    pub fn capability<T: DeserializeOwned>(&self, _name: &str) -> Result<Option<T>, Error> {
-        todo!()
-    }
-
-    /// A value of `args.cni` (CAP-3), into the plugin's own type. A value of another shape is an error (CAP-2).
-    ///
-    /// # Errors
-    /// Code 7 naming `args.cni.<name>`.
-    pub fn arg<T: DeserializeOwned>(&self, _name: &str) -> Result<Option<T>, Error> {
-        todo!()
-    }
-
-    /// The keys at the top level that are neither `known` nor common to all plugins (`cniVersion`, `cniVersions`, `name`,
-    /// `type`, `ipam`, `dns`, `args`, `capabilities`, `runtimeConfig`, `prevResult`, `disableCheck`, `disableGC`,
-    /// `loadOnlyInlinedPlugins`, `plugins`, `ipMasq`, and any with the prefix `cni.dev/`), each with the nearest known one.
-    pub fn unknown_keys(&self, _known: &[&str]) -> Vec<UnknownKey> {
-        todo!()
+    #[must_use]
+    pub fn version_of(text: &[u8]) -> Version {
+        let Ok(object) = stdin::object(text) else { return Version::LATEST };
+        match stdin::version_text(&object) {
+            Ok(None) => Version::V0_1_0,
+            Ok(Some(text)) => text.parse().unwrap_or(Version::LATEST),
+            Err(_) => Version::LATEST,
+        }
     }
 }
+
+/// VER-7.
+fn expect_known(command: Command, version: Version) -> Result<(), Error> {
+    let since = match command {
+        Command::Add | Command::Del | Command::Version => Version::V0_1_0,
+        Command::Check => Version::V0_4_0,
+        Command::Gc | Command::Status => Version::V1_1_0,
+    };
+    if version >= since {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::IncompatibleVersion,
+        format!("config version does not allow {}: cniVersion is {version}, {since} is needed", command.as_str()),
+    ))
+}
+
+fn named(
+    object: &Map<String, Value>,
+    key: &str,
+    optional: bool,
+    objection: fn(&str) -> Option<&'static str>,
+) -> Result<String, Error> {
+    match object.get(key) {
+        None | Some(Value::Null) if optional => Ok(String::new()),
+        None | Some(Value::Null) => Err(Error::invalid_config(format!("the configuration has no {key:?}"))),
+        Some(value) => checked(value, key, objection).map(str::to_owned),
+    }
+}
+
+fn checked<'a>(value: &'a Value, path: &str, objection: fn(&str) -> Option<&'static str>) -> Result<&'a str, Error> {
+    let objection = match value {
+        Value::String(text) => match objection(text) {
+            None => return Ok(text),
+            Some(objection) => objection,
+        },
+        _ => "it must be a string",
+    };
+    Err(Error::invalid_config(format!("{path} is {}: {objection}", json::shown(value))))
+}
+
+fn ipam(object: &Map<String, Value>) -> Result<Option<String>, Error> {
+    let ipam = match object.get("ipam") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(ipam)) => ipam,
+        Some(other) => return Err(crate::members::unexpected("ipam", other, "an object with the key \"type\"")),
+    };
+    match ipam.get("type") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(kind)) if kind.is_empty() => Ok(None),
+        Some(kind) => checked(kind, "ipam.type", objection_to_kind).map(|kind| Some(kind.to_owned())),
+    }
+}
+
+fn prev_result(object: &Map<String, Value>, version: Version) -> Result<Option<Success>, Error> {
+    match object.get("prevResult") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => Success::from_value(value, version).map(Some).map_err(|error| error.within("prevResult")),
+    }
+}
+
+fn valid_attachments(object: &Map<String, Value>) -> Result<Option<Vec<AttachmentId>>, Error> {
+    let list = ["cni.dev/valid-attachments", "cni.dev/attachments"]
+        .into_iter()
+        .find_map(|key| object.get(key).filter(|list| !list.is_null()).map(|list| (key, list)));
+    let Some((key, list)) = list else { return Ok(None) };
+    serde_path_to_error::deserialize(list).map(Some).map_err(|error| {
+        Error::invalid_config(format!("{key}: {error}; it must be a list of objects with containerID and ifname"))
+    })
+}
+
+#[cfg(test)]
+mod tests;

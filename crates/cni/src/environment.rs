@@ -1,9 +1,10 @@
 //! The environment of a call: `CNI_COMMAND` and its companions (ENV-1 to ENV-17).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use crate::{Args, Error};
+use crate::name::{objection_to_interface, objection_to_name};
+use crate::{Args, Code, Error};
 
 /// The operation asked for (ENV-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +19,40 @@ pub enum Command {
 }
 
 impl Command {
+    const ALL: [Self; 6] = [Self::Add, Self::Del, Self::Check, Self::Gc, Self::Status, Self::Version];
+
     /// The word in `CNI_COMMAND`.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
-        todo!()
+        match self {
+            Self::Add => "ADD",
+            Self::Del => "DEL",
+            Self::Check => "CHECK",
+            Self::Gc => "GC",
+            Self::Status => "STATUS",
+            Self::Version => "VERSION",
+        }
+    }
+
+    fn from_word(word: &OsStr) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|command| command.as_str() == word).ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            invalid(format!("CNI_COMMAND is {word:?}, an unknown command; known are {known}"))
+        })
+    }
+
+    /// The variables without which the command makes no sense (ENV-4 to ENV-9).
+    fn required(self) -> &'static [&'static str] {
+        match self {
+            Self::Add | Self::Check => &["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
+            Self::Del => &["CNI_CONTAINERID", "CNI_IFNAME"],
+            Self::Gc => &["CNI_PATH"],
+            Self::Status | Self::Version => &[],
+        }
+    }
+
+    fn concerns_attachment(self) -> bool {
+        matches!(self, Self::Add | Self::Del | Self::Check)
     }
 }
 
@@ -35,7 +67,7 @@ pub struct Environment {
     pub netns: Option<PathBuf>,
     /// `CNI_IFNAME`; empty for GC, STATUS and VERSION.
     pub if_name: String,
-    /// `CNI_ARGS`.
+    /// `CNI_ARGS`; without pairs for GC, STATUS and VERSION.
     pub args: Args,
     /// `CNI_PATH`, split at colons, in order.
     pub path: Vec<PathBuf>,
@@ -44,11 +76,162 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Reads and validates the variables that the command needs. `variable` looks one up.
+    /// Reads and validates the variables that the command needs. `variable` looks one up. An empty variable counts as
+    /// missing, as in the reference.
     ///
     /// # Errors
     /// Code 4; one message names every variable that is missing, else every one that is invalid (ENV-3, ENV-15).
-    pub fn read(_variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
-        todo!()
+    pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let command = Command::from_word(&set("CNI_COMMAND").ok_or_else(|| missing(&["CNI_COMMAND"]))?)?;
+        let absent: Vec<&str> = command.required().iter().copied().filter(|name| set(name).is_none()).collect();
+        if !absent.is_empty() {
+            return Err(missing(&absent));
+        }
+        let mut environment = Self {
+            command,
+            container_id: String::new(),
+            netns: set("CNI_NETNS").map(PathBuf::from),
+            if_name: String::new(),
+            args: Args::default(),
+            path: set("CNI_PATH").map(|list| directories(&list)).unwrap_or_default(),
+            netns_override: set("CNI_NETNS_OVERRIDE")
+                .is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true")),
+        };
+        if command.concerns_attachment() {
+            environment.read_attachment(set)?;
+        }
+        Ok(environment)
+    }
+
+    fn read_attachment(&mut self, set: impl Fn(&str) -> Option<OsString>) -> Result<(), Error> {
+        let mut problems = Vec::new();
+        match text(&set, "CNI_CONTAINERID", objection_to_name) {
+            Ok(container_id) => self.container_id = container_id,
+            Err(problem) => problems.push(problem),
+        }
+        match text(&set, "CNI_IFNAME", objection_to_interface) {
+            Ok(if_name) => self.if_name = if_name,
+            Err(problem) => problems.push(problem),
+        }
+        match text(&set, "CNI_ARGS", |_| None).and_then(|args| Args::parse(&args).map_err(|error| error.msg)) {
+            Ok(args) => self.args = args,
+            Err(problem) => problems.push(problem),
+        }
+        if problems.is_empty() { Ok(()) } else { Err(invalid(problems.join("; "))) }
+    }
+}
+
+/// A variable as text, empty if it is not set, or what is wrong with it.
+fn text(
+    set: impl Fn(&str) -> Option<OsString>,
+    name: &str,
+    objection: impl Fn(&str) -> Option<&'static str>,
+) -> Result<String, String> {
+    let Some(value) = set(name) else { return Ok(String::new()) };
+    let value = value.into_string().map_err(|value| format!("{name} is {value:?}: it must be UTF-8"))?;
+    match objection(&value) {
+        None => Ok(value),
+        Some(objection) => Err(format!("{name} is {value:?}: {objection}")),
+    }
+}
+
+fn directories(list: &OsStr) -> Vec<PathBuf> {
+    std::env::split_paths(list).filter(|directory| !directory.as_os_str().is_empty()).collect()
+}
+
+fn missing(names: &[&str]) -> Error {
+    invalid(format!("required env variables [{}] missing", names.join(",")))
+}
+
+fn invalid(msg: String) -> Error {
+    Error::new(Code::InvalidEnvironment, msg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    const ADD: [(&str, &str); 5] = [
+        ("CNI_COMMAND", "ADD"),
+        ("CNI_CONTAINERID", "c1"),
+        ("CNI_NETNS", "/run/netns/c1"),
+        ("CNI_IFNAME", "eth0"),
+        ("CNI_PATH", "/opt/cni/bin::/usr/lib/cni"),
+    ];
+
+    fn read(base: &[(&str, &str)], changed: &[(&str, &str)]) -> Result<Environment, Error> {
+        Environment::read(|name| {
+            changed.iter().chain(base).find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn add_reads_everything() {
+        let environment = read(&ADD, &[("CNI_ARGS", "IP=10.1.0.5"), ("CNI_NETNS_OVERRIDE", "True")]).unwrap();
+        assert_eq!(environment.command, Command::Add);
+        assert_eq!(environment.container_id, "c1");
+        assert_eq!(environment.netns, Some(PathBuf::from("/run/netns/c1")));
+        assert_eq!(environment.if_name, "eth0");
+        assert_eq!(environment.args.get("IP"), Some("10.1.0.5"));
+        assert_eq!(environment.path, [PathBuf::from("/opt/cni/bin"), PathBuf::from("/usr/lib/cni")]);
+        assert!(environment.netns_override);
+    }
+
+    #[test]
+    fn one_message_lists_all_that_is_missing() {
+        for (command, list) in [
+            ("ADD", "[CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME]"),
+            ("CHECK", "[CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME]"),
+            ("DEL", "[CNI_CONTAINERID,CNI_IFNAME]"),
+            ("GC", "[CNI_PATH]"),
+            ("", "[CNI_COMMAND]"),
+        ] {
+            let error = read(&[], &[("CNI_COMMAND", command), ("CNI_IFNAME", "")]).unwrap_err();
+            assert_eq!(error.code, Code::InvalidEnvironment);
+            assert_eq!(error.msg, format!("required env variables {list} missing"));
+        }
+    }
+
+    #[test]
+    fn optional_variables_may_be_missing() {
+        let environment = read(&ADD, &[("CNI_COMMAND", "DEL"), ("CNI_NETNS", ""), ("CNI_PATH", "")]).unwrap();
+        assert_eq!((environment.netns, environment.path.len()), (None, 0));
+        for command in ["STATUS", "VERSION"] {
+            read(&[], &[("CNI_COMMAND", command)]).unwrap();
+        }
+        let gc = read(&[], &[("CNI_COMMAND", "GC"), ("CNI_PATH", "/opt/cni/bin"), ("CNI_IFNAME", "no/name")]).unwrap();
+        assert_eq!(gc.if_name, "");
+    }
+
+    #[test]
+    fn one_message_lists_all_that_is_invalid() {
+        let bad = [("CNI_CONTAINERID", "-c1"), ("CNI_IFNAME", "sixteen-bytes-16"), ("CNI_ARGS", "a")];
+        for command in ["ADD", "CHECK", "DEL"] {
+            let error = read(&ADD, &[&[("CNI_COMMAND", command)], &bad[..]].concat()).unwrap_err();
+            assert_eq!(error.code, Code::InvalidEnvironment);
+            for part in ["CNI_CONTAINERID is \"-c1\"", "CNI_IFNAME is \"sixteen-bytes-16\"", "CNI_ARGS"] {
+                assert!(error.msg.contains(part), "{}", error.msg);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_is_named() {
+        let error = read(&ADD, &[("CNI_COMMAND", "add")]).unwrap_err();
+        assert_eq!(error.code, Code::InvalidEnvironment);
+        assert!(error.msg.contains("CNI_COMMAND is \"add\"") && error.msg.contains("ADD, DEL, CHECK"), "{}", error.msg);
+    }
+
+    #[test]
+    fn what_is_no_utf_8_is_invalid() {
+        let error = Environment::read(|name| match name {
+            "CNI_IFNAME" => Some(OsString::from_vec(vec![b'e', 0xff])),
+            _ => ADD.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value)),
+        })
+        .unwrap_err();
+        assert_eq!(error.code, Code::InvalidEnvironment);
+        assert!(error.msg.starts_with("CNI_IFNAME is \"e\\xFF\""), "{}", error.msg);
     }
 }

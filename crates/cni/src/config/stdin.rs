@@ -1,0 +1,36 @@
+//! From the text of stdin to its object.
+
+use serde_json::{Map, Value};
+
+use crate::{Code, Error, Version, json};
+
+/// The object that the text is (CFG-1).
+pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, Error> {
+    if text.trim_ascii().is_empty() {
+        return Err(undecodable("stdin is empty; it must carry the network configuration"));
+    }
+    match serde_json::from_slice(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(other) => {
+            Err(undecodable(format!("the network configuration is {}; it must be a JSON object", json::kind(&other))))
+        }
+        Err(error) => Err(undecodable(format!("the network configuration on stdin is no JSON: {error}"))),
+    }
+}
+
+/// The `cniVersion` as written; `None` when it is missing, `null` or empty.
+pub(crate) fn version_text(object: &Map<String, Value>) -> Result<Option<&str>, Error> {
+    match object.get("cniVersion") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+        Some(other) => Err(Error::invalid_config(format!(
+            "cniVersion is {}; it must be a string, one of {}",
+            json::shown(other),
+            Version::list()
+        ))),
+    }
+}
+
+fn undecodable(msg: impl Into<String>) -> Error {
+    Error::new(Code::Decode, msg)
+}
