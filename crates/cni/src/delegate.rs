@@ -1,9 +1,22 @@
 //! Delegation: running another plugin, for IPAM as a rule (DLG-1 to DLG-9).
+//!
+//! When a delegate fails on ADD, or when anything after it fails, the caller runs it again with [`Command::Del`] (DLG-6).
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::{Call, Command, Error, Success};
+use crate::name::objection_to_kind;
+use crate::{Call, Code, Command, Error, Success};
+
+mod answer;
+mod pidfd;
+mod running;
+#[cfg(test)]
+mod tests;
+
+pub use running::Running;
 
 /// Another plugin's executable, found in `CNI_PATH`.
 #[derive(Debug, Clone)]
@@ -16,12 +29,6 @@ pub struct Delegate {
     pub limit: Duration,
 }
 
-/// A delegate at work. Dropping it kills and reaps the process.
-#[derive(Debug)]
-pub struct Running {
-    // process, pipes, deadline
-}
-
 impl Delegate {
     /// The time a delegate has unless the configuration says otherwise.
     pub const LIMIT: Duration = Duration::from_secs(30);
@@ -29,9 +36,22 @@ impl Delegate {
     /// Looks `kind` up in the directories of `CNI_PATH`, in order (DLG-1).
     ///
     /// # Errors
-    /// Code 4 naming `CNI_PATH`, the kind and the directories that were searched.
-    pub fn find(_kind: &str, _call: &Call) -> Result<Self, Error> {
-        todo!()
+    /// Code 7: `kind` is no name (CFG-6). Code 4 naming `CNI_PATH`, the kind and the directories that were searched.
+    pub fn find(kind: &str, call: &Call) -> Result<Self, Error> {
+        if let Some(objection) = objection_to_kind(kind) {
+            return Err(Error::invalid_config(format!("the type of a delegate is {kind:?}: {objection}")));
+        }
+        let mut present = None;
+        for directory in &call.environment.path {
+            let candidate = directory.join(kind);
+            if is_executable(&candidate) {
+                return Ok(Self { kind: kind.to_owned(), executable: candidate, limit: Self::LIMIT });
+            }
+            if present.is_none() && candidate.exists() {
+                present = Some(candidate);
+            }
+        }
+        Err(Error::new(Code::InvalidEnvironment, not_found(kind, &call.environment.path, present.as_deref())))
     }
 
     /// Starts it for `command` with the same variables, and the complete configuration on its stdin (DLG-2). Returns at
@@ -39,19 +59,46 @@ impl Delegate {
     ///
     /// # Errors
     /// Code 5 with the executable and the system's reason.
-    pub fn start(&self, _command: Command, _call: &Call) -> Result<Running, Error> {
-        todo!()
+    pub fn start(&self, command: Command, call: &Call) -> Result<Running, Error> {
+        let started = Instant::now();
+        let child = process::Command::new(&self.executable)
+            .env("CNI_COMMAND", command.as_str())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .map_err(|error| {
+                Error::new(
+                    Code::Io,
+                    format!("cannot start the delegate {:?} ({}): {error}", self.kind, self.executable.display()),
+                )
+            })?;
+        let mut running = Running::new(self, command, call.config.version, started, child)?;
+        running.send(&call.config.text);
+        Ok(running)
+    }
+
+    /// Starts it and waits for its end.
+    ///
+    /// # Errors
+    /// Those of [`Delegate::start`] and [`Running::wait`].
+    pub fn run(&self, command: Command, call: &Call) -> Result<Option<Success>, Error> {
+        self.start(command, call)?.wait()
     }
 }
 
-impl Running {
-    /// Waits for the end, at most until the limit. `Some` result for ADD, `None` for the other verbs (DLG-4).
-    ///
-    /// # Errors
-    /// The delegate's own error with its code, the message prefixed by its name (DLG-5); code 6 if it prints no JSON or no
-    /// result, or no error object with a non-zero exit status (the message shows the beginning of what it printed); code 11
-    /// when it was still running at the limit and was killed.
-    pub fn wait(self) -> Result<Option<Success>, Error> {
-        todo!()
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+fn not_found(kind: &str, directories: &[PathBuf], present: Option<&Path>) -> String {
+    let list = directories.iter().map(|directory| directory.display().to_string()).collect::<Vec<_>>().join(", ");
+    match present {
+        _ if directories.is_empty() => format!("cannot look for the delegate {kind:?}: CNI_PATH names no directory"),
+        Some(present) => format!(
+            "no executable of the delegate {kind:?} in the directories of CNI_PATH ({list}): {} is no executable file",
+            present.display()
+        ),
+        None => format!("no executable of the delegate {kind:?} in the directories of CNI_PATH ({list})"),
     }
 }
