@@ -17,19 +17,26 @@ pub struct Step {
     pub request: Request,
     /// It brings the object into being; when a later step fails, the object is removed.
     pub makes: bool,
-    /// That it is there already is no error, and then the object is not ours to remove.
-    pub may_exist: bool,
+    /// With these error numbers the kernel says that there is nothing to do, and nothing is ours to remove.
+    pub tolerated: &'static [i32],
 }
 
 impl Step {
     /// A step that changes something.
     pub fn change(side: Side, action: impl Into<String>, request: Request) -> Self {
-        Self { side, action: action.into(), request, makes: false, may_exist: false }
+        Self { side, action: action.into(), request, makes: false, tolerated: &[] }
     }
 
     /// A step that makes the object.
     pub fn make(side: Side, action: impl Into<String>, request: Request) -> Self {
         Self { makes: true, ..Self::change(side, action, request) }
+    }
+
+    /// The same step, for which these error numbers mean that there is nothing to do.
+    #[must_use]
+    pub fn tolerating(mut self, errnos: &'static [i32]) -> Self {
+        self.tolerated = errnos;
+        self
     }
 }
 
@@ -180,15 +187,15 @@ impl Kernel {
         }
         let (requests, reasons): (Vec<_>, Vec<_>) = steps
             .into_iter()
-            .map(|(object, step)| (step.request, (object, step.action, step.makes, step.may_exist)))
+            .map(|(object, step)| (step.request, (object, step.action, step.makes, step.tolerated)))
             .unzip();
         let answers = self.end(side)?.socket()?.batch(requests).map_err(Error::refused("talk to the kernel"))?;
         let mut refused = None;
-        for ((object, action, makes, may_exist), answer) in reasons.into_iter().zip(answers) {
+        for ((object, action, makes, tolerated), answer) in reasons.into_iter().zip(answers) {
             match answer {
                 Ok(_) if makes => self.made.push(object),
                 Ok(_) => {}
-                Err(error) if may_exist && error.is_existing() => {}
+                Err(error) if error.errno().is_some_and(|errno| tolerated.contains(&errno)) => {}
                 Err(source) => {
                     refused.get_or_insert(Error::Refused { action, source });
                 }

@@ -3,8 +3,8 @@
 use netlink_packet_core::Nla;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
-    State,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData,
+    LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
@@ -150,6 +150,16 @@ fn read_all(socket: &mut Socket, message: LinkMessage) -> Result<Vec<Link>, Erro
 #[must_use]
 pub fn set_alias(name: &str, alias: &str) -> Request {
     let message = LinkUnspec::new_with_name(name).alias(alias).build();
+    Request::new(RouteNetlinkMessage::SetLink(message))
+}
+
+/// `ip link set dev NAME addrgenmode none`: the link gets no link-local address by itself. In a creation the kernel ignores
+/// it. A kernel without IPv6 refuses it with `EAFNOSUPPORT`.
+#[must_use]
+pub fn set_no_link_local(name: &str) -> Request {
+    let setting = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
+    let message =
+        LinkUnspec::new_with_name(name).append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![setting])).build();
     Request::new(RouteNetlinkMessage::SetLink(message))
 }
 

@@ -3,9 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute,
-};
+use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::link;
@@ -39,8 +37,7 @@ pub struct Peer<'a> {
 impl Veth<'_> {
     /// `ip link add NAME address MAC up type veth peer name PEER netns NAMESPACE address MAC`.
     ///
-    /// The near end comes up at once and gets no IPv6 address: it is a port. The far end stays down, so that it can be
-    /// configured before the first frame.
+    /// The near end comes up at once. The far end stays down, so that it can be configured before the first frame.
     #[must_use]
     pub fn create(&self) -> Request {
         let with_mtu = |builder: LinkMessageBuilder<LinkUnspec>| match self.mtu {
@@ -51,12 +48,10 @@ impl Veth<'_> {
             .address(self.peer.mac.0.to_vec())
             .setns_by_fd(self.peer.namespace.as_fd().as_raw_fd())
             .build();
-        let no_ipv6 = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
         let near = with_mtu(link::of_kind(InfoKind::Veth))
             .name(self.name)
             .address(self.mac.0.to_vec())
             .up()
-            .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![no_ipv6]))
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)));
         Request::create(RouteNetlinkMessage::NewLink(near.build()))
     }

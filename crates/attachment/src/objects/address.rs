@@ -79,9 +79,11 @@ impl Object for Address {
             return Ok(());
         }
         let index = kernel.index(&self.device)?;
-        let mut step = Step::make(self.device.side, format!("add {}", self.label()), address::add(index, self.address));
-        step.may_exist = self.others != Others::Alone; // another attachment was quicker
-        kernel.queue(step);
+        let step = Step::make(self.device.side, format!("add {}", self.label()), address::add(index, self.address));
+        kernel.queue(match self.others {
+            Others::Alone => step,
+            Others::Respect | Others::Replace => step.tolerating(&[libc::EEXIST]), // another attachment was quicker
+        });
         Ok(())
     }
 

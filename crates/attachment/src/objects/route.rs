@@ -27,9 +27,7 @@ impl Object for Route {
         let index = kernel.index(&self.device)?;
         let action = format!("add {}", self.label());
         let request = self.route.add(index).map_err(Error::refused(&action))?;
-        let mut step = Step::make(self.device.side, action, request);
-        step.may_exist = true;
-        kernel.queue(step);
+        kernel.queue(Step::make(self.device.side, action, request).tolerating(&[libc::EEXIST]));
         Ok(())
     }
 

@@ -41,7 +41,7 @@ impl Object for Veth {
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let host = self.host();
         if kernel.find(&host)?.is_some() {
-            return Err(Error::Exists(format!("{}, the host interface for {},", host.name, self.container())));
+            return Err(Error::Exists(format!("interface {} (with host interface {})", self.container(), host.name)));
         }
         let namespace = kernel.container()?;
         let action =
@@ -57,6 +57,10 @@ impl Object for Veth {
         // In the same send as the creation: a kill cannot leave a pair without its tag.
         let tag = link::set_alias(&host.name, &self.identity.alias());
         kernel.queue(Step::change(Side::Host, format!("tag {}", host.name), tag));
+        // A port of a bridge needs no address, nor the frames that look for duplicates of one.
+        let quiet = link::set_no_link_local(&host.name);
+        let action = format!("keep link-local addresses from {}", host.name);
+        kernel.queue(Step::change(Side::Host, action, quiet).tolerating(&[libc::EAFNOSUPPORT]));
         kernel.flush().map_err(|error| self.explain(kernel, error))
     }
 
@@ -117,6 +121,7 @@ impl Object for Veth {
                 self.container_mac
             ),
             format!("ip link set {host} alias '{}'", self.identity.alias()),
+            format!("ip link set {host} addrgenmode none"),
         ]
     }
 }
