@@ -1,0 +1,39 @@
+#!/bin/sh
+# The guest's first process: runs /lab/command with its output on two ports of the machine, and its status on a third.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev 2>/dev/null
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
+ip link set lo up
+hostname lab
+
+# tun for /dev/net/tun, which is not there before
+modprobe -a virtio_pci virtio_console tun
+
+# port NAME: the device of that port, once it is there
+port() {
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        for found in /sys/class/virtio-ports/*; do
+            if [ "$(cat "$found/name" 2>/dev/null)" = "$1" ] && [ -e "/dev/${found##*/}" ]; then
+                echo "/dev/${found##*/}"
+                return
+            fi
+        done
+        sleep 0.1
+    done
+    echo "lab: the machine has no port $1" >/dev/console
+    echo /dev/console
+}
+
+stdout=$(port stdout) stderr=$(port stderr) status=$(port status)
+setsid /bin/sh /lab/command >"$stdout" 2>"$stderr" </dev/null
+echo $? >"$status"
+busybox poweroff -f

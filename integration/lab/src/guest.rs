@@ -1,0 +1,135 @@
+use crate::cache::Cache;
+use crate::kernel::Kernel;
+use crate::memory_file::MemoryFile;
+use crate::tree::Tree;
+use crate::{IN_LAB, base, cpio, packages, qemu};
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{Seek, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the guest's time follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// The instructions that the one CPU executes: exact, and independent of the machine's load.
+    Virtual,
+    /// The machine's own clock, on two CPUs: for what talks to the world outside.
+    Real,
+}
+
+/// How a run came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The command ended with this status; 128 + the signal when one killed it.
+    Status(i32),
+    /// The guest gave no status: its kernel died, or time ran out. The text says which, and how its console ends.
+    Died(String),
+}
+
+/// One command on the lab's kernel, run as root.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    /// The program, searched for in the guest's `PATH`, and its arguments.
+    pub command: Vec<OsString>,
+    /// Where the command runs; made if it does not exist.
+    pub directory: PathBuf,
+    /// Added to the guest's own `PATH` and `HOME`.
+    pub environment: BTreeMap<String, String>,
+    /// Files and directories of this machine by their place in the guest; executables bring their libraries.
+    pub files: BTreeMap<PathBuf, PathBuf>,
+    /// What time follows.
+    pub clock: Clock,
+    /// How long the guest may run, on this machine's clock.
+    pub limit: Duration,
+    /// The guest's memory in MiB; its files live there too.
+    pub memory_mib: u32,
+    /// Where the kernel and the base root are kept between runs.
+    pub cache: PathBuf,
+}
+
+impl Guest {
+    /// `command` on the virtual clock with 300 s and 2048 MiB.
+    pub fn new(command: Vec<OsString>, cache: PathBuf) -> Self {
+        Self {
+            command,
+            directory: PathBuf::from("/root"),
+            environment: BTreeMap::new(),
+            files: BTreeMap::new(),
+            clock: Clock::Virtual,
+            limit: Duration::from_secs(300),
+            memory_mib: 2048,
+            cache,
+        }
+    }
+
+    /// Boots, runs the command, and copies what it writes while it runs.
+    ///
+    /// # Errors
+    /// When the guest cannot be started; a guest that started and died is an [`Ending`].
+    pub fn run(&self, stdout: &mut dyn Write, stderr: &mut dyn Write) -> Result<Ending> {
+        ensure!(
+            std::env::consts::ARCH == "x86_64",
+            "the lab's kernel and tools are those of x86_64; this machine is {}",
+            std::env::consts::ARCH
+        );
+        let own = self.own_files()?;
+        let mut initrd = MemoryFile::new("initrd")?;
+        let kernel = {
+            let cache = Cache::lock(&self.cache)?;
+            packages::require()?;
+            let kernel = Kernel::prepare(&cache)?;
+            base::copy(&cache, &kernel, initrd.file())?;
+            kernel
+        };
+        // The kernel unpacks one archive after the other, the later files replacing the earlier.
+        cpio::write(&own, initrd.file())?;
+        initrd.file().rewind()?;
+        qemu::run(self, &kernel, &initrd, stdout, stderr)
+    }
+
+    /// The version of the kernel that [`Guest::run`] boots.
+    ///
+    /// # Errors
+    /// When it is not in the cache and cannot be had.
+    pub fn kernel_version(&self) -> Result<String> {
+        let cache = Cache::lock(&self.cache)?;
+        packages::require()?;
+        Ok(Kernel::prepare(&cache)?.version)
+    }
+
+    fn own_files(&self) -> Result<Tree> {
+        let mut tree = Tree::default();
+        tree.directory(&self.directory);
+        for (place, source) in &self.files {
+            ensure!(place.is_absolute(), "a place in the guest is an absolute path; `{}` is not", place.display());
+            let hidden = ["/dev", "/proc", "/sys"].iter().find(|mount| place.starts_with(mount));
+            ensure!(hidden.is_none(), "{} is no place for files in the guest", place.display());
+            tree.copy(place, source).with_context(|| format!("cannot take {} into the guest", source.display()))?;
+        }
+        tree.add_libraries()?;
+        tree.text("/lab/command", self.script()?, 0o755);
+        Ok(tree)
+    }
+
+    /// The command as a script for the guest's shell.
+    fn script(&self) -> Result<String> {
+        ensure!(!self.command.is_empty(), "there is no command to run");
+        let mut script = format!("export {IN_LAB}=1\n");
+        for (name, value) in &self.environment {
+            script += &format!("export {name}={}\n", quoted(value));
+        }
+        script += &format!("cd {} || exit\nexec", quoted(&self.directory.to_string_lossy()));
+        for word in &self.command {
+            let word = word.to_str().with_context(|| format!("`{}` is not UTF-8", word.display()))?;
+            script += &format!(" {}", quoted(word));
+        }
+        Ok(script + "\n")
+    }
+}
+
+/// `word` as the shell takes it, unchanged.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

@@ -1,0 +1,119 @@
+use crate::guest::{Clock, Ending, Guest};
+use crate::kernel::Kernel;
+use crate::memory_file::MemoryFile;
+use crate::packages::find;
+use anyhow::{Context, Result};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use std::io::{Read, Seek, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Nothing in the guest may depend on the machine's time: instructions count as 2 ns each, a sleeping guest jumps to its
+/// next timer, and the clock of its mainboard follows.
+const VIRTUAL: &str = "-accel tcg,thread=single,tb-size=1024 -icount shift=1,align=off,sleep=off -rtc clock=vm -smp 1";
+const REAL: &str = "-accel tcg,thread=multi,tb-size=1024 -smp 2";
+
+/// A plain machine without devices; a kernel that panics ends it.
+const MACHINE: &str = "-machine q35 -cpu Nehalem -nodefaults -display none -monitor none -no-reboot";
+const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off";
+
+/// How often the guest's output is copied.
+const STEP: Duration = Duration::from_millis(10);
+/// How many lines of its console tell of a guest that died.
+const CONSOLE_LINES: usize = 80;
+
+/// What the guest and QEMU write.
+struct Ports {
+    stdout: MemoryFile,
+    stderr: MemoryFile,
+    status: MemoryFile,
+    console: MemoryFile,
+    complaints: MemoryFile,
+}
+
+/// Boots `kernel` with `initrd` and copies the command's output until its end.
+pub(crate) fn run(
+    guest: &Guest,
+    kernel: &Kernel,
+    initrd: &MemoryFile,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+) -> Result<Ending> {
+    let mut ports = Ports {
+        stdout: MemoryFile::new("stdout")?,
+        stderr: MemoryFile::new("stderr")?,
+        status: MemoryFile::new("status")?,
+        console: MemoryFile::new("console")?,
+        complaints: MemoryFile::new("errors of QEMU")?,
+    };
+    let mut machine = Machine(command(guest, kernel, initrd, &mut ports)?.spawn().context("cannot start QEMU")?);
+    let deadline = Instant::now() + guest.limit;
+    let ended = loop {
+        let ended = machine.0.try_wait()?;
+        std::io::copy(ports.stdout.file(), stdout)?;
+        std::io::copy(ports.stderr.file(), stderr)?;
+        if ended.is_some() || Instant::now() > deadline {
+            break ended;
+        }
+        std::thread::sleep(STEP);
+    };
+    stdout.flush()?;
+    stderr.flush()?;
+    match text(&mut ports.status)?.trim().parse() {
+        Ok(status) => Ok(Ending::Status(status)),
+        Err(_) => Ok(Ending::Died(obituary(guest, ended, &mut ports)?)),
+    }
+}
+
+/// A running QEMU, which ends with this value.
+struct Machine(Child);
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // It has mostly ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn command(guest: &Guest, kernel: &Kernel, initrd: &MemoryFile, ports: &mut Ports) -> Result<Command> {
+    let mut qemu = Command::new(find("qemu-system-x86_64").context("qemu-system-x86_64 is not installed")?);
+    let clock = match guest.clock {
+        Clock::Virtual => VIRTUAL,
+        Clock::Real => REAL,
+    };
+    qemu.args(clock.split(' ')).args(MACHINE.split(' ')).args(["-m", &guest.memory_mib.to_string()]);
+    qemu.arg("-kernel").arg(kernel.image()).args(["-initrd", &initrd.path(), "-append", KERNEL_ARGUMENTS]);
+    qemu.args(["-serial", &format!("file:{}", ports.console.path()), "-device", "virtio-serial-pci"]);
+    for (name, port) in [("stdout", &ports.stdout), ("stderr", &ports.stderr), ("status", &ports.status)] {
+        qemu.args(["-chardev", &format!("file,id={name},path={}", port.path())]);
+        qemu.args(["-device", &format!("virtserialport,chardev={name},name={name}")]);
+    }
+    let complaints = ports.complaints.file().try_clone()?;
+    qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(complaints);
+    // SAFETY: between fork and exec only a system call is made, which is safe for signal handlers.
+    unsafe { qemu.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
+    Ok(qemu)
+}
+
+fn text(file: &mut MemoryFile) -> Result<String> {
+    let mut bytes = Vec::new();
+    file.file().rewind()?;
+    file.file().read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn obituary(guest: &Guest, ended: Option<ExitStatus>, ports: &mut Ports) -> Result<String> {
+    let cause = match ended {
+        Some(status) => format!("the guest ended without a status for the command (QEMU: {status})"),
+        None => format!("the guest was stopped: the command ran over its limit of {} s", guest.limit.as_secs()),
+    };
+    let complaints = text(&mut ports.complaints)?;
+    let complaints: Vec<_> = complaints.lines().filter(|line| !line.contains("warning:")).collect();
+    let console = text(&mut ports.console)?;
+    let console: Vec<_> = console.lines().collect();
+    let tail = console.get(console.len().saturating_sub(CONSOLE_LINES)..).unwrap_or_default();
+    Ok(format!("{cause}\n{}\nits console ends:\n{}", complaints.join("\n"), tail.join("\n")))
+}

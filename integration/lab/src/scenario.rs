@@ -1,0 +1,138 @@
+#![expect(clippy::panic, reason = "a test that can run nowhere fails")]
+
+use crate::{Ending, Feature, Guest, IN_LAB, default_cache};
+use std::any::type_name;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Where the executables under test are in the guest.
+const BIN_DIR: &str = "/plugboard/bin";
+
+/// Printed by a test that ran to its end in the lab. Its status alone would not tell it from no test at all.
+const COMPLETED: &str = "lab: ran to its end:";
+
+/// Runs a test's body on a kernel that has all of `features`: this machine's if it has them, else the lab's.
+///
+/// In the lab runs the calling test executable, asked for the one test that makes this call, with the executables under
+/// test in `PLUGBOARD_BIN_DIR` and the repository's `conf-examples` where they are here. Which kernel it was is printed.
+/// `row` is the id in the mission's table, see [`harness::row`].
+///
+/// Panics when the body does, and when neither kernel will do.
+pub fn on_full_kernel<F: FnOnce()>(row: &str, features: &[Feature], body: F) {
+    let test = test_name::<F>();
+    let missing: Vec<_> = features.iter().filter(|feature| !feature.is_present()).collect();
+    let in_lab = std::env::var_os(IN_LAB).is_some();
+    if missing.is_empty() {
+        if !in_lab {
+            println!("kernel: this machine's ({})", running_version());
+        }
+        harness::row(row);
+        body();
+        if in_lab {
+            println!("{COMPLETED} {test}");
+        }
+    } else if in_lab {
+        panic!("the lab's kernel ({}) lacks {missing:?}", running_version());
+    } else {
+        println!("this machine's kernel ({}) lacks {missing:?}", running_version());
+        in_guest(&test);
+    }
+}
+
+fn in_guest(test: &str) {
+    let guest = guest(test).unwrap_or_else(|error| panic!("{test} cannot be taken to the lab: {error}"));
+    let version = guest.kernel_version().unwrap_or_else(|error| panic!("there is no lab for {test}: {error:#}"));
+    println!("kernel: the lab's ({version})");
+    let mut stdout = Shown::default();
+    let ending = guest
+        .run(&mut stdout, &mut Shown::default())
+        .unwrap_or_else(|error| panic!("{test} cannot be run in the lab: {error:#}"));
+    let completed = stdout.text.lines().any(|line| line.ends_with(&format!("{COMPLETED} {test}")));
+    match ending {
+        Ending::Died(how) => panic!("{test} in the lab: {how}"),
+        Ending::Status(0) if completed => {}
+        Ending::Status(0) => panic!("{test} did not run in the lab: the test executable knows no test of that name"),
+        Ending::Status(status) => panic!("{test} failed in the lab with status {status}; its output is above"),
+    }
+}
+
+fn guest(test: &str) -> io::Result<Guest> {
+    let executable = std::env::current_exe()?;
+    let mut command: Vec<OsString> = vec![executable.clone().into(), "--exact".into(), test.into()];
+    command.extend(["--nocapture", "--include-ignored", "--test-threads=1"].map(OsString::from));
+    let mut guest = Guest::new(command, default_cache());
+    guest.directory = std::env::current_dir()?;
+    guest.files.insert(executable.clone(), executable);
+    if let Some(directory) = harness::find_bin_dir() {
+        for program in executables_in(&directory)? {
+            let place = Path::new(BIN_DIR).join(program.file_name().unwrap_or_default());
+            guest.files.insert(place, program);
+        }
+        guest.environment.insert("PLUGBOARD_BIN_DIR".into(), BIN_DIR.into());
+    }
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conf-examples");
+    if let Ok(examples) = examples.canonicalize() {
+        guest.files.insert(examples.clone(), examples);
+    }
+    if let Ok(backtrace) = std::env::var("RUST_BACKTRACE") {
+        guest.environment.insert("RUST_BACKTRACE".into(), backtrace);
+    }
+    Ok(guest)
+}
+
+fn executables_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut executables = Vec::new();
+    for entry in directory.read_dir()? {
+        let path = entry?.path();
+        let about = path.metadata()?;
+        if about.is_file() && about.permissions().mode() & 0o111 != 0 {
+            executables.push(path);
+        }
+    }
+    Ok(executables)
+}
+
+/// The name by which the test executable knows the test that is running. Its thread is called so; a test that moved to
+/// another thread is found by the type of its body, `crate::module::test::{{closure}}`.
+fn test_name<F>() -> String {
+    match std::thread::current().name() {
+        Some(name) if name != "main" => name.to_owned(),
+        _ => {
+            let function = type_name::<F>().split("::{{closure}}").next().unwrap_or_default();
+            function.split_once("::").map_or(function, |(_crate, path)| path).to_owned()
+        }
+    }
+}
+
+fn running_version() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
+}
+
+/// Prints what it is given, whole lines at a time, so that it appears with the test's own output, and keeps it.
+#[derive(Default)]
+struct Shown {
+    text: String,
+    bytes: Vec<u8>,
+}
+
+impl Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        let end = self.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let lines: Vec<u8> = self.bytes.drain(..end).collect();
+        let lines = String::from_utf8_lossy(&lines);
+        print!("{lines}");
+        self.text += &lines;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let rest = std::mem::take(&mut self.bytes);
+        let rest = String::from_utf8_lossy(&rest);
+        print!("{rest}");
+        self.text += &rest;
+        Ok(())
+    }
+}
