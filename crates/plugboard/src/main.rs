@@ -1,2 +1,76 @@
-//! Placeholder.
-fn main() {}
+//! `plugboard`: attaches containers and virtual machines to CNI networks, and keeps track of them.
+//!
+//! It is a CNI runtime, as libcni is: it reads the same configurations, calls plugins the same way, and remembers
+//! attachments in the same files, so that each can take down what the other has set up.
+
+mod attach;
+mod attachment;
+mod cache;
+mod chain;
+mod check;
+mod cli;
+mod conf_dir;
+mod detach;
+mod gc;
+mod invocation;
+mod limits;
+mod ls;
+mod manual;
+mod namespace;
+mod negotiation;
+mod network;
+mod plan;
+mod problems;
+mod runtime;
+mod search_path;
+mod status;
+mod table;
+mod target;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use cli::{Cli, Command};
+use runtime::Runtime;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.verbose);
+    run(cli).unwrap_or_else(|error| {
+        eprintln!("plugboard: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let runtime = Runtime::new(cli.places);
+    match cli.command {
+        Command::Attach(args) => attach::run(&args, &runtime),
+        Command::Detach(subject) => detach::run(&subject, &runtime),
+        Command::Check(subject) => check::run(&subject, &runtime),
+        Command::Ls(listing) => ls::run(&listing, &runtime),
+        Command::Gc(selection) => gc::run(&selection, &runtime),
+        Command::Status(selection) => status::run(&selection, &runtime),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::pages(dir.as_deref()),
+    }
+}
+
+/// Warnings always; with `-v` what is done, with `-vv` what is handed over. `RUST_LOG` overrides both.
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
+}

@@ -1,0 +1,109 @@
+//! `plugboard attach`: all networks or none.
+
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use shaping::networks::{self, NetworkSpec};
+
+use crate::attachment::Attachment;
+use crate::cache::Entry;
+use crate::chain::Chain;
+use crate::cli::Attach;
+use crate::detach;
+use crate::namespace::Namespace;
+use crate::plan::{self, Nic, Prepared};
+use crate::problems;
+use crate::runtime::Runtime;
+use crate::target::Target;
+use crate::view::{self, View};
+
+pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    let specs = networks::parse(&args.networks, &args.primary)?;
+    let target = Target::new(&args.subject)?;
+    let namespace = target.open()?;
+    let _lock = namespace.lock()?;
+    let nics = match plan(&specs, args, &target, &namespace, runtime) {
+        Ok(nics) => nics,
+        Err(problems) => return Ok(problems::report(problems.iter().map(|problem| format!("{problem:#}")))),
+    };
+    match set_up_all(&nics, &namespace, runtime) {
+        Ok(entries) => {
+            let views: Vec<_> = entries.iter().map(View::of).collect();
+            if args.json {
+                view::print_json(&views)?;
+            } else {
+                view::print_attached(&views)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problems) => Ok(problems::report(problems)),
+    }
+}
+
+fn plan(
+    specs: &[NetworkSpec],
+    args: &Attach,
+    target: &Target,
+    namespace: &Namespace,
+    runtime: &Runtime,
+) -> Result<Vec<Nic>, Vec<anyhow::Error>> {
+    let if_names = plan::if_names(&args.ifname_prefix, specs.len(), namespace).map_err(|problem| vec![problem])?;
+    let remembered = runtime.cache.entries_of(&target.container_id).map_err(|problem| vec![problem])?;
+    if let Some(entry) = remembered.iter().find(|entry| if_names.contains(&entry.attachment.if_name)) {
+        return Err(vec![anyhow!(
+            "container {} is remembered as attached to network '{}' by {}: detach it first",
+            target.container_id,
+            entry.network,
+            entry.attachment.if_name
+        )]);
+    }
+    let networks = plan::networks(specs, &runtime.conf_dir, &runtime.plugins)?;
+    let nics = networks.into_iter().zip(if_names).map(|(Prepared { network, capability_args }, if_name)| {
+        let attachment = Attachment {
+            container_id: target.container_id.clone(),
+            if_name,
+            netns: Some(namespace.path.clone()),
+            args: Vec::new(),
+            capability_args,
+        };
+        Nic { network, attachment }
+    });
+    Ok(nics.collect())
+}
+
+/// Sets up every interface in order. When one fails, those before it are taken down again.
+fn set_up_all(nics: &[Nic], namespace: &Namespace, runtime: &Runtime) -> Result<Vec<Entry>, Vec<String>> {
+    let mut done: Vec<Entry> = Vec::new();
+    for nic in nics {
+        match set_up(nic, namespace, runtime) {
+            Ok(entry) => done.push(entry),
+            Err(mut problems) => {
+                problems.extend(done.iter().rev().flat_map(|entry| detach::take_down(entry, runtime)));
+                return Err(problems);
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Sets up one interface. It is remembered before the first plugin is called, so that a detach finds it even if we are
+/// killed in the middle. When a plugin fails, the whole chain is taken down again; what cannot be stays remembered.
+fn set_up(nic: &Nic, namespace: &Namespace, runtime: &Runtime) -> Result<Entry, Vec<String>> {
+    let mut entry = Entry {
+        network: nic.network.name.clone(),
+        attachment: nic.attachment.clone(),
+        config: nic.network.to_bytes(),
+        result: None,
+        namespace_id: namespace.id(),
+    };
+    let told = |error: anyhow::Error| vec![format!("{error:#}")];
+    runtime.cache.store(&entry).map_err(told)?;
+    let chain = Chain { network: &nic.network, plugins: &runtime.plugins };
+    if let Err(failure) = chain.add(&nic.attachment, &mut entry.result) {
+        return Err([failure.to_string()].into_iter().chain(detach::take_down(&entry, runtime)).collect());
+    }
+    match runtime.cache.store(&entry) {
+        Ok(()) => Ok(entry),
+        Err(error) => Err(told(error).into_iter().chain(detach::take_down(&entry, runtime)).collect()),
+    }
+}

@@ -1,0 +1,255 @@
+//! The memory of attachments, in the files of libcni (`libcni/api.go`, `cachedInfo`), so that runtimes built on it see
+//! ours and we see theirs.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::attachment::Attachment;
+use crate::namespace;
+
+/// What the files call their format.
+const KIND: &str = "cniCacheV1";
+
+/// The directory of the files, `results` in libcni's cache directory.
+#[derive(Debug)]
+pub(crate) struct Cache(PathBuf);
+
+/// An attachment as remembered.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) network: String,
+    /// With the namespace's path as it was at ADD.
+    pub(crate) attachment: Attachment,
+    /// The network's configuration as it was at ADD.
+    pub(crate) config: Vec<u8>,
+    /// The result of ADD; `None` when ADD has not come to its end.
+    pub(crate) result: Option<Value>,
+    /// What told the namespace from others; `None` when another runtime has made the attachment.
+    pub(crate) namespace_id: Option<String>,
+}
+
+impl Entry {
+    /// The attachment as it is now: without its namespace when that is gone, or when its path (of a process as a rule) now
+    /// leads to another namespace, where nothing is ours to take down.
+    pub(crate) fn current(&self) -> Attachment {
+        let netns = self.attachment.netns.clone().filter(|_| !self.is_stale());
+        Attachment { netns, ..self.attachment.clone() }
+    }
+
+    /// Whether the namespace is known to be gone.
+    pub(crate) fn is_stale(&self) -> bool {
+        let Some(path) = &self.attachment.netns else { return false };
+        match (namespace::id_of(path), &self.namespace_id) {
+            (None, _) => true,
+            (found, _) if found == namespace::own_id() => true,
+            (found, Some(_)) => found != self.namespace_id,
+            (Some(_), None) => false,
+        }
+    }
+}
+
+impl Cache {
+    /// The cache in `dir`, as libcni's `CacheDir`.
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self(dir.join("results"))
+    }
+
+    /// All entries, by container and interface. Files that hold something else are passed over, as libcni does.
+    pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
+        let context = || format!("cannot read the attachments in {}", self.0.display());
+        let files = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            files => files.with_context(context)?,
+        };
+        let mut entries = Vec::new();
+        for file in files {
+            let path = file.with_context(context)?.path();
+            match fs::read(&path).map_err(anyhow::Error::from).and_then(|text| read(&text)) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => tracing::info!("{}: passed over: {error:#}", path.display()),
+            }
+        }
+        entries.sort_by_cached_key(|entry| {
+            (entry.attachment.container_id.clone(), natural(&entry.attachment.if_name), entry.network.clone())
+        });
+        Ok(entries)
+    }
+
+    /// The entries of one container, in the order of its interfaces.
+    pub(crate) fn entries_of(&self, container_id: &str) -> anyhow::Result<Vec<Entry>> {
+        let mut entries = self.entries()?;
+        entries.retain(|entry| entry.attachment.container_id == container_id);
+        Ok(entries)
+    }
+
+    /// Writes an entry. Whoever reads meanwhile finds the former or the new one, whole.
+    pub(crate) fn store(&self, entry: &Entry) -> anyhow::Result<()> {
+        let path = self.path(entry);
+        let write = || {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+            let draft = self.0.join(format!(".plugboard-{}", std::process::id()));
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+            file.write_all(&to_bytes(entry)?)?;
+            fs::rename(&draft, &path)
+        };
+        write().with_context(|| format!("cannot remember the attachment in {}", path.display()))
+    }
+
+    /// Forgets an entry; that it is gone already is fine.
+    pub(crate) fn remove(&self, entry: &Entry) -> anyhow::Result<()> {
+        let path = self.path(entry);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn path(&self, entry: &Entry) -> PathBuf {
+        let Attachment { container_id, if_name, .. } = &entry.attachment;
+        self.0.join(format!("{}-{container_id}-{if_name}", entry.network))
+    }
+}
+
+/// A name so that `eth2` sorts before `eth10`.
+fn natural(name: &str) -> (String, u64, String) {
+    let stem = name.trim_end_matches(|last: char| last.is_ascii_digit());
+    let number = name.strip_prefix(stem).and_then(|digits| digits.parse().ok()).unwrap_or_default();
+    (stem.to_owned(), number, name.to_owned())
+}
+
+/// The file. `plugboard` is ours; libcni passes over it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    kind: String,
+    container_id: String,
+    config: String,
+    if_name: String,
+    network_name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    netns: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cni_args: Option<Vec<(String, String)>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capability_args: Option<Map<String, Value>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    result: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plugboard: Option<Own>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Own {
+    /// Device and inode of the namespace.
+    namespace: String,
+}
+
+fn to_bytes(entry: &Entry) -> serde_json::Result<Vec<u8>> {
+    let Entry { network, attachment, config, result, namespace_id } = entry;
+    serde_json::to_vec(&Document {
+        kind: KIND.to_owned(),
+        container_id: attachment.container_id.clone(),
+        config: BASE64_STANDARD.encode(config),
+        if_name: attachment.if_name.clone(),
+        network_name: network.clone(),
+        netns: attachment.netns.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        cni_args: Some(attachment.args.clone()).filter(|args| !args.is_empty()),
+        capability_args: Some(attachment.capability_args.clone()).filter(|args| !args.is_empty()),
+        result: result.clone(),
+        plugboard: namespace_id.clone().map(|namespace| Own { namespace }),
+    })
+}
+
+fn read(text: &[u8]) -> anyhow::Result<Entry> {
+    let document: Document = serde_json::from_slice(text)?;
+    if document.kind != KIND {
+        return Err(anyhow!("its kind is '{}', not '{KIND}'", document.kind));
+    }
+    let attachment = Attachment {
+        container_id: document.container_id,
+        if_name: document.if_name,
+        netns: Some(document.netns).filter(|path| !path.is_empty()).map(PathBuf::from),
+        args: document.cni_args.unwrap_or_default(),
+        capability_args: document.capability_args.unwrap_or_default(),
+    };
+    Ok(Entry {
+        network: document.network_name,
+        attachment,
+        config: BASE64_STANDARD.decode(document.config).context("'config' is not base64")?,
+        result: document.result,
+        namespace_id: document.plugboard.map(|own| own.namespace),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn entry(if_name: &str) -> Entry {
+        let capability_args = json!({"shaping": {"bw": "1Mbps"}}).as_object().cloned().unwrap_or_default();
+        Entry {
+            network: "lan".to_owned(),
+            attachment: Attachment {
+                container_id: "c1".to_owned(),
+                if_name: if_name.to_owned(),
+                netns: Some("/run/netns/c1".into()),
+                args: vec![("K".to_owned(), "V".to_owned())],
+                capability_args,
+            },
+            config: br#"{"name":"lan"}"#.to_vec(),
+            result: Some(json!({"cniVersion": "1.0.0"})),
+            namespace_id: Some("4:5".to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_file_is_libcnis() {
+        let document: Value = serde_json::from_slice(&to_bytes(&entry("eth0")).unwrap()).unwrap();
+        assert_eq!(
+            document,
+            json!({"kind": "cniCacheV1", "containerId": "c1", "config": "eyJuYW1lIjoibGFuIn0=", "ifName": "eth0",
+                "networkName": "lan", "netns": "/run/netns/c1", "cniArgs": [["K", "V"]],
+                "capabilityArgs": {"shaping": {"bw": "1Mbps"}}, "result": {"cniVersion": "1.0.0"},
+                "plugboard": {"namespace": "4:5"}})
+        );
+    }
+
+    #[test]
+    fn what_is_stored_is_found_in_the_order_of_interfaces_until_removed() {
+        let dir = std::env::temp_dir().join(format!("plugboard-cache-{}", std::process::id()));
+        let cache = Cache::new(&dir);
+        assert_eq!(cache.entries().unwrap(), []);
+        for if_name in ["eth10", "eth0", "eth2"] {
+            cache.store(&entry(if_name)).unwrap();
+        }
+        fs::write(dir.join("results/foreign"), "{}").unwrap();
+        assert!(dir.join("results/lan-c1-eth10").is_file());
+        assert_eq!(cache.entries_of("c1").unwrap(), [entry("eth0"), entry("eth2"), entry("eth10")]);
+        assert_eq!(cache.entries_of("c").unwrap(), []);
+        cache.remove(&entry("eth2")).unwrap();
+        cache.remove(&entry("eth2")).unwrap();
+        assert_eq!(cache.entries().unwrap(), [entry("eth0"), entry("eth10")]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_libcni_is_read_with_what_it_leaves_out() {
+        let text = br#"{"kind":"cniCacheV1","containerId":"c","config":"e30=","ifName":"eth0","networkName":"n",
+            "cniArgs":null,"result":{}}"#;
+        let entry = read(text).unwrap();
+        assert_eq!((entry.attachment.netns, entry.namespace_id, entry.config), (None, None, b"{}".to_vec()));
+        assert!(read(br#"{"kind":"other","containerId":"c","config":"","ifName":"","networkName":""}"#).is_err());
+        assert!(read(br#"{"cniVersion":"0.3.1"}"#).is_err());
+    }
+}

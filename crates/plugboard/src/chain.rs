@@ -1,0 +1,141 @@
+//! The verbs on a network's chain of plugins, as the specification has runtimes carry them out.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use cni::{Code, Error, Success, Version};
+use serde_json::{Map, Value, json};
+
+use crate::attachment::Attachment;
+use crate::invocation::Invocation;
+use crate::network::{Network, Plugin};
+use crate::search_path::SearchPath;
+
+/// A network's plugins, ready to be called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chain<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) plugins: &'a SearchPath,
+}
+
+/// A plugin of a network that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    network: String,
+    plugin: String,
+    verb: &'static str,
+    error: Error,
+}
+
+/// An attachment that a network's plugins are to keep (GC-2).
+pub(crate) type Valid = Vec<cni::AttachmentId>;
+
+impl Chain<'_> {
+    /// ADD of every plugin in order, each with the result of the one before (ADD-4). Afterwards `result` is that of the
+    /// last one that succeeded.
+    pub(crate) fn add(&self, attachment: &Attachment, result: &mut Option<Value>) -> Result<(), Failure> {
+        for plugin in &self.network.plugins {
+            let request = self.with_result(plugin, attachment, result.as_ref());
+            let value = self.call("ADD", plugin, Some(attachment), request)?;
+            *result = Some(self.stamped(value));
+        }
+        Ok(())
+    }
+
+    /// DEL of every plugin in reverse order, each with the result of ADD (DEL-5). One that fails does not keep the others
+    /// from taking down theirs.
+    pub(crate) fn del(&self, attachment: &Attachment, result: Option<&Value>) -> Vec<Failure> {
+        // Before 0.4.0, DEL had no result.
+        let result = result.filter(|_| self.network.version() >= Version::V0_4_0);
+        let plugins = self.network.plugins.iter().rev();
+        plugins
+            .filter_map(|plugin| {
+                self.call("DEL", plugin, Some(attachment), self.with_result(plugin, attachment, result)).err()
+            })
+            .collect()
+    }
+
+    /// CHECK of every plugin in order, each with the result of ADD (CHK-2).
+    pub(crate) fn check(&self, attachment: &Attachment, result: &Value) -> Vec<Failure> {
+        let plugins = self.network.plugins.iter();
+        plugins
+            .filter_map(|plugin| {
+                self.call("CHECK", plugin, Some(attachment), self.with_result(plugin, attachment, Some(result))).err()
+            })
+            .collect()
+    }
+
+    /// GC of every plugin (GC-2: with the key of the specification and the one that it had before).
+    pub(crate) fn gc(&self, valid: &Valid) -> Vec<Failure> {
+        let calls = self.network.plugins.iter().map(|plugin| {
+            let mut request = plugin.request(self.network, &Map::new());
+            request.insert("cni.dev/valid-attachments".to_owned(), json!(valid));
+            request.insert("cni.dev/attachments".to_owned(), json!(valid));
+            self.call("GC", plugin, None, request)
+        });
+        calls.filter_map(Result::err).collect()
+    }
+
+    /// STATUS of every plugin in order, until one is not ready.
+    pub(crate) fn status(&self) -> Result<(), Failure> {
+        self.network.plugins.iter().try_for_each(|plugin| {
+            self.call("STATUS", plugin, None, plugin.request(self.network, &Map::new())).map(drop)
+        })
+    }
+
+    fn with_result(&self, plugin: &Plugin, attachment: &Attachment, result: Option<&Value>) -> Map<String, Value> {
+        let mut request = plugin.request(self.network, &attachment.capability_args);
+        if let Some(result) = result {
+            request.insert("prevResult".to_owned(), self.in_our_version(result));
+        }
+        request
+    }
+
+    /// A result that lacks its version gets the network's, as with libcni.
+    fn stamped(&self, mut result: Value) -> Value {
+        if let Some(object) = result.as_object_mut() {
+            object.entry("cniVersion").or_insert_with(|| json!(self.network.version().as_str()));
+        }
+        result
+    }
+
+    /// The result in the format of the network's version. As a rule it is in it; another runtime may have left it in
+    /// another. One that cannot be converted is handed over as it is, for the plugin to judge.
+    fn in_our_version(&self, result: &Value) -> Value {
+        let theirs = result.get("cniVersion").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        let ours = self.network.version();
+        match theirs {
+            Some(theirs) if theirs != ours => Success::from_value(result, theirs)
+                .and_then(|success| success.to_value(ours))
+                .unwrap_or_else(|_| result.clone()),
+            _ => result.clone(),
+        }
+    }
+
+    fn call(
+        &self,
+        verb: &'static str,
+        plugin: &Plugin,
+        attachment: Option<&Attachment>,
+        request: Map<String, Value>,
+    ) -> Result<Value, Failure> {
+        self.find(plugin)
+            .and_then(|executable| {
+                Invocation { verb, executable, path: self.plugins.to_variable(), attachment, request }.run()
+            })
+            .map_err(|error| Failure { network: self.network.name.clone(), plugin: plugin.kind.clone(), verb, error })
+    }
+
+    fn find(&self, plugin: &Plugin) -> Result<PathBuf, Error> {
+        self.plugins.find(&plugin.kind).map_err(|problem| Error::new(Code::InvalidEnvironment, problem))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { network, plugin, verb, error } = self;
+        let code = error.code.number();
+        write!(f, "network '{network}', plugin '{plugin}', {verb}: {} (code {code})", error.msg)?;
+        if error.details.is_empty() { Ok(()) } else { write!(f, ": {}", error.details) }
+    }
+}

@@ -1,0 +1,122 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Patches network interfaces into containers and virtual machines: a runtime for CNI networks.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) places: Places,
+    /// Say more on stderr about what is done; twice for everything.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+TARGET is the network namespace of a container: a path, a name under /run/netns, or pid:N for the namespace of process N.
+
+NETWORKS is a list such as 'walt-net,home-net[bw=100Mbps,lat=10ms]'. The interfaces are named in its order. bw is in Mbps or \
+Gbps, lat in ms or us; both are those of what the container receives.
+
+Exit status: 0 when all is done, 1 when something failed, 2 for a wrong command line.";
+
+/// Where things are.
+#[derive(Debug, Args)]
+pub(crate) struct Places {
+    /// Directory of the network configurations [default: $NETCONFPATH, else /etc/cni/net.d]
+    #[arg(long, value_name = "DIR", env = "CNI_CONF_DIR", global = true)]
+    pub(crate) conf_dir: Option<PathBuf>,
+    /// Directories of the plugins, separated by colons [default: that of plugboard itself if the plugins are installed
+    /// with it, then /opt/cni/bin:/usr/lib/cni:/usr/libexec/cni]
+    #[arg(long, value_name = "DIRS", env = "CNI_PATH", value_delimiter = ':', global = true)]
+    pub(crate) plugin_dir: Vec<PathBuf>,
+    /// Directory in which attachments are remembered, shared with other CNI runtimes
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/cni", global = true)]
+    pub(crate) cache_dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Attach a container to networks, one interface for each; all of them or none
+    Attach(Attach),
+    /// Take down everything that a container is attached to, also when its namespace is gone
+    Detach(Subject),
+    /// Compare what a container is attached to with what is there
+    Check(Subject),
+    /// List all attachments
+    Ls(Listing),
+    /// Remove what belongs to no container any more
+    ///
+    /// Attachments whose namespace is gone are taken down. Then the plugins of each network are told which attachments
+    /// are left, and remove whatever else they find of it: also that of containers which were attached without leaving a
+    /// record in the cache directory.
+    Gc(Selection),
+    /// Say whether networks can take new attachments
+    Status(Selection),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// Write the pages of all commands into this directory instead
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// The container that a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct Subject {
+    /// Path, name or pid:N of the container's network namespace
+    pub(crate) target: String,
+    /// Container ID [default: the name, the last part of the path, or pid-N]
+    #[arg(long, value_name = "ID")]
+    pub(crate) container_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    #[command(flatten)]
+    pub(crate) subject: Subject,
+    /// The networks, in the order of the interfaces
+    pub(crate) networks: String,
+    /// Network that must be among them
+    #[arg(long, value_name = "NETWORK", env = "PLUGBOARD_PRIMARY", default_value = "walt-net")]
+    pub(crate) primary: String,
+    /// What the names of the interfaces begin with
+    #[arg(long, value_name = "PREFIX", default_value = "eth")]
+    pub(crate) ifname_prefix: String,
+    /// Print the results as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Listing {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Only this network
+    pub(crate) network: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

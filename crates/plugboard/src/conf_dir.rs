@@ -1,0 +1,98 @@
+//! The directory of the network configurations.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::cli::Selection;
+use crate::network::{Network, Plugin};
+
+/// `/etc/cni/net.d`, or another.
+#[derive(Debug)]
+pub(crate) struct ConfDir(PathBuf);
+
+impl ConfDir {
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Self(dir)
+    }
+
+    /// All networks, lists before single plugins and each by file name, as libcni looks for them. Of two with one name
+    /// the first counts. A file that cannot be read is skipped with a warning: it may be another network's.
+    pub(crate) fn networks(&self) -> anyhow::Result<Vec<Network>> {
+        let mut networks: Vec<Network> = Vec::new();
+        let files = files(&self.0).with_context(|| format!("cannot list the networks in {}", self.0.display()))?;
+        for file in files {
+            match self.read(&file) {
+                Ok(network) if networks.iter().any(|other| other.name == network.name) => {
+                    tracing::warn!(
+                        "{}: network '{}' is defined by an earlier file already",
+                        file.display(),
+                        network.name
+                    );
+                }
+                Ok(network) => networks.push(network),
+                Err(error) => tracing::warn!("{}: ignored: {error:#}", file.display()),
+            }
+        }
+        Ok(networks)
+    }
+
+    /// One network by name.
+    pub(crate) fn network(&self, name: &str) -> anyhow::Result<Network> {
+        let networks = self.networks()?;
+        let known: Vec<_> = networks.iter().map(|network| network.name.clone()).collect();
+        let Some(network) = networks.into_iter().find(|network| network.name == name) else {
+            let known = if known.is_empty() { "no network".to_owned() } else { known.join(", ") };
+            bail!("network '{name}' is not configured: {} has {known}", self.0.display());
+        };
+        Ok(network)
+    }
+
+    /// The network that was selected, or all.
+    pub(crate) fn selected(&self, selection: &Selection) -> anyhow::Result<Vec<Network>> {
+        match &selection.network {
+            Some(name) => Ok(vec![self.network(name)?]),
+            None => self.networks(),
+        }
+    }
+
+    fn read(&self, file: &Path) -> anyhow::Result<Network> {
+        let text = std::fs::read(file)?;
+        if !has_extension(file, "conflist") {
+            return Network::from_single(&text);
+        }
+        let mut network = Network::from_list(&text)?;
+        if network.has_more_plugins {
+            network.plugins.extend(self.plugins_in_files(&network.name)?);
+        }
+        if network.plugins.is_empty() {
+            bail!("network '{}' has no plugins", network.name);
+        }
+        Ok(network)
+    }
+
+    /// The plugins in `NAME/*.conf`, which belong to the network of that name since CNI 1.1.0.
+    fn plugins_in_files(&self, name: &str) -> anyhow::Result<Vec<Plugin>> {
+        let dir = self.0.join(name);
+        if !dir.is_dir() {
+            return Ok(Vec::new());
+        }
+        let files = files(&dir)?.into_iter().filter(|file| has_extension(file, "conf"));
+        let read =
+            |file: PathBuf| Plugin::from_bytes(&std::fs::read(&file)?).with_context(|| file.display().to_string());
+        files.map(read).collect()
+    }
+}
+
+/// The files that may be configurations, lists first.
+fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    files.retain(|file| ["conflist", "conf", "json"].iter().any(|kind| has_extension(file, kind)) && !file.is_dir());
+    files.sort_by_cached_key(|file| (!has_extension(file, "conflist"), file.clone()));
+    Ok(files)
+}
+
+fn has_extension(file: &Path, extension: &str) -> bool {
+    file.extension().is_some_and(|found| found == extension)
+}

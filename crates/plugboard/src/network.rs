@@ -1,0 +1,247 @@
+//! A network's configuration: a name, and the chain of plugins that attach a container to it.
+
+use anyhow::{Context, anyhow, bail};
+use cni::Version;
+use serde_json::{Map, Value, json};
+
+/// A network as configured. `object` is the list as libcni would read it.
+#[derive(Debug, Clone)]
+pub(crate) struct Network {
+    pub(crate) name: String,
+    /// The versions to choose from, the newest first, never empty.
+    pub(crate) versions: Vec<Version>,
+    /// The plugins in the order of ADD.
+    pub(crate) plugins: Vec<Plugin>,
+    pub(crate) disable_check: bool,
+    pub(crate) disable_gc: bool,
+    /// Whether plugins in files of their own belong to it too (`loadOnlyInlinedPlugins` says no).
+    pub(crate) has_more_plugins: bool,
+    object: Map<String, Value>,
+}
+
+/// A plugin of a chain.
+#[derive(Debug, Clone)]
+pub(crate) struct Plugin {
+    /// `type`.
+    pub(crate) kind: String,
+    object: Map<String, Value>,
+}
+
+impl Network {
+    /// Reads a configuration list (`.conflist`).
+    pub(crate) fn from_list(text: &[u8]) -> anyhow::Result<Self> {
+        let object = read_object(text)?;
+        let plugins = match object.get("plugins") {
+            None => Vec::new(),
+            Some(Value::Array(plugins)) => plugins.iter().map(Plugin::read).collect::<Result<_, _>>()?,
+            Some(other) => bail!("'plugins' must be an array of objects, not {other}"),
+        };
+        Ok(Self {
+            name: read_name(&object)?,
+            versions: read_versions(&object)?,
+            plugins,
+            disable_check: read_flag(&object, "disableCheck")?,
+            disable_gc: read_flag(&object, "disableGC")?,
+            has_more_plugins: !read_flag(&object, "loadOnlyInlinedPlugins")?,
+            object,
+        })
+    }
+
+    /// Reads the configuration of a single plugin (`.conf`, `.json`) as a list of one.
+    pub(crate) fn from_single(text: &[u8]) -> anyhow::Result<Self> {
+        let object = read_object(text)?;
+        if object.contains_key("plugins") {
+            bail!("it has 'plugins', so it is a list: its name must end in .conflist");
+        }
+        let mut list = Map::new();
+        for key in ["name", "cniVersion"] {
+            if let Some(value) = object.get(key) {
+                list.insert(key.to_owned(), value.clone());
+            }
+        }
+        Ok(Self {
+            name: read_name(&object)?,
+            versions: read_versions(&object)?,
+            plugins: vec![Plugin::read(&Value::Object(object))?],
+            disable_check: false,
+            disable_gc: false,
+            has_more_plugins: false,
+            object: list,
+        })
+    }
+
+    /// Reads what a runtime has put into the cache: a list, or from libcni's older calls a single plugin.
+    pub(crate) fn from_cache(text: &[u8]) -> anyhow::Result<Self> {
+        let is_list = read_object(text)?.contains_key("plugins");
+        if is_list { Self::from_list(text) } else { Self::from_single(text) }
+    }
+
+    /// The newest of its versions.
+    pub(crate) fn version(&self) -> Version {
+        self.versions.first().copied().unwrap_or(Version::V0_1_0)
+    }
+
+    /// Settles on one version.
+    pub(crate) fn settle(&mut self, version: Version) {
+        self.versions = vec![version];
+        self.object.insert("cniVersion".to_owned(), json!(version.as_str()));
+        self.object.remove("cniVersions");
+    }
+
+    /// The list as JSON, for the cache: complete in itself, without plugins in other files.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut object = self.object.clone();
+        let plugins = self.plugins.iter().map(|plugin| Value::Object(plugin.object.clone())).collect();
+        object.insert("plugins".to_owned(), Value::Array(plugins));
+        object.insert("loadOnlyInlinedPlugins".to_owned(), Value::Bool(true));
+        Value::Object(object).to_string().into_bytes()
+    }
+}
+
+impl Plugin {
+    pub(crate) fn from_bytes(text: &[u8]) -> anyhow::Result<Self> {
+        Self::read(&Value::Object(read_object(text)?))
+    }
+
+    pub(crate) fn read(value: &Value) -> anyhow::Result<Self> {
+        let object = value.as_object().ok_or_else(|| anyhow!("a plugin must be an object, not {value}"))?;
+        match object.get("type").and_then(Value::as_str) {
+            Some(kind) if !kind.is_empty() => Ok(Self { kind: kind.to_owned(), object: object.clone() }),
+            _ => bail!("a plugin has no 'type': {value}"),
+        }
+    }
+
+    /// Whether it asks for the capability arguments of this name (CFG-8).
+    pub(crate) fn has_capability(&self, name: &str) -> bool {
+        self.object.get("capabilities").and_then(|all| all.get(name)).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Its configuration as it is called with: name and version of its network inserted, of `capability_args` those that
+    /// it asks for as `runtimeConfig`, and `capabilities` left out (CFG-8).
+    pub(crate) fn request(&self, network: &Network, capability_args: &Map<String, Value>) -> Map<String, Value> {
+        let mut request = self.object.clone();
+        request.remove("capabilities");
+        request.insert("name".to_owned(), json!(network.name));
+        request.insert("cniVersion".to_owned(), json!(network.version().as_str()));
+        let wanted: Map<_, _> =
+            capability_args.clone().into_iter().filter(|(name, _)| self.has_capability(name)).collect();
+        if !wanted.is_empty() {
+            request.insert("runtimeConfig".to_owned(), Value::Object(wanted));
+        }
+        request
+    }
+}
+
+fn read_object(text: &[u8]) -> anyhow::Result<Map<String, Value>> {
+    serde_json::from_slice(text).context("it is not a JSON object")
+}
+
+/// CFG-3.
+fn read_name(object: &Map<String, Value>) -> anyhow::Result<String> {
+    let name = object.get("name").and_then(Value::as_str).unwrap_or_default();
+    let valid = name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+    if !valid {
+        bail!("'name' is '{name}': letters, digits, '_', '.' and '-' are accepted, a letter or digit first");
+    }
+    Ok(name.to_owned())
+}
+
+/// `cniVersion` and `cniVersions` together (VER-9). Of a list, versions that we do not speak are left out.
+fn read_versions(object: &Map<String, Value>) -> anyhow::Result<Vec<Version>> {
+    let single = match object.get("cniVersion") {
+        None => None,
+        Some(Value::String(text)) => Some(text.as_str()),
+        Some(other) => bail!("'cniVersion' must be a string, not {other}"),
+    };
+    let mut versions: Vec<Version> = match object.get("cniVersions") {
+        None => vec![single.filter(|text| !text.is_empty()).unwrap_or("0.1.0").parse().map_err(readable)?],
+        Some(Value::Array(list)) => {
+            let all = list.iter().filter_map(Value::as_str).chain(single);
+            all.filter_map(|text| text.parse().ok()).collect()
+        }
+        Some(other) => bail!("'cniVersions' must be an array of strings, not {other}"),
+    };
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    versions.dedup();
+    if versions.is_empty() {
+        bail!("none of its 'cniVersions' is supported; the newest that is: {}", Version::LATEST);
+    }
+    Ok(versions)
+}
+
+fn readable(error: cni::Error) -> anyhow::Error {
+    anyhow!(error.msg)
+}
+
+/// libcni takes these flags as strings too.
+fn read_flag(object: &Map<String, Value>, key: &str) -> anyhow::Result<bool> {
+    match object.get(key) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(false),
+        Some(other) => bail!("'{key}' must be true or false, not {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(value: &Value) -> anyhow::Result<Network> {
+        Network::from_list(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn of_several_versions_the_newest_that_we_speak_comes_first() {
+        let network = list(&json!({"name": "a", "cniVersions": ["0.4.0", "9.9.9", "1.0.0"], "plugins": []})).unwrap();
+        assert_eq!(network.versions, [Version::V1_0_0, Version::V0_4_0]);
+        assert!(list(&json!({"name": "a", "cniVersions": ["9.9.9"]})).is_err());
+        assert!(list(&json!({"name": "a", "cniVersion": "9.9.9"})).is_err());
+        assert_eq!(list(&json!({"name": "a"})).unwrap().version(), Version::V0_1_0);
+    }
+
+    #[test]
+    fn a_plugin_gets_what_it_asks_for_and_not_its_capabilities() {
+        let network = list(&json!({"name": "a", "cniVersion": "1.0.0", "plugins": [
+            {"type": "x", "mtu": 9000, "capabilities": {"mac": true, "ips": false}}]}))
+        .unwrap();
+        let args = json!({"mac": "02:00:00:00:00:01", "ips": ["10.0.0.1"], "dns": {}});
+        let request = network.plugins[0].request(&network, args.as_object().unwrap());
+        assert_eq!(
+            Value::Object(request),
+            json!({"name": "a", "cniVersion": "1.0.0", "type": "x", "mtu": 9000,
+                "runtimeConfig": {"mac": "02:00:00:00:00:01"}})
+        );
+        assert!(!network.plugins[0].request(&network, &Map::new()).contains_key("runtimeConfig"));
+    }
+
+    #[test]
+    fn what_the_cache_holds_reads_back() {
+        let mut network = Network::from_single(br#"{"name":"a","cniVersion":"0.4.0","type":"x","k":1}"#).unwrap();
+        network.plugins.push(Plugin::read(&json!({"type": "y"})).unwrap());
+        network.settle(Version::V0_3_1);
+        let again = Network::from_cache(&network.to_bytes()).unwrap();
+        assert_eq!(again.name, "a");
+        assert_eq!(again.versions, [Version::V0_3_1]);
+        assert_eq!(again.plugins.iter().map(|plugin| plugin.kind.as_str()).collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(again.to_bytes(), network.to_bytes());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, problem) in [
+            ("[]", "not a JSON object"),
+            (r#"{"plugins":[]}"#, "'name' is ''"),
+            (r#"{"name":"../a"}"#, "'name' is '../a'"),
+            (r#"{"name":"a","plugins":{}}"#, "'plugins' must be an array"),
+            (r#"{"name":"a","plugins":[{"type":""}]}"#, "no 'type'"),
+            (r#"{"name":"a","disableCheck":"perhaps"}"#, "'disableCheck' must be true or false"),
+        ] {
+            let error = format!("{:#}", Network::from_list(text.as_bytes()).unwrap_err());
+            assert!(error.contains(problem), "{error}");
+        }
+        assert!(Network::from_single(br#"{"name":"a","plugins":[]}"#).unwrap_err().to_string().contains(".conflist"));
+    }
+}

@@ -1,0 +1,73 @@
+//! What an attach is going to do, with everything checked that can be before the first plugin is called.
+
+use anyhow::anyhow;
+use serde_json::{Map, Value};
+use shaping::networks::NetworkSpec;
+
+use crate::attachment::Attachment;
+use crate::conf_dir::ConfDir;
+use crate::namespace::Namespace;
+use crate::network::Network;
+use crate::search_path::SearchPath;
+use crate::{limits, negotiation};
+
+/// The longest name of an interface in bytes (`IFNAMSIZ` less the closing zero).
+const IF_NAME_MAX: usize = 15;
+
+/// An interface to be: which network, and as what.
+#[derive(Debug)]
+pub(crate) struct Nic {
+    /// Settled on a version, with a plugin for the limits.
+    pub(crate) network: Network,
+    pub(crate) attachment: Attachment,
+}
+
+/// A network that is ready for an interface.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) network: Network,
+    pub(crate) capability_args: Map<String, Value>,
+}
+
+/// Finds each network and its plugins, agrees on a version with them, and hands over the limits. All problems are
+/// returned, not only the first.
+pub(crate) fn networks(
+    specs: &[NetworkSpec],
+    conf_dir: &ConfDir,
+    plugins: &SearchPath,
+) -> Result<Vec<Prepared>, Vec<anyhow::Error>> {
+    let prepare = |spec: &NetworkSpec| {
+        let mut network = conf_dir.network(&spec.name)?;
+        let capability_args = limits::apply(&spec.limits, &mut network)?;
+        negotiation::settle(&mut network, plugins)?;
+        Ok(Prepared { network, capability_args })
+    };
+    let mut problems = Vec::new();
+    let prepared = specs.iter().map(prepare).filter_map(|result| result.map_err(|problem| problems.push(problem)).ok());
+    let prepared: Vec<_> = prepared.collect();
+    if problems.is_empty() { Ok(prepared) } else { Err(problems) }
+}
+
+/// The names of `count` interfaces, none of which exists in the namespace.
+pub(crate) fn if_names(prefix: &str, count: usize, namespace: &Namespace) -> anyhow::Result<Vec<String>> {
+    let names: Vec<_> = (0..count).map(|number| format!("{prefix}{number}")).collect();
+    // ENV-11, and what the kernel refuses. A number makes it neither empty nor a dot.
+    let valid = |name: &String| {
+        name.len() <= IF_NAME_MAX
+            && name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':' | b'%'))
+    };
+    if let Some(name) = names.iter().find(|name| !valid(name)) {
+        return Err(anyhow!(
+            "no interface can be named '{name}': at most {IF_NAME_MAX} bytes, no blanks, '/', ':' or '%'; give another \
+             --ifname-prefix"
+        ));
+    }
+    let existing = namespace.interfaces()?;
+    match names.iter().find(|name| existing.contains(name)) {
+        Some(name) => Err(anyhow!(
+            "{} has an interface {name} already: detach it first, or give another --ifname-prefix",
+            namespace.path.display()
+        )),
+        None => Ok(names),
+    }
+}

@@ -1,0 +1,21 @@
+//! Lines in columns.
+
+use std::io::{self, Write};
+
+use comfy_table::{Table, presets};
+
+/// Prints one line per row, columns aligned, without borders.
+pub(crate) fn print_lines<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> io::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    if table.is_empty() {
+        return Ok(());
+    }
+    writeln!(io::stdout(), "{}", table.trim_fmt())
+}

@@ -1,0 +1,133 @@
+//! An attachment as it is shown.
+
+use std::io::{self, Write};
+
+use cni::{Success, Version};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cache::Entry;
+use crate::limits;
+use crate::table;
+
+/// What people and scripts want to know of an attachment. Texts are empty where there is nothing to tell.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct View {
+    container_id: String,
+    netns: String,
+    if_name: String,
+    network: String,
+    mac: String,
+    addresses: Vec<String>,
+    limits: String,
+    host_interface: String,
+    /// The result of ADD; null when ADD has not come to its end.
+    result: Option<Value>,
+}
+
+impl View {
+    pub(crate) fn of(entry: &Entry) -> Self {
+        let Entry { network, attachment, result, .. } = entry;
+        let seen = result.as_ref().map(|result| Interfaces::of(result, &attachment.if_name)).unwrap_or_default();
+        Self {
+            container_id: attachment.container_id.clone(),
+            netns: attachment.netns.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+            if_name: attachment.if_name.clone(),
+            network: network.clone(),
+            mac: seen.mac,
+            addresses: seen.addresses,
+            limits: limits::describe(&attachment.capability_args),
+            host_interface: seen.host_interface,
+            result: result.clone(),
+        }
+    }
+}
+
+/// What a result says about an interface.
+#[derive(Debug, Default)]
+struct Interfaces {
+    mac: String,
+    addresses: Vec<String>,
+    host_interface: String,
+}
+
+impl Interfaces {
+    fn of(result: &Value, if_name: &str) -> Self {
+        let version = result.get("cniVersion").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        let Ok(success) = Success::from_value(result, version.unwrap_or(Version::LATEST)) else {
+            return Self::default();
+        };
+        let inside = |interface: &cni::Interface| interface.name == if_name && !interface.sandbox.is_empty();
+        let index = success.interfaces.iter().position(inside);
+        let ours = index.and_then(|index| success.interfaces.get(index));
+        let addresses = success.ips.iter().filter(|ip| ip.interface.is_none() || ip.interface == index);
+        // RES-20: a bridge comes before the host's end of the pair, and that before the container's.
+        let on_host = success.interfaces.iter().take(index.unwrap_or(usize::MAX)).rfind(|one| one.sandbox.is_empty());
+        Self {
+            mac: ours.map(|interface| interface.mac.clone()).unwrap_or_default(),
+            addresses: addresses.map(|ip| ip.address.to_string()).collect(),
+            host_interface: on_host.map(|interface| interface.name.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// One line per interface: name, network, addresses, MAC, limits.
+pub(crate) fn print_attached(views: &[View]) -> io::Result<()> {
+    table::print_lines(views.iter().map(|view| {
+        [&view.if_name, &view.network, &view.addresses.join(","), &view.mac, &view.limits].map(|text| or_dash(text))
+    }))
+}
+
+/// A table with a heading.
+pub(crate) fn print_table(views: &[View]) -> io::Result<()> {
+    let heading = ["CONTAINER", "INTERFACE", "NETWORK", "MAC", "ADDRESSES", "LIMITS", "HOST INTERFACE"];
+    let rows = views.iter().map(|view| {
+        let View { container_id, if_name, network, mac, limits, host_interface, .. } = view;
+        [container_id, if_name, network, mac, &view.addresses.join(","), limits, host_interface]
+            .map(|text| or_dash(text))
+    });
+    table::print_lines(std::iter::once(heading.map(str::to_owned)).chain(rows))
+}
+
+pub(crate) fn print_json(views: &[View]) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(views)?;
+    writeln!(io::stdout(), "{text}")
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attachment::Attachment;
+    use serde_json::json;
+
+    fn view(result: Value) -> View {
+        let attachment =
+            Attachment { container_id: "c1".to_owned(), if_name: "eth0".to_owned(), ..Attachment::default() };
+        let (network, config) = ("lan".to_owned(), Vec::new());
+        View::of(&Entry { network, attachment, config, result: Some(result), namespace_id: None })
+    }
+
+    #[test]
+    fn the_hosts_end_is_the_one_before_the_containers() {
+        let view = view(json!({"cniVersion": "1.0.0", "interfaces": [
+            {"name": "br0", "mac": "02:00:00:00:00:01"}, {"name": "veth1", "mac": "02:00:00:00:00:02"},
+            {"name": "eth0", "mac": "02:00:00:00:00:03", "sandbox": "/run/netns/c1"}, {"name": "ifb1"}],
+            "ips": [{"address": "10.1.0.5/24", "interface": 2}, {"address": "fd00::5/64", "interface": 2},
+                {"address": "10.9.0.1/24", "interface": 0}]}));
+        assert_eq!(view.mac, "02:00:00:00:00:03");
+        assert_eq!(view.addresses, ["10.1.0.5/24", "fd00::5/64"]);
+        assert_eq!(view.host_interface, "veth1");
+    }
+
+    #[test]
+    fn a_result_of_the_first_version_has_addresses_only() {
+        let view = view(json!({"cniVersion": "0.2.0", "ip4": {"ip": "10.1.0.5/24"}}));
+        assert_eq!((view.mac.as_str(), view.host_interface.as_str()), ("", ""));
+        assert_eq!(view.addresses, ["10.1.0.5/24"]);
+    }
+}
