@@ -1,2 +1,37 @@
-//! Placeholder.
-fn main() {}
+//! The IPAM plugin `host-local`: addresses from ranges, kept in files on this host.
+//!
+//! Configuration, results, files and order of allocation are those of the reference plugin of the same name; both can
+//! work in one directory at the same time.
+
+mod add;
+mod allocate;
+mod check;
+mod config;
+mod error;
+mod gc;
+mod index;
+mod owner;
+mod pool;
+mod range;
+mod release;
+mod request;
+mod reservation;
+mod resolv_conf;
+mod scan;
+mod set;
+mod status;
+mod store;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    plugin::main(&plugin::Verbs {
+        name: "host-local",
+        keys: &[],
+        add: add::add,
+        del: release::del,
+        check: check::check,
+        gc: gc::gc,
+        status: status::status,
+    })
+}

@@ -1,0 +1,84 @@
+//! Allocation: one address out of each range set.
+
+use std::net::IpAddr;
+
+use cni::{Error, IpConfig};
+use ipnetwork::IpNetwork;
+use serde_json::Map;
+
+use crate::error::{DUPLICATE, NO_ADDRESS};
+use crate::owner::Owner;
+use crate::pool::Pool;
+use crate::range::Range;
+use crate::reservation::Reservation;
+use crate::set::RangeSet;
+use crate::store::{Store, last_reserved};
+
+/// Takes one address out of each set, the one in `requested` where there is one. All or none.
+///
+/// # Errors
+/// [`NO_ADDRESS`], [`DUPLICATE`], or code 5; nothing has been taken then.
+pub(crate) fn allocate(
+    pool: &Pool,
+    requested: &[Option<IpAddr>],
+    store: &Store,
+    owner: &Owner,
+) -> Result<Vec<IpConfig>, Error> {
+    let held = store.addresses_of(owner)?;
+    let mut reservation = Reservation::begin(store, owner, held.len())?;
+    let mut ips = Vec::with_capacity(pool.sets().len());
+    for (index, (set, requested)) in pool.sets().iter().zip(requested).enumerate() {
+        let in_set = |error: Error| error.within(&format!("failed to allocate for range {index}"));
+        refuse_duplicate(set, &held, owner).map_err(in_set)?;
+        let after = last_reserved(store.directory(), index);
+        let (address, range) = take(pool, set, *requested, after, &mut reservation).map_err(in_set)?;
+        store.set_last_reserved(index, address)?;
+        ips.push(ip_config(address, range)?);
+    }
+    reservation.keep();
+    Ok(ips)
+}
+
+fn refuse_duplicate(set: &RangeSet, held: &[IpAddr], owner: &Owner) -> Result<(), Error> {
+    match held.iter().find(|address| set.range_of(**address).is_some()) {
+        None => Ok(()),
+        Some(address) => Err(Error::new(
+            DUPLICATE,
+            format!(
+                "{address} has been allocated to {}, duplicate allocation is not allowed: its interface {} needs a DEL \
+                 first",
+                owner.container_id, owner.if_name
+            ),
+        )),
+    }
+}
+
+fn take<'a>(
+    pool: &Pool,
+    set: &'a RangeSet,
+    requested: Option<IpAddr>,
+    after: Option<IpAddr>,
+    reservation: &mut Reservation,
+) -> Result<(IpAddr, &'a Range), Error> {
+    if let Some(address) = requested {
+        if let Some(range) = set.range_of(address)
+            && reservation.take(address)?
+        {
+            return Ok((address, range));
+        }
+        let msg = format!("requested IP address {address} is not available in range set {set}: it is taken");
+        return Err(Error::new(NO_ADDRESS, msg));
+    }
+    for (address, range) in set.candidates(after).filter(|(address, _)| !pool.is_gateway(*address)) {
+        if reservation.take(address)? {
+            return Ok((address, range));
+        }
+    }
+    Err(Error::new(NO_ADDRESS, format!("no IP addresses available in range set: {set}")))
+}
+
+fn ip_config(address: IpAddr, range: &Range) -> Result<IpConfig, Error> {
+    let address = IpNetwork::new(address, range.subnet.prefix())
+        .map_err(|cause| Error::invalid_config(format!("subnet {}: {cause}", range.subnet)))?;
+    Ok(IpConfig { address, gateway: Some(range.gateway), interface: None, extra: Map::new() })
+}

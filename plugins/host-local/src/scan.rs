@@ -1,0 +1,56 @@
+//! Reading a whole directory of allocations.
+
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+
+use crate::owner::Holder;
+use crate::store::address_path;
+
+/// What a directory has.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// Every address that is taken, sorted, and its holder.
+    pub(crate) addresses: Vec<(IpAddr, Holder)>,
+    /// The names of the index's links.
+    pub(crate) links: Vec<String>,
+}
+
+impl Contents {
+    /// Removes the files of addresses that nobody holds. One that stays is taken, which is safe.
+    pub(crate) fn remove_debris(&self, directory: &Path) {
+        for (address, _) in self.addresses.iter().filter(|(_, holder)| *holder == Holder::Nobody) {
+            let _ = fs::remove_file(address_path(directory, *address));
+        }
+    }
+}
+
+/// Reads the directory and the file of every address in it.
+///
+/// # Errors
+/// The directory cannot be listed. A file that cannot be read is an address of an unknown holder.
+pub(crate) fn scan(directory: &Path) -> io::Result<Contents> {
+    let mut contents = Contents::default();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else {
+            continue;
+        };
+        if name.starts_with('.') {
+            if entry.file_type()?.is_symlink() {
+                contents.links.push(name.to_owned());
+            }
+        } else if let Ok(address) = name.parse() {
+            contents.addresses.push((address, read_holder(&entry.path())));
+        }
+    }
+    contents.addresses.sort_by_key(|(address, _)| *address);
+    Ok(contents)
+}
+
+/// Reads the file of an address.
+pub(crate) fn read_holder(path: &Path) -> Holder {
+    fs::read(path).map_or_else(|cause| Holder::Unknown(cause.to_string()), |content| Holder::parse(&content))
+}

@@ -1,0 +1,65 @@
+//! STATUS: whether an ADD now would get an address.
+
+use std::path::Path;
+
+use cni::{Call, Code, Error};
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
+use serde_json::Value;
+
+use crate::config::Ipam;
+use crate::pool::Pool;
+use crate::set::RangeSet;
+use crate::store::{address_path, last_reserved};
+
+/// Code 50 if the directory cannot be written or a range set has no free address (STA-2, STA-3). It takes no lock and
+/// makes no file.
+pub(crate) fn status(call: &Call) -> Result<(), Error> {
+    let ipam = Ipam::read(call)?;
+    let directory = ipam.directory(call);
+    check_directory(&directory)?;
+    if ipam.has_no_ranges() && runtime_gives_ranges(call) {
+        return Ok(());
+    }
+    let pool = Pool::read(call, &ipam)?;
+    match pool.sets().iter().enumerate().find(|(index, set)| !has_free(&pool, set, *index, &directory)) {
+        None => Ok(()),
+        Some((_, set)) => Err(Error::new(Code::NotAvailable, format!("no IP addresses available in range set: {set}"))
+            .with_details(format!("network {} in {}", call.config.name, directory.display()))),
+    }
+}
+
+/// The runtime passes `runtimeConfig` with the verbs that are about an attachment, and so not with STATUS.
+fn runtime_gives_ranges(call: &Call) -> bool {
+    let capabilities = call.config.object.get("capabilities").and_then(Value::as_object);
+    capabilities.and_then(|capabilities| capabilities.get("ipRanges")) == Some(&Value::Bool(true))
+}
+
+/// The directory, or the nearest one above it that exists, has to be writable and to have space.
+fn check_directory(directory: &Path) -> Result<(), Error> {
+    let unavailable = |path: &Path, cause: &str| {
+        Error::new(Code::NotAvailable, format!("{}: cannot keep allocations here: {cause}", path.display()))
+    };
+    for path in directory.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+        match path.metadata() {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(cause) => return Err(unavailable(path, &cause.to_string())),
+            Ok(metadata) if !metadata.is_dir() => return Err(unavailable(path, "not a directory")),
+            Ok(_) => {}
+        }
+        access(path, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|cause| unavailable(path, cause.desc()))?;
+        let space = statvfs(path).map_err(|cause| unavailable(path, cause.desc()))?;
+        // File systems without a fixed number of files say 0 of 0.
+        if space.blocks_free() == 0 && space.blocks() > 0 || space.files_free() == 0 && space.files() > 0 {
+            return Err(unavailable(path, "no space left on device"));
+        }
+        return Ok(());
+    }
+    Ok(())
+}
+
+/// Looks where ADD would look, and in the same order, so that the first address is free as a rule.
+fn has_free(pool: &Pool, set: &RangeSet, index: usize, directory: &Path) -> bool {
+    set.candidates(last_reserved(directory, index))
+        .any(|(address, _)| !pool.is_gateway(address) && address_path(directory, address).symlink_metadata().is_err())
+}

@@ -1,0 +1,194 @@
+//! The directory of a network's allocations.
+//!
+//! | file | content |
+//! |---|---|
+//! | `10.1.2.3` | who holds the address: `CONTAINER`, CR, LF, `INTERFACE` |
+//! | `last_reserved_ip.0` | the address that range set 0 gave last |
+//! | `lock` | nothing; whoever reads or writes the others holds an exclusive flock(2) on it |
+//!
+//! These are the reference's names, contents and lock. What we add to them is hidden from it: `.new` (see
+//! [`crate::reservation`]), and the links and the mark of [`crate::index`].
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use cni::Error;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::error::io_error;
+use crate::index;
+use crate::owner::{Holder, Owner};
+use crate::reservation;
+use crate::scan::{read_holder, scan};
+
+/// The mode of the files that the reference makes.
+pub(crate) const FILE_MODE: u32 = 0o644;
+
+/// A network's directory, locked until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Store {
+    directory: PathBuf,
+    /// Whether the index tells the holder of every address.
+    indexed: bool,
+    _lock: Flock<File>,
+}
+
+impl Store {
+    /// Opens and locks the directory; makes it if it is missing.
+    ///
+    /// # Errors
+    /// Code 5.
+    pub(crate) fn create(directory: PathBuf) -> Result<Self, Error> {
+        if let Some(lock) = lock(&directory)? {
+            return Self::with_lock(directory, lock);
+        }
+        std::fs::create_dir_all(&directory).map_err(|cause| io_error(&directory, "make this directory", &cause))?;
+        match lock(&directory)? {
+            Some(lock) => Self::with_lock(directory, lock),
+            None => Err(io_error(&directory, "open this directory, just made", &ErrorKind::NotFound.into())),
+        }
+    }
+
+    /// Opens and locks the directory; `None` if it is missing.
+    ///
+    /// # Errors
+    /// Code 5.
+    pub(crate) fn open(directory: PathBuf) -> Result<Option<Self>, Error> {
+        lock(&directory)?.map(|lock| Self::with_lock(directory, lock)).transpose()
+    }
+
+    fn with_lock(directory: PathBuf, lock: Flock<File>) -> Result<Self, Error> {
+        let mut indexed = index::is_complete(&directory);
+        if !indexed {
+            // Others have been here, or one of us was killed. The lock is ours, so nobody is in the middle of anything.
+            reservation::remove_debris(&directory);
+            let contents = scan(&directory).map_err(|cause| io_error(&directory, "list this directory", &cause))?;
+            contents.remove_debris(&directory);
+            // Without an index every call reads every file. That is slow, not wrong.
+            indexed = index::rebuild(&directory, &contents).is_ok();
+        }
+        Ok(Self { directory, indexed, _lock: lock })
+    }
+
+    /// The directory.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The addresses that this attachment holds.
+    ///
+    /// # Errors
+    /// Code 5.
+    pub(crate) fn addresses_of(&self, owner: &Owner) -> Result<Vec<IpAddr>, Error> {
+        if self.indexed
+            && let Ok(addresses) = index::lookup(&self.directory, owner)
+            && addresses.iter().all(|address| read_holder(&address_path(&self.directory, *address)).is(owner))
+        {
+            return Ok(addresses);
+        }
+        let holders = self.holders()?.into_iter();
+        Ok(holders.filter(|(_, holder)| holder.is(owner)).map(|(address, _)| address).collect())
+    }
+
+    /// Every address that is taken, and its holder.
+    ///
+    /// # Errors
+    /// Code 5.
+    pub(crate) fn holders(&self) -> Result<Vec<(IpAddr, Holder)>, Error> {
+        let contents = scan(&self.directory).map_err(|cause| io_error(&self.directory, "list this directory", &cause));
+        contents.map(|contents| contents.addresses)
+    }
+
+    /// Releases all addresses of an attachment, as [`Store::addresses_of`] gave them.
+    ///
+    /// # Errors
+    /// Code 5 for the first that could not be released; the others are released nevertheless (GC-3).
+    pub(crate) fn release(&self, owner: &Owner, addresses: &[IpAddr]) -> Result<(), Error> {
+        addresses.iter().map(|address| self.remove(*address)).fold(Ok(()), Result::and)?;
+        if index::remove(&self.directory, owner).is_ok() {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// Removes the file of an address.
+    ///
+    /// # Errors
+    /// Code 5.
+    pub(crate) fn remove(&self, address: IpAddr) -> Result<(), Error> {
+        let path = address_path(&self.directory, address);
+        match std::fs::remove_file(&path) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => {
+                Err(io_error(&path, "remove this file to release the address", &cause))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Marks the index as complete after a change of ours that it has followed.
+    pub(crate) fn settle(&self) {
+        if self.indexed {
+            // Without the mark the next call builds the index anew.
+            let _ = index::mark(&self.directory);
+        }
+    }
+
+    /// Notes the address that a range set gave last. The file is overwritten, not emptied first, so that a full disk keeps
+    /// the old one.
+    ///
+    /// # Errors
+    /// Code 5.
+    pub(crate) fn set_last_reserved(&self, set: usize, address: IpAddr) -> Result<(), Error> {
+        let path = last_reserved_path(&self.directory, set);
+        let text = address.to_string();
+        let write = || -> io::Result<()> {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(&path)?;
+            file.write_all(text.as_bytes())?;
+            file.set_len(text.len() as u64)
+        };
+        write().map_err(|cause| io_error(&path, "note the last address", &cause))
+    }
+}
+
+/// The path of an address's file.
+pub(crate) fn address_path(directory: &Path, address: IpAddr) -> PathBuf {
+    directory.join(address.to_string())
+}
+
+/// The address that a range set gave last. A file that is missing, unreadable or garbage costs the order of allocation,
+/// nothing else.
+pub(crate) fn last_reserved(directory: &Path, set: usize) -> Option<IpAddr> {
+    std::fs::read_to_string(last_reserved_path(directory, set)).ok()?.trim().parse().ok()
+}
+
+fn last_reserved_path(directory: &Path, set: usize) -> PathBuf {
+    directory.join(format!("last_reserved_ip.{set}"))
+}
+
+/// Waits for the lock, as long as others hold it; `None` if the directory is missing.
+fn lock(directory: &Path) -> Result<Option<Flock<File>>, Error> {
+    let path = directory.join("lock");
+    // Reading is enough for flock(2), and it works on a file system that has become read-only.
+    let open = || match File::open(&path) {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => {
+            OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(&path)
+        }
+        result => result,
+    };
+    let mut file = match open() {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(io_error(&path, "open the lock of the address pool", &cause)),
+    };
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusive) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err((again, Errno::EINTR)) => file = again,
+            Err((_, cause)) => return Err(io_error(&path, "lock the address pool", &cause.into())),
+        }
+    }
+}
