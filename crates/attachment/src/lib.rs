@@ -26,6 +26,6 @@ pub use create::Creation;
 pub use error::Error;
 pub use identity::{Identity, Tag};
 pub use kernel::{Kernel, Step};
-pub use object::{Device, Difference, Object, Objects, Side, commands, differences, remove};
+pub use object::{Device, Difference, Object, Objects, Side, commands, differences, refuse_existing, remove};
 pub use objects::{Address, Bridge, BridgePort, Others, Qdisc, Route, Sysctl, Tap, Up, Veth};
 pub use sweep::sweep;

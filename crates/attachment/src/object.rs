@@ -82,6 +82,15 @@ impl fmt::Display for Difference {
 
 /// An object that an attachment needs. It knows how to be made, compared, removed and printed.
 pub trait Object: fmt::Debug {
+    /// Fails when something is there that it would collide with. Asked of all objects before anything is made and before a
+    /// delegate runs, so that a refused call changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Exists`].
+    fn refuse_existing(&self, _kernel: &mut Kernel) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Makes it, or queues the steps that do, so that the steps of several objects go out together.
     ///
     /// # Errors
@@ -106,6 +115,14 @@ pub trait Object: fmt::Debug {
 
 /// The objects of a description.
 pub type Objects = [Box<dyn Object>];
+
+/// Asks all objects whether something is in their way.
+///
+/// # Errors
+/// The first that is.
+pub fn refuse_existing(kernel: &mut Kernel, objects: &Objects) -> Result<(), Error> {
+    objects.iter().try_for_each(|object| object.refuse_existing(kernel))
+}
 
 /// Compares all objects with the kernel.
 ///

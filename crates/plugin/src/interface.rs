@@ -83,8 +83,10 @@ pub fn add<I: Interface>(call: &Call) -> Result<Success, Error> {
     let interface = I::read(call, identity(call)?)?;
     let namespace = open_namespace(call)?;
     let ipam = Ipam::find(call)?;
-    let mut work = ipam.start(Command::Add, call)?;
     let mut kernel = Kernel::new(Some(namespace));
+    // Before the delegate runs: undoing a repeated ADD would release the address of the first.
+    attachment::refuse_existing(&mut kernel, &interface.links()).map_err(|error| from_attachment(&error))?;
+    let mut work = ipam.start(Command::Add, call)?;
     let mut creation = Creation::new();
     let made = make(&interface, call, &mut kernel, &mut creation, &mut work);
     made.map_err(|error| {

@@ -115,7 +115,11 @@ fn check(verbs: &Verbs, call: &Call) -> Result<(), Error> {
     }
 }
 
+/// Only to the plugin that the configuration names: a delegate is given all the keys of its caller (DLG-2).
 fn report_unknown_keys(verbs: &Verbs, config: &Config) {
+    if config.kind != verbs.name {
+        return;
+    }
     for unknown in config.unknown_keys(verbs.keys) {
         let hint = unknown.nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
         note(format!("{}: network {:?}: the unknown key {:?} is ignored{hint}", verbs.name, config.name, unknown.key));

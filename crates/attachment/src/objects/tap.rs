@@ -24,11 +24,16 @@ impl Tap {
 }
 
 impl Object for Tap {
+    fn refuse_existing(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let device = self.device();
+        match kernel.find(&device)? {
+            Some(_) => Err(Error::Exists(format!("TAP device {device}"))),
+            None => Ok(()),
+        }
+    }
+
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let device = self.device();
-        if kernel.find(&device)?.is_some() {
-            return Err(Error::Exists(format!("TAP device {device}")));
-        }
         let tap = tap::Tap { name: &device.name, owner: self.owner, group: self.group };
         kernel.within(Side::Host, || tap.create())?.map_err(Error::refused(format!("make TAP device {device}")))?;
         kernel.mark_made();

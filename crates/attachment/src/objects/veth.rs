@@ -24,25 +24,24 @@ impl Veth {
     fn container(&self) -> Device {
         Device::container(self.identity.if_name())
     }
-
-    /// Why the kernel says that the pair exists: one of the two names is taken.
-    fn explain(&self, kernel: &mut Kernel, error: Error) -> Error {
-        match error {
-            Error::Refused { source, .. } if source.is_existing() => {
-                let place = kernel.container().map(|namespace| namespace.path().display().to_string());
-                Error::Exists(format!("interface {} in {}", self.identity.if_name(), place.unwrap_or_default()))
-            }
-            other => other,
-        }
-    }
 }
 
 impl Object for Veth {
+    fn refuse_existing(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let interface = self.identity.if_name();
+        if kernel.find(&self.container())?.is_some() {
+            let place = kernel.container()?.path().display();
+            return Err(Error::Exists(format!("interface {interface} in {place}")));
+        }
+        let host = self.host();
+        match kernel.find(&host)? {
+            Some(_) => Err(Error::Exists(format!("{host}, the host interface for {interface} of this container,"))),
+            None => Ok(()),
+        }
+    }
+
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let host = self.host();
-        if kernel.find(&host)?.is_some() {
-            return Err(Error::Exists(format!("interface {} (with host interface {})", self.container(), host.name)));
-        }
         let namespace = kernel.container()?;
         let action =
             format!("make veth {} with {} in {}", host.name, self.identity.if_name(), namespace.path().display());
@@ -61,7 +60,7 @@ impl Object for Veth {
         let quiet = link::set_no_link_local(&host.name);
         let action = format!("keep link-local addresses from {}", host.name);
         kernel.queue(Step::change(Side::Host, action, quiet).tolerating(&[libc::EAFNOSUPPORT]));
-        kernel.flush().map_err(|error| self.explain(kernel, error))
+        Ok(())
     }
 
     fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
