@@ -24,8 +24,9 @@ pub(crate) fn allocate(
     store: &Store,
     owner: &Owner,
 ) -> Result<Vec<IpConfig>, Error> {
-    let held = store.addresses_of(owner)?;
+    let mut held = store.addresses_of(owner)?;
     let mut reservation = Reservation::begin(store, owner, held.len())?;
+    held.extend(store.addresses_of(&owner.without_interface())?);
     let mut ips = Vec::with_capacity(pool.sets().len());
     for (index, (set, requested)) in pool.sets().iter().zip(requested).enumerate() {
         let in_set = |error: Error| error.within(&format!("failed to allocate for range {index}"));

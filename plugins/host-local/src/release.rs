@@ -7,17 +7,23 @@ use crate::owner::Owner;
 use crate::store::Store;
 
 /// Releases every address of the attachment in this network, whatever the ranges say today. What is not there is no error
-/// (DEL-3).
+/// (DEL-3). A file that names the container alone counts if there is none with the interface too.
 pub(crate) fn del(call: &Call) -> Result<(), Error> {
     let Some(store) = Store::open(Ipam::read(call)?.directory(call))? else {
         return Ok(());
     };
     let owner = Owner::of(call);
-    for owner in [owner.without_interface(), owner] {
-        let addresses = store.addresses_of(&owner)?;
-        if !addresses.is_empty() {
-            store.release(&owner, &addresses)?;
-        }
+    if !release(&store, &owner)? {
+        release(&store, &owner.without_interface())?;
     }
     Ok(())
+}
+
+/// Whether there was something to release.
+fn release(store: &Store, owner: &Owner) -> Result<bool, Error> {
+    let addresses = store.addresses_of(owner)?;
+    if addresses.is_empty() {
+        return Ok(false);
+    }
+    store.release(owner, &addresses).map(|()| true)
 }

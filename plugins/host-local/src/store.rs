@@ -86,12 +86,18 @@ impl Store {
     pub(crate) fn addresses_of(&self, owner: &Owner) -> Result<Vec<IpAddr>, Error> {
         if self.indexed
             && let Ok(addresses) = index::lookup(&self.directory, owner)
-            && addresses.iter().all(|address| read_holder(&address_path(&self.directory, *address)).is(owner))
+            && addresses.iter().all(|address| self.may_hold(owner, *address))
         {
             return Ok(addresses);
         }
         let holders = self.holders()?.into_iter();
         Ok(holders.filter(|(_, holder)| holder.is(owner)).map(|(address, _)| address).collect())
+    }
+
+    /// Whether the file agrees with the index. It does if it is empty: a power failure can keep the file and lose its content.
+    fn may_hold(&self, owner: &Owner, address: IpAddr) -> bool {
+        let holder = read_holder(&address_path(&self.directory, address));
+        holder.is(owner) || holder == Holder::Nobody
     }
 
     /// Every address that is taken, and its holder.

@@ -107,6 +107,17 @@ fn empty_files_are_free() {
     assert_eq!(address(&scene.add(OURS, "c1", &config).ok()), "10.1.2.2");
 }
 
+/// A power failure keeps what the file system has in its journal: names and links, not contents.
+#[test]
+fn contents_lost_to_a_power_failure() {
+    let scene = Scene::new();
+    let config = subnet();
+    let given = address(&scene.add(OURS, "c1", &config).ok());
+    fs::write(format!("{BLUE}/{given}"), "").unwrap();
+    scene.del(OURS, "c1", &config).ok();
+    assert_empty(BLUE);
+}
+
 #[test]
 fn garbage_costs_an_address_at_most() {
     let scene = Scene::new();

@@ -111,6 +111,13 @@ fn old_files_are_found() {
         scene.call(OURS, "CHECK", "c1", &with(&config, "prevResult", previous)).run().ok();
         scene.del(plugin, "c1", &config).ok();
         assert_eq!(taken(BLUE).len(), 0, "released by {plugin}");
+
+        fs::write(format!("{BLUE}/10.1.2.9"), "c1").unwrap();
+        scene.call(plugin, "ADD", "c1", &config).ifname("eth1").run().error();
+        fs::write(format!("{BLUE}/10.1.2.8"), "c1\r\neth1").unwrap();
+        scene.call(plugin, "DEL", "c1", &config).ifname("eth1").run().ok();
+        assert_eq!(taken(BLUE).into_keys().collect::<Vec<_>>(), ["10.1.2.9"], "it may be another interface's");
+        fs::remove_dir_all(BLUE).unwrap();
     }
 }
 
