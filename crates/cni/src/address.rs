@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
+use crate::json::quoted;
+
 /// Parses an address with its prefix length, host bits kept: `10.1.0.5/24`, `fd00::5/64`. Takes what Go's `net.ParseCIDR`
 /// takes.
 ///
@@ -43,11 +45,11 @@ pub fn parse_network(text: &str) -> Result<IpNetwork, String> {
 pub fn parse_host(text: &str) -> Result<IpAddr, String> {
     text.parse::<IpAddr>()
         .map(|address| address.to_canonical())
-        .map_err(|_| format!("{text:?} is no IP address; write it as 10.1.0.1 or fd00::1"))
+        .map_err(|_| format!("{} is no IP address; write it as 10.1.0.1 or fd00::1", quoted(text)))
 }
 
 fn refused(text: &str, reason: &str) -> String {
-    format!("{text:?} {reason}; write it as 10.1.0.5/24 or fd00::5/64")
+    format!("{} {reason}; write it as 10.1.0.5/24 or fd00::5/64", quoted(text))
 }
 
 #[cfg(test)]

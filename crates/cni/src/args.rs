@@ -1,5 +1,6 @@
 //! `CNI_ARGS`: `K=V;K=V` (ENV-12).
 
+use crate::json::quoted;
 use crate::{Code, Error};
 
 /// The pairs of `CNI_ARGS`, in order.
@@ -46,7 +47,9 @@ impl Args {
             Some((key, value)) => Err(Error::new(
                 Code::InvalidEnvironment,
                 format!(
-                    "CNI_ARGS has the unknown key {key:?} (value {value:?}); known are {}; IgnoreUnknown=1 admits others",
+                    "CNI_ARGS has the unknown key {} (value {}); known are {}; IgnoreUnknown=1 admits others",
+                    quoted(key),
+                    quoted(value),
                     if known.is_empty() { "none".to_owned() } else { known.join(", ") }
                 ),
             )),
@@ -59,7 +62,7 @@ fn pair(text: &str) -> Result<(String, String), Error> {
         Some((key, value)) if !key.is_empty() && !value.contains('=') => Ok((key.to_owned(), value.to_owned())),
         _ => Err(Error::new(
             Code::InvalidEnvironment,
-            format!("CNI_ARGS has the malformed pair {text:?}; write pairs as KEY=VALUE;KEY=VALUE"),
+            format!("CNI_ARGS has the malformed pair {}; write pairs as KEY=VALUE;KEY=VALUE", quoted(text)),
         )),
     }
 }

@@ -111,7 +111,7 @@ fn named(
 ) -> Result<String, Error> {
     match object.get(key) {
         None | Some(Value::Null) if optional => Ok(String::new()),
-        None | Some(Value::Null) => Err(Error::invalid_config(format!("the configuration has no {key:?}"))),
+        None | Some(Value::Null) => Err(Error::invalid_config(format!("the configuration has no \"{key}\""))),
         Some(value) => checked(value, key, objection).map(str::to_owned),
     }
 }

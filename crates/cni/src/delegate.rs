@@ -3,10 +3,12 @@
 //! When a delegate fails on ADD, or when anything after it fails, the caller runs it again with [`Command::Del`] (DLG-6).
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::json::quoted;
 use crate::name::objection_to_kind;
 use crate::{Call, Code, Command, Error, Success};
 
@@ -39,7 +41,7 @@ impl Delegate {
     /// Code 7: `kind` is no name (CFG-6). Code 4 naming `CNI_PATH`, the kind and the directories that were searched.
     pub fn find(kind: &str, call: &Call) -> Result<Self, Error> {
         if let Some(objection) = objection_to_kind(kind) {
-            return Err(Error::invalid_config(format!("the type of a delegate is {kind:?}: {objection}")));
+            return Err(Error::invalid_config(format!("the type of a delegate is {}: {objection}", quoted(kind))));
         }
         let mut present = None;
         for directory in &call.environment.path {
@@ -66,6 +68,8 @@ impl Delegate {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
+            // A group of its own, so that its children can be killed with it.
+            .process_group(0)
             .spawn()
             .map_err(|error| {
                 Error::new(

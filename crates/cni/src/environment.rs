@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use crate::json::quoted;
 use crate::name::{objection_to_interface, objection_to_name};
 use crate::{Args, Code, Error};
 
@@ -37,7 +38,8 @@ impl Command {
     fn from_word(word: &OsStr) -> Result<Self, Error> {
         Self::ALL.into_iter().find(|command| command.as_str() == word).ok_or_else(|| {
             let known = Self::ALL.map(Self::as_str).join(", ");
-            invalid(format!("CNI_COMMAND is {word:?}, an unknown command; known are {known}"))
+            let word = quoted(&word.to_string_lossy());
+            invalid(format!("CNI_COMMAND is {word}, an unknown command; known are {known}"))
         })
     }
 
@@ -129,10 +131,12 @@ fn text(
     objection: impl Fn(&str) -> Option<&'static str>,
 ) -> Result<String, String> {
     let Some(value) = set(name) else { return Ok(String::new()) };
-    let value = value.into_string().map_err(|value| format!("{name} is {value:?}: it must be UTF-8"))?;
+    let value = value
+        .into_string()
+        .map_err(|value| format!("{name} is {}: it must be UTF-8", quoted(&value.to_string_lossy())))?;
     match objection(&value) {
         None => Ok(value),
-        Some(objection) => Err(format!("{name} is {value:?}: {objection}")),
+        Some(objection) => Err(format!("{name} is {}: {objection}", quoted(&value))),
     }
 }
 
@@ -232,6 +236,6 @@ mod tests {
         })
         .unwrap_err();
         assert_eq!(error.code, Code::InvalidEnvironment);
-        assert!(error.msg.starts_with("CNI_IFNAME is \"e\\xFF\""), "{}", error.msg);
+        assert!(error.msg.starts_with("CNI_IFNAME is \"e\u{fffd}\""), "{}", error.msg);
     }
 }

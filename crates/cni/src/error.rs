@@ -1,10 +1,11 @@
 //! Errors as CNI defines them: one JSON object on stdout (ERR-1 to ERR-8).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Version;
+use crate::{Version, json};
 
 /// An error code (ERR-4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +99,8 @@ struct Printed<'a> {
     #[serde(rename = "cniVersion")]
     version: &'static str,
     code: u32,
-    msg: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
+    msg: Cow<'a, str>,
+    /// Printed even when it is empty: some readers insist.
     details: &'a str,
 }
 
@@ -135,11 +136,16 @@ impl Error {
         Self::new(Code::InvalidConfig, msg)
     }
 
-    /// The error object as JSON text: `cniVersion`, `code`, `msg`, `details` (omitted when empty) (ERR-2, ERR-3).
+    /// The error object as JSON text: `cniVersion`, `code`, `msg`, `details` (ERR-2, ERR-3). A message that quotes endless
+    /// input is shortened in its middle.
     #[must_use]
     pub fn to_json(&self, version: Version) -> String {
-        let printed =
-            Printed { version: version.as_str(), code: self.code.number(), msg: &self.msg, details: &self.details };
+        let printed = Printed {
+            version: version.as_str(),
+            code: self.code.number(),
+            msg: json::shortened(&self.msg),
+            details: &self.details,
+        };
         // Strings and a number always have a JSON text.
         serde_json::to_string(&printed).unwrap_or_default()
     }
@@ -177,13 +183,23 @@ mod tests {
     #[test]
     fn the_object_has_version_code_message_and_details() {
         let error = Error::new(Code::InvalidEnvironment, "no \"x\"");
-        assert_eq!(error.to_json(Version::V0_3_1), r#"{"cniVersion":"0.3.1","code":4,"msg":"no \"x\""}"#);
+        assert_eq!(error.to_json(Version::V0_3_1), r#"{"cniVersion":"0.3.1","code":4,"msg":"no \"x\"","details":""}"#);
         let error = error.with_details("more");
         assert_eq!(
             error.to_json(Version::V1_1_0),
             r#"{"cniVersion":"1.1.0","code":4,"msg":"no \"x\"","details":"more"}"#
         );
         assert_eq!(Error::from_json(error.to_json(Version::V1_1_0).as_bytes()), Some(error));
+    }
+
+    #[test]
+    fn a_message_stays_readable_with_its_beginning_and_its_end() {
+        let error = Error::new(Code::Internal, format!("begin {} end", "ü".repeat(100_000)));
+        let printed = Error::from_json(error.to_json(Version::LATEST).as_bytes()).unwrap();
+        assert!(printed.msg.starts_with("begin ü") && printed.msg.ends_with("ü end"), "{}", printed.msg);
+        assert!(printed.msg.len() < 1600);
+        let error = Error::new(Code::Internal, "x".repeat(1500));
+        assert_eq!(Error::from_json(error.to_json(Version::LATEST).as_bytes()), Some(error));
     }
 
     #[test]

@@ -20,7 +20,7 @@ impl Answer<'_> {
     pub(super) fn read(&self) -> Result<Option<Success>, Error> {
         if let Some(signal) = self.status.signal() {
             let name = Signal::try_from(signal).map_or("unknown", Signal::as_str);
-            return Err(Error::new(Code::Internal, format!("killed by signal {signal} ({name})")));
+            return Err(Error::new(Code::Decode, format!("killed by signal {signal} ({name})")));
         }
         if !self.status.success() {
             return Err(self.error());
@@ -44,10 +44,15 @@ impl Answer<'_> {
         if value.get("code").is_some_and(Value::is_number) && value.get("msg").is_some() {
             return Err(self.undecodable("it printed an error and ended as if it had succeeded"));
         }
-        Success::from_value(&value, self.version).map_err(|error| {
-            let reason = error.msg;
-            Error { code: Code::Decode, msg: format!("its result is malformed: {reason}"), ..error }
-        })
+        let malformed = |reason: &str| Error::new(Code::Decode, format!("its result is malformed: {reason}"));
+        let success = Success::from_value(&value, self.version).map_err(|error| malformed(&error.msg))?;
+        let count = success.interfaces.len();
+        match success.ips.iter().filter_map(|ip| ip.interface).find(|index| *index >= count) {
+            None => Ok(success),
+            Some(index) => {
+                Err(malformed(&format!("ips point to interface {index}, but interfaces has {count} entries")))
+            }
+        }
     }
 
     fn undecodable(&self, reason: &str) -> Error {

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use super::answer::Answer;
 use super::{Delegate, pidfd};
@@ -18,7 +20,7 @@ const LONGEST: usize = 1 << 20;
 /// How often to look for the end of the process where the kernel cannot tell it.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// A delegate at work. Dropping it kills and reaps the process.
+/// A delegate at work. Dropping it kills and reaps the process, and kills its children.
 #[derive(Debug)]
 pub struct Running {
     delegate: Delegate,
@@ -32,6 +34,8 @@ pub struct Running {
     unsent: Vec<u8>,
     stdout: Option<ChildStdout>,
     output: Vec<u8>,
+    /// It ended and was reaped: its ID is not its own any more.
+    ended: bool,
 }
 
 impl Running {
@@ -51,6 +55,7 @@ impl Running {
             unsent: Vec::new(),
             stdout: child.stdout.take(),
             output: Vec::new(),
+            ended: false,
             child,
         };
         match running.make_pipes_nonblocking() {
@@ -64,7 +69,7 @@ impl Running {
     /// # Errors
     /// The delegate's own error with its code, the message prefixed by its name (DLG-5); code 6 if it prints no JSON or no
     /// result, or no error object with a non-zero exit status (the message shows the beginning of what it printed); code 11
-    /// when it was still running at the limit and was killed; code 999 when something else killed it, naming the signal.
+    /// when it was still running at the limit and was killed; code 6 when something else killed it, naming the signal.
     pub fn wait(mut self) -> Result<Option<Success>, Error> {
         let status = self.finish()?;
         let answer = Answer { command: self.command, version: self.version, status, output: &self.output };
@@ -85,6 +90,7 @@ impl Running {
             self.collect()?;
             match self.child.try_wait() {
                 Ok(Some(status)) => {
+                    self.ended = true;
                     self.collect()?;
                     return Ok(status);
                 }
@@ -177,7 +183,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both do nothing when the process was reaped.
+        if self.ended {
+            return;
+        }
+        // It leads a group; its children must not go on with what counts as failed, nor keep our stderr open.
+        if let Ok(id) = i32::try_from(self.child.id()) {
+            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

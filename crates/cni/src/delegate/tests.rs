@@ -139,6 +139,7 @@ fn an_answer_that_cannot_be_understood_is_code_6_and_quoted() {
         ("echo '[]'", ["the result is []", "an object"]),
         (r#"echo '{"cniVersion":"0.2.0"}'"#, ["0.2.0", "1.1.0"]),
         (r#"echo '{"ips":[{"address":"10.1.0.5"}]}'"#, ["ips[0].address", "\"10.1.0.5\""]),
+        (r#"echo '{"ips":[{"address":"10.1.0.5/24","interface":7}]}'"#, ["interface 7", "0 entries"]),
         (r#"echo '{"code":7,"msg":"x"}'"#, ["error", "succeeded"]),
         ("exit 3", ["exit status 3", "it printed nothing"]),
         ("echo oh dear; exit 3", ["exit status 3", "\"oh dear\""]),
@@ -155,7 +156,7 @@ fn an_answer_that_cannot_be_understood_is_code_6_and_quoted() {
 fn the_signal_that_killed_it_is_named() {
     for command in [Command::Add, Command::Del] {
         let error = run("kill -SEGV $$", command).unwrap_err();
-        assert_eq!((error.code, error.msg.as_str()), (Code::Internal, "ipam: killed by signal 11 (SIGSEGV)"));
+        assert_eq!((error.code, error.msg.as_str()), (Code::Decode, "ipam: killed by signal 11 (SIGSEGV)"));
     }
 }
 
@@ -186,17 +187,28 @@ fn a_grandchild_that_keeps_stdout_does_not_hold_us_up() {
 }
 
 #[test]
-fn dropping_kills_and_reaps() {
+fn dropping_kills_it_and_its_children_and_reaps() {
     let directory = Directory::new();
-    let pid = directory.0.join("pid");
-    directory.script("ipam", &format!("echo $$ > {}; exec sleep 60", pid.display()), "755");
+    let pids = directory.0.join("pids");
+    // Renamed when it is whole.
+    let body = format!("sleep 60 & echo $$ $! > {0}.new; mv {0}.new {0}; wait", pids.display());
+    directory.script("ipam", &body, "755");
     let call = call(&[&directory.0], 0);
     let running = Delegate::find("ipam", &call).unwrap().start(Command::Add, &call).unwrap();
-    while fs::read_to_string(&pid).unwrap_or_default().is_empty() {
+    while !pids.exists() {
         std::thread::sleep(Duration::from_millis(1));
     }
     drop(running);
-    assert!(is_gone(&fs::read_to_string(&pid).unwrap()));
+    let pids = fs::read_to_string(&pids).unwrap();
+    let (own, child) = pids.trim().split_once(' ').unwrap();
+    assert!(is_gone(own));
+    // Its parent is gone; another process reaps it in its own time.
+    let dead = || fs::read_to_string(format!("/proc/{child}/stat")).map_or(true, |stat| stat.contains(") Z "));
+    let started = Instant::now();
+    while !dead() {
+        assert!(started.elapsed() < Duration::from_secs(5), "{child} lives");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[test]

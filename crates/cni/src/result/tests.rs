@@ -10,8 +10,8 @@ fn bridge(version: Version) -> Value {
     let mut result = json!({
         "cniVersion": version.as_str(),
         "interfaces": [
-            {"name": "cni0", "mac": "16:5a:2f:ae:10:01"},
-            {"name": "veth2f0e1d6f", "mac": "7e:9f:46:52:0c:f1"},
+            {"name": "cni0", "mac": "16:5a:2f:ae:10:01", "sandbox": ""},
+            {"name": "veth2f0e1d6f", "mac": "7e:9f:46:52:0c:f1", "sandbox": ""},
             {"name": "eth0", "mac": "ce:60:4c:b9:3a:06", "sandbox": "/run/netns/c1"}
         ],
         "ips": [

@@ -56,7 +56,7 @@ struct PrintedInterface<'a> {
     mac: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     mtu: Option<u32>,
-    #[serde(skip_serializing_if = "str::is_empty")]
+    /// Printed even when it is empty: some readers insist.
     sandbox: &'a str,
     #[serde(flatten)]
     extra: &'a Map<String, Value>,
