@@ -64,9 +64,9 @@ impl Member<'_> {
 }
 
 /// Writes `zeros` zeros, and more until `length` is a multiple of four.
-fn pad(out: &mut impl Write, length: u64, zeros: usize) -> Result<()> {
-    let more = usize::try_from(length.next_multiple_of(4) - length)?;
-    out.write_all(&[0; 4][..zeros + more])?;
+fn pad(out: &mut impl Write, length: u64, zeros: u64) -> Result<()> {
+    let more = length.next_multiple_of(4) - length;
+    io::copy(&mut io::repeat(0).take(zeros + more), out)?;
     Ok(())
 }
 

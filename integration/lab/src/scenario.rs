@@ -61,7 +61,8 @@ fn in_guest(test: &str) {
 fn guest(test: &str) -> io::Result<Guest> {
     let executable = std::env::current_exe()?;
     let mut command: Vec<OsString> = vec![executable.clone().into(), "--exact".into(), test.into()];
-    command.extend(["--nocapture", "--include-ignored", "--test-threads=1"].map(OsString::from));
+    // With one thread the test's name would stand before the first line of its output.
+    command.extend(["--nocapture", "--include-ignored", "--test-threads=2"].map(OsString::from));
     let mut guest = Guest::new(command, default_cache());
     guest.directory = std::env::current_dir()?;
     guest.files.insert(executable.clone(), executable);
@@ -134,5 +135,34 @@ impl Write for Shown {
         print!("{rest}");
         self.text += &rest;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The name for a body that a test gives to [`on_full_kernel`].
+    fn name_for<F: FnOnce()>(_body: F) -> String {
+        test_name::<F>()
+    }
+
+    #[test]
+    fn a_test_knows_its_name_on_its_own_thread_and_on_another() {
+        let expected = "scenario::tests::a_test_knows_its_name_on_its_own_thread_and_on_another";
+        assert_eq!(name_for(|| ()), expected);
+        let elsewhere = std::thread::scope(|scope| scope.spawn(|| name_for(|| ())).join().unwrap());
+        assert_eq!(elsewhere, expected);
+    }
+
+    #[test]
+    fn lines_are_shown_whole_and_nothing_is_lost() {
+        let mut shown = Shown::default();
+        for piece in ["a", "b\nc", "\nd"] {
+            shown.write_all(piece.as_bytes()).unwrap();
+        }
+        assert_eq!(shown.text, "ab\nc\n");
+        shown.flush().unwrap();
+        assert_eq!(shown.text, "ab\nc\nd");
     }
 }

@@ -5,8 +5,9 @@ use lab::{Feature, on_full_kernel};
 use std::path::Path;
 use std::process::{Command, Output};
 
+#[expect(clippy::panic, reason = "a helper of tests")]
 fn lab(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lab")).args(arguments).output().expect("lab")
+    Command::new(env!("CARGO_BIN_EXE_lab")).args(arguments).output().unwrap_or_else(|e| panic!("lab: {e}"))
 }
 
 /// Two guests at once, the first time on an empty cache: one that ends well and one that does not.
