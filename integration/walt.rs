@@ -1,0 +1,248 @@
+//! WALT's virtual nodes: a primary network, secondary networks, and limits on each.
+//!
+//! Figures of iperf3 are the receiver's. A limit of 100 Mbit/s at layer 2 leaves 95.7 for TCP over IPv4 at an MTU of 1500
+//! (1448 of 1514 bytes).
+
+use harness::{Namespace, ip, row, tc};
+use lab::{Feature, on_full_kernel};
+use scenarios::{World, links, number};
+use serde_json::Value;
+
+const MBIT: f64 = 1e6;
+
+/// Nodes on `home-net` with the addresses 10.9.0.1 and 10.9.0.2, as their users number them.
+fn home_nodes(world: &World, first: &str, second: &str) -> (Namespace, Namespace) {
+    let (vn1, vn2) = world.nodes(&format!("walt-net,home-net{first}"), &format!("walt-net,home-net{second}"));
+    number(&vn1, "eth1", "10.9.0.1/24");
+    number(&vn2, "eth1", "10.9.0.2/24");
+    assert!(vn1.ping("10.9.0.2", 2).received > 0, "vn1 reaches vn2");
+    (vn1, vn2)
+}
+
+/// The average round trip in milliseconds, after a ping that has the neighbours resolved.
+fn round_trip_ms(from: &Namespace, to: &str) -> f64 {
+    from.ping(to, 1);
+    let ping = from.ping_with(to, "-c30 -i.05");
+    assert_eq!(ping.received, 30, "{ping:?}");
+    ping.rtt_avg_ms
+}
+
+/// What the first node receives from the second, in Mbit/s.
+fn download(to: &Namespace, from: &Namespace, server: &str, seconds: u32) -> f64 {
+    to.iperf3_from(from, server, &format!("-R -t {seconds}")).received_bit_s / MBIT
+}
+
+/// What the first node sends to the second, in Mbit/s.
+fn upload(from: &Namespace, to: &Namespace, server: &str, seconds: u32) -> f64 {
+    from.iperf3_from(to, server, &format!("-t {seconds}")).received_bit_s / MBIT
+}
+
+fn assert_within(what: &str, figure: f64, low: f64, high: f64) {
+    println!("{what}: {figure:.2} (wanted {low} to {high})");
+    assert!((low..=high).contains(&figure), "{what}: {figure:.2}, wanted {low} to {high}");
+}
+
+/// All queues of the host that somebody configured, as `tc -j qdisc` shows them.
+fn queues() -> Vec<Value> {
+    let all = tc("qdisc show");
+    let configured = |queue: &&Value| queue["kind"] != "noqueue" && queue["dev"] != "lo";
+    all.as_array().into_iter().flatten().filter(configured).cloned().collect()
+}
+
+#[test]
+fn by_default_a_node_has_one_nic_on_the_primary_network() {
+    row("M01");
+    let world = World::new();
+    let c1 = world.node("c1");
+    let results = world.attach_json("c1", "walt-net");
+    assert_eq!(links(&c1), ["lo", "eth0"]);
+    let interfaces = results[0]["result"]["interfaces"].as_array().expect("interfaces");
+    let inside: Vec<_> = interfaces.iter().filter(|interface| interface["sandbox"].is_string()).collect();
+    assert_eq!(inside.len(), 1, "{results}");
+    assert_eq!((&inside[0]["name"], &inside[0]["sandbox"]), (&"eth0".into(), &"/run/netns/c1".into()));
+
+    world.node("c2");
+    let refused = world.attach("c2", "home-net");
+    assert_ne!(refused.status, 0);
+    assert!(refused.stderr.contains("Mandatory network 'walt-net' is missing from specified networks."), "{refused:?}");
+    world.plugboard("attach --primary home-net c2 home-net").ok();
+}
+
+#[test]
+fn two_nodes_reach_each_other_on_a_secondary_network() {
+    row("M02");
+    let world = World::new();
+    let (vn1, _vn2) = home_nodes(&world, "", "");
+    assert_eq!(vn1.ping("10.9.0.2", 3).received, 3);
+    let through_primary = vn1.ping_with("10.9.0.2", "-c3 -i.2 -W1 -I eth0");
+    assert_eq!(through_primary.received, 0, "{through_primary:?}");
+}
+
+#[test]
+fn nics_are_named_in_the_order_of_the_networks() {
+    row("M03");
+    let world = World::new();
+    let all = "walt-net,net-a,net-b,net-c";
+    let (vn1, vn2) = world.nodes(all, all);
+    assert_eq!(links(&vn1), ["lo", "eth0", "eth1", "eth2", "eth3"]);
+    for (place, bridge) in ["walt-br", "net-a", "net-b", "net-c"].into_iter().enumerate() {
+        let ports = ip(&format!("link show master {bridge}"));
+        assert_eq!(ports.as_array().map(Vec::len), Some(2), "{bridge}");
+        let device = format!("eth{place}");
+        number(&vn1, &device, &format!("10.9.{place}.1/24"));
+        number(&vn2, &device, &format!("10.9.{place}.2/24"));
+        assert_eq!(vn1.ping(&format!("10.9.{place}.2"), 3).received, 3, "{bridge}");
+    }
+}
+
+#[test]
+fn an_unmanaged_network_leaves_addresses_to_the_node() {
+    row("M05");
+    let world = World::new();
+    let vn1 = world.node("vn1");
+    let results = world.attach_json("vn1", "walt-net,home-net");
+    assert!(results[1]["result"]["ips"].as_array().is_none_or(Vec::is_empty), "{results}");
+    let addresses = |link: &Value| -> Vec<String> {
+        let all = link[0]["addr_info"].as_array().cloned().unwrap_or_default();
+        all.iter().filter_map(|address| address["local"].as_str().map(str::to_owned)).collect()
+    };
+    let eth1 = vn1.ip("address show dev eth1");
+    assert!(eth1[0]["flags"].as_array().expect("flags").contains(&"UP".into()), "{eth1}");
+    let own = addresses(&eth1);
+    assert!(own.len() == 1 && own[0].starts_with("fe80::"), "{own:?}");
+    let bridge = addresses(&ip("address show dev home-br"));
+    assert!(bridge.iter().all(|address| address.starts_with("fe80::")), "{bridge:?}");
+
+    number(&vn1, "eth1", "10.9.0.1/24");
+    world.plugboard("check vn1").ok();
+    assert!(addresses(&vn1.ip("address show dev eth1")).contains(&"10.9.0.1".to_owned()));
+}
+
+#[test]
+fn latency_on_one_side_is_added_once_to_the_round_trip() {
+    on_full_kernel("M07", &[Feature::Netem], || {
+        let world = World::new();
+        let (vn1, vn2) = home_nodes(&world, "[lat=10ms]", "");
+        assert_within("round trip in ms", round_trip_ms(&vn1, "10.9.0.2"), 9.5, 10.5);
+        let queues = queues();
+        assert_eq!(queues.len(), 1, "{queues:?}");
+        assert_eq!(queues[0]["kind"], "netem");
+        for node in [&vn1, &vn2] {
+            assert!(!node.sh("tc qdisc show").ok().contains("netem"), "the queue is out of the node's reach");
+        }
+    });
+}
+
+#[test]
+fn latency_on_both_ends_adds_up() {
+    on_full_kernel("M08", &[Feature::Netem], || {
+        let world = World::new();
+        let (vn1, _vn2) = home_nodes(&world, "[lat=10ms]", "[lat=10ms]");
+        assert_within("round trip in ms", round_trip_ms(&vn1, "10.9.0.2"), 19.0, 21.0);
+    });
+}
+
+/// The unlimited direction is compared with an unlimited pair in the same run. A busy machine slows the one or the other,
+/// so the best of a few tries counts.
+#[test]
+fn bandwidth_limits_the_download_only() {
+    row("M09");
+    let world = World::new();
+    let (vn1, vn2) = home_nodes(&world, "[bw=100Mbps]", "");
+    for (name, address) in [("vn3", "10.9.0.3/24"), ("vn4", "10.9.0.4/24")] {
+        let node = world.node(name);
+        world.attach(name, "walt-net,home-net").ok();
+        number(&node, "eth1", address);
+    }
+    let (vn3, vn4) = (namespace("vn3"), namespace("vn4"));
+    assert_within("download in Mbit/s", download(&vn1, &vn2, "10.9.0.2", 3), 93.0, 98.0);
+
+    let mut best = 0.0f64;
+    for _ in 0..6 {
+        let unlimited = upload(&vn3, &vn4, "10.9.0.4", 1);
+        let limited = upload(&vn1, &vn2, "10.9.0.2", 1);
+        println!("upload in Mbit/s: {limited:.0}, without a limit on the other direction {unlimited:.0}");
+        best = best.max(limited / unlimited);
+        if best >= 0.9 {
+            break;
+        }
+    }
+    assert!(best >= 0.9, "upload is {best:.2} of that of an unlimited pair");
+}
+
+fn namespace(name: &str) -> Namespace {
+    Namespace { name: name.to_owned(), path: format!("/run/netns/{name}").into() }
+}
+
+#[test]
+fn limits_on_both_ends_limit_both_directions() {
+    on_full_kernel("M10", &[Feature::Netem], || {
+        let world = World::new();
+        let limit = "[bw=100Mbps,lat=10ms]";
+        let (vn1, vn2) = home_nodes(&world, limit, limit);
+        assert_within("round trip in ms", round_trip_ms(&vn1, "10.9.0.2"), 19.0, 21.0);
+        assert_within("upload in Mbit/s", upload(&vn1, &vn2, "10.9.0.2", 5), 93.0, 98.0);
+        assert_within("download in Mbit/s", download(&vn1, &vn2, "10.9.0.2", 5), 93.0, 98.0);
+    });
+}
+
+#[test]
+fn gigabits_are_a_thousand_megabits() {
+    row("M11");
+    let world = World::new();
+    let (vn1, vn2) = home_nodes(&world, "[bw=1Gbps]", "");
+    let queues = queues();
+    assert_eq!(queues.len(), 1, "{queues:?}");
+    assert_eq!(queues[0]["options"]["rate"], 125_000_000);
+    let best = (0..4).map(|_| download(&vn1, &vn2, "10.9.0.2", 2)).find(|rate| *rate >= 930.0);
+    assert_within("download in Mbit/s", best.unwrap_or_default(), 930.0, 980.0);
+}
+
+#[test]
+fn microseconds_are_kept_and_not_compensated_for() {
+    on_full_kernel("M11", &[Feature::Netem], || {
+        let world = World::new();
+        let (vn1, _vn2) = home_nodes(&world, "[lat=500us]", "");
+        let base = {
+            let (vn3, vn4) = (world.node("vn3"), world.node("vn4"));
+            world.attach("vn3", "walt-net,home-net").ok();
+            world.attach("vn4", "walt-net,home-net").ok();
+            number(&vn3, "eth1", "10.9.0.3/24");
+            number(&vn4, "eth1", "10.9.0.4/24");
+            round_trip_ms(&vn3, "10.9.0.4")
+        };
+        let added = round_trip_ms(&vn1, "10.9.0.2") - base;
+        assert_within("added round trip in ms", added, 0.35, 0.65);
+        let delay = &queues()[0]["options"]["delay"]["delay"];
+        assert_eq!(delay.as_f64(), Some(0.0005), "tc shows the delay in seconds");
+    });
+}
+
+#[test]
+fn the_primary_network_can_be_limited_too() {
+    row("M12");
+    let world = World::new();
+    let unlimited = world.node("vn2");
+    let plain = world.attach_json("vn2", "walt-net");
+    let limited = world.node("vn1");
+    let shaped = world.attach_json("vn1", "walt-net[bw=50Mbps]");
+    let address = |results: &Value| -> String {
+        let text = results[0]["result"]["ips"][0]["address"].as_str().expect("an address");
+        text.split('/').next().unwrap_or_default().to_owned()
+    };
+    assert_within("download in Mbit/s", download(&limited, &unlimited, &address(&plain), 3), 46.0, 49.0);
+    let other = download(&unlimited, &limited, &address(&shaped), 1);
+    assert!(other > 200.0, "the other node downloads {other:.0} Mbit/s");
+
+    // What the shaper returns is what bridge returned before it: the same keys, and the interfaces as the kernel has them.
+    let shape = |results: &Value| -> Vec<String> {
+        results[0]["result"].as_object().expect("a result").keys().cloned().collect()
+    };
+    assert_eq!(shape(&plain), shape(&shaped));
+    let interfaces = shaped[0]["result"]["interfaces"].as_array().expect("interfaces").clone();
+    assert_eq!(interfaces.len(), 3, "{shaped}");
+    for interface in interfaces.iter().filter(|interface| interface["sandbox"].is_null()) {
+        let name = interface["name"].as_str().expect("a name");
+        assert_eq!(ip(&format!("link show {name}"))[0]["address"], interface["mac"]);
+    }
+}
