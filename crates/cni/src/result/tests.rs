@@ -195,6 +195,20 @@ fn before_0_3_0_there_is_exactly_one_address_of_a_family() {
     assert!(error.msg.contains("0.1.0"), "{}", error.msg);
 }
 
+#[test]
+fn a_route_does_not_change_the_family() {
+    for (dst, gw) in [("10.7.0.0/16", "fd00::1"), ("fd07::/64", "10.1.0.1")] {
+        let value =
+            json!({"ips": [{"address": "10.1.0.5/24"}, {"address": "fd00::5/64"}], "routes": [{"dst": dst, "gw": gw}]});
+        let success = Success::from_value(&value, Version::LATEST).unwrap();
+        for version in Version::ALL {
+            let error = success.to_value(version).unwrap_err();
+            assert_eq!(error.code, Code::InvalidConfig);
+            assert!(error.msg.contains(dst) && error.msg.contains(gw), "{}", error.msg);
+        }
+    }
+}
+
 /// JSON that looks like a result often enough to get past the first check.
 fn near_result() -> impl Strategy<Value = Value> {
     let key = prop_oneof![

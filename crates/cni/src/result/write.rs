@@ -115,12 +115,13 @@ impl Success {
     /// place for interfaces, nor for routes of a family without an address; they are left out there.
     ///
     /// # Errors
-    /// Code 7 when the format cannot carry it: before 0.3.0, two addresses of one family, or none at all (RES-01).
+    /// Code 7 when the format cannot carry it: a route whose next hop is of another family (RES-23); before 0.3.0, two
+    /// addresses of one family, or none at all (RES-01).
     pub fn to_value(&self, version: Version) -> Result<Value, Error> {
         let value = if version < Version::V0_3_0 {
             serde_json::to_value(self.by_family(version)?)
         } else {
-            serde_json::to_value(self.listed(version))
+            serde_json::to_value(self.listed(version)?)
         };
         value.map_err(|error| json::unprintable(&error))
     }
@@ -133,19 +134,19 @@ impl Success {
         if version < Version::V0_3_0 {
             json::text(&self.by_family(version)?)
         } else {
-            json::text(&self.listed(version))
+            json::text(&self.listed(version)?)
         }
     }
 
-    fn listed(&self, version: Version) -> Listed<'_> {
-        Listed {
+    fn listed(&self, version: Version) -> Result<Listed<'_>, Error> {
+        Ok(Listed {
             version: version.as_str(),
             interfaces: self.interfaces.iter().map(|entry| interface(entry, version)).collect(),
             ips: self.ips.iter().map(|entry| address(entry, version)).collect(),
-            routes: self.routes.iter().map(|entry| route(entry, version)).collect(),
+            routes: self.routes.iter().map(|entry| route(entry, version)).collect::<Result<_, _>>()?,
             dns: dns(&self.dns),
             extra: &self.extra,
-        }
+        })
     }
 
     fn by_family(&self, version: Version) -> Result<ByFamily<'_>, Error> {
@@ -177,7 +178,7 @@ impl Success {
         Ok(Some(Family {
             ip: ip.address,
             gateway: ip.gateway,
-            routes: routes.map(|entry| route(entry, version)).collect(),
+            routes: routes.map(|entry| route(entry, version)).collect::<Result<_, _>>()?,
             extra: &ip.extra,
         }))
     }
@@ -204,9 +205,15 @@ fn address(ip: &IpConfig, version: Version) -> PrintedAddress<'_> {
     }
 }
 
-fn route(route: &Route, version: Version) -> PrintedRoute<'_> {
+fn route(route: &Route, version: Version) -> Result<PrintedRoute<'_>, Error> {
+    if let Some(gw) = route.gw.filter(|gw| gw.is_ipv4() != route.dst.is_ipv4()) {
+        return Err(Error::invalid_config(format!(
+            "the route to {} goes by way of {gw}; dst and gw of a route must be of one IP version",
+            route.dst
+        )));
+    }
     let has_attributes = version >= Version::V1_1_0;
-    PrintedRoute {
+    Ok(PrintedRoute {
         dst: route.dst,
         gw: route.gw,
         mtu: route.mtu.filter(|_| has_attributes),
@@ -215,7 +222,7 @@ fn route(route: &Route, version: Version) -> PrintedRoute<'_> {
         table: route.table.filter(|_| has_attributes),
         scope: route.scope.filter(|_| has_attributes),
         extra: &route.extra,
-    }
+    })
 }
 
 fn dns(dns: &Dns) -> PrintedDns<'_> {
