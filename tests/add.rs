@@ -45,7 +45,7 @@ fn tbf_rates() -> Vec<u64> {
 fn an_interface_that_exists_is_an_error() {
     cites!("ADD-3", "ENV-10");
     let scene = Scene::new();
-    scene.c1.sh("ip link add eth0 type dummy").ok();
+    scene.c1.sh("ip link add eth0 type bridge").ok();
     let before = scene.state();
     let (_, msg, details) = scene.ready(Plugin::Bridge, "ADD").run().error();
     assert!(format!("{msg} {details}").contains("eth0"), "{msg}");

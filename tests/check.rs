@@ -48,7 +48,7 @@ fn changes_by_later_plugins_are_allowed() {
     let scene = Scene::new();
     let (result, config) = scene.added(Plugin::Bridge, &Plugin::Bridge.config(LATEST));
     scene.c1.sh("ip link set eth0 address 02:00:00:00:00:07 && ip route add 10.7.0.0/16 via 10.1.0.1").ok();
-    scene.c1.sh("ip address add 10.8.0.5/24 dev eth0 && ip link add other0 type dummy").ok();
+    scene.c1.sh("ip address add 10.8.0.5/24 dev eth0 && ip link add other0 type bridge").ok();
     let mut last = result;
     last["interfaces"][2]["mac"] = json!("02:00:00:00:00:07");
     let other = json!({"name": "other0", "sandbox": scene.c1.path});

@@ -140,7 +140,7 @@ fn a_delegate_type_that_is_a_path_is_not_executed() {
             let call = scene.call(Plugin::Bridge, command, config);
             let (code, msg, _) = call.path(delegate.path()).run().error();
             assert_eq!(code, 7, "{command} {kind}: {msg}");
-            assert!(msg.contains("type") && msg.contains(kind), "{command} {kind}: {msg}");
+            assert!(msg.contains("ipam.type"), "{command} {kind}: {msg}");
         }
     }
     assert_eq!(delegate.calls().len(), 0);

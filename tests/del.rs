@@ -127,7 +127,7 @@ fn ipam_is_told_although_namespace_and_interface_are_gone() {
 fn del_after_a_failed_add_succeeds() {
     cites!("DEL-8");
     let scene = Scene::new();
-    scene.c1.sh("ip link add eth0 type dummy").ok();
+    scene.c1.sh("ip link add eth0 type bridge").ok();
     let before = scene.state();
     scene.ready(Plugin::Bridge, "ADD").run().error();
     let reply = scene.ready(Plugin::Bridge, "DEL").run();

@@ -118,7 +118,7 @@ fn a_delegate_that_fails_add_is_called_with_del() {
 fn a_delegate_that_succeeded_is_undone_when_the_rest_fails() {
     cites!("DLG-6", "ADD-6");
     let scene = Scene::new();
-    scene.c1.sh("ip link add eth0 type dummy").ok();
+    scene.c1.sh("ip link add eth0 type bridge").ok();
     let before = scene.state();
     let delegate = Delegate::answering(&scene, &answer());
     scene.call(Plugin::Bridge, "ADD", delegating()).path(delegate.path()).run().error();

@@ -116,7 +116,8 @@ fn a_missing_list_is_an_error_and_removes_nothing() {
     cites!("GC-8");
     let scene = Scene::new();
     populate(&scene);
-    for plugin in ALL {
+    // `static` keeps nothing that could be stale, and asks for no list.
+    for plugin in [Plugin::Bridge, Plugin::Shaper, Plugin::HostLocal] {
         let before = scene.state();
         let config = with(&plugin.config(LATEST), json!({"cni.dev/valid-attachments": null}));
         let (code, msg, _) = scene.call(plugin, "GC", config).run().error();

@@ -92,11 +92,12 @@ fn rscni_reads_results_of_every_plugin() {
     for version in RSCNI {
         let scene = Scene::new();
         for plugin in ALL {
-            let printed = scene.call(plugin, "ADD", scene.config(plugin, version)).run().ok();
+            let config = scene.config(plugin, version);
+            let printed = scene.call(plugin, "ADD", config.clone()).run().ok();
             let result =
                 CNIResultWithVersion::deserialize(&printed).expect("rscni-types reads the result").into_result();
             assert_eq!(result.ips.len(), 1, "{plugin:?} {version}: {printed}");
-            scene.ready(plugin, "DEL").run().ok();
+            scene.call(plugin, "DEL", config).run().ok();
             scene.ready(Plugin::Bridge, "DEL").run().ok();
         }
     }

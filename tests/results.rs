@@ -42,7 +42,7 @@ fn what_the_oldest_format_cannot_say_is_an_error() {
         (json!({"ipam": null}), "address"),
         (
             json!({"ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "10.2.0.0/24"}]]}}),
-            "IPv4",
+            "family",
         ),
     ] {
         let scene = Scene::new();

@@ -6,6 +6,7 @@
 
 pub mod checklist;
 mod citation;
+pub mod codes;
 mod delegate;
 pub mod libcni;
 mod plugins;

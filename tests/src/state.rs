@@ -1,6 +1,8 @@
 //! What a host looks like: to see that a failed call left nothing behind.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -11,7 +13,7 @@ const ALLOCATIONS: &str = "/var/lib/cni/networks";
 
 /// Links, addresses, routes, queues and rules of the host and of namespaces, and the addresses that IPAM holds. The files
 /// with which IPAM remembers where to go on and locks its directory are no allocations and are left out.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct State {
     kernel: Snapshot,
     allocations: BTreeMap<String, String>,
@@ -24,13 +26,16 @@ impl State {
     }
 
     /// The addresses that IPAM holds: `net/10.1.0.2` and the file's text, which names the attachment.
+    ///
+    /// # Panics
+    /// If the files cannot be read.
     pub fn allocations() -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         for network in children(Path::new(ALLOCATIONS)) {
             for file in children(&Path::new(ALLOCATIONS).join(&network)) {
                 let path = Path::new(ALLOCATIONS).join(&network).join(&file);
                 if file.replace('_', ":").parse::<IpAddr>().is_ok() {
-                    let text = std::fs::read_to_string(&path).unwrap_or_default();
+                    let text = fs::read_to_string(&path).expect("an allocation is a text");
                     found.insert(format!("{network}/{file}"), text);
                 }
             }
@@ -39,8 +44,19 @@ impl State {
     }
 }
 
+/// Short: what differs in the kernel is printed by the comparison.
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the kernel's objects, and the allocations {:?}", self.allocations)
+    }
+}
+
 /// The names in a directory; none if it is missing.
 fn children(directory: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
+        entries => entries.expect("a directory of allocations can be read"),
+    };
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("it can be read to its end").file_name();
+    entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect()
 }
