@@ -256,6 +256,10 @@ fn the_namespace_of_the_plugin_itself_is_refused() {
         assert!(msg.contains("CNI_NETNS"), "{msg}");
         assert_eq!(before, scene.state(), "nothing was made before the refusal");
     }
+    let (_, config) = scene.added(Plugin::Bridge, &Plugin::Bridge.config(LATEST));
+    let call = scene.call(Plugin::Bridge, "DEL", config).netns(Path::new("/proc/self/ns/net"));
+    assert_eq!(call.run().error().0, 8);
+    assert_eq!(before, scene.state(), "what belongs to the attachment went all the same");
     let call = scene.ready(Plugin::HostLocal, "ADD").netns(Path::new("/proc/self/ns/net"));
     call.env("CNI_NETNS_OVERRIDE", "1").run().ok();
 }
