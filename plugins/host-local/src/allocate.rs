@@ -7,12 +7,13 @@ use ipnetwork::IpNetwork;
 use serde_json::Map;
 
 use crate::error::{DUPLICATE, NO_ADDRESS};
+use crate::free::candidates;
 use crate::owner::Owner;
 use crate::pool::Pool;
 use crate::range::Range;
 use crate::reservation::Reservation;
 use crate::set::RangeSet;
-use crate::store::{Store, last_reserved};
+use crate::store::Store;
 
 /// Takes one address out of each set, the one in `requested` where there is one. All or none.
 ///
@@ -31,8 +32,11 @@ pub(crate) fn allocate(
     for (index, (set, requested)) in pool.sets().iter().zip(requested).enumerate() {
         let in_set = |error: Error| error.within(&format!("failed to allocate for range {index}"));
         refuse_duplicate(set, &held, owner).map_err(in_set)?;
-        let after = last_reserved(store.directory(), index);
-        let (address, range) = take(pool, set, *requested, after, &mut reservation).map_err(in_set)?;
+        let (address, range) = match requested {
+            Some(address) => take(set, *address, &mut reservation),
+            None => take_any(set, candidates(pool, set, index, store.directory()), &mut reservation),
+        }
+        .map_err(in_set)?;
         store.set_last_reserved(index, address)?;
         ips.push(ip_config(address, range)?);
     }
@@ -54,23 +58,22 @@ fn refuse_duplicate(set: &RangeSet, held: &[IpAddr], owner: &Owner) -> Result<()
     }
 }
 
-fn take<'a>(
-    pool: &Pool,
-    set: &'a RangeSet,
-    requested: Option<IpAddr>,
-    after: Option<IpAddr>,
+fn take<'a>(set: &'a RangeSet, address: IpAddr, reservation: &mut Reservation) -> Result<(IpAddr, &'a Range), Error> {
+    match set.range_of(address) {
+        Some(range) if reservation.take(address)? => Ok((address, range)),
+        _ => {
+            let msg = format!("requested IP address {address} is not available in range set {set}: it is taken");
+            Err(Error::new(NO_ADDRESS, msg))
+        }
+    }
+}
+
+fn take_any<'a>(
+    set: &RangeSet,
+    candidates: impl Iterator<Item = (IpAddr, &'a Range)>,
     reservation: &mut Reservation,
 ) -> Result<(IpAddr, &'a Range), Error> {
-    if let Some(address) = requested {
-        if let Some(range) = set.range_of(address)
-            && reservation.take(address)?
-        {
-            return Ok((address, range));
-        }
-        let msg = format!("requested IP address {address} is not available in range set {set}: it is taken");
-        return Err(Error::new(NO_ADDRESS, msg));
-    }
-    for (address, range) in set.candidates(after).filter(|(address, _)| !pool.is_gateway(*address)) {
+    for (address, range) in candidates {
         if reservation.take(address)? {
             return Ok((address, range));
         }

@@ -8,9 +8,10 @@ use nix::unistd::{AccessFlags, access};
 use serde_json::Value;
 
 use crate::config::Ipam;
+use crate::free::candidates;
 use crate::pool::Pool;
 use crate::set::RangeSet;
-use crate::store::{address_path, last_reserved};
+use crate::store::address_path;
 
 /// Code 50 if the directory cannot be written or a range set has no free address (STA-2, STA-3). It takes no lock and
 /// makes no file.
@@ -58,8 +59,8 @@ fn check_directory(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Looks where ADD would look, and in the same order, so that the first address is free as a rule.
+/// Looks where ADD would look.
 fn has_free(pool: &Pool, set: &RangeSet, index: usize, directory: &Path) -> bool {
-    set.candidates(last_reserved(directory, index))
-        .any(|(address, _)| !pool.is_gateway(address) && address_path(directory, address).symlink_metadata().is_err())
+    candidates(pool, set, index, directory)
+        .any(|(address, _)| address_path(directory, address).symlink_metadata().is_err())
 }

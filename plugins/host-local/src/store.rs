@@ -154,7 +154,8 @@ impl Store {
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(&path)?;
             file.write_all(text.as_bytes())?;
-            file.set_len(text.len() as u64)
+            let length = text.len() as u64;
+            if file.metadata()?.len() > length { file.set_len(length) } else { Ok(()) }
         };
         write().map_err(|cause| io_error(&path, "note the last address", &cause))
     }

@@ -48,3 +48,33 @@ fn fifty_thousand_taken_addresses_cost_nothing() {
     assert!(add_large < add_small * 3 / 2, "ADD: {add_small:?} alone, {add_large:?} beside {TAKEN}");
     assert!(del_large < del_small * 3 / 2, "DEL: {del_small:?} alone, {del_large:?} beside {TAKEN}");
 }
+
+/// A full pool is told in the time of listing it, not of trying every address; and its one free address is found, wherever
+/// it is.
+#[test]
+fn a_full_pool_of_sixty_thousand() {
+    let scene = Scene::new();
+    let config = common::with(&named("full", json!({"subnet": "10.0.0.0/16"})), "cniVersion", json!("1.1.0"));
+    let directory = "/var/lib/cni/networks/full";
+    fs::create_dir_all(directory).unwrap();
+    for number in 2..u32::from(u16::MAX) {
+        let [_, _, b, c] = number.to_be_bytes();
+        fs::write(format!("{directory}/10.0.{b}.{c}"), format!("other{number}\r\neth0")).unwrap();
+    }
+    let (code, msg, _) = scene.add(OURS, "c1", &config).error();
+    assert_eq!(
+        (code, msg.contains("no IP addresses available in range set: 10.0.0.1-10.0.255.254")),
+        (11, true),
+        "{msg}"
+    );
+    let status = shortest(|_| assert_eq!(scene.network_verb("STATUS", &config).error().0, 50));
+    let add = shortest(|_| assert_eq!(scene.add(OURS, "c1", &config).error().0, 11));
+    println!("STATUS of a full pool {status:?}, ADD {add:?}");
+
+    for last in ["10.0.0.2", "10.0.200.7", "10.0.255.254"] {
+        fs::remove_file(format!("{directory}/{last}")).unwrap();
+        scene.network_verb("STATUS", &config).ok();
+        assert_eq!(common::address(&scene.add(OURS, &format!("c-{last}"), &config).ok()), last);
+        assert_eq!(scene.network_verb("STATUS", &config).error().0, 50);
+    }
+}
