@@ -3,10 +3,10 @@
 //! Figures of iperf3 are the receiver's. A limit of 100 Mbit/s at layer 2 leaves 95.7 for TCP over IPv4 at an MTU of 1500
 //! (1448 of 1514 bytes).
 
-use harness::{Namespace, ip, row, tc};
+use harness::{Host, Invocation, Namespace, ip, row, tc};
 use lab::{Feature, on_full_kernel};
 use scenarios::{World, links, number};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const MBIT: f64 = 1e6;
 
@@ -42,6 +42,11 @@ fn assert_within(what: &str, figure: f64, low: f64, high: f64) {
     assert!((low..=high).contains(&figure), "{what}: {figure:.2}, wanted {low} to {high}");
 }
 
+/// Whether an interface of a result is one of the host.
+fn is_of_host(interface: &Value) -> bool {
+    interface["sandbox"].as_str().is_none_or(str::is_empty)
+}
+
 /// All queues of the host that somebody configured, as `tc -j qdisc` shows them.
 fn queues() -> Vec<Value> {
     let all = tc("qdisc show");
@@ -57,7 +62,7 @@ fn by_default_a_node_has_one_nic_on_the_primary_network() {
     let results = world.attach_json("c1", "walt-net");
     assert_eq!(links(&c1), ["lo", "eth0"]);
     let interfaces = results[0]["result"]["interfaces"].as_array().expect("interfaces");
-    let inside: Vec<_> = interfaces.iter().filter(|interface| interface["sandbox"].is_string()).collect();
+    let inside: Vec<_> = interfaces.iter().filter(|interface| !is_of_host(interface)).collect();
     assert_eq!(inside.len(), 1, "{results}");
     assert_eq!((&inside[0]["name"], &inside[0]["sandbox"]), (&"eth0".into(), &"/run/netns/c1".into()));
 
@@ -213,9 +218,29 @@ fn microseconds_are_kept_and_not_compensated_for() {
         };
         let added = round_trip_ms(&vn1, "10.9.0.2") - base;
         assert_within("added round trip in ms", added, 0.35, 0.65);
-        let delay = &queues()[0]["options"]["delay"]["delay"];
-        assert_eq!(delay.as_f64(), Some(0.0005), "tc shows the delay in seconds");
+        // tc computes in ticks and shows its own 500 us as 0.000499 s.
+        let delay = queues()[0]["options"]["delay"]["delay"].as_f64().unwrap_or_default();
+        assert!((delay - 0.0005).abs() < 1.5e-6, "tc shows {delay} s");
     });
+}
+
+#[test]
+fn other_units_are_refused() {
+    row("M11");
+    let host = Host::enter();
+    let vn1 = host.namespace("vn1");
+    let call = |kind: &str, config: &Value| {
+        Invocation::new(kind, "ADD").container("vn1").netns(&vn1.path).ifname("eth1").config(config).run()
+    };
+    let made = call("bridge", &json!({"cniVersion": "1.0.0", "name": "home-net", "type": "bridge"})).ok();
+    for (key, text) in [("bw", "100kbps"), ("bw", "1.5Gbps"), ("lat", "1s"), ("bw", "0Mbps"), ("lat", "-1ms")] {
+        let mut config = json!({"cniVersion": "1.0.0", "name": "home-net", "type": "netem-shaper", "prevResult": made});
+        config[key] = text.into();
+        let (code, message, _) = call("netem-shaper", &config).error();
+        assert_eq!(code, 7, "{key}={text}: {message}");
+        assert!(message.contains(text), "{message}");
+        assert!(queues().is_empty());
+    }
 }
 
 #[test]
@@ -241,7 +266,7 @@ fn the_primary_network_can_be_limited_too() {
     assert_eq!(shape(&plain), shape(&shaped));
     let interfaces = shaped[0]["result"]["interfaces"].as_array().expect("interfaces").clone();
     assert_eq!(interfaces.len(), 3, "{shaped}");
-    for interface in interfaces.iter().filter(|interface| interface["sandbox"].is_null()) {
+    for interface in interfaces.iter().filter(|interface| is_of_host(interface)) {
         let name = interface["name"].as_str().expect("a name");
         assert_eq!(ip(&format!("link show {name}"))[0]["address"], interface["mac"]);
     }

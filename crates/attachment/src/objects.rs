@@ -7,6 +7,7 @@ mod qdisc;
 mod route;
 mod sysctl;
 mod tap;
+mod unclaimed;
 mod up;
 mod veth;
 
@@ -17,5 +18,6 @@ pub use qdisc::Qdisc;
 pub use route::Route;
 pub use sysctl::Sysctl;
 pub use tap::Tap;
+pub use unclaimed::Unclaimed;
 pub use up::Up;
 pub use veth::Veth;

@@ -14,6 +14,7 @@ mod error;
 pub mod link;
 mod mac;
 mod namespace;
+pub mod neighbour;
 pub mod qdisc;
 mod request;
 pub mod route;

@@ -116,7 +116,19 @@ pub fn get(name: &str) -> Request {
 /// # Errors
 /// Whatever the kernel says other than that there is none.
 pub fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>, Error> {
-    match socket.request(get(name)) {
+    find_by(socket, get(name))
+}
+
+/// Finds one link by its index; `None` if there is none.
+///
+/// # Errors
+/// Whatever the kernel says other than that there is none.
+pub fn find_index(socket: &mut Socket, index: u32) -> Result<Option<Link>, Error> {
+    find_by(socket, Request::new(RouteNetlinkMessage::GetLink(LinkUnspec::new_with_index(index).build())))
+}
+
+fn find_by(socket: &mut Socket, request: Request) -> Result<Option<Link>, Error> {
+    match socket.request(request) {
         Ok(answer) => Ok(Link::from_answer(answer)),
         Err(error) if error.is_missing() => Ok(None),
         Err(error) => Err(error),

@@ -35,7 +35,7 @@ pub trait Interface: Sized {
     ///
     /// # Errors
     /// Code 7 where the answer does not fit the configuration.
-    fn complete(&self, addressing: &mut Success) -> Result<(), Error>;
+    fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error>;
 
     /// The addresses, routes and settings of the links.
     fn addressing(&self, addressing: &Success) -> Description;
@@ -110,7 +110,7 @@ fn make<I: Interface>(
     if call.config.ipam.is_some() && addressing.ips.is_empty() {
         return Err(Error::invalid_config("the IPAM plugin returned no address"));
     }
-    interface.complete(&mut addressing)?;
+    interface.complete(call, &mut addressing)?;
     creation.make(kernel, interface.addressing(&addressing)).map_err(refused)?;
 
     let sandbox = call.environment.netns.as_deref().map(|path| path.display().to_string()).unwrap_or_default();

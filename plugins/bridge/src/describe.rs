@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use attachment::{
-    Address, Bridge, BridgePort, Device, Identity, Kernel, Object, Others, Route, Side, Sysctl, Tap, Up, Veth,
+    Address, Bridge, BridgePort, Device, Identity, Kernel, Object, Others, Route, Side, Sysctl, Tap, Unclaimed, Up,
+    Veth,
 };
 use cni::{Call, Error, Success};
 use ipnetwork::IpNetwork;
@@ -96,7 +97,10 @@ impl Interface for Bridged {
         links
     }
 
-    fn complete(&self, addressing: &mut Success) -> Result<(), Error> {
+    fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error> {
+        if addressing.dns == cni::Dns::default() {
+            addressing.dns = call.config.dns()?;
+        }
         if !self.keys.is_gateway {
             return Ok(());
         }
@@ -119,6 +123,7 @@ impl Interface for Bridged {
                 objects.push(self.container_setting("disable_ipv6", "0"));
             }
             for ip in &addressing.ips {
+                objects.push(Box::new(Unclaimed { device: device.clone(), address: ip.address.ip() }));
                 objects.push(Box::new(Address { device: device.clone(), address: ip.address, others: Others::Alone }));
             }
             for route in &addressing.routes {

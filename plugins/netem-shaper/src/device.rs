@@ -2,44 +2,50 @@
 
 use std::path::Path;
 
-use attachment::{Device, Kernel};
+use attachment::{Device, Kernel, Side};
 use cni::{Call, Error, Success};
-use netlink::link::Link;
+use netlink::link::{self, Link};
 use plugin::codes::from_attachment;
 use plugin::interface::identity;
 
-/// Finds, among the host's interfaces in `previous`, the one behind the container's NIC: the device that this project made
-/// for the attachment, else the veth whose other end is the NIC, else the only TAP device.
+/// Finds the device of the host behind the container's NIC, whoever made it: the one that this project names after the
+/// attachment; else the other end of the NIC's veth; else the one device of the host in `previous` that can be it.
 ///
-/// `None` when the result names none that exists. That is an error for ADD and CHECK, and nothing to do for DEL.
+/// `None` when there is none. That is an error for ADD and CHECK, and nothing to do for DEL.
 ///
 /// # Errors
 /// The kernel cannot be asked.
 pub(crate) fn find(call: &Call, previous: &Success, kernel: &mut Kernel) -> Result<Option<Link>, Error> {
-    let own_name = identity(call)?.host_name();
-    let mut found = Vec::new();
+    let refused = |error| from_attachment(&error);
+    let own = Device::host(identity(call)?.host_name());
+    if let Some(link) = kernel.find(&own).map_err(refused)? {
+        return Ok(Some(link));
+    }
+    if let Some(link) = veth_peer(call, kernel).map_err(refused)? {
+        return Ok(Some(link));
+    }
+    let mut candidates = Vec::new();
     for interface in previous.interfaces.iter().filter(|interface| interface.sandbox.is_empty()) {
-        let device = Device::host(&interface.name);
-        if let Some(link) = kernel.find(&device).map_err(|error| from_attachment(&error))? {
-            if link.name == own_name {
-                return Ok(Some(link));
-            }
-            found.push(link);
-        }
+        candidates.extend(kernel.find(&Device::host(&interface.name)).map_err(refused)?);
     }
-    let peer = container_interface(call, kernel)?.and_then(|link| link.peer);
-    if let Some(place) = found.iter().position(|link| link.kind == "veth" && Some(link.index) == peer) {
-        return Ok(Some(found.swap_remove(place)));
-    }
-    found.retain(|link| link.kind == "tun" || (link.kind == "veth" && !kernel.has_container()));
-    Ok(if found.len() == 1 { found.pop() } else { None })
+    candidates.retain(|link| link.kind == "tun" || (link.kind == "veth" && !kernel.has_container()));
+    Ok(if candidates.len() == 1 { candidates.pop() } else { None })
 }
 
-fn container_interface(call: &Call, kernel: &mut Kernel) -> Result<Option<Link>, Error> {
+/// The host's end of the veth whose other end is the container interface.
+fn veth_peer(call: &Call, kernel: &mut Kernel) -> Result<Option<Link>, attachment::Error> {
     if !kernel.has_container() {
         return Ok(None);
     }
-    kernel.find(&Device::container(&call.environment.if_name)).map_err(|error| from_attachment(&error))
+    let Some(inside) = kernel.find(&Device::container(&call.environment.if_name))? else {
+        return Ok(None);
+    };
+    let Some(peer) = inside.peer.filter(|_| inside.kind == "veth" && inside.is_peer_elsewhere) else {
+        return Ok(None);
+    };
+    let found = link::find_index(kernel.socket(Side::Host)?, peer)
+        .map_err(attachment::Error::refused(format!("look up link {peer}")))?;
+    Ok(found.filter(|outside| outside.kind == "veth" && outside.peer == Some(inside.index)))
 }
 
 /// The error of a call that needs the device.

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Config, Error};
+use crate::{Config, Dns, Error, Success, Version};
 
 impl Config {
     /// The plugin's own keys, into the plugin's own type.
@@ -12,6 +12,16 @@ impl Config {
     /// Code 7 with the path of the key (`ipam.ranges[0]`: as far as serde tells), what was found and what is accepted.
     pub fn keys<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_path_to_error::deserialize(&self.object).map_err(|error| refused("", &error))
+    }
+
+    /// The resolver settings under `dns` (CFG-5).
+    ///
+    /// # Errors
+    /// Code 7 naming the member that is malformed.
+    pub fn dns(&self) -> Result<Dns, Error> {
+        let Some(dns) = self.object.get("dns") else { return Ok(Dns::default()) };
+        let result = serde_json::json!({ "dns": dns });
+        Success::from_value(&result, Version::LATEST).map(|result| result.dns)
     }
 
     /// An object of `runtimeConfig`, for example `bandwidth` (CFG-8, CAP-1), into the plugin's own type.

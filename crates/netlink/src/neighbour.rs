@@ -1,0 +1,58 @@
+//! Neighbours: who answers for an address on a link.
+
+use std::net::IpAddr;
+
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::{Answer, Mac, Request};
+
+/// `ip neighbour add ADDRESS dev INDEX nud none use`: makes the kernel ask on the link who has the address.
+///
+/// Between ports of a bridge on one host the question and the answer travel within this very system call, so the answer is
+/// there for [`get`] in the same batch.
+#[must_use]
+pub fn solicit(index: u32, address: IpAddr) -> Request {
+    let mut message = message(index, address);
+    message.header.flags = NeighbourFlags::Use;
+    message.header.state = NeighbourState::None;
+    Request::create(RouteNetlinkMessage::NewNeighbour(message))
+}
+
+/// `ip neighbour get ADDRESS dev INDEX`.
+#[must_use]
+pub fn get(index: u32, address: IpAddr) -> Request {
+    Request::new(RouteNetlinkMessage::GetNeighbour(message(index, address)))
+}
+
+/// `ip neighbour del ADDRESS dev INDEX`.
+#[must_use]
+pub fn delete(index: u32, address: IpAddr) -> Request {
+    Request::new(RouteNetlinkMessage::DelNeighbour(message(index, address)))
+}
+
+/// Who answered, from the answer to [`get`].
+#[must_use]
+pub fn answered_by(answer: &Answer) -> Option<Mac> {
+    let Ok(Some(RouteNetlinkMessage::NewNeighbour(message))) = answer else { return None };
+    if message.header.state != NeighbourState::Reachable {
+        return None;
+    }
+    message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::LinkLayerAddress(bytes) => bytes.clone().try_into().ok().map(Mac),
+        _ => None,
+    })
+}
+
+fn message(index: u32, address: IpAddr) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.ifindex = index;
+    message.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    message.attributes.push(NeighbourAttribute::Destination(match address {
+        IpAddr::V4(v4) => NeighbourAddress::Inet(v4),
+        IpAddr::V6(v6) => NeighbourAddress::Inet6(v6),
+    }));
+    message
+}
