@@ -1,0 +1,6 @@
+# The executables and nothing else: they are static. Built by `make image`, installed on a host by copying them out, as in
+#   docker create --name plugboard plugboard && docker cp plugboard:/opt/cni/bin /opt/cni && docker rm plugboard
+FROM scratch
+ARG RELEASE=target/x86_64-unknown-linux-musl/release
+COPY ${RELEASE}/bridge ${RELEASE}/netem-shaper ${RELEASE}/host-local ${RELEASE}/static ${RELEASE}/plugboard /opt/cni/bin/
+ENTRYPOINT ["/opt/cni/bin/plugboard"]

@@ -1,0 +1,59 @@
+# plugboard: `make demo` shows it at work, `make test` passes the tests. Both install what they need.
+
+TARGET  ?= x86_64-unknown-linux-musl
+RELEASE := target/$(TARGET)/release
+DESTDIR ?= /opt/cni/bin
+PLUGINS := bridge netem-shaper host-local static
+PROGRAMS := $(PLUGINS) plugboard
+
+# What the demo and the lab run with; the tests add the reference plugins, cnitool's sources and their own tools.
+DEMO_TOOLS := iproute2 iputils-ping iperf3 jq procps kmod util-linux qemu-system-x86 busybox-static nftables iptables \
+              openvswitch-switch ethtool tcpdump
+TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-appc-cni-dev strace
+
+.PHONY: help demo test bench build install image lint conformance target demo-tools test-tools nextest clean
+
+help: ## this text
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: demo-tools build ## two containers on two networks, one with limits, and the kernel's figures for them
+	demo/run $(RELEASE)
+
+test: test-tools nextest lint build ## everything: formats, lints, unit tests, protocol, scenarios
+	scripts/test $(RELEASE)
+
+bench: test-tools build ## what a call costs, beside the reference plugins and a floor
+	cargo build --quiet --release --target $(TARGET) --package bench
+	$(RELEASE)/bench
+
+build: target ## the static executables, in $(RELEASE)
+	cargo build --release --target $(TARGET) $(PROGRAMS:%=--package %)
+
+install: build ## the executables, into DESTDIR
+	install -D --target-directory $(DESTDIR) $(PROGRAMS:%=$(RELEASE)/%)
+
+image: build ## an image with nothing but the executables, by Docker or Podman
+	docker build --build-arg RELEASE=$(RELEASE) --tag plugboard .
+
+lint: ## formats and lints
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+
+conformance: ## the ids of the CNI specification that no test cites
+	cargo run --quiet --package protocol-tests --bin uncited
+
+target:
+	@rustup target list --installed 2>/dev/null | grep -qx $(TARGET) || rustup target add $(TARGET) || { \
+	    echo "the target $(TARGET) cannot be had; build with: make TARGET=x86_64-unknown-linux-gnu" >&2; exit 1; }
+
+demo-tools:
+	@scripts/install-tools $(DEMO_TOOLS)
+
+test-tools:
+	@scripts/install-tools $(TEST_TOOLS)
+
+nextest:
+	@cargo nextest --version > /dev/null 2>&1 || cargo install --locked cargo-nextest
+
+clean: ## everything built
+	cargo clean
