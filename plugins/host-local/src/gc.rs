@@ -1,6 +1,6 @@
 //! GC: the addresses of attachments that the runtime does not know become free.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use cni::{AttachmentId, Call, Code, Error};
@@ -25,20 +25,25 @@ pub(crate) fn gc(call: &Call) -> Result<(), Error> {
     let Some(store) = Store::open(ipam.directory(call))? else {
         return Ok(());
     };
-    let mut stale: HashMap<Owner, Vec<IpAddr>> = HashMap::new();
+    let mut stale: BTreeMap<Owner, Vec<IpAddr>> = BTreeMap::new();
+    let mut has_debris = false;
     let mut result = Ok(());
     for (address, holder) in store.holders()? {
         match holder {
             Holder::Owner(owner) if is_valid(&owner, valid) => {}
             Holder::Owner(owner) => stale.entry(owner).or_default().push(address),
-            Holder::Nobody => result = result.and(store.remove(address)),
+            Holder::Nobody => {
+                has_debris = true;
+                result = result.and(store.remove(address));
+            }
             Holder::Unknown(cause) => result = result.and(Err(unknown_holder(&store, address, &cause))),
         }
     }
+    // The index may have links to the debris.
+    store.settle(!has_debris);
     for (owner, addresses) in stale {
         result = result.and(store.release(&owner, &addresses));
     }
-    store.settle();
     result
 }
 

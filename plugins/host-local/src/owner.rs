@@ -3,7 +3,7 @@
 use cni::Call;
 
 /// An attachment as the file of an address names it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Owner {
     /// `CNI_CONTAINERID`.
     pub(crate) container_id: String,

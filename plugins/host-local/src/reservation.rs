@@ -63,9 +63,7 @@ impl<'a> Reservation<'a> {
     pub(crate) fn keep(mut self) {
         self.is_kept = true;
         let is_indexed = index::insert(self.store.directory(), self.owner, self.held, &self.taken).is_ok();
-        if is_removed(&self.new) && is_indexed {
-            self.store.settle();
-        }
+        self.store.settle(is_removed(&self.new) && is_indexed);
     }
 }
 
@@ -75,9 +73,7 @@ impl Drop for Reservation<'_> {
             return;
         }
         let is_undone = self.taken.iter().all(|address| self.store.remove(*address).is_ok());
-        if is_undone && is_removed(&self.new) {
-            self.store.settle();
-        }
+        self.store.settle(is_removed(&self.new) && is_undone);
     }
 }
 

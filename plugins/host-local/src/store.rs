@@ -9,6 +9,7 @@
 //! These are the reference's names, contents and lock. What we add to them is hidden from it: `.new` (see
 //! [`crate::reservation`]), and the links and the mark of [`crate::index`].
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
@@ -32,8 +33,8 @@ pub(crate) const FILE_MODE: u32 = 0o644;
 #[derive(Debug)]
 pub(crate) struct Store {
     directory: PathBuf,
-    /// Whether the index tells the holder of every address.
-    indexed: bool,
+    /// Whether the index tells the holder of every address, as far as this call has followed it.
+    indexed: Cell<bool>,
     _lock: Flock<File>,
 }
 
@@ -71,7 +72,7 @@ impl Store {
             // Without an index every call reads every file. That is slow, not wrong.
             indexed = index::rebuild(&directory, &contents).is_ok();
         }
-        Ok(Self { directory, indexed, _lock: lock })
+        Ok(Self { directory, indexed: Cell::new(indexed), _lock: lock })
     }
 
     /// The directory.
@@ -84,11 +85,13 @@ impl Store {
     /// # Errors
     /// Code 5.
     pub(crate) fn addresses_of(&self, owner: &Owner) -> Result<Vec<IpAddr>, Error> {
-        if self.indexed
-            && let Ok(addresses) = index::lookup(&self.directory, owner)
-            && addresses.iter().all(|address| self.may_hold(owner, *address))
-        {
-            return Ok(addresses);
+        if self.indexed.get() {
+            match index::lookup(&self.directory, owner) {
+                Ok(addresses) if addresses.iter().all(|address| self.may_hold(owner, *address)) => {
+                    return Ok(addresses);
+                }
+                _ => self.indexed.set(false),
+            }
         }
         let holders = self.holders()?.into_iter();
         Ok(holders.filter(|(_, holder)| holder.is(owner)).map(|(address, _)| address).collect())
@@ -114,11 +117,9 @@ impl Store {
     /// # Errors
     /// Code 5 for the first that could not be released; the others are released nevertheless (GC-3).
     pub(crate) fn release(&self, owner: &Owner, addresses: &[IpAddr]) -> Result<(), Error> {
-        addresses.iter().map(|address| self.remove(*address)).fold(Ok(()), Result::and)?;
-        if index::remove(&self.directory, owner).is_ok() {
-            self.settle();
-        }
-        Ok(())
+        let result = addresses.iter().map(|address| self.remove(*address)).fold(Ok(()), Result::and);
+        self.settle(result.is_ok() && index::remove(&self.directory, owner).is_ok());
+        result
     }
 
     /// Removes the file of an address.
@@ -135,9 +136,10 @@ impl Store {
         }
     }
 
-    /// Marks the index as complete after a change of ours that it has followed.
-    pub(crate) fn settle(&self) {
-        if self.indexed {
+    /// After a change of ours: marks the index as complete if it has followed the change, and every change before.
+    pub(crate) fn settle(&self, has_followed: bool) {
+        self.indexed.set(self.indexed.get() && has_followed);
+        if self.indexed.get() {
             // Without the mark the next call builds the index anew.
             let _ = index::mark(&self.directory);
         }

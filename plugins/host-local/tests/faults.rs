@@ -116,6 +116,16 @@ fn contents_lost_to_a_power_failure() {
     fs::write(format!("{BLUE}/{given}"), "").unwrap();
     scene.del(OURS, "c1", &config).ok();
     assert_empty(BLUE);
+
+    let given = address(&scene.add(OURS, "c1", &config).ok());
+    scene.add(OURS, "c2", &config).ok();
+    fs::write(format!("{BLUE}/{given}"), "").unwrap();
+    let list = json!([{"containerID": "c2", "ifname": "eth0"}]);
+    let config = common::with(&config, "cniVersion", json!("1.1.0"));
+    scene.network_verb("GC", &common::with(&config, "cni.dev/valid-attachments", list)).ok();
+    scene.add(OURS, "c1", &config).ok();
+    assert_eq!(taken(BLUE).len(), 2);
+    assert_eq!(scene.add(OURS, "c1", &config).error().0, 110);
 }
 
 #[test]

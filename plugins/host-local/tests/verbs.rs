@@ -167,6 +167,27 @@ fn gc_keeps_what_it_cannot_read_and_says_so() {
     assert_eq!(taken(BLUE).into_keys().collect::<Vec<_>>(), ["10.1.2.200"]);
 }
 
+/// A file that cannot be removed keeps its address, and the next GC finds it again.
+#[test]
+fn gc_releases_the_rest_when_one_file_stays() {
+    let scene = Scene::new();
+    let config = blue(json!({"subnet": "10.1.2.0/24"}));
+    for id in ["c1", "c2", "c3"] {
+        scene.add(OURS, id, &config).ok();
+    }
+    sh(&format!(
+        "touch /run/held && mount --bind /run/held {BLUE}/10.1.2.3 && printf 'c2\\r\\neth0' > {BLUE}/10.1.2.3"
+    ))
+    .ok();
+    let (code, msg, _) = scene.network_verb("GC", &valid(&config, &[])).error();
+    assert_eq!(code, 5);
+    assert!(msg.contains("10.1.2.3: cannot remove this file to release the address"), "{msg}");
+    assert_eq!(taken(BLUE).into_keys().collect::<Vec<_>>(), ["10.1.2.3"]);
+    sh(&format!("umount {BLUE}/10.1.2.3")).ok();
+    scene.network_verb("GC", &valid(&config, &[])).ok();
+    assert_empty(BLUE);
+}
+
 #[test]
 fn status_tells_a_pool_without_a_free_address() {
     let scene = Scene::new();
