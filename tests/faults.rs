@@ -224,6 +224,18 @@ fn ranges_that_make_no_sense() {
 }
 
 #[test]
+fn an_address_that_is_in_use_on_the_bridge() {
+    row("M65");
+    let scene = Scene::new();
+    let c2 = scene.host.namespace("c2");
+    let ipam = json!({"type": "static", "addresses": [{"address": "10.1.0.5/24"}]});
+    let config = with(&Plugin::Bridge.config(LATEST), json!({"ipam": ipam}));
+    scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", config.clone()).run().ok();
+    let still = Still::new(&scene);
+    still.fails(scene.call(Plugin::Bridge, "ADD", config), codes::CONFLICT, "10.1.0.5");
+}
+
+#[test]
 fn a_delegate_that_is_missing() {
     row("M65");
     cites!("DLG-1");

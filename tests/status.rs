@@ -44,7 +44,7 @@ fn other_commands_work_although_status_fails() {
     scene.call(Plugin::Bridge, "STATUS", config.clone()).run().error();
     scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
     let c2 = scene.host.namespace("c2");
-    let other = with(&config, json!({"name": "net2"}));
+    let other = with(&config, json!({"name": "net2", "bridge": "br2"}));
     scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", other).run().ok();
     scene.call(Plugin::Bridge, "DEL", attached).run().ok();
 }
