@@ -40,12 +40,12 @@ impl Step {
     }
 }
 
-/// One namespace: its socket, opened when it is first needed, and the indexes of links already looked up.
+/// One namespace: its socket, opened when it is first needed, and the links already looked up.
 #[derive(Debug)]
 struct End {
     namespace: Option<Namespace>,
     socket: Option<Socket>,
-    indexes: Vec<(String, u32)>,
+    known: Vec<Link>,
 }
 
 impl End {
@@ -76,7 +76,7 @@ impl Kernel {
     /// Opens nothing yet. `container` is `None` where its namespace is gone.
     #[must_use]
     pub fn new(container: Option<Namespace>) -> Self {
-        let end = |namespace| End { namespace, socket: None, indexes: Vec::new() };
+        let end = |namespace| End { namespace, socket: None, known: Vec::new() };
         Self {
             host: end(None),
             container: container.map(|namespace| end(Some(namespace))),
@@ -142,9 +142,23 @@ impl Kernel {
         let found =
             link::find(self.socket(device.side)?, &device.name).map_err(Error::refused(format!("look up {device}")))?;
         if let Some(link) = &found {
-            self.end(device.side)?.indexes.push((device.name.clone(), link.index));
+            let known = &mut self.end(device.side)?.known;
+            known.retain(|link| link.name != device.name);
+            known.push(link.clone());
         }
         Ok(found)
+    }
+
+    /// A link that must be there, as it was when it was last looked up. Its index and its address hold; its state may have
+    /// changed.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn known(&mut self, device: &Device) -> Result<Link, Error> {
+        if let Some(link) = self.end(device.side)?.known.iter().find(|link| link.name == device.name) {
+            return Ok(link.clone());
+        }
+        self.find(device)?.ok_or_else(|| Error::Invalid(format!("there is no link {device}")))
     }
 
     /// The index of a link that must be there.
@@ -152,14 +166,7 @@ impl Kernel {
     /// # Errors
     /// What the kernel says.
     pub fn index(&mut self, device: &Device) -> Result<u32, Error> {
-        let known = self.end(device.side)?.indexes.iter().rev().find(|(name, _)| *name == device.name);
-        if let Some((_, index)) = known {
-            return Ok(*index);
-        }
-        match self.find(device)? {
-            Some(link) => Ok(link.index),
-            None => Err(Error::Invalid(format!("there is no link {device}"))),
-        }
+        self.known(device).map(|link| link.index)
     }
 
     /// Queues a step for the object at work.

@@ -253,14 +253,12 @@ pub fn status<I: Interface>(call: &Call) -> Result<(), Error> {
     Ipam::find(call)?.run(Command::Status, call)
 }
 
-/// An interface of the host for a result, as the kernel shows it.
+/// A link of the host for a result.
 ///
 /// # Errors
 /// It is not there.
 pub fn host_interface(kernel: &mut Kernel, name: &str) -> Result<cni::Interface, Error> {
-    let found = kernel.find(&Device::host(name)).map_err(|error| from_attachment(&error))?;
-    let link =
-        found.ok_or_else(|| Error::new(cni::Code::Internal, format!("{name} has gone while ADD was at work")))?;
+    let link = kernel.known(&Device::host(name)).map_err(|error| from_attachment(&error))?;
     Ok(cni::Interface {
         name: link.name,
         mac: link.mac.map(|mac| mac.to_string()).unwrap_or_default(),

@@ -11,6 +11,10 @@ mod streams;
 
 pub use main_function::main;
 
+/// musl's own allocator gives every freed page back at once and asks for it again: over 100 system calls in an ADD.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// The verbs of a plugin: one table in its `main.rs`.
 #[derive(Debug, Clone, Copy)]
 pub struct Verbs {

@@ -10,6 +10,9 @@ use cni::{Code, Error};
 /// with 10 000 attachments has about 1 MiB.
 const LIMIT: u64 = 16 << 20;
 
+/// Room for a usual configuration in bytes, so that one read takes it.
+const USUAL: usize = 4096;
+
 /// Reads stdin to its end. A terminal has nothing to say: whoever calls a plugin by hand would wait for ever.
 pub(crate) fn read_stdin() -> Result<Vec<u8>, Error> {
     let stdin = io::stdin();
@@ -18,7 +21,7 @@ pub(crate) fn read_stdin() -> Result<Vec<u8>, Error> {
     }
     let failed = |error: io::Error| Error::new(Code::Io, format!("cannot read the configuration from stdin: {error}"));
     let file = File::from(stdin.as_fd().try_clone_to_owned().map_err(failed)?);
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(USUAL);
     let length = file.take(LIMIT + 1).read_to_end(&mut text).map_err(failed)?;
     if length as u64 > LIMIT {
         return Err(Error::new(

@@ -14,6 +14,9 @@ use plugin::interface::{Description, Interface, host_interface};
 
 use crate::config::{Keys, Nic};
 
+/// The MTU in bytes of a veth or TAP device for which none was asked (`ETH_DATA_LEN`).
+const DEFAULT_MTU: u32 = 1500;
+
 /// A NIC on a bridge.
 #[derive(Debug)]
 pub(crate) struct Bridged {
@@ -140,7 +143,12 @@ impl Interface for Bridged {
     /// with the address that its device model must be given.
     fn interfaces(&self, kernel: &mut Kernel, sandbox: &str) -> Result<(Vec<cni::Interface>, usize), Error> {
         let bridge = host_interface(kernel, &self.keys.bridge)?;
-        let host = host_interface(kernel, &self.identity.host_name())?;
+        let host = cni::Interface {
+            name: self.identity.host_name(),
+            mac: self.identity.host_mac().to_string(),
+            mtu: Some(self.mtu().unwrap_or(DEFAULT_MTU)),
+            ..cni::Interface::default()
+        };
         let own = cni::Interface {
             name: self.identity.if_name().to_owned(),
             mac: self.mac.to_string(),
