@@ -25,11 +25,12 @@ struct Keys {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Ipam {
-    /// Range sets: lists of ranges. An attachment gets one address out of each set. No default: one set at least has to be
-    /// given, here, by `subnet`, or by the runtime.
+    /// Range sets: lists of ranges. An attachment gets one address out of each set. No default: one set at least has to
+    /// be given, here, by `subnet`, or by the runtime.
     pub(crate) ranges: Option<Vec<Vec<RangeKeys>>>,
 
-    /// The older way to give a single range, together with the next three keys; it makes a set of its own before `ranges`.
+    /// The older way to give a single range, together with the next three keys; it makes a set of its own before
+    /// `ranges`.
     pub(crate) subnet: Option<String>,
     /// See [`RangeKeys::range_start`].
     pub(crate) range_start: Option<String>,
@@ -38,12 +39,12 @@ pub(crate) struct Ipam {
     /// See [`RangeKeys::gateway`].
     pub(crate) gateway: Option<String>,
 
-    /// Routes of the result: `[{"dst": "0.0.0.0/0", "gw": "10.1.2.1"}]`; from 1.1.0 on with `mtu`, `advmss`, `priority`,
-    /// `table` and `scope`. No default.
+    /// Routes of the result: `[{"dst": "0.0.0.0/0", "gw": "10.1.2.1"}]`; from 1.1.0 on with `mtu`, `advmss`,
+    /// `priority`, `table` and `scope`. No default.
     pub(crate) routes: Option<Value>,
 
-    /// Path of a file in the form of `resolv.conf`; its name servers, domain, search list and options become the result's
-    /// `dns`. No default.
+    /// Path of a file in the form of `resolv.conf`; its name servers, domain, search list and options become the
+    /// result's `dns`. No default.
     pub(crate) resolv_conf: Option<PathBuf>,
 
     /// Directory of the allocations, with a subdirectory for each network. Default: `/var/lib/cni/networks`.
@@ -58,10 +59,11 @@ pub(crate) struct RangeKeys {
     pub(crate) subnet: Option<String>,
     /// The first address, inclusive. Default: the one after the network's own, `10.1.2.1`.
     pub(crate) range_start: Option<String>,
-    /// The last address, inclusive. Default: the last one of the network, without IPv4's broadcast address, `10.1.2.254`.
+    /// The last address, inclusive. Default: the last one of the network, without IPv4's broadcast address,
+    /// `10.1.2.254`.
     pub(crate) range_end: Option<String>,
-    /// The gateway; it is part of the result and is never given to a container. Default: the address after the network's
-    /// own, `10.1.2.1`.
+    /// The gateway; it is part of the result and is never given to a container. Default: the address after the
+    /// network's own, `10.1.2.1`.
     pub(crate) gateway: Option<String>,
 }
 

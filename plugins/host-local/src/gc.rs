@@ -9,10 +9,11 @@ use crate::config::Ipam;
 use crate::owner::{Holder, Owner};
 use crate::store::{Store, address_path};
 
-/// Releases every address of this network whose holder is not in the list (GC-1), and those that nobody holds. An address
-/// whose file is unreadable is kept, and reported at the end: it may be in use.
+/// Releases every address of this network whose holder is not in the list (GC-1), and those that nobody holds. An
+/// address whose file is unreadable is kept, and reported at the end: it may be in use.
 ///
-/// An empty list makes every address stale. A list that is missing (GC-8) says nothing about any of them, and is refused.
+/// An empty list makes every address stale. A list that is missing (GC-8) says nothing about any of them, and is
+/// refused.
 pub(crate) fn gc(call: &Call) -> Result<(), Error> {
     let ipam = Ipam::read(call)?;
     let Some(valid) = &call.config.valid_attachments else {

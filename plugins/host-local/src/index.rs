@@ -1,14 +1,15 @@
-//! The index from attachments to addresses, so that a call reads the file of its own address and not those of 50,000 others.
+//! The index from attachments to addresses, so that a call reads the file of its own address and not those of 50,000
+//! others.
 //!
-//! For each address that an attachment holds there is a symbolic link to the address's file, `.CONTAINER:INTERFACE:0`, `:1`
-//! and so on. To the reference, which follows links, each is one more file with the content of the address's: releasing an
-//! attachment removes both (the link first, as its walk is sorted).
+//! For each address that an attachment holds there is a symbolic link to the address's file, `.CONTAINER:INTERFACE:0`,
+//! `:1` and so on. To the reference, which follows links, each is one more file with the content of the address's:
+//! releasing an attachment removes both (the link first, as its walk is sorted).
 //!
-//! The index is only a hint. The **mark** says that it is complete: the directory's time of modification is [`MARK`]. We
-//! set it when a change and its links are done. Whoever else adds, removes or renames a file (the reference, a person with
-//! `rm`, one of us who is killed halfway) makes the kernel set the time to now, so the mark is gone, and the next call of
-//! ours builds the index anew from the files. Only writing into a file in place goes unnoticed; so what the index says is
-//! checked against the file before it is believed.
+//! The index is only a hint. The **mark** says that it is complete: the directory's time of modification is [`MARK`].
+//! We set it when a change and its links are done. Whoever else adds, removes or renames a file (the reference, a
+//! person with `rm`, one of us who is killed halfway) makes the kernel set the time to now, so the mark is gone, and
+//! the next call of ours builds the index anew from the files. Only writing into a file in place goes unnoticed; so
+//! what the index says is checked against the file before it is believed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, FileTimes};

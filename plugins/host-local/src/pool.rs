@@ -17,8 +17,8 @@ impl Pool {
     /// Collects the sets: those of the runtime, then the single range at the top level of `ipam`, then `ranges`.
     ///
     /// # Errors
-    /// Code 7: no range at all, a range or set that is invalid, sets that overlap, or more than one set of a family in a
-    /// version that has one address of each (RES-01).
+    /// Code 7: no range at all, a range or set that is invalid, sets that overlap, or more than one set of a family in
+    /// a version that has one address of each (RES-01).
     pub(crate) fn read(call: &Call, ipam: &Ipam) -> Result<Self, Error> {
         let mut sets = call.config.capability::<Vec<Vec<RangeKeys>>>("ipRanges")?.unwrap_or_default();
         sets.extend(ipam.single_range().map(|range| vec![range]));

@@ -21,8 +21,8 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    /// Fills in the defaults: the gateway is the first address after the network's own, the range goes from there to the
-    /// last address, without IPv4's broadcast address.
+    /// Fills in the defaults: the gateway is the first address after the network's own, the range goes from there to
+    /// the last address, without IPv4's broadcast address.
     ///
     /// # Errors
     /// One sentence: the key, what it says, what is accepted.

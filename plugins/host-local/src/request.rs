@@ -1,8 +1,8 @@
 //! Addresses that the caller asks for.
 //!
-//! They come from `runtimeConfig.ips`, `args.cni.ips`, and `IP` in `CNI_ARGS`. A range set gives the one that the first of
-//! these sources names for it. A later source's address for the same set is ignored (CAP-4). Every other address has to be
-//! given, or the call fails.
+//! They come from `runtimeConfig.ips`, `args.cni.ips`, and `IP` in `CNI_ARGS`. A range set gives the one that the first
+//! of these sources names for it. A later source's address for the same set is ignored (CAP-4). Every other address has
+//! to be given, or the call fails.
 
 use std::net::IpAddr;
 

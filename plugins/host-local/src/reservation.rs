@@ -1,8 +1,8 @@
 //! Taking addresses so that a crash at any moment neither loses one nor gives one twice.
 //!
-//! The holder is written to `.new` first, and that file is linked under the name of each address: link(2) fails if the name
-//! exists, and what it makes is complete from the start. A file that is created empty and written afterwards, as in the
-//! reference, belongs to nobody after a crash in between, and stays for ever.
+//! The holder is written to `.new` first, and that file is linked under the name of each address: link(2) fails if the
+//! name exists, and what it makes is complete from the start. A file that is created empty and written afterwards, as
+//! in the reference, belongs to nobody after a crash in between, and stays for ever.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -17,7 +17,8 @@ use crate::index;
 use crate::owner::Owner;
 use crate::store::{FILE_MODE, Store, address_path};
 
-/// Addresses that an attachment is about to get. They are released again when this is dropped before [`Reservation::keep`].
+/// Addresses that an attachment is about to get. They are released again when this is dropped before
+/// [`Reservation::keep`].
 #[derive(Debug)]
 pub(crate) struct Reservation<'a> {
     store: &'a Store,

@@ -51,8 +51,8 @@ impl RangeSet {
     }
 
     /// Every address of the set once, with its range: from the one after `last_reserved` on, around the set, up to
-    /// `last_reserved`; from the start if that is none of the set's. So a container that crashes in a loop does not see the
-    /// same address again before the others were used.
+    /// `last_reserved`; from the start if that is none of the set's. So a container that crashes in a loop does not see
+    /// the same address again before the others were used.
     pub(crate) fn candidates(&self, last_reserved: Option<IpAddr>) -> impl Iterator<Item = (IpAddr, &Range)> {
         let position = last_reserved.and_then(|last| {
             let index = self.0.iter().position(|range| range.contains(last))?;

@@ -97,7 +97,8 @@ impl Store {
         Ok(holders.filter(|(_, holder)| holder.is(owner)).map(|(address, _)| address).collect())
     }
 
-    /// Whether the file agrees with the index. It does if it is empty: a power failure can keep the file and lose its content.
+    /// Whether the file agrees with the index. It does if it is empty: a power failure can keep the file and lose its
+    /// content.
     fn may_hold(&self, owner: &Owner, address: IpAddr) -> bool {
         let holder = read_holder(&address_path(&self.directory, address));
         holder.is(owner) || holder == Holder::Nobody
@@ -145,8 +146,8 @@ impl Store {
         }
     }
 
-    /// Notes the address that a range set gave last. The file is overwritten, not emptied first, so that a full disk keeps
-    /// the old one.
+    /// Notes the address that a range set gave last. The file is overwritten, not emptied first, so that a full disk
+    /// keeps the old one.
     ///
     /// # Errors
     /// Code 5.

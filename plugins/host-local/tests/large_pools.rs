@@ -49,8 +49,8 @@ fn fifty_thousand_taken_addresses_cost_nothing() {
     assert!(del_large < del_small * 3 / 2, "DEL: {del_small:?} alone, {del_large:?} beside {TAKEN}");
 }
 
-/// A full pool is told in the time of listing it, not of trying every address; and its one free address is found, wherever
-/// it is.
+/// A full pool is told in the time of listing it, not of trying every address; and its one free address is found,
+/// wherever it is.
 #[test]
 fn a_full_pool_of_sixty_thousand() {
     let scene = Scene::new();

@@ -24,7 +24,8 @@ impl Dice {
     }
 }
 
-/// Allocations and releases by both, in any order: no address twice, none lost, and what either gave the other releases.
+/// Allocations and releases by both, in any order: no address twice, none lost, and what either gave the other
+/// releases.
 #[test]
 fn both_implementations_work_in_one_pool() {
     let scene = Scene::new();

@@ -1,8 +1,8 @@
 //! The addresses of a call.
 //!
-//! `runtimeConfig.ips`, if there is one, else `args.cni.ips`, replaces all others. Otherwise the addresses are those of the
-//! configuration, and after them those of `IP` in `CNI_ARGS`; a gateway of `GATEWAY` there counts for each of them in whose
-//! network it lies. In `CNI_ARGS` both are lists with commas. This is the reference's order.
+//! `runtimeConfig.ips`, if there is one, else `args.cni.ips`, replaces all others. Otherwise the addresses are those of
+//! the configuration, and after them those of `IP` in `CNI_ARGS`; a gateway of `GATEWAY` there counts for each of them
+//! in whose network it lies. In `CNI_ARGS` both are lists with commas. This is the reference's order.
 
 use std::net::IpAddr;
 
@@ -15,8 +15,8 @@ use crate::config::{AddressKeys, Ipam};
 /// The addresses of the call, in the order of the result.
 ///
 /// # Errors
-/// Code 7, or 4 for `CNI_ARGS`: an address without prefix length, one given twice, an unknown key in `CNI_ARGS`, or two of
-/// a family in a version that has one of each (RES-01).
+/// Code 7, or 4 for `CNI_ARGS`: an address without prefix length, one given twice, an unknown key in `CNI_ARGS`, or two
+/// of a family in a version that has one of each (RES-01).
 pub(crate) fn addresses(call: &Call, ipam: &Ipam) -> Result<Vec<IpConfig>, Error> {
     let mut ips = configured(ipam.addresses.as_deref().unwrap_or_default()).map_err(Error::invalid_config)?;
     add_variables(call, &mut ips)?;

@@ -23,8 +23,8 @@ pub(crate) struct Ipam {
     /// The addresses of the interface. Default: none.
     pub(crate) addresses: Option<Vec<AddressKeys>>,
 
-    /// Routes of the result: `[{"dst": "0.0.0.0/0", "gw": "10.1.2.1"}]`; from 1.1.0 on with `mtu`, `advmss`, `priority`,
-    /// `table` and `scope`. Default: none.
+    /// Routes of the result: `[{"dst": "0.0.0.0/0", "gw": "10.1.2.1"}]`; from 1.1.0 on with `mtu`, `advmss`,
+    /// `priority`, `table` and `scope`. Default: none.
     pub(crate) routes: Option<Value>,
 
     /// Resolver settings of the result: `nameservers`, `domain`, `search`, `options`. Default: none.

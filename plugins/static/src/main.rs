@@ -1,7 +1,7 @@
 //! The IPAM plugin `static`: addresses, routes and resolver settings as configured.
 //!
-//! It keeps no state, so DEL and GC have nothing to do. Configuration and results are those of the reference plugin of the
-//! same name.
+//! It keeps no state, so DEL and GC have nothing to do. Configuration and results are those of the reference plugin of
+//! the same name.
 
 mod add;
 mod addresses;
