@@ -1,0 +1,78 @@
+//! Who is measured.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+/// Who does the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Contender {
+    /// This project's executables.
+    Ours,
+    /// The reference plugins.
+    Reference,
+    /// One process that does the job and nothing else.
+    Floor,
+}
+
+impl Contender {
+    /// In the order in which they take their turns in the first round.
+    pub(crate) const ALL: [Self; 3] = [Self::Ours, Self::Reference, Self::Floor];
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ours => "ours",
+            Self::Reference => "reference",
+            Self::Floor => "floor",
+        })
+    }
+}
+
+/// Where the executables are.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    ours: PathBuf,
+    reference: PathBuf,
+    floor: PathBuf,
+}
+
+impl Programs {
+    /// Looks for all that will be run.
+    ///
+    /// # Errors
+    /// What is missing, and where to get it.
+    pub(crate) fn find(reference: &Path) -> Result<Self> {
+        let Some(ours) = harness::find_bin_dir() else {
+            bail!("no executables to measure: run `make build` first, or name their directory in PLUGBOARD_BIN_DIR")
+        };
+        require(&ours, &["bridge", "host-local", "netem-shaper"], "run `make build` first")?;
+        let hint = "install Debian's containernetworking-plugins, or name another directory with --reference";
+        require(reference, &["bridge", "host-local", "bandwidth"], hint)?;
+        let strace = Path::new(crate::strace::STRACE);
+        require(strace.parent().unwrap_or(strace), &["strace"], "install Debian's strace")?;
+        let own = std::env::current_exe()?;
+        let own = own.parent().unwrap_or(Path::new("/"));
+        require(own, &["floor"], "build it with `cargo build --release --package bench --bins`")?;
+        Ok(Self { ours, reference: reference.to_owned(), floor: own.join("floor") })
+    }
+
+    /// The directory of the plugins; the floor has none.
+    pub(crate) fn plugins(&self, contender: Contender) -> &Path {
+        if contender == Contender::Reference { &self.reference } else { &self.ours }
+    }
+
+    /// The floor.
+    pub(crate) fn floor(&self) -> &Path {
+        &self.floor
+    }
+}
+
+fn require(directory: &Path, names: &[&str], hint: &str) -> Result<()> {
+    match names.iter().map(|name| directory.join(name)).find(|path| !path.is_file()) {
+        Some(missing) => bail!("{} does not exist: {hint}", missing.display()),
+        None => Ok(()),
+    }
+}

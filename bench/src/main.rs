@@ -1,0 +1,69 @@
+//! What a call costs, beside the reference plugins and a floor.
+//!
+//! ADD, CHECK and DEL are run by turns with our executables, with the reference's and with the floor (see `bin/floor`), each
+//! as a runtime runs them: a process with the configuration on stdin. All of it happens in namespaces of its own.
+//! System calls, children and peak memory are counted in separate, traced runs.
+
+mod attachment;
+mod burst;
+mod call;
+mod contender;
+mod machine;
+mod memory;
+mod network;
+mod options;
+mod report;
+mod rounds;
+mod spaces;
+mod statistics;
+mod strace;
+mod table;
+mod targets;
+mod timing;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use harness::Host;
+
+use network::{Job, Networks};
+use options::Options;
+use report::Report;
+use spaces::Spaces;
+
+fn main() -> ExitCode {
+    match Options::read(std::env::args().skip(1)) {
+        Ok(Some(options)) => match run(&options) {
+            Ok(report) => {
+                print!("{}", report.render(options.markdown));
+                ExitCode::SUCCESS
+            }
+            Err(error) => failed(&error),
+        },
+        Ok(None) => {
+            print!("{}", options::USAGE);
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("bench: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn run(options: &Options) -> Result<Report> {
+    let programs = contender::Programs::find(&options.reference)?;
+    let host = Host::enter();
+    let spaces = Spaces::make(&host, options.rounds.max(burst::CALLS));
+    let mut networks = Networks::new(&host, programs);
+    let mut jobs = Vec::new();
+    for job in Job::ALL {
+        eprintln!("bench: {job}: {} rounds", options.rounds);
+        jobs.push((job, rounds::measure(job, options.rounds, &mut networks, &spaces)?));
+    }
+    eprintln!("bench: {}", burst::TITLE);
+    let bursts = burst::measure(&mut networks, &spaces)?;
+    Ok(Report { machine: machine::describe(), rounds: options.rounds, jobs, bursts })
+}

@@ -1,0 +1,167 @@
+//! The networks that containers are attached to: a bridge and a pool of addresses each.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use harness::{Host, sh};
+use serde_json::{Value, json};
+
+use crate::attachment::Attachment;
+use crate::contender::{Contender, Programs};
+use crate::timing::Timing;
+
+/// The version that the reference of all supported distributions knows.
+const CNI_VERSION: &str = "1.0.0";
+
+/// The limit of the shaped job in bytes per second: what `netem-shaper` makes of 100Mbps, bucket and queue included.
+const RATE: u32 = 12_500_000;
+const BURST: u32 = 65_536;
+const LIMIT: u32 = 690_536;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// A NIC on a bridge with an address from a pool and a default route.
+    Bridge,
+    /// The same, and what the container receives is limited to 100 Mbit/s.
+    Shaped,
+}
+
+impl Job {
+    /// In the order in which they are measured.
+    pub(crate) const ALL: [Self; 2] = [Self::Bridge, Self::Shaped];
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Bridge => "bridge + host-local",
+            Self::Shaped => "bridge + host-local, then 100 Mbit/s by tbf",
+        })
+    }
+}
+
+/// One of a chain's plugins.
+#[derive(Debug)]
+pub(crate) struct Plugin {
+    /// The executable.
+    pub(crate) program: PathBuf,
+    /// Its configuration.
+    pub(crate) config: Value,
+}
+
+/// A network of one contender.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) contender: Contender,
+    pub(crate) job: Job,
+    /// Tells networks apart in names and addresses.
+    number: u8,
+    programs: Arc<Programs>,
+}
+
+impl Network {
+    /// The plugins that a runtime runs for ADD, in that order.
+    pub(crate) fn chain(&self) -> Vec<Plugin> {
+        let mut chain = vec![self.plugin(
+            "bridge",
+            json!({
+                "bridge": self.bridge(),
+                "isGateway": true,
+                "ipam": {
+                    "type": "host-local",
+                    "ranges": [[{ "subnet": format!("{}.0.0/16", self.subnet()) }]],
+                    "routes": [{ "dst": "0.0.0.0/0" }],
+                },
+            }),
+        )];
+        match (self.job, self.contender) {
+            (Job::Bridge, _) => {}
+            // Its "ingress" is what the pod receives. Bits.
+            (Job::Shaped, Contender::Reference) => chain.push(self.plugin(
+                "bandwidth",
+                json!({ "ingressRate": u64::from(RATE) * 8, "ingressBurst": u64::from(BURST) * 8 }),
+            )),
+            (Job::Shaped, _) => chain.push(self.plugin("netem-shaper", json!({ "bw": "100Mbps" }))),
+        }
+        chain
+    }
+
+    fn plugin(&self, kind: &str, keys: Value) -> Plugin {
+        let mut config = json!({ "cniVersion": CNI_VERSION, "name": self.bridge(), "type": kind });
+        if let (Value::Object(config), Value::Object(keys)) = (&mut config, keys) {
+            config.extend(keys);
+        }
+        Plugin { program: self.programs.plugins(self.contender).join(kind), config }
+    }
+
+    /// Where the plugins look for their delegates.
+    pub(crate) fn cni_path(&self) -> PathBuf {
+        self.programs.plugins(self.contender).to_owned()
+    }
+
+    /// The floor's executable.
+    pub(crate) fn floor(&self) -> PathBuf {
+        self.programs.floor().to_owned()
+    }
+
+    /// The floor's arguments for the queue.
+    pub(crate) fn queue(&self) -> Vec<String> {
+        match self.job {
+            Job::Bridge => Vec::new(),
+            Job::Shaped => [RATE, BURST, LIMIT].map(|number| number.to_string()).to_vec(),
+        }
+    }
+
+    /// The bridge, by whose name the network goes too.
+    pub(crate) fn bridge(&self) -> String {
+        format!("bench{}", self.number)
+    }
+
+    /// The first half of the addresses.
+    pub(crate) fn subnet(&self) -> String {
+        format!("10.{}", self.number)
+    }
+
+    /// Where the floor keeps the addresses that are taken.
+    pub(crate) fn floor_pool(&self) -> PathBuf {
+        PathBuf::from("/var/lib/cni/floor").join(self.bridge())
+    }
+}
+
+/// All networks of a run.
+#[derive(Debug)]
+pub(crate) struct Networks<'a> {
+    host: &'a Host,
+    programs: Arc<Programs>,
+    count: u8,
+}
+
+impl<'a> Networks<'a> {
+    pub(crate) fn new(host: &'a Host, programs: Programs) -> Self {
+        Self { host, programs: Arc::new(programs), count: 0 }
+    }
+
+    /// A fresh network in its steady state: the bridge is there, with an address and one member that stays.
+    ///
+    /// # Errors
+    /// That member's ADD fails.
+    pub(crate) fn start(&mut self, contender: Contender, job: Job) -> Result<Network> {
+        self.count += 1;
+        let network = Network { contender, job, number: self.count, programs: Arc::clone(&self.programs) };
+        if contender == Contender::Floor {
+            let (bridge, subnet, pool) = (network.bridge(), network.subnet(), network.floor_pool());
+            sh(&format!(
+                "ip link add {bridge} type bridge && ip address add {subnet}.0.1/16 dev {bridge} && \
+                 ip link set {bridge} up && mkdir -p {} && echo 1 > /proc/sys/net/ipv4/ip_forward",
+                pool.display()
+            ))
+            .ok();
+        }
+        let space = self.host.namespace(&format!("stays{}", network.number));
+        Attachment::new(&network, "stays", &space.path).add(&Timing)?;
+        Ok(network)
+    }
+}

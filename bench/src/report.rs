@@ -1,0 +1,113 @@
+//! What is printed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::attachment::Verb;
+use crate::burst::{self, Burst};
+use crate::contender::Contender;
+use crate::network::Job;
+use crate::rounds::{Figures, Measured};
+use crate::table::Table;
+use crate::targets::{mebibytes, ratio, targets};
+
+/// All that was measured.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) machine: String,
+    pub(crate) rounds: usize,
+    pub(crate) jobs: Vec<(Job, Measured)>,
+    pub(crate) bursts: BTreeMap<Contender, Burst>,
+}
+
+impl Report {
+    /// The tables and the targets, for a terminal or as Markdown.
+    pub(crate) fn render(&self, markdown: bool) -> String {
+        let mut page = format!("{}; {} rounds by turns.\n", self.machine, self.rounds);
+        let mut section = |title: &dyn std::fmt::Display, table: &Table| {
+            // Writing to a string does not fail.
+            let _ = if markdown {
+                write!(page, "\n**{title}**\n\n{}", table.markdown())
+            } else {
+                write!(page, "\n{title}\n{}", table.text())
+            };
+        };
+        for (job, measured) in &self.jobs {
+            section(job, &of_job(measured));
+        }
+        section(&burst::TITLE, &of_bursts(&self.bursts));
+        page.push('\n');
+        for target in targets(&self.jobs, &self.bursts) {
+            let _ = writeln!(page, "{}{target}", if markdown { "- " } else { "" });
+        }
+        page
+    }
+}
+
+fn of_job(measured: &Measured) -> Table {
+    let columns = ["median ms", "p99 ms", "CPU ms", "peak MiB", "children", "system calls"];
+    let mut table = Table::new(&["call", "by"], &columns);
+    for verb in Verb::ALL {
+        for contender in Contender::ALL {
+            if let Some(figures) = measured.get(&(verb, contender)) {
+                table.row(figures_row(verb, contender, figures));
+            }
+        }
+        for (over, under) in [(Contender::Ours, Contender::Floor), (Contender::Reference, Contender::Ours)] {
+            if let (Some(over_figures), Some(under_figures)) =
+                (measured.get(&(verb, over)), measured.get(&(verb, under)))
+            {
+                let name = format!("{over} / {under}");
+                table.row([verb.to_string(), name].into_iter().chain(ratios(over_figures, under_figures)));
+            }
+        }
+    }
+    table
+}
+
+fn figures_row(verb: Verb, contender: Contender, figures: &Figures) -> [String; 8] {
+    [
+        verb.to_string(),
+        contender.to_string(),
+        milliseconds(figures.wall),
+        milliseconds(figures.wall_p99),
+        milliseconds(figures.cpu),
+        format!("{:.2}", mebibytes(figures.peak_bytes)),
+        figures.children.to_string(),
+        figures.system_calls.to_string(),
+    ]
+}
+
+fn ratios(over: &Figures, under: &Figures) -> [String; 6] {
+    let calls = |figures: &Figures| f64::from(u32::try_from(figures.system_calls).unwrap_or(u32::MAX));
+    [
+        format!("{:.2}", ratio(over.wall, under.wall)),
+        format!("{:.2}", ratio(over.wall_p99, under.wall_p99)),
+        format!("{:.2}", ratio(over.cpu, under.cpu)),
+        format!("{:.2}", mebibytes(over.peak_bytes) / mebibytes(under.peak_bytes)),
+        String::new(),
+        format!("{:.2}", calls(over) / calls(under)),
+    ]
+}
+
+fn of_bursts(bursts: &BTreeMap<Contender, Burst>) -> Table {
+    let mut table = Table::new(&["by"], &["wall ms", "CPU ms"]);
+    for (contender, burst) in bursts {
+        table.row([contender.to_string(), milliseconds(burst.wall), milliseconds(burst.cpu)]);
+    }
+    for (over, under) in [(Contender::Ours, Contender::Floor), (Contender::Reference, Contender::Ours)] {
+        if let (Some(over_burst), Some(under_burst)) = (bursts.get(&over), bursts.get(&under)) {
+            table.row([
+                format!("{over} / {under}"),
+                format!("{:.2}", ratio(over_burst.wall, under_burst.wall)),
+                format!("{:.2}", ratio(over_burst.cpu, under_burst.cpu)),
+            ]);
+        }
+    }
+    table
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.2}", time.as_secs_f64() * 1000.0)
+}

@@ -1,0 +1,33 @@
+//! The containers' namespaces.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use harness::Host;
+
+use crate::contender::Contender;
+
+/// Namespaces made beforehand, for each contender its own: making and removing them is work for the kernel that would go on
+/// beside the calls.
+#[derive(Debug)]
+pub(crate) struct Spaces {
+    paths: Vec<[PathBuf; Contender::ALL.len()]>,
+}
+
+impl Spaces {
+    /// Makes `count` for each contender.
+    pub(crate) fn make(host: &Host, count: usize) -> Self {
+        let make = |round: usize| Contender::ALL.map(|contender| host.namespace(&format!("{contender}{round}")).path);
+        Self { paths: (0..count).map(make).collect() }
+    }
+
+    /// The namespace of one of a contender's containers.
+    pub(crate) fn path(&self, contender: Contender, place: usize) -> Result<&Path> {
+        let [ours, reference, floor] = self.paths.get(place).context("more containers than namespaces")?;
+        Ok(match contender {
+            Contender::Ours => ours,
+            Contender::Reference => reference,
+            Contender::Floor => floor,
+        })
+    }
+}

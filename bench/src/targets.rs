@@ -1,0 +1,97 @@
+//! What the project promises of its speed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::attachment::Verb;
+use crate::burst::{self, Burst};
+use crate::contender::Contender;
+use crate::network::Job;
+use crate::rounds::Measured;
+
+const FLOOR_RATIO: f64 = 1.6;
+const REFERENCE_RATIO: f64 = 4.0;
+const BURST_RATIO: f64 = 3.0;
+/// The delegate.
+const CHILDREN: usize = 1;
+const PEAK_MIB: f64 = 3.0;
+
+/// A promise, and what was found.
+#[derive(Debug)]
+pub(crate) struct Target {
+    what: String,
+    found: String,
+    reached: bool,
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: {}", if self.reached { "reached" } else { "missed" }, self.what, self.found)
+    }
+}
+
+/// Compares what was measured with what is promised.
+pub(crate) fn targets(jobs: &[(Job, Measured)], bursts: &BTreeMap<Contender, Burst>) -> Vec<Target> {
+    let mut targets = Vec::new();
+    if let Some((job, measured)) = jobs.iter().find(|(job, _)| *job == Job::Bridge) {
+        let wall = |contender| measured.get(&(Verb::Add, contender)).map(|figures| figures.wall).unwrap_or_default();
+        let to_floor = ratio(wall(Contender::Ours), wall(Contender::Floor));
+        let to_reference = ratio(wall(Contender::Reference), wall(Contender::Ours));
+        targets.push(at_most(&format!("ADD of {job} beside the floor"), to_floor, FLOOR_RATIO, "times its time"));
+        targets.push(at_least(&format!("ADD of {job} beside the reference"), to_reference, REFERENCE_RATIO));
+    }
+    targets.extend(of_all_calls(jobs));
+    let wall = |contender| bursts.get(&contender).map(|burst| burst.wall).unwrap_or_default();
+    let to_reference = ratio(wall(Contender::Reference), wall(Contender::Ours));
+    targets.push(at_least(&format!("{} beside the reference", burst::TITLE), to_reference, BURST_RATIO));
+    targets
+}
+
+fn of_all_calls(jobs: &[(Job, Measured)]) -> [Target; 2] {
+    let ours = || jobs.iter().flat_map(|(_, measured)| measured).filter(|((_, who), _)| *who == Contender::Ours);
+    let children = ours().map(|(_, figures)| figures.children).max().unwrap_or_default();
+    let peak = ours().map(|(_, figures)| figures.peak_bytes).max().unwrap_or_default();
+    [
+        Target {
+            what: "no child but the delegate".to_owned(),
+            found: format!("{children} at most"),
+            reached: children <= CHILDREN,
+        },
+        at_most("peak memory of any call", mebibytes(peak), PEAK_MIB, "MiB"),
+    ]
+}
+
+fn at_most(what: &str, found: f64, limit: f64, unit: &str) -> Target {
+    Target { what: what.to_owned(), found: format!("{found:.2} {unit}, at most {limit:.1}"), reached: found <= limit }
+}
+
+fn at_least(what: &str, found: f64, limit: f64) -> Target {
+    Target {
+        what: what.to_owned(),
+        found: format!("{found:.2} times faster, at least {limit:.1}"),
+        reached: found >= limit,
+    }
+}
+
+/// How often `part` goes into `whole`; not a number when neither took any time.
+pub(crate) fn ratio(whole: Duration, part: Duration) -> f64 {
+    whole.as_secs_f64() / part.as_secs_f64()
+}
+
+/// Bytes as MiB.
+#[expect(clippy::cast_precision_loss, reason = "memory in use is far below 2^52 bytes")]
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_at_its_limit_reaches_it() {
+        assert!(at_most("", 1.6, 1.6, "").reached && !at_most("", 1.61, 1.6, "").reached);
+        assert!(at_least("", 4.0, 4.0).reached && !at_least("", 3.99, 4.0).reached);
+        assert!(!at_most("", ratio(Duration::ZERO, Duration::ZERO), 1.6, "").reached);
+    }
+}
