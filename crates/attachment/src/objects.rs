@@ -3,6 +3,7 @@
 mod address;
 mod bridge;
 mod bridge_port;
+mod forwarding;
 mod qdisc;
 mod route;
 mod sysctl;
@@ -14,6 +15,7 @@ mod veth;
 pub use address::{Address, Others};
 pub use bridge::Bridge;
 pub use bridge_port::BridgePort;
+pub use forwarding::Forwarding;
 pub use qdisc::Qdisc;
 pub use route::Route;
 pub use sysctl::Sysctl;

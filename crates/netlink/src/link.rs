@@ -3,8 +3,8 @@
 use netlink_packet_core::Nla;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData,
-    LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
+    AfSpecInet6, AfSpecUnspec, BridgePortState, In6AddrGenMode, InfoBridge, InfoBridgePort, InfoData, InfoKind,
+    InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
@@ -48,8 +48,19 @@ pub struct Link {
     pub alias: Option<String>,
     /// For a bridge: VLAN filtering is on.
     pub vlan_filtering: bool,
+    /// For the port of a bridge: whether frames pass.
+    pub port_state: Option<PortState>,
     /// For the port of a bridge: frames may leave through the port that they came in by.
     pub hairpin: bool,
+}
+
+/// Whether frames pass a port of a bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortState {
+    /// None do: the port or the bridge is down, or has no carrier.
+    Disabled,
+    /// They do, or will when the spanning tree agrees.
+    Enabled,
 }
 
 impl Link {
@@ -90,6 +101,11 @@ impl Link {
             }
             LinkInfo::PortData(InfoPortData::BridgePort(settings)) => {
                 self.hairpin = settings.contains(&InfoBridgePort::HairpinMode(true));
+                self.port_state = settings.iter().find_map(|setting| match setting {
+                    InfoBridgePort::State(BridgePortState::Disabled) => Some(PortState::Disabled),
+                    InfoBridgePort::State(_) => Some(PortState::Enabled),
+                    _ => None,
+                });
             }
             _ => {}
         }

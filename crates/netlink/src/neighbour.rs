@@ -11,8 +11,7 @@ use crate::{Answer, Mac, Request};
 
 /// `ip neighbour add ADDRESS dev INDEX nud none use`: makes the kernel ask on the link who has the address.
 ///
-/// Between ports of a bridge on one host the question and the answer travel within this very system call, so the answer is
-/// there for [`get`] in the same batch.
+/// Between ports of a bridge on one host the question and the answer travel within this very system call as a rule.
 #[must_use]
 pub fn solicit(index: u32, address: IpAddr) -> Request {
     let mut message = message(index, address);

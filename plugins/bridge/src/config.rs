@@ -110,7 +110,7 @@ impl Keys {
     pub(crate) fn read(call: &Call) -> Result<Self, Error> {
         let mut keys: Self = call.config.keys()?;
         keys.is_gateway |= keys.is_default_gateway;
-        keys.refuse_unsupported()?;
+        keys.refuse_unsupported(call)?;
         if keys.bridge.is_empty()
             || keys.bridge.len() > netlink::link::NAME_BYTES
             || keys.bridge.contains(['/', ':', ' '])
@@ -130,21 +130,24 @@ impl Keys {
     }
 
     /// Nothing is silently weaker than asked.
-    fn refuse_unsupported(&self) -> Result<(), Error> {
+    fn refuse_unsupported(&self, call: &Call) -> Result<(), Error> {
         let asked = [
-            (self.ip_masq, "ipMasq", "true".to_owned()),
-            (self.vlan != 0, "vlan", self.vlan.to_string()),
-            (!self.vlan_trunk.is_empty(), "vlanTrunk", "a list".to_owned()),
-            (self.macspoofchk, "macspoofchk", "true".to_owned()),
-            (self.enabledad, "enabledad", "true".to_owned()),
-            (self.port_isolation, "portIsolation", "true".to_owned()),
-            (self.disable_container_interface, "disableContainerInterface", "true".to_owned()),
+            (self.ip_masq, "ipMasq"),
+            (self.vlan != 0, "vlan"),
+            (!self.vlan_trunk.is_empty(), "vlanTrunk"),
+            (self.macspoofchk, "macspoofchk"),
+            (self.enabledad, "enabledad"),
+            (self.port_isolation, "portIsolation"),
+            (self.disable_container_interface, "disableContainerInterface"),
         ];
-        match asked.into_iter().find(|(is_asked, ..)| *is_asked) {
-            Some((_, key, value)) => Err(Error::new(
-                Code::UnsupportedField,
-                format!("{key}: {value} is not supported by this version of the plugin; remove the key"),
-            )),
+        match asked.into_iter().find(|(is_asked, _)| *is_asked) {
+            Some((_, key)) => {
+                let value = call.config.object.get(key).map(ToString::to_string).unwrap_or_default();
+                Err(Error::new(
+                    Code::UnsupportedField,
+                    format!("{key}: {value} is not supported by this version of the plugin; remove the key"),
+                ))
+            }
             None => Ok(()),
         }
     }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use attachment::{
-    Address, Bridge, BridgePort, Device, Identity, Kernel, Object, Others, Route, Side, Sysctl, Tap, Unclaimed, Up,
-    Veth,
+    Address, Bridge, BridgePort, Device, Forwarding, Identity, Kernel, Object, Others, Route, Side, Sysctl, Tap,
+    Unclaimed, Up, Veth,
 };
 use cni::{Call, Error, Success};
 use ipnetwork::IpNetwork;
@@ -23,6 +23,8 @@ pub(crate) struct Bridged {
     keys: Keys,
     identity: Identity,
     mac: Mac,
+    /// Addresses come from an allocator that gives each of them once, and need no asking around.
+    is_allocated: bool,
 }
 
 impl Bridged {
@@ -74,7 +76,8 @@ impl Interface for Bridged {
     fn read(call: &Call, identity: Identity) -> Result<Self, Error> {
         let keys = Keys::read(call)?;
         let mac = keys.asked_mac(call)?.unwrap_or_else(|| identity.container_mac());
-        Ok(Self { keys, identity, mac })
+        let is_allocated = call.config.ipam.as_deref() == Some("host-local");
+        Ok(Self { keys, identity, mac, is_allocated })
     }
 
     fn links(&self) -> Description {
@@ -125,8 +128,11 @@ impl Interface for Bridged {
             if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
                 objects.push(self.container_setting("disable_ipv6", "0"));
             }
+            objects.push(Box::new(Forwarding { device: self.identity.host_name() }));
             for ip in &addressing.ips {
-                objects.push(Box::new(Unclaimed { device: device.clone(), address: ip.address.ip() }));
+                if !self.is_allocated {
+                    objects.push(Box::new(Unclaimed { device: device.clone(), address: ip.address.ip() }));
+                }
                 objects.push(Box::new(Address { device: device.clone(), address: ip.address, others: Others::Alone }));
             }
             for route in &addressing.routes {

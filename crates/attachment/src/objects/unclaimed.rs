@@ -4,18 +4,18 @@ use std::net::IpAddr;
 use std::thread;
 use std::time::Duration;
 
-use netlink::neighbour;
+use netlink::{Mac, neighbour};
 
 use crate::{Device, Difference, Error, Kernel, Object};
 
-/// A link that was just set up gets its carrier from a worker of the kernel, within microseconds as a rule.
-const CARRIER_ATTEMPTS: u32 = 50;
-const CARRIER_PAUSE: Duration = Duration::from_millis(1);
+/// The answer of a member of a bridge on this host comes within the very system call that asks, or, when the processor is
+/// busy, as soon as the kernel's worker runs. So long we wait for it.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// An address that nobody on the link answers for yet. It stands before the address itself in a description.
 ///
-/// Members of a bridge on this host answer at once; a neighbour further away may be slower than we wait, and is then not
-/// noticed.
+/// A neighbour further away than this host may be slower than we wait, and is then not noticed.
 #[derive(Debug)]
 pub struct Unclaimed {
     /// The link on which to ask.
@@ -25,29 +25,30 @@ pub struct Unclaimed {
 }
 
 impl Unclaimed {
-    fn wait_for_carrier(&self, kernel: &mut Kernel) -> Result<Option<u32>, Error> {
-        for _ in 0..CARRIER_ATTEMPTS {
-            match kernel.find(&self.device)? {
-                Some(link) if link.is_running => return Ok(Some(link.index)),
-                _ => thread::sleep(CARRIER_PAUSE),
+    /// Who answers for the address, if anybody does.
+    fn holder(&self, kernel: &mut Kernel) -> Result<Option<Mac>, Error> {
+        let index = kernel.index(&self.device)?;
+        let action = format!("ask who has {} on {}", self.address, self.device);
+        let socket = kernel.socket(self.device.side)?;
+        socket.request(neighbour::solicit(index, self.address)).map_err(Error::refused(action))?;
+        let mut holder = None;
+        for _ in 0..ATTEMPTS {
+            holder = neighbour::answered_by(&socket.request(neighbour::get(index, self.address)));
+            if holder.is_some() {
+                break;
             }
+            thread::sleep(PAUSE);
         }
-        Ok(None)
+        let _ = socket.request(neighbour::delete(index, self.address)); // it goes with the link at the latest
+        Ok(holder)
     }
 }
 
 impl Object for Unclaimed {
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let Some(index) = self.wait_for_carrier(kernel)? else {
-            return Ok(()); // a bridge whose other ports are down: nobody can answer
-        };
-        let (address, action) = (self.address, format!("ask who has {} on {}", self.address, self.device));
-        let ask =
-            vec![neighbour::solicit(index, address), neighbour::get(index, address), neighbour::delete(index, address)];
-        let answers = kernel.socket(self.device.side)?.batch(ask).map_err(Error::refused(action))?;
-        match answers.get(1).and_then(neighbour::answered_by) {
+        match self.holder(kernel)? {
             Some(mac) => Err(Error::Conflict {
-                object: format!("address {address}"),
+                object: format!("address {}", self.address),
                 want: "it for one container only".to_owned(),
                 have: format!("is in use by {mac}"),
                 remedy: "give each container an address of its own".to_owned(),
