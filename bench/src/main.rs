@@ -56,7 +56,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 fn run(options: &Options) -> Result<Report> {
     let programs = contender::Programs::find(&options.reference)?;
     let host = Host::enter();
-    let spaces = Spaces::make(&host, options.rounds.max(burst::CALLS));
+    let spaces = Spaces::make(&host, burst::CALLS);
     let mut networks = Networks::new(&host, programs);
     let mut jobs = Vec::new();
     for job in Job::ALL {

@@ -8,7 +8,7 @@ use harness::Host;
 use crate::contender::Contender;
 
 /// Namespaces made beforehand, for each contender its own: making and removing them is work for the kernel that would go on
-/// beside the calls.
+/// beside the calls. A long run uses them again; DEL has left them empty.
 #[derive(Debug)]
 pub(crate) struct Spaces {
     paths: Vec<[PathBuf; Contender::ALL.len()]>,
@@ -22,8 +22,12 @@ impl Spaces {
     }
 
     /// The namespace of one of a contender's containers.
+    ///
+    /// # Errors
+    /// There are none.
     pub(crate) fn path(&self, contender: Contender, place: usize) -> Result<&Path> {
-        let [ours, reference, floor] = self.paths.get(place).context("more containers than namespaces")?;
+        let paths = place.checked_rem(self.paths.len()).and_then(|place| self.paths.get(place));
+        let [ours, reference, floor] = paths.context("no namespaces were made")?;
         Ok(match contender {
             Contender::Ours => ours,
             Contender::Reference => reference,

@@ -8,6 +8,8 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType
 
 use crate::batch::{Batch, answer};
 
+nix::ioctl_read_bad!(interface_index, libc::SIOCGIFINDEX, libc::ifreq);
+
 /// A socket in the namespace in which it was opened.
 pub(crate) struct Socket(OwnedFd);
 
@@ -40,8 +42,7 @@ impl Socket {
             *to = from.cast_signed();
         }
         // SAFETY: the kernel reads the name, ended by a zero, and writes the index into a live structure of that type.
-        let result = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SIOCGIFINDEX as _, &raw mut request) };
-        Errno::result(result).with_context(|| format!("look for {name}"))?;
+        unsafe { interface_index(self.0.as_raw_fd(), &raw mut request) }.with_context(|| format!("look for {name}"))?;
         // SAFETY: that call fills this member of the union.
         Ok(unsafe { request.ifr_ifru.ifru_ifindex })
     }
