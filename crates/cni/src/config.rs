@@ -9,6 +9,8 @@ mod keys;
 pub(crate) mod stdin;
 mod unknown_keys;
 
+pub use unknown_keys::UnknownKey;
+
 /// An attachment as GC lists it (GC-2).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct AttachmentId {
@@ -18,15 +20,6 @@ pub struct AttachmentId {
     /// `ifname`.
     #[serde(rename = "ifname")]
     pub if_name: String,
-}
-
-/// A key of the configuration that the plugin does not know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownKey {
-    /// The key as written.
-    pub key: String,
-    /// The known key nearest to it, if one is near.
-    pub nearest: Option<String>,
 }
 
 /// The network configuration of a call.

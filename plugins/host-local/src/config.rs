@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use cni::{Call, Config, Error, Route, Success, UnknownKey, Version};
+use cni::{Call, Error, Route, Success, Version};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -100,9 +100,8 @@ impl Ipam {
 
     /// Tells on stderr which keys of `ipam` nobody reads.
     pub(crate) fn tell_unused_keys(&self, call: &Call) {
-        for unknown in unknown_keys(&call.config) {
-            let hint = unknown.nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
-            note(call, &format!("the unknown key \"ipam.{}\" is ignored{hint}", unknown.key));
+        for unknown in call.config.unknown_ipam_keys(&KEYS) {
+            note(call, &unknown.to_string());
         }
         if self.subnet.is_none() && (self.range_start.is_some() || self.range_end.is_some() || self.gateway.is_some()) {
             note(call, "ipam.rangeStart, ipam.rangeEnd and ipam.gateway are ignored without ipam.subnet");
@@ -125,15 +124,6 @@ impl Ipam {
         };
         let result = Value::Object([("routes".to_owned(), routes.clone())].into_iter().collect());
         Success::from_value(&result, Version::LATEST).map(|result| result.routes).map_err(|error| error.within("ipam"))
-    }
-}
-
-fn unknown_keys(config: &Config) -> Vec<UnknownKey> {
-    match config.object.get("ipam") {
-        Some(Value::Object(ipam)) if ipam.keys().any(|key| !KEYS.contains(&key.as_str())) => {
-            Config { object: ipam.clone(), ..config.clone() }.unknown_keys(&KEYS)
-        }
-        _ => Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use cni::{Call, Config, Dns, Error, Route, Success, UnknownKey, Version};
+use cni::{Call, Config, Dns, Error, Route, Success, Version};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -67,19 +67,8 @@ impl Ipam {
 
 /// Tells on stderr which keys of `ipam` nobody reads.
 pub(crate) fn tell_unknown_keys(config: &Config) {
-    for unknown in unknown_keys(config) {
-        let hint = unknown.nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
-        let (network, key) = (&config.name, unknown.key);
+    for unknown in config.unknown_ipam_keys(&KEYS) {
         // Without stderr there is nobody to tell.
-        let _ = writeln!(io::stderr(), "static: network {network:?}: the unknown key \"ipam.{key}\" is ignored{hint}");
-    }
-}
-
-fn unknown_keys(config: &Config) -> Vec<UnknownKey> {
-    match config.object.get("ipam") {
-        Some(Value::Object(ipam)) if ipam.keys().any(|key| !KEYS.contains(&key.as_str())) => {
-            Config { object: ipam.clone(), ..config.clone() }.unknown_keys(&KEYS)
-        }
-        _ => Vec::new(),
+        let _ = writeln!(io::stderr(), "static: network {:?}: {unknown}", config.name);
     }
 }

@@ -1,6 +1,26 @@
 //! Keys of the configuration that nobody reads: misspelt, as a rule.
 
-use crate::{Config, UnknownKey};
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::Config;
+
+/// A key that the plugin does not know. It reads as the sentence that a person is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownKey {
+    /// The key, with the path of its object: `isGatway`, `ipam.rnages`.
+    pub key: String,
+    /// The known key of the same object nearest to it, if one is near.
+    pub nearest: Option<String>,
+}
+
+impl fmt::Display for UnknownKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the unknown key {:?} is ignored", self.key)?;
+        self.nearest.iter().try_for_each(|nearest| write!(f, "; did you mean {nearest:?}?"))
+    }
+}
 
 /// What runtimes and all plugins share at the top level.
 const COMMON: [&str; 15] = [
@@ -27,14 +47,27 @@ impl Config {
     /// `loadOnlyInlinedPlugins`, `plugins`, `ipMasq`, and any with the prefix `cni.dev/`), each with the nearest known one.
     #[must_use]
     pub fn unknown_keys(&self, known: &[&str]) -> Vec<UnknownKey> {
-        let is_known = |key: &str| COMMON.contains(&key) || known.contains(&key) || key.starts_with("cni.dev/");
-        let unknown = self.object.keys().filter(|key| !is_known(key));
-        unknown.map(|key| UnknownKey { key: key.clone(), nearest: nearest(key, known) }).collect()
+        let mut unknown = unknown_keys(&self.object, "", &[&COMMON, known].concat());
+        unknown.retain(|unknown| !unknown.key.starts_with("cni.dev/"));
+        unknown
+    }
+
+    /// The keys of the object `ipam` that are not `known`, each with the nearest known one. For the IPAM plugin: whoever
+    /// delegates to it knows `type` only.
+    #[must_use]
+    pub fn unknown_ipam_keys(&self, known: &[&str]) -> Vec<UnknownKey> {
+        let ipam = self.object.get("ipam").and_then(Value::as_object);
+        ipam.map(|ipam| unknown_keys(ipam, "ipam.", known)).unwrap_or_default()
     }
 }
 
+fn unknown_keys(object: &Map<String, Value>, path: &str, known: &[&str]) -> Vec<UnknownKey> {
+    let unknown = object.keys().filter(|key| !known.contains(&key.as_str()));
+    unknown.map(|key| UnknownKey { key: format!("{path}{key}"), nearest: nearest(key, known) }).collect()
+}
+
 fn nearest(key: &str, known: &[&str]) -> Option<String> {
-    let near = known.iter().chain(&COMMON).filter_map(|candidate| Some((distance(key, candidate)?, candidate)));
+    let near = known.iter().filter_map(|candidate| Some((distance(key, candidate)?, candidate)));
     near.min().map(|(_, candidate)| (*candidate).to_owned())
 }
 
@@ -98,5 +131,23 @@ mod tests {
                 nearest("zzz", None)
             ]
         );
+    }
+
+    #[test]
+    fn keys_of_the_outer_object_are_unknown_in_ipam() {
+        let text =
+            br#"{"cniVersion":"1.1.0","name":"n","type":"t","ipam":{"type":"i","rnages":1,"dns":{},"cni.dev/x":1}}"#;
+        let config = Config::read(text.to_vec(), Command::Add).unwrap();
+        let told: Vec<String> = config.unknown_ipam_keys(&["type", "ranges"]).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "the unknown key \"ipam.cni.dev/x\" is ignored",
+                "the unknown key \"ipam.dns\" is ignored",
+                "the unknown key \"ipam.rnages\" is ignored; did you mean \"ranges\"?"
+            ]
+        );
+        let none = Config::read(br#"{"name":"n","type":"t"}"#.to_vec(), Command::Add).unwrap();
+        assert_eq!(none.unknown_ipam_keys(&["type"]), []);
     }
 }
