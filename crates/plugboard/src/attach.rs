@@ -26,6 +26,7 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
         Ok(nics) => nics,
         Err(problems) => return Ok(problems::report(problems.iter().map(|problem| format!("{problem:#}")))),
     };
+    let _attaching = runtime.cache.lock_to_attach()?;
     match set_up_all(&nics, &namespace, runtime) {
         Ok(entries) => {
             let views: Vec<_> = entries.iter().map(View::of).collect();

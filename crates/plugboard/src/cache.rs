@@ -1,12 +1,13 @@
 //! The memory of attachments, in the files of libcni (`libcni/api.go`, `cachedInfo`), so that runtimes built on it see
 //! ours and we see theirs.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
 
 use crate::attachment::Attachment;
@@ -58,16 +59,36 @@ impl Cache {
         Self(dir.join("results"))
     }
 
+    /// To be held while attachments are made. A `gc` that has read which attachments there are would take a newer one for
+    /// stale, so it waits for those that are being made, and they wait for it.
+    pub(crate) fn lock_to_attach(&self) -> anyhow::Result<Flock<File>> {
+        self.lock(FlockArg::LockShared)
+    }
+
+    /// To be held by `gc`. Removes what an attach that was killed while it wrote has left.
+    pub(crate) fn lock_to_collect(&self) -> anyhow::Result<Flock<File>> {
+        let lock = self.lock(FlockArg::LockExclusive)?;
+        for file in self.files()?.iter().filter(|file| is_draft(file)) {
+            fs::remove_file(file.path()).with_context(|| format!("cannot remove {}", file.path().display()))?;
+        }
+        Ok(lock)
+    }
+
+    fn lock(&self, how: FlockArg) -> anyhow::Result<Flock<File>> {
+        let context = || format!("cannot lock {}", self.0.display());
+        self.make().with_context(context)?;
+        Flock::lock(File::open(&self.0).with_context(context)?, how).map_err(|(_, error)| error).with_context(context)
+    }
+
+    fn make(&self) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
+    }
+
     /// All entries, by container and interface. Files that hold something else are passed over, as libcni does.
     pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
-        let context = || format!("cannot read the attachments in {}", self.0.display());
-        let files = match fs::read_dir(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            files => files.with_context(context)?,
-        };
         let mut entries = Vec::new();
-        for file in files {
-            let path = file.with_context(context)?.path();
+        for file in self.files()?.iter().filter(|file| !is_draft(file)) {
+            let path = file.path();
             match fs::read(&path).map_err(anyhow::Error::from).and_then(|text| document::read(&text)) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => tracing::info!("{}: passed over: {error:#}", path.display()),
@@ -77,6 +98,15 @@ impl Cache {
             (entry.attachment.container_id.clone(), natural(&entry.attachment.if_name), entry.network.clone())
         });
         Ok(entries)
+    }
+
+    /// What is in the directory; nothing if it is missing.
+    fn files(&self) -> anyhow::Result<Vec<DirEntry>> {
+        let files = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            files => files.and_then(Iterator::collect),
+        };
+        files.with_context(|| format!("cannot read the attachments in {}", self.0.display()))
     }
 
     /// The entries of one container, in the order of its interfaces.
@@ -90,8 +120,8 @@ impl Cache {
     pub(crate) fn store(&self, entry: &Entry) -> anyhow::Result<()> {
         let path = self.path(entry);
         let write = || {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
-            let draft = self.0.join(format!(".plugboard-{}", std::process::id()));
+            self.make()?;
+            let draft = self.0.join(format!(".{}", file_name(entry)));
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
             file.write_all(&document::to_bytes(entry)?)?;
             fs::rename(&draft, &path)
@@ -111,9 +141,18 @@ impl Cache {
     }
 
     fn path(&self, entry: &Entry) -> PathBuf {
-        let Attachment { container_id, if_name, .. } = &entry.attachment;
-        self.0.join(format!("{}-{container_id}-{if_name}", entry.network))
+        self.0.join(file_name(entry))
     }
+}
+
+fn file_name(entry: &Entry) -> String {
+    let Attachment { container_id, if_name, .. } = &entry.attachment;
+    format!("{}-{container_id}-{if_name}", entry.network)
+}
+
+/// A file that is being written, or was when its writer was killed. No network's name begins with a dot (CFG-3).
+fn is_draft(file: &DirEntry) -> bool {
+    file.file_name().as_encoded_bytes().starts_with(b".")
 }
 
 /// A name so that `eth2` sorts before `eth10`.
@@ -160,6 +199,11 @@ mod tests {
         cache.remove(&entry("eth2")).unwrap();
         cache.remove(&entry("eth2")).unwrap();
         assert_eq!(cache.entries().unwrap(), [entry("eth0"), entry("eth10")]);
+        // Killed when it was written, before it had its name.
+        fs::copy(dir.join("results/lan-c1-eth0"), dir.join("results/.lan-c1-eth1")).unwrap();
+        assert_eq!(cache.entries().unwrap(), [entry("eth0"), entry("eth10")]);
+        cache.lock_to_collect().unwrap();
+        assert!(!dir.join("results/.lan-c1-eth1").exists());
         fs::remove_dir_all(dir).unwrap();
     }
 }

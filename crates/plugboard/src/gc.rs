@@ -16,6 +16,7 @@ use crate::runtime::Runtime;
 pub(crate) fn run(selection: &Selection, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let networks = runtime.conf_dir.selected(selection)?;
     let chosen = |entry: &&Entry| selection.network.as_ref().is_none_or(|network| *network == entry.network);
+    let _lock = runtime.cache.lock_to_collect()?;
     let entries = runtime.cache.entries()?;
     let stale = entries.iter().filter(chosen).filter(|entry| entry.is_stale());
     let mut problems: Vec<String> = stale.flat_map(|entry| detach::take_down(entry, runtime)).collect();

@@ -220,6 +220,28 @@ fn gc_takes_down_what_lost_its_namespace_and_tells_what_is_left() {
     assert!(lab.remembered("walt-net", "c2", "eth0").is_some());
 }
 
+/// It would tell the plugins a list that lacks the new attachment, and they would remove it.
+#[test]
+fn an_attach_waits_for_a_gc_under_way() {
+    let lab = Lab::new();
+    lab.recorders(&["wire"]);
+    let begun = lab.plugin_dir.join("begun");
+    lab.file(
+        "slow",
+        "#!/bin/sh\n[ $CNI_COMMAND = VERSION ] && exec cat ${0%slow}version\ntouch ${0%slow}begun; sleep .5",
+    );
+    lab.network("a", &json!([{"type": "slow"}]));
+    lab.network("walt-net", &json!([{"type": "wire"}]));
+    lab.host.namespace("c1");
+    let mut gc = harness::spawn(&lab.command("gc"));
+    while !begun.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    lab.plugboard("attach c1 walt-net").ok();
+    assert!(gc.child().wait().is_ok_and(|status| status.success()));
+    assert_eq!(lab.calls_in_short(), ["GC wire", "ADD wire eth0"]);
+}
+
 #[test]
 fn status_asks_every_network_or_one() {
     let lab = Lab::new();
@@ -255,14 +277,11 @@ fn of_two_that_attach_one_container_at_once_one_does() {
     );
     lab.network("walt-net", &json!([{"type": "slow"}]));
     lab.host.namespace("c1");
-    let both = format!("{} & {}; first=$?; wait $!; echo $first $?", attach(&lab, "c1"), attach(&lab, "/run/netns/c1"));
+    let [first, second] = ["c1", "/run/netns/c1"].map(|target| lab.command(&format!("attach {target} walt-net")));
+    let both = format!("({first}) & ({second}); first=$?; wait $!; echo $first $?");
     let output = harness::sh(&both);
     let verdict = output.stdout.lines().last().unwrap_or_default();
     assert!(["0 1", "1 0"].contains(&verdict), "{output:?}");
     assert!(output.stderr.contains("detach it first"), "{output:?}");
     assert_eq!(lab.calls_in_short(), ["ADD wire eth0"]);
-}
-
-fn attach(lab: &Lab, target: &str) -> String {
-    format!("{} --plugin-dir {} attach {target} walt-net", env!("CARGO_BIN_EXE_plugboard"), lab.plugin_dir.display())
 }

@@ -113,10 +113,13 @@ impl Lab {
 
     /// Runs `plugboard` with arguments as a shell would split them.
     pub(crate) fn plugboard(&self, args: &str) -> Output {
+        sh(&self.command(args))
+    }
+
+    /// The shell's words for that.
+    pub(crate) fn command(&self, args: &str) -> String {
         let (executable, plugins) = (env!("CARGO_BIN_EXE_plugboard"), self.plugin_dir.display());
-        sh(&format!(
-            "unset CNI_PATH CNI_CONF_DIR NETCONFPATH PLUGBOARD_PRIMARY; {executable} --plugin-dir {plugins} {args}"
-        ))
+        format!("unset CNI_PATH CNI_CONF_DIR NETCONFPATH PLUGBOARD_PRIMARY; {executable} --plugin-dir {plugins} {args}")
     }
 
     /// What the cache remembers of an attachment.
