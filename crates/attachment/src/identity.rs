@@ -156,9 +156,9 @@ mod tests {
     #[test]
     fn names_never_change() {
         let vn1 = identity("home-net", "vn1", "eth1");
-        assert_eq!(vn1.host_name(), "pbavmvp7qngutmo");
-        assert_eq!(vn1.container_mac().to_string(), "6e:ce:9b:0d:5c:51");
-        assert_eq!(vn1.host_mac().to_string(), "be:8f:2e:31:5d:1b");
+        assert_eq!(vn1.host_name(), "pbvd4zojfh5w7vp");
+        assert_eq!(vn1.container_mac().to_string(), "26:37:56:27:d8:ba");
+        assert_eq!(vn1.host_mac().to_string(), "42:38:63:8b:1b:bb");
         assert_eq!(vn1.alias(), "plugboard: eth1 on home-net of vn1");
     }
 
