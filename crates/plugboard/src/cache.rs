@@ -43,13 +43,8 @@ impl Entry {
 
     /// Whether the namespace is known to be gone.
     pub(crate) fn is_stale(&self) -> bool {
-        let Some(path) = &self.attachment.netns else { return false };
-        match (namespace::id_of(path), &self.namespace_id) {
-            (None, _) => true,
-            (found, _) if found == namespace::own_id() => true,
-            (found, Some(_)) => found != self.namespace_id,
-            (Some(_), None) => false,
-        }
+        let netns = self.attachment.netns.as_deref();
+        netns.is_some_and(|path| namespace::is_gone(path, self.namespace_id.as_deref()))
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CloneFlags, setns};
+
+use identity::own_identity;
+
+mod identity;
 
 /// A network namespace, held open.
 #[derive(Debug)]
@@ -25,7 +29,7 @@ impl Namespace {
         let file = File::open(path).with_context(|| format!("cannot open the network namespace {}", path.display()))?;
         let namespace = Self { path: path.to_owned(), file };
         namespace.interfaces()?;
-        if namespace.id() == own_id() {
+        if namespace.id().is_some_and(|id| own_identity().is_ok_and(|own| id == own)) {
             bail!("{} is the network namespace that plugboard itself runs in, not that of a container", path.display());
         }
         Ok(namespace)
@@ -33,20 +37,13 @@ impl Namespace {
 
     /// What tells it from every other namespace, also from a later one at the same path.
     pub(crate) fn id(&self) -> Option<String> {
-        self.file.metadata().ok().map(|metadata| id(&metadata))
+        inside(&self.file, own_identity).ok()
     }
 
     /// The names of the interfaces in it.
     pub(crate) fn interfaces(&self) -> anyhow::Result<Vec<String>> {
-        // A thread can enter a namespace without the rest of the process, and need not find the way back.
-        let listing = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                setns(&self.file, CloneFlags::CLONE_NEWNET)?;
-                std::fs::read_to_string("/proc/thread-self/net/dev")
-            });
-            thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that looked ended early")))
-        });
-        let listing = listing.map_err(|error| self.explain(&error))?;
+        let listing = inside(&self.file, || std::fs::read_to_string("/proc/thread-self/net/dev"))
+            .map_err(|error| self.explain(&error))?;
         // Two lines of headings, then "  eth0: counters".
         Ok(listing.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect())
     }
@@ -63,22 +60,31 @@ impl Namespace {
     /// Keeps other plugboards away from this namespace until the lock is dropped. It is a lock on the namespace itself, by
     /// whatever path it was opened, and leaves no file.
     pub(crate) fn lock(&self) -> anyhow::Result<Flock<File>> {
-        let file = File::open(&self.path)?;
+        let file = self.file.try_clone().with_context(|| format!("cannot lock {}", self.path.display()))?;
         Flock::lock(file, FlockArg::LockExclusive)
             .map_err(|(_, error)| anyhow::anyhow!("cannot lock {}: {error}", self.path.display()))
     }
 }
 
-/// What tells the namespace at `path` from every other; `None` if nothing is there.
-pub(crate) fn id_of(path: &Path) -> Option<String> {
-    path.metadata().ok().map(|metadata| id(&metadata))
+/// Whether the namespace that was at `path` is gone: nothing is there, or that of plugboard itself, or another than the one
+/// of this `id`, where there is one to compare. One that cannot be looked at is not gone.
+pub(crate) fn is_gone(path: &Path, id: Option<&str>) -> bool {
+    let found = File::open(path).and_then(|file| inside(&file, own_identity));
+    match (found, own_identity()) {
+        (Ok(found), Ok(own)) => found == own || id.is_some_and(|id| id != found),
+        (Err(error), _) => matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::EINVAL)),
+        (_, Err(_)) => false,
+    }
 }
 
-/// What tells the namespace that plugboard runs in from every other.
-pub(crate) fn own_id() -> Option<String> {
-    id_of(Path::new("/proc/self/ns/net"))
-}
-
-fn id(metadata: &std::fs::Metadata) -> String {
-    format!("{}:{}", metadata.dev(), metadata.ino())
+/// Calls `look` in the namespace that `file` is.
+fn inside<T: Send>(file: impl AsFd + Sync, look: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    // A thread can enter a namespace without the rest of the process, and need not find the way back.
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            setns(&file, CloneFlags::CLONE_NEWNET)?;
+            look()
+        });
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that looked ended early")))
+    })
 }
