@@ -39,10 +39,7 @@ use runtime::Runtime;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
-    run(cli).unwrap_or_else(|error| {
-        eprintln!("plugboard: {error:#}");
-        ExitCode::FAILURE
-    })
+    run(cli).unwrap_or_else(|error| problems::report([format!("{error:#}")]))
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -71,6 +68,8 @@ fn log_to_stderr(verbose: u8) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        // It would complain of a closed stderr on stderr, and panic.
+        .log_internal_errors(false)
         .without_time()
         .init();
 }

@@ -1,13 +1,15 @@
 //! Several things that went wrong, told one by one.
 
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Prints each problem on a line of its own, and says how the command ends.
+/// Prints each problem on a line of its own, and says how the command ends. What finds the problems is done to its end, even
+/// if nobody reads them.
 pub(crate) fn report(problems: impl IntoIterator<Item = impl Display>) -> ExitCode {
     let mut exit = ExitCode::SUCCESS;
     for problem in problems {
-        eprintln!("plugboard: {problem}");
+        let _ = writeln!(io::stderr(), "plugboard: {problem}");
         exit = ExitCode::FAILURE;
     }
     exit

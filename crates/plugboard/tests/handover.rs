@@ -3,6 +3,7 @@
 mod support;
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use support::{Lab, assert_refused};
@@ -115,6 +116,24 @@ fn what_could_not_be_taken_down_is_told_and_can_be_tried_again() {
     lab.mend_plugin("wire", "DEL");
     lab.plugboard("detach c1").ok();
     lab.assert_nothing_remembered();
+}
+
+#[test]
+fn detach_goes_on_when_nobody_reads_its_problems() {
+    let lab = Lab::new();
+    lab.recorders(&["wire"]);
+    lab.network("walt-net", &json!([{"type": "wire"}]));
+    lab.network("b", &json!([{"type": "wire"}]));
+    lab.host.namespace("c1");
+    lab.plugboard("attach c1 walt-net,b").ok();
+    lab.break_plugin("wire", "DEL");
+    lab.calls();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut shell = Command::new("sh");
+    let detach = shell.args(["-c", &lab.command("-v detach c1")]).stderr(writer).status();
+    assert_eq!(detach.expect("a shell").code(), Some(1));
+    assert_eq!(lab.calls_in_short(), ["DEL wire eth1", "DEL wire eth0"]);
 }
 
 #[test]
