@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
 
@@ -39,6 +39,11 @@ impl Entry {
     pub(crate) fn current(&self) -> Attachment {
         let netns = self.attachment.netns.clone().filter(|_| !self.is_stale());
         Attachment { netns, ..self.attachment.clone() }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.attachment, &other.attachment);
+        self.network == other.network && ours.container_id == theirs.container_id && ours.if_name == theirs.if_name
     }
 
     /// Whether the namespace is known to be gone.
@@ -79,14 +84,15 @@ impl Cache {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
     }
 
-    /// All entries, by container and interface. Files that hold something else are passed over, as libcni does.
+    /// All entries, by container and interface. Files that hold something else are passed over, as libcni does, but not in
+    /// silence: one may be damaged, and its attachment is not found then.
     pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for file in self.files()?.iter().filter(|file| !is_draft(file)) {
             let path = file.path();
-            match fs::read(&path).map_err(anyhow::Error::from).and_then(|text| document::read(&text)) {
-                Ok(entry) => entries.push(entry),
-                Err(error) => tracing::info!("{}: passed over: {error:#}", path.display()),
+            match read(&path) {
+                Ok(entry) => entries.extend(entry),
+                Err(error) => tracing::warn!("{}: passed over, not an attachment: {error:#}", path.display()),
             }
         }
         entries.sort_by_cached_key(|entry| {
@@ -111,9 +117,21 @@ impl Cache {
         Ok(entries)
     }
 
-    /// Writes an entry. Whoever reads meanwhile finds the former or the new one, whole.
+    /// Writes an entry. Whoever reads meanwhile finds the former or the new one, whole. Names of networks and containers may
+    /// have dashes, so that two attachments can have one file; the second of them is refused.
     pub(crate) fn store(&self, entry: &Entry) -> anyhow::Result<()> {
         let path = self.path(entry);
+        if let Ok(Some(other)) = read(&path)
+            && !other.is_same(entry)
+        {
+            bail!(
+                "cannot remember the attachment in {}: that file is about container {} on network '{}'; give this \
+                 container another --container-id",
+                path.display(),
+                other.attachment.container_id,
+                other.network
+            );
+        }
         let write = || {
             self.make()?;
             let draft = self.0.join(format!(".{}", file_name(entry)));
@@ -137,6 +155,14 @@ impl Cache {
 
     fn path(&self, entry: &Entry) -> PathBuf {
         self.0.join(file_name(entry))
+    }
+}
+
+/// Reads a file; `None` if it is gone.
+fn read(path: &Path) -> anyhow::Result<Option<Entry>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        text => document::read(&text?).map(Some),
     }
 }
 

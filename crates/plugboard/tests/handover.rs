@@ -119,6 +119,40 @@ fn what_could_not_be_taken_down_is_told_and_can_be_tried_again() {
 }
 
 #[test]
+fn two_attachments_that_would_share_a_file_do_not_overwrite_each_other() {
+    let lab = Lab::new();
+    lab.recorders(&["wire"]);
+    for network in ["lan", "lan-a"] {
+        lab.network(network, &json!([{"type": "wire"}]));
+    }
+    lab.host.namespace("a-b");
+    lab.host.namespace("b");
+    lab.plugboard("attach a-b lan --primary lan").ok();
+    let refused = lab.plugboard("attach b lan-a --primary lan-a");
+    assert_refused(&refused, "/results/lan-a-b-eth0: that file is about container a-b on network 'lan'");
+    lab.plugboard("detach b").ok();
+    lab.plugboard("detach a-b").ok();
+    assert_eq!(lab.calls_in_short(), ["ADD wire eth0", "DEL wire eth0"]);
+    lab.assert_nothing_remembered();
+}
+
+#[test]
+fn a_damaged_file_is_told_and_does_not_stand_in_the_way() {
+    let lab = Lab::new();
+    lab.recorders(&["wire"]);
+    lab.network("walt-net", &json!([{"type": "wire"}]));
+    lab.host.namespace("c1");
+    lab.plugboard("attach c1 walt-net").ok();
+    // A power failure keeps names and loses contents.
+    std::fs::write("/var/lib/cni/results/walt-net-c1-eth0", "").expect("written");
+    let told = lab.plugboard("detach c1").stderr;
+    assert!(told.contains("/results/walt-net-c1-eth0: passed over"), "{told}");
+    lab.plugboard("attach c1 walt-net").ok();
+    lab.plugboard("detach c1").ok();
+    lab.assert_nothing_remembered();
+}
+
+#[test]
 fn detach_goes_on_when_nobody_reads_its_problems() {
     let lab = Lab::new();
     lab.recorders(&["wire"]);
