@@ -37,7 +37,7 @@ impl Chain<'_> {
         for plugin in &self.network.plugins {
             let request = self.with_result(plugin, attachment, result.as_ref());
             let value = self.call("ADD", plugin, Some(attachment), request)?;
-            *result = Some(self.stamped(value));
+            *result = Some(self.accepted(value).map_err(|error| self.failure("ADD", plugin, error))?);
         }
         Ok(())
     }
@@ -91,20 +91,24 @@ impl Chain<'_> {
         request
     }
 
-    /// A result that lacks its version gets the network's, as with libcni.
-    fn stamped(&self, mut result: Value) -> Value {
+    /// A result as it is handed on and remembered. One that lacks its version gets the network's, as with libcni. What is no
+    /// result is an error (DLG-4): plugins after it, and DEL, could not read it either.
+    fn accepted(&self, mut result: Value) -> Result<Value, Error> {
         if let Some(object) = result.as_object_mut() {
             object.entry("cniVersion").or_insert_with(|| json!(self.network.version().as_str()));
         }
-        result
+        let version = version_of(&result).unwrap_or_else(|| self.network.version());
+        match Success::from_value(&result, version) {
+            Ok(_) => Ok(result),
+            Err(error) => Err(Error::new(Code::Decode, format!("it printed no result: {}", error.msg))),
+        }
     }
 
     /// The result in the format of the network's version. As a rule it is in it; another runtime may have left it in
     /// another. One that cannot be converted is handed over as it is, for the plugin to judge.
     fn in_our_version(&self, result: &Value) -> Value {
-        let theirs = result.get("cniVersion").and_then(Value::as_str).and_then(|text| text.parse().ok());
         let ours = self.network.version();
-        match theirs {
+        match version_of(result) {
             Some(theirs) if theirs != ours => Success::from_value(result, theirs)
                 .and_then(|success| success.to_value(ours))
                 .unwrap_or_else(|_| result.clone()),
@@ -123,12 +127,20 @@ impl Chain<'_> {
             .and_then(|executable| {
                 Invocation { verb, executable, path: self.plugins.to_variable(), attachment, request }.run()
             })
-            .map_err(|error| Failure { network: self.network.name.clone(), plugin: plugin.kind.clone(), verb, error })
+            .map_err(|error| self.failure(verb, plugin, error))
+    }
+
+    fn failure(&self, verb: &'static str, plugin: &Plugin, error: Error) -> Failure {
+        Failure { network: self.network.name.clone(), plugin: plugin.kind.clone(), verb, error }
     }
 
     fn find(&self, plugin: &Plugin) -> Result<PathBuf, Error> {
         self.plugins.find(&plugin.kind).map_err(|problem| Error::new(Code::InvalidEnvironment, problem))
     }
+}
+
+fn version_of(result: &Value) -> Option<Version> {
+    result.get("cniVersion").and_then(Value::as_str).and_then(|text| text.parse().ok())
 }
 
 impl fmt::Display for Failure {

@@ -119,6 +119,32 @@ fn what_could_not_be_taken_down_is_told_and_can_be_tried_again() {
 }
 
 #[test]
+fn what_is_no_result_is_not_taken_for_one() {
+    let lab = Lab::new();
+    lab.recorders(&["wire"]);
+    let printing = |text: &str| {
+        format!(
+            "#!/bin/sh\n[ $CNI_COMMAND = VERSION ] && exec cat ${{0%odd}}version\n[ $CNI_COMMAND = ADD ] && echo '{text}'; exit 0"
+        )
+    };
+    lab.network("walt-net", &json!([{"type": "wire"}, {"type": "odd"}]));
+    lab.host.namespace("c1");
+    for (text, message) in [
+        ("", "the result is null; it must be an object"),
+        ("[]", "the result is []; it must be an object"),
+        (r#"{"ips":[{"address":"10.0.0.5"}]}"#, "ips[0].address: \"10.0.0.5\" has no prefix length"),
+        (r#"{"cniVersion":"9.9.9"}"#, "cniVersion is \"9.9.9\", which has another format"),
+    ] {
+        lab.file("odd", &printing(text));
+        let refused = lab.plugboard("attach c1 walt-net");
+        assert_refused(&refused, "network 'walt-net', plugin 'odd', ADD: it printed no result: ");
+        assert_refused(&refused, message);
+        assert_eq!(lab.calls_in_short(), ["ADD wire eth0", "DEL wire eth0"]);
+        lab.assert_nothing_remembered();
+    }
+}
+
+#[test]
 fn two_attachments_that_would_share_a_file_do_not_overwrite_each_other() {
     let lab = Lab::new();
     lab.recorders(&["wire"]);
