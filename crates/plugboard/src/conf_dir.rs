@@ -38,22 +38,22 @@ impl ConfDir {
         Ok(networks)
     }
 
-    /// One network by name.
-    pub(crate) fn network(&self, name: &str) -> anyhow::Result<Network> {
-        let networks = self.networks()?;
-        let known: Vec<_> = networks.iter().map(|network| network.name.clone()).collect();
-        let Some(network) = networks.into_iter().find(|network| network.name == name) else {
-            let known = if known.is_empty() { "no network".to_owned() } else { known.join(", ") };
-            bail!("network '{name}' is not configured: {} has {known}", self.0.display());
-        };
-        Ok(network)
+    /// One network of those that [`ConfDir::networks`] found.
+    pub(crate) fn find(&self, networks: &[Network], name: &str) -> anyhow::Result<Network> {
+        if let Some(network) = networks.iter().find(|network| network.name == name) {
+            return Ok(network.clone());
+        }
+        let known: Vec<_> = networks.iter().map(|network| network.name.as_str()).collect();
+        let known = if known.is_empty() { "no network".to_owned() } else { known.join(", ") };
+        bail!("network '{name}' is not configured: {} has {known}", self.0.display());
     }
 
     /// The network that was selected, or all.
     pub(crate) fn selected(&self, selection: &Selection) -> anyhow::Result<Vec<Network>> {
+        let networks = self.networks()?;
         match &selection.network {
-            Some(name) => Ok(vec![self.network(name)?]),
-            None => self.networks(),
+            Some(name) => Ok(vec![self.find(&networks, name)?]),
+            None => Ok(networks),
         }
     }
 

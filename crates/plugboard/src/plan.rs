@@ -36,8 +36,9 @@ pub(crate) fn networks(
     conf_dir: &ConfDir,
     plugins: &SearchPath,
 ) -> Result<Vec<Prepared>, Vec<anyhow::Error>> {
+    let configured = conf_dir.networks().map_err(|problem| vec![problem])?;
     let prepare = |spec: &NetworkSpec| {
-        let mut network = conf_dir.network(&spec.name)?;
+        let mut network = conf_dir.find(&configured, &spec.name)?;
         let capability_args = limits::apply(&spec.limits, &mut network)?;
         negotiation::settle(&mut network, plugins)?;
         Ok(Prepared { network, capability_args })
