@@ -25,7 +25,7 @@ pub fn add(index: u32, address: IpNetwork) -> Request {
 /// `ip address del ADDRESS dev INDEX`.
 #[must_use]
 pub fn delete(index: u32, address: IpNetwork) -> Request {
-    Request::new(RouteNetlinkMessage::DelAddress(message(index, address)))
+    Request::change(RouteNetlinkMessage::DelAddress(message(index, address)))
 }
 
 /// The addresses of one link, link-local ones included.

@@ -4,7 +4,7 @@ use netlink_packet_core::Nla;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, BridgePortState, In6AddrGenMode, InfoBridge, InfoBridgePort, InfoData, InfoKind,
-    InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
+    InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
@@ -124,7 +124,13 @@ impl Link {
 /// Asks for one link: `ip link show dev NAME`.
 #[must_use]
 pub fn get(name: &str) -> Request {
-    Request::new(RouteNetlinkMessage::GetLink(LinkUnspec::new_with_name(name).build()))
+    question(LinkUnspec::new_with_name(name))
+}
+
+/// Asks for a link without its counters, which are a third of the answer.
+fn question(link: LinkMessageBuilder<LinkUnspec>) -> Request {
+    let link = link.append_extra_attribute(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    Request::get(RouteNetlinkMessage::GetLink(link.build()))
 }
 
 /// Finds one link; `None` if there is none of that name.
@@ -140,7 +146,7 @@ pub fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>, Error> {
 /// # Errors
 /// Whatever the kernel says other than that there is none.
 pub fn find_index(socket: &mut Socket, index: u32) -> Result<Option<Link>, Error> {
-    find_by(socket, Request::new(RouteNetlinkMessage::GetLink(LinkUnspec::new_with_index(index).build())))
+    find_by(socket, question(LinkUnspec::new_with_index(index)))
 }
 
 fn find_by(socket: &mut Socket, request: Request) -> Result<Option<Link>, Error> {
@@ -178,7 +184,7 @@ fn read_all(socket: &mut Socket, message: LinkMessage) -> Result<Vec<Link>, Erro
 #[must_use]
 pub fn set_alias(name: &str, alias: &str) -> Request {
     let message = LinkUnspec::new_with_name(name).alias(alias).build();
-    Request::new(RouteNetlinkMessage::SetLink(message))
+    Request::change(RouteNetlinkMessage::SetLink(message))
 }
 
 /// `ip link set dev NAME addrgenmode none`: the link gets no link-local address by itself. In a creation the kernel ignores
@@ -188,49 +194,49 @@ pub fn set_no_link_local(name: &str) -> Request {
     let setting = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
     let message =
         LinkUnspec::new_with_name(name).append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![setting])).build();
-    Request::new(RouteNetlinkMessage::SetLink(message))
+    Request::change(RouteNetlinkMessage::SetLink(message))
 }
 
 /// `ip link set dev NAME up`.
 #[must_use]
 pub fn set_up(name: &str) -> Request {
-    Request::new(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).up().build()))
+    Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).up().build()))
 }
 
 /// `ip link set dev NAME promisc on`.
 #[must_use]
 pub fn set_promiscuous(name: &str) -> Request {
-    Request::new(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).promiscuous(true).build()))
+    Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).promiscuous(true).build()))
 }
 
 /// `ip link set dev NAME master BRIDGE`.
 #[must_use]
 pub fn set_master(name: &str, bridge: u32) -> Request {
-    Request::new(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).controller(bridge).build()))
+    Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).controller(bridge).build()))
 }
 
 /// `ip link set dev NAME address MAC`.
 #[must_use]
 pub fn set_mac(name: &str, mac: Mac) -> Request {
-    Request::new(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).address(mac.0.to_vec()).build()))
+    Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).address(mac.0.to_vec()).build()))
 }
 
 /// `ip link set dev NAME mtu BYTES`.
 #[must_use]
 pub fn set_mtu(name: &str, mtu: u32) -> Request {
-    Request::new(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).mtu(mtu).build()))
+    Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).mtu(mtu).build()))
 }
 
 /// `ip link del dev NAME`.
 #[must_use]
 pub fn delete(name: &str) -> Request {
-    Request::new(RouteNetlinkMessage::DelLink(LinkUnspec::new_with_name(name).build()))
+    Request::change(RouteNetlinkMessage::DelLink(LinkUnspec::new_with_name(name).build()))
 }
 
 /// A message that changes a link that exists, sent as `RTM_NEWLINK` without `NLM_F_CREATE`: port settings in
 /// `RTM_SETLINK` are acknowledged and ignored.
 pub(crate) fn change(message: LinkMessage) -> Request {
-    Request::new(RouteNetlinkMessage::NewLink(message))
+    Request::change(RouteNetlinkMessage::NewLink(message))
 }
 
 /// A builder for a link of `kind`.

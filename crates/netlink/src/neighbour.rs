@@ -23,13 +23,13 @@ pub fn solicit(index: u32, address: IpAddr) -> Request {
 /// `ip neighbour get ADDRESS dev INDEX`.
 #[must_use]
 pub fn get(index: u32, address: IpAddr) -> Request {
-    Request::new(RouteNetlinkMessage::GetNeighbour(message(index, address)))
+    Request::get(RouteNetlinkMessage::GetNeighbour(message(index, address)))
 }
 
 /// `ip neighbour del ADDRESS dev INDEX`.
 #[must_use]
 pub fn delete(index: u32, address: IpAddr) -> Request {
-    Request::new(RouteNetlinkMessage::DelNeighbour(message(index, address)))
+    Request::change(RouteNetlinkMessage::DelNeighbour(message(index, address)))
 }
 
 /// Who answered, from the answer to [`get`].

@@ -84,7 +84,7 @@ impl Qdisc {
     /// # Errors
     /// [`Error::Malformed`] for an index beyond 2^31.
     pub fn delete(&self, index: u32) -> Result<Request, Error> {
-        Ok(Request::new(RouteNetlinkMessage::DelQueueDiscipline(self.message(index)?)))
+        Ok(Request::change(RouteNetlinkMessage::DelQueueDiscipline(self.message(index)?)))
     }
 
     fn message(&self, index: u32) -> Result<TcMessage, Error> {

@@ -10,30 +10,50 @@ use crate::Error;
 /// What came back for one request: the object, where the kernel returned one.
 pub type Answer = Result<Option<RouteNetlinkMessage>, Error>;
 
-/// One message to the kernel, acknowledged.
+/// One message to the kernel.
 #[derive(Debug, Clone)]
 pub struct Request {
     message: RouteNetlinkMessage,
     flags: u16,
+    /// The kernel answers with an object; otherwise only if asked for an acknowledgement, or when it refuses.
+    is_question: bool,
 }
 
 impl Request {
-    /// Asks for one object, or changes or removes one that exists.
+    /// Asks for one object.
     #[must_use]
-    pub fn new(message: RouteNetlinkMessage) -> Self {
-        Self { message, flags: NLM_F_REQUEST | NLM_F_ACK }
+    pub fn get(message: RouteNetlinkMessage) -> Self {
+        Self { message, flags: NLM_F_REQUEST, is_question: true }
+    }
+
+    /// Changes or removes an object that exists.
+    #[must_use]
+    pub fn change(message: RouteNetlinkMessage) -> Self {
+        Self { message, flags: NLM_F_REQUEST, is_question: false }
     }
 
     /// Makes an object that must not exist yet (`NLM_F_CREATE | NLM_F_EXCL`).
     #[must_use]
     pub fn create(message: RouteNetlinkMessage) -> Self {
-        Self { message, flags: NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL }
+        Self { message, flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, is_question: false }
     }
 
     /// Asks for a whole table.
     #[must_use]
     pub fn dump(message: RouteNetlinkMessage) -> Self {
-        Self { message, flags: NLM_F_REQUEST | NLM_F_DUMP }
+        Self { message, flags: NLM_F_REQUEST | NLM_F_DUMP, is_question: true }
+    }
+
+    /// Makes sure that something comes back: an object, or an acknowledgement.
+    pub(crate) fn answered(&mut self) {
+        if !self.is_question {
+            self.flags |= NLM_F_ACK;
+        }
+    }
+
+    /// Whether an object comes back.
+    pub(crate) fn is_question(&self) -> bool {
+        self.is_question
     }
 
     /// Appends the message's bytes to `buffer`, padded to the alignment of netlink.

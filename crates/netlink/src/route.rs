@@ -51,7 +51,7 @@ impl Route {
     /// # Errors
     /// As [`Route::add`].
     pub fn delete(&self, index: u32) -> Result<Request, Error> {
-        Ok(Request::new(RouteNetlinkMessage::DelRoute(self.message(index)?)))
+        Ok(Request::change(RouteNetlinkMessage::DelRoute(self.message(index)?)))
     }
 
     fn message(&self, index: u32) -> Result<RouteMessage, Error> {

@@ -54,12 +54,17 @@ impl Socket {
         self.batch(vec![request])?.pop().unwrap_or(Ok(None))
     }
 
-    /// Sends all requests in one go. The kernel handles them in order and answers each; a later one is handled even if an
-    /// earlier one failed. It handles all of them before it returns to us, so a signal cannot fall between two of them.
+    /// Sends all requests in one go. The kernel handles them in order; a later one is handled even if an earlier one failed.
+    /// It handles all of them before it returns to us, so a signal cannot fall between two of them.
+    ///
+    /// Only the last one is acknowledged: the kernel reports what it refuses in any case, and in order.
     ///
     /// # Errors
     /// The outer error is about the socket; an inner one is the kernel's answer to that request.
-    pub fn batch(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>, Error> {
+    pub fn batch(&mut self, mut requests: Vec<Request>) -> Result<Vec<Answer>, Error> {
+        let Some(last) = requests.last_mut() else { return Ok(Vec::new()) };
+        last.answered();
+        let ends_with_object = last.is_question();
         let count = requests.len();
         let mut bytes = Vec::with_capacity(256 * count);
         let first = self.sequence.wrapping_add(1);
@@ -67,29 +72,25 @@ impl Socket {
             self.sequence = self.sequence.wrapping_add(1);
             request.append(self.sequence, &mut bytes);
         }
-        if count == 0 {
-            return Ok(Vec::new());
-        }
         self.send(&bytes)?;
 
         let mut answers: Vec<Answer> = (0..count).map(|_| Ok(None)).collect();
-        let mut outstanding = count;
-        while outstanding > 0 {
+        let mut is_complete = false;
+        while !is_complete {
             self.receive(|message| {
-                let Some(answer) = usize::try_from(message.header.sequence_number.wrapping_sub(first))
-                    .ok()
-                    .and_then(|position| answers.get_mut(position))
-                else {
+                let place = usize::try_from(message.header.sequence_number.wrapping_sub(first)).ok();
+                let Some((place, answer)) = place.and_then(|place| Some((place, answers.get_mut(place)?))) else {
                     return Ok(true); // an answer to an earlier, abandoned request
                 };
-                match message.header.message_type {
-                    NLMSG_ERROR => {
-                        outstanding = outstanding.saturating_sub(1);
-                        if let Some(error) = message.error() {
-                            *answer = Err(error.into());
-                        }
+                let is_last = place + 1 == count;
+                if message.header.message_type == NLMSG_ERROR {
+                    is_complete |= is_last;
+                    if let Some(error) = message.error() {
+                        *answer = Err(error.into());
                     }
-                    _ => *answer = message.object().map(Some),
+                } else {
+                    is_complete |= is_last && ends_with_object;
+                    *answer = message.object().map(Some);
                 }
                 Ok(true)
             })?;

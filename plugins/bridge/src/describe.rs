@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use attachment::{
-    Address, Bridge, BridgePort, Device, Forwarding, Identity, Kernel, Object, Others, Route, Side, Sysctl, Tap,
-    Unclaimed, Up, Veth,
+    Address, Bridge, BridgePort, Device, Forwarding, Identity, Kernel, LinkLocal, Object, Others, Route, Side, Sysctl,
+    Tap, Unclaimed, Up, Veth,
 };
 use cni::{Call, Error, Success};
 use ipnetwork::IpNetwork;
@@ -96,8 +96,7 @@ impl Interface for Bridged {
             }),
         ];
         if self.keys.nic == Nic::Veth {
-            // Before the link is up: its link-local address would spend a second in duplicate detection.
-            links.push(self.container_setting("accept_dad", "0"));
+            links.push(Box::new(LinkLocal { device: self.container_interface(), mac: self.mac }));
             links.push(Box::new(Up { device: self.container_interface() }));
         }
         links

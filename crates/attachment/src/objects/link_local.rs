@@ -1,0 +1,57 @@
+//! The IPv6 link-local address of a container's interface.
+
+use std::net::Ipv6Addr;
+
+use ipnetwork::{IpNetwork, Ipv6Network};
+use netlink::{Mac, address};
+
+use crate::{Device, Difference, Error, Kernel, Object, Step};
+
+/// What a kernel without IPv6, or with IPv6 off for the link, says to an address.
+const NO_IPV6: &[i32] = &[libc::EAFNOSUPPORT, libc::EOPNOTSUPP, libc::EACCES];
+
+/// The link-local address that the kernel would give the link, usable at once. It stands before what sets the link up: the
+/// kernel then finds the address there, and does not spend a second in duplicate detection on one of its own.
+#[derive(Debug)]
+pub struct LinkLocal {
+    /// The link.
+    pub device: Device,
+    /// Its hardware address.
+    pub mac: Mac,
+}
+
+impl LinkLocal {
+    /// RFC 4291, appendix A: the hardware address with `ff:fe` in its middle and the universal bit turned over.
+    fn address(&self) -> Option<IpNetwork> {
+        let [a, b, c, d, e, f] = self.mac.0.map(u16::from);
+        let join = |high: u16, low: u16| high << 8 | low;
+        let address = Ipv6Addr::new(0xfe80, 0, 0, 0, join(a ^ 2, b), join(c, 0xff), join(0xfe, d), join(e, f));
+        Ipv6Network::new(address, 64).ok().map(IpNetwork::V6)
+    }
+}
+
+impl Object for LinkLocal {
+    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let Some(address) = self.address() else { return Ok(()) };
+        let index = kernel.index(&self.device)?;
+        let action = format!("add address {address} on {}", self.device);
+        kernel.queue(Step::change(self.device.side, action, address::add(index, address)).tolerating(NO_IPV6));
+        Ok(())
+    }
+
+    /// The container may do with it as it likes.
+    fn differences(&self, _kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// Goes with its link.
+    fn remove(&self, _kernel: &mut Kernel) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let Some(address) = self.address() else { return Vec::new() };
+        let (tool, name) = (self.device.tool("ip"), &self.device.name);
+        vec![format!("{tool} address add {address} dev {name} nodad")]
+    }
+}
