@@ -24,6 +24,7 @@ pub use config::{AttachmentId, Config, UnknownKey};
 pub use delegate::{Delegate, Running};
 pub use environment::{Command, Environment};
 pub use error::{Code, Error};
+pub use name::{objection_to_interface, objection_to_kind, objection_to_name};
 pub use result::{Dns, Interface, IpConfig, Route, Success};
 pub use version::Version;
 pub use version_reply::version_reply;

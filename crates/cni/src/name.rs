@@ -1,7 +1,8 @@
 //! The rules for names in the protocol.
 
 /// Why a text is no container ID and no network name (ENV-2, CFG-3). `None` if it is one.
-pub(crate) fn objection_to_name(text: &str) -> Option<&'static str> {
+#[must_use]
+pub fn objection_to_name(text: &str) -> Option<&'static str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     match text.as_bytes() {
         [] => Some("it must not be empty"),
@@ -11,7 +12,8 @@ pub(crate) fn objection_to_name(text: &str) -> Option<&'static str> {
 }
 
 /// Why a text is no name of an interface (ENV-11 and the kernel's `dev_valid_name`). `None` if it is one.
-pub(crate) fn objection_to_interface(text: &str) -> Option<&'static str> {
+#[must_use]
+pub fn objection_to_interface(text: &str) -> Option<&'static str> {
     // 0xa0 is a blank to the kernel's isspace(), wherever it stands in a character. A '%' makes the kernel choose a name.
     let forbidden = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b':' | b'%' | 0x0b | 0xa0);
     match text {
@@ -24,7 +26,8 @@ pub(crate) fn objection_to_interface(text: &str) -> Option<&'static str> {
 }
 
 /// Why a text is no `type` of a plugin: it names a file (CFG-6). `None` if it is one.
-pub(crate) fn objection_to_kind(text: &str) -> Option<&'static str> {
+#[must_use]
+pub fn objection_to_kind(text: &str) -> Option<&'static str> {
     match text {
         "" => Some("it must not be empty"),
         "." | ".." => Some("it must be the name of an executable"),

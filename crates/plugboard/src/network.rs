@@ -139,12 +139,10 @@ fn read_object(text: &[u8]) -> anyhow::Result<Map<String, Value>> {
 /// CFG-3.
 fn read_name(object: &Map<String, Value>) -> anyhow::Result<String> {
     let name = object.get("name").and_then(Value::as_str).unwrap_or_default();
-    let valid = name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
-    if !valid {
-        bail!("'name' is '{name}': letters, digits, '_', '.' and '-' are accepted, a letter or digit first");
+    match cni::objection_to_name(name) {
+        None => Ok(name.to_owned()),
+        Some(objection) => bail!("'name' is '{name}': {objection}"),
     }
-    Ok(name.to_owned())
 }
 
 /// `cniVersion` and `cniVersions` together (VER-9). Of a list, versions that we do not speak are left out.

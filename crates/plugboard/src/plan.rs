@@ -11,9 +11,6 @@ use crate::network::Network;
 use crate::search_path::SearchPath;
 use crate::{limits, negotiation};
 
-/// The longest name of an interface in bytes (`IFNAMSIZ` less the closing zero).
-const IF_NAME_MAX: usize = 15;
-
 /// An interface to be: which network, and as what.
 #[derive(Debug)]
 pub(crate) struct Nic {
@@ -52,16 +49,9 @@ pub(crate) fn networks(
 /// The names of `count` interfaces, none of which exists in the namespace.
 pub(crate) fn if_names(prefix: &str, count: usize, namespace: &Namespace) -> anyhow::Result<Vec<String>> {
     let names: Vec<_> = (0..count).map(|number| format!("{prefix}{number}")).collect();
-    // ENV-11, and what the kernel refuses. A number makes it neither empty nor a dot.
-    let valid = |name: &String| {
-        name.len() <= IF_NAME_MAX
-            && name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':' | b'%'))
-    };
-    if let Some(name) = names.iter().find(|name| !valid(name)) {
-        return Err(anyhow!(
-            "no interface can be named '{name}': at most {IF_NAME_MAX} bytes, no blanks, '/', ':' or '%'; give another \
-             --ifname-prefix"
-        ));
+    let refused = names.iter().find_map(|name| Some((name, cni::objection_to_interface(name)?)));
+    if let Some((name, objection)) = refused {
+        return Err(anyhow!("no interface can be named '{name}': {objection}; give another --ifname-prefix"));
     }
     let existing = namespace.interfaces()?;
     match names.iter().find(|name| existing.contains(name)) {

@@ -24,11 +24,8 @@ impl Target {
         let text = subject.target.as_str();
         let (derived, paths) = resolve(text)?;
         let container_id = subject.container_id.clone().unwrap_or(derived);
-        if !is_container_id(&container_id) {
-            bail!(
-                "container ID '{container_id}' is not valid: letters, digits, '_', '.' and '-' are accepted, a letter or \
-                 digit first; give one with --container-id"
-            );
+        if let Some(objection) = cni::objection_to_name(&container_id) {
+            bail!("container ID '{container_id}' is not valid: {objection}; give one with --container-id");
         }
         Ok(Self { container_id, paths })
     }
@@ -76,12 +73,6 @@ fn id_of_path(path: &Path) -> String {
         Some(pid) => format!("pid-{pid}"),
         None => path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
     }
-}
-
-/// ENV-2.
-fn is_container_id(id: &str) -> bool {
-    id.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
 #[cfg(test)]
