@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, fcntl};
 use nix::sched::{CloneFlags, setns};
 
 use identity::own_identity;
@@ -59,10 +59,25 @@ impl Namespace {
 
     /// Keeps other plugboards away from this namespace until the lock is dropped. It is a lock on the namespace itself, by
     /// whatever path it was opened, and leaves no file.
+    ///
+    /// Plugins inherit it: one that is still at work when plugboard is killed keeps a detach waiting, which would find
+    /// nothing yet of what that plugin is about to make.
     pub(crate) fn lock(&self) -> anyhow::Result<Flock<File>> {
-        let file = self.file.try_clone().with_context(|| format!("cannot lock {}", self.path.display()))?;
-        Flock::lock(file, FlockArg::LockExclusive)
-            .map_err(|(_, error)| anyhow::anyhow!("cannot lock {}: {error}", self.path.display()))
+        let context = || format!("cannot lock {}", self.path.display());
+        let file = self.file.try_clone().with_context(context)?;
+        fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).with_context(context)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((file, Errno::EWOULDBLOCK)) => {
+                tracing::warn!(
+                    "waiting for another plugboard, or a plugin that one has left behind, to finish with {}",
+                    self.path.display()
+                );
+                Flock::lock(file, FlockArg::LockExclusive)
+            }
+            result => result,
+        }
+        .map_err(|(_, error)| error)
+        .with_context(context)
     }
 }
 

@@ -53,6 +53,11 @@ impl Lab {
         Self { plugin_dir: REFERENCE.into(), ..Self::new() }
     }
 
+    /// A host whose plugins are our own.
+    pub(crate) fn with_own_plugins() -> Self {
+        Self { plugin_dir: harness::bin_dir(), ..Self::new() }
+    }
+
     /// Writes a network's configuration list.
     pub(crate) fn network(&self, name: &str, plugins: &Value) {
         self.network_with(name, &json!({"cniVersion": "1.1.0", "plugins": plugins}));
