@@ -8,8 +8,10 @@
 //! The index is only a hint. The **mark** says that it is complete: the directory's time of modification is [`MARK`].
 //! We set it when a change and its links are done. Whoever else adds, removes or renames a file (the reference, a
 //! person with `rm`, one of us who is killed halfway) makes the kernel set the time to now, so the mark is gone, and
-//! the next call of ours builds the index anew from the files. Only writing into a file in place goes unnoticed; so
-//! what the index says is checked against the file before it is believed.
+//! the next call of ours builds the index anew from the files. Two things go unnoticed. One is writing into a file in
+//! place; so what the index says is checked against the file before it is believed. The other is to put the time back:
+//! a backup that was restored with it, but without the links, hides its addresses from DEL until the next GC, which
+//! reads the files. An address is never given twice, whatever the index says: link(2) decides.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, FileTimes};
