@@ -1,6 +1,6 @@
 //! The delay line: the kernel's `netem` queue (net/sched/sch_netem.c).
 
-use crate::wire::{SMALLEST_FRAME, capped, carried, largest_frame};
+use crate::wire::{SMALLEST_FRAME, TICK_NANOSECONDS, capped, carried, largest_frame};
 use crate::{Delay, Rate, Tbf};
 
 /// Without a bandwidth the line is sized for that of a fast interface; a slower one only leaves it emptier.
@@ -11,9 +11,6 @@ const LEAST_UNLIMITED: u64 = 100_000;
 
 /// Packets at least with a bandwidth: the kernel's default, for bursts over short delays.
 const LEAST_LIMITED: u64 = 1_000;
-
-/// A psched tick is 64 ns.
-const TICK_NANOSECONDS: u64 = 64;
 
 /// The parameters of a netem queue that delays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The token bucket that keeps a bandwidth: the kernel's `tbf` queue (net/sched/sch_tbf.c).
 
-use crate::wire::{capped, carried, largest_frame, super_packet};
+use crate::wire::{TICK_NANOSECONDS, capped, carried, largest_frame, super_packet};
 use crate::{Delay, Rate};
 
 /// The bucket holds what the rate carries in this time. Queues are woken by high-resolution timers, so this does not
@@ -15,9 +15,6 @@ const SUPER_PACKET_NANOSECONDS: u64 = 50_000_000;
 
 /// How long a packet may wait for tokens before the queue is full.
 const QUEUE_NANOSECONDS: u64 = 50_000_000;
-
-/// A psched tick is 64 ns (`PSCHED_SHIFT` 6 in include/net/pkt_sched.h).
-const TICK_SHIFT: u32 = 6;
 
 /// The parameters of a tbf queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +71,7 @@ fn burst(bytes_per_s: u64, mtu: u32) -> u64 {
 /// that takes longer than 2^32 ticks (275 s) is reported as that.
 fn ticks(burst_bytes: u32, bytes_per_s: u64) -> u32 {
     let nanoseconds = (u64::from(burst_bytes) * 1_000_000_000).div_ceil(bytes_per_s.max(1));
-    u32::try_from(nanoseconds.div_ceil(1 << TICK_SHIFT)).unwrap_or(u32::MAX)
+    u32::try_from(nanoseconds.div_ceil(TICK_NANOSECONDS)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
