@@ -14,6 +14,9 @@ pub enum Error {
     /// Something of that name is there already.
     #[error("{0} already exists")]
     Exists(String),
+    /// Something that must be there is not: it has gone meanwhile.
+    #[error("{0} is gone")]
+    Missing(String),
     /// Something that an operator made contradicts the configuration. It is left as it is.
     #[error("{object} {have}, but the configuration asks for {want}; {remedy}")]
     Conflict {

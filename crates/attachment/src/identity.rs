@@ -77,6 +77,11 @@ impl Identity {
         self.mac("host interface")
     }
 
+    /// A number for the attachment's lock.
+    pub(crate) fn number(&self) -> u64 {
+        u64::try_from(self.hash("lock") & u128::from(u64::MAX)).unwrap_or_default()
+    }
+
     fn mac(&self, role: &str) -> Mac {
         let [a, b, c, d, e, f, ..] = self.hash(role).to_le_bytes();
         Mac::local([a, b, c, d, e, f])

@@ -40,24 +40,24 @@ impl Step {
     }
 }
 
-/// One namespace: its socket, opened when it is first needed, and the links already looked up.
+/// One namespace: its socket, opened when it is first needed, and the indexes of links already looked up.
 #[derive(Debug)]
 struct End {
     namespace: Option<Namespace>,
     socket: Option<Socket>,
-    known: Vec<Link>,
+    indexes: Vec<(String, u32)>,
 }
 
 impl End {
     fn socket(&mut self) -> Result<&mut Socket, Error> {
         if self.socket.is_none() {
             let opened = match &self.namespace {
-                Some(namespace) => namespace.socket(),
-                None => Socket::open(),
+                Some(namespace) => namespace.socket().map_err(Error::Namespace),
+                None => Socket::open().map_err(Error::refused("open a netlink socket")),
             };
-            self.socket = Some(opened.map_err(Error::Namespace)?);
+            self.socket = Some(opened?);
         }
-        self.socket.as_mut().ok_or_else(|| Error::Invalid("no socket".to_owned()))
+        self.socket.as_mut().ok_or_else(|| Error::Missing("the socket".to_owned()))
     }
 }
 
@@ -76,7 +76,7 @@ impl Kernel {
     /// Opens nothing yet. `container` is `None` where its namespace is gone.
     #[must_use]
     pub fn new(container: Option<Namespace>) -> Self {
-        let end = |namespace| End { namespace, socket: None, known: Vec::new() };
+        let end = |namespace| End { namespace, socket: None, indexes: Vec::new() };
         Self {
             host: end(None),
             container: container.map(|namespace| end(Some(namespace))),
@@ -91,7 +91,7 @@ impl Kernel {
         match side {
             Side::Host => Ok(&mut self.host),
             Side::Container => {
-                self.container.as_mut().ok_or_else(|| Error::Invalid("the container's namespace is gone".to_owned()))
+                self.container.as_mut().ok_or_else(|| Error::Missing("the container's namespace".to_owned()))
             }
         }
     }
@@ -110,7 +110,7 @@ impl Kernel {
         self.container
             .as_ref()
             .and_then(|end| end.namespace.as_ref())
-            .ok_or_else(|| Error::Invalid("the container's namespace is gone".to_owned()))
+            .ok_or_else(|| Error::Missing("the container's namespace".to_owned()))
     }
 
     /// The socket of one side, after everything queued has been sent.
@@ -142,23 +142,11 @@ impl Kernel {
         let found =
             link::find(self.socket(device.side)?, &device.name).map_err(Error::refused(format!("look up {device}")))?;
         if let Some(link) = &found {
-            let known = &mut self.end(device.side)?.known;
-            known.retain(|link| link.name != device.name);
-            known.push(link.clone());
+            let indexes = &mut self.end(device.side)?.indexes;
+            indexes.retain(|(name, _)| *name != device.name);
+            indexes.push((device.name.clone(), link.index));
         }
         Ok(found)
-    }
-
-    /// A link that must be there, as it was when it was last looked up. Its index and its address hold; its state may have
-    /// changed.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub fn known(&mut self, device: &Device) -> Result<Link, Error> {
-        if let Some(link) = self.end(device.side)?.known.iter().find(|link| link.name == device.name) {
-            return Ok(link.clone());
-        }
-        self.find(device)?.ok_or_else(|| Error::Invalid(format!("there is no link {device}")))
     }
 
     /// The index of a link that must be there.
@@ -166,7 +154,10 @@ impl Kernel {
     /// # Errors
     /// What the kernel says.
     pub fn index(&mut self, device: &Device) -> Result<u32, Error> {
-        self.known(device).map(|link| link.index)
+        if let Some((_, index)) = self.end(device.side)?.indexes.iter().find(|(name, _)| *name == device.name) {
+            return Ok(*index);
+        }
+        self.find(device)?.map(|link| link.index).ok_or_else(|| Error::Missing(format!("link {device}")))
     }
 
     /// Queues a step for the object at work.
@@ -236,7 +227,7 @@ impl Kernel {
     /// Takes the lock for the host's shared objects, or changes its mode. It is held until [`Kernel::unlock`].
     pub(crate) fn lock(&mut self, mode: Mode) -> Result<(), Error> {
         self.lock = None; // a second descriptor of ours would wait for the first
-        self.lock = Some(Lock::take(mode)?);
+        self.lock = Some(Lock::of_host(mode)?);
         Ok(())
     }
 

@@ -26,6 +26,7 @@ pub use create::Creation;
 pub use error::Error;
 pub use identity::{Identity, Tag};
 pub use kernel::{Kernel, Step};
+pub use lock::Lock;
 pub use object::{Device, Difference, Object, Objects, Side, commands, differences, refuse_existing, remove};
 pub use objects::{
     Address, Bridge, BridgePort, Forwarding, LinkLocal, Others, Qdisc, Route, Sysctl, Tap, Unclaimed, Up, Veth,

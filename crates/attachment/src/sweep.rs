@@ -4,8 +4,8 @@ use netlink::link;
 
 use crate::{Bridge, Error, Identity, Kernel, Object, Side, Tag};
 
-/// Removes the host interfaces of `network` that belong to none of the `valid` attachments, and then its bridges if nothing
-/// uses them. Devices of other networks, and those that are not ours, are left alone.
+/// Removes the host interfaces of `network` that belong to none of the `valid` attachments, and then the bridges that
+/// they were on if nothing uses them any more. Devices of other networks, and those that are not ours, are left alone.
 ///
 /// Everything else of an attachment (its container interface, addresses, routes, queues) goes with its host interface.
 pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Error> {
@@ -18,8 +18,8 @@ pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Erro
         Err(error) => return vec![error],
     };
     let mut errors = Vec::new();
-    let mut shared = Vec::new();
-    for link in links {
+    let mut served = Vec::new();
+    for link in &links {
         match link.alias.as_deref().and_then(Tag::read) {
             Some(Tag::Attachment { network: of }) if of == network && !keep.contains(&link.name) => {
                 let removed =
@@ -30,13 +30,14 @@ pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Erro
                         _ => Ok(()),
                     });
                 errors.extend(removed.err());
+                served.extend(link.master);
             }
-            Some(Tag::Shared { network: of }) if of == network && link.kind == "bridge" => shared.push(link.name),
+            Some(Tag::Shared { network: of }) if of == network => served.push(link.index),
             _ => {}
         }
     }
-    for name in shared {
-        errors.extend(Bridge::adopted(name, network).remove(kernel).err());
+    for bridge in links.iter().filter(|link| link.kind == "bridge" && served.contains(&link.index)) {
+        errors.extend(Bridge::shared(&bridge.name, network).remove(kernel).err());
     }
     errors
 }

@@ -13,8 +13,9 @@ use crate::{Error, Mac, Request, Socket};
 /// The longest name of a link in bytes (`IFNAMSIZ` less the zero byte).
 pub const NAME_BYTES: usize = 15;
 
-/// The longest alias of a link in bytes (`IFALIASZ` less the zero byte).
-pub const ALIAS_BYTES: usize = 255;
+/// The longest alias of a link in bytes: the kernel takes an attribute of 255 (`IFALIASZ` less one), and ours ends with a
+/// zero byte.
+pub const ALIAS_BYTES: usize = 254;
 
 /// `IFLA_LINK_NETNSID`: present when the other end of a veth is in another namespace.
 const IFLA_LINK_NETNSID: u16 = 37;

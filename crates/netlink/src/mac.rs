@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::Error;
+
 /// An Ethernet address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mac(pub [u8; 6]);
@@ -13,6 +15,21 @@ impl Mac {
     pub fn local(mut bytes: [u8; 6]) -> Self {
         bytes[0] = (bytes[0] | 0x02) & 0xfe;
         Self(bytes)
+    }
+
+    /// A random locally administered unicast address.
+    ///
+    /// # Errors
+    /// [`Error::System`] when the kernel has no random bytes to give.
+    pub fn random() -> Result<Self, Error> {
+        let mut bytes = [0; 6];
+        // SAFETY: the buffer is live and its length is given.
+        let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+        if filled == 6 {
+            Ok(Self::local(bytes))
+        } else {
+            Err(Error::System { call: "getrandom", source: std::io::Error::last_os_error() })
+        }
     }
 
     /// Whether a device can have it: neither a group address nor all zero.

@@ -41,7 +41,10 @@ impl Socket {
             socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
                 .map_err(Error::system("socket(AF_NETLINK)"))?;
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
-            set_netlink_option(&fd, option)?;
+            match set_netlink_option(&fd, option) {
+                Err(error) if error.errno() != Some(libc::ENOPROTOOPT) => return Err(error),
+                _ => {} // strict checking came with 4.20; whoever lists filters what comes
+            }
         }
         Ok(Self { fd, sequence: 0, received: Vec::new() })
     }
@@ -135,7 +138,8 @@ impl Socket {
                         }
                         return Ok(false);
                     }
-                    _ => objects.push(message.object()?),
+                    // One that this library cannot read is none of ours.
+                    _ => objects.extend(message.object().ok()),
                 }
                 Ok(true)
             })?;

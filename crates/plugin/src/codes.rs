@@ -17,7 +17,7 @@ pub const DIFFERENT: u32 = 104;
 /// An attachment's error as a CNI error.
 pub fn from_attachment(error: &Error) -> cni::Error {
     let code = match error {
-        Error::Refused { .. } => Code::Plugin(REFUSED),
+        Error::Refused { .. } | Error::Missing(_) => Code::Plugin(REFUSED),
         Error::Exists(_) => Code::Plugin(EXISTS),
         Error::Conflict { .. } => Code::Plugin(CONFLICT),
         Error::Unsupported { .. } => Code::Plugin(UNSUPPORTED_BY_KERNEL),
@@ -40,7 +40,8 @@ pub fn all_of(errors: Vec<cni::Error>) -> Result<(), cni::Error> {
 }
 
 /// The error with further lines in its details.
-pub(crate) fn with_more_details(mut error: cni::Error, more: &[String]) -> cni::Error {
+#[must_use]
+pub fn with_more_details(mut error: cni::Error, more: &[String]) -> cni::Error {
     for line in more {
         if !error.details.is_empty() {
             error.details.push_str("; ");

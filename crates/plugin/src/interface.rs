@@ -6,8 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use attachment::{Creation, Device, Identity, Kernel, Object};
-use cni::{Call, Command, Error, Success};
+use attachment::{Creation, Device, Identity, Kernel, Lock, Object};
+use cni::{Call, Code, Command, Error, Success};
 use netlink::{Mac, Namespace};
 
 use crate::codes::{all_met, all_of, from_attachment, with_more_details};
@@ -28,8 +28,12 @@ pub trait Interface: Sized {
     /// Code 7, and 2 for what is not supported.
     fn read(call: &Call, identity: Identity) -> Result<Self, Error>;
 
-    /// The links of the attachment and what they hang on. All that DEL needs.
+    /// The links of the attachment and what they hang on.
     fn links(&self) -> Description;
+
+    /// What DEL removes. Names follow from the identity, so that a configuration that ADD refuses, or that has become
+    /// invalid since, keeps nothing from being removed.
+    fn remains(call: &Call, identity: Identity) -> Description;
 
     /// Completes what IPAM returned: gateways, default routes, resolver.
     ///
@@ -46,8 +50,8 @@ pub trait Interface: Sized {
     /// The kernel cannot be asked.
     fn interfaces(&self, kernel: &mut Kernel, sandbox: &str) -> Result<(Vec<cni::Interface>, usize), Error>;
 
-    /// For CHECK: the container interface has this address, whoever set it (CHK-3).
-    fn expect_mac(&mut self, mac: Mac);
+    /// For CHECK: the container interface is as the final result says, whoever made it so (CHK-3).
+    fn expect(&mut self, mac: Option<Mac>, mtu: Option<u32>);
 
     /// For STATUS: what the plugin needs is there.
     ///
@@ -66,6 +70,12 @@ pub fn identity(call: &Call) -> Result<Identity, Error> {
         .map_err(|error| from_attachment(&error))
 }
 
+/// Waits until no other call is at work on the attachment: a runtime that gave up on an ADD may call DEL, or ADD again,
+/// while the first one still runs.
+fn serialise(identity: &Identity) -> Result<Lock, Error> {
+    Lock::of_attachment(identity).map_err(|error| from_attachment(&error))
+}
+
 /// Opens the container's namespace.
 ///
 /// # Errors
@@ -80,7 +90,9 @@ pub fn open_namespace(call: &Call) -> Result<Namespace, Error> {
 /// # Errors
 /// Whatever failed; then everything this call made is gone again, the delegate's addresses included.
 pub fn add<I: Interface>(call: &Call) -> Result<Success, Error> {
-    let interface = I::read(call, identity(call)?)?;
+    let identity = identity(call)?;
+    let _alone = serialise(&identity)?;
+    let interface = I::read(call, identity)?;
     let namespace = open_namespace(call)?;
     let ipam = Ipam::find(call)?;
     let mut kernel = Kernel::new(Some(namespace));
@@ -136,10 +148,11 @@ fn merge(mut result: Success, interfaces: Vec<cni::Interface>, own: usize, addre
 /// # Errors
 /// Everything that could not be removed, after all else has been.
 pub fn del<I: Interface>(call: &Call) -> Result<(), Error> {
-    let interface = I::read(call, identity(call)?)?;
+    let identity = identity(call)?;
+    let _alone = serialise(&identity)?;
     let started = Ipam::find(call).and_then(|ipam| ipam.start(Command::Del, call));
     let mut kernel = Kernel::new(None);
-    let failed = attachment::remove(&mut kernel, &interface.links());
+    let failed = attachment::remove(&mut kernel, &I::remains(call, identity));
     let mut errors: Vec<Error> = failed.iter().map(from_attachment).collect();
     errors.extend(started.and_then(|mut work| work.wait()).err());
     all_of(errors)
@@ -154,10 +167,8 @@ pub fn check<I: Interface>(call: &Call) -> Result<(), Error> {
     let mut interface = I::read(call, identity(call)?)?;
     let mut kernel = Kernel::new(Some(open_namespace(call)?));
     let mut work = Ipam::find(call)?.start(Command::Check, call)?;
-    let (own, mac) = own_interface(call, previous)?;
-    if let Some(mac) = mac {
-        interface.expect_mac(mac);
-    }
+    let (own, listed) = own_interface(call, previous)?;
+    interface.expect(listed.mac.parse().ok(), listed.mtu);
     let expected = Success {
         ips: previous.ips.iter().filter(|ip| ip.interface.is_none_or(|place| place == own)).cloned().collect(),
         routes: previous.routes.clone(),
@@ -197,21 +208,18 @@ pub fn previous(call: &Call) -> Result<&Success, Error> {
         .ok_or_else(|| Error::invalid_config("prevResult is missing: the runtime must pass the result of ADD"))
 }
 
-/// The place and the address of the container interface in a result.
-fn own_interface(call: &Call, result: &Success) -> Result<(usize, Option<Mac>), Error> {
+/// The container interface in a result, with its place.
+fn own_interface<'a>(call: &Call, result: &'a Success) -> Result<(usize, &'a cni::Interface), Error> {
     let (name, netns) = (&call.environment.if_name, call.environment.netns.as_deref());
     let found = result
         .interfaces
         .iter()
         .enumerate()
         .find(|(_, interface)| interface.name == *name && netns == Some(Path::new(&interface.sandbox)));
-    match found {
-        Some((place, interface)) => Ok((place, interface.mac.parse().ok())),
-        None => Err(Error::invalid_config(format!(
-            "prevResult has no interface {name} in {}",
-            netns.unwrap_or(Path::new("")).display()
-        ))),
-    }
+    found.ok_or_else(|| {
+        let netns = netns.unwrap_or(Path::new("")).display();
+        Error::invalid_config(format!("prevResult has no interface {name} in {netns}"))
+    })
 }
 
 /// GC: removes what belongs to no valid attachment of this network (GC-1).
@@ -253,12 +261,13 @@ pub fn status<I: Interface>(call: &Call) -> Result<(), Error> {
     Ipam::find(call)?.run(Command::Status, call)
 }
 
-/// A link of the host for a result.
+/// A link of the host for a result, asked for anew: an operator's bridge may have changed its address with its new port.
 ///
 /// # Errors
 /// It is not there.
 pub fn host_interface(kernel: &mut Kernel, name: &str) -> Result<cni::Interface, Error> {
-    let link = kernel.known(&Device::host(name)).map_err(|error| from_attachment(&error))?;
+    let found = kernel.find(&Device::host(name)).map_err(|error| from_attachment(&error))?;
+    let link = found.ok_or_else(|| Error::new(Code::Internal, format!("{name} has gone while ADD was at work")))?;
     Ok(cni::Interface {
         name: link.name,
         mac: link.mac.map(|mac| mac.to_string()).unwrap_or_default(),

@@ -39,13 +39,13 @@ impl Ipam {
 
     /// Starts it, so that it works while we do.
     ///
+    /// Not from a thread of its own: with two threads on two processors every change of the address space interrupts the
+    /// other one, which cost more than the wait for the new process's image.
+    ///
     /// # Errors
     /// The executable cannot be started.
     pub(crate) fn start(&self, command: Command, call: &Call) -> Result<Work, Error> {
-        let running = match &self.delegate {
-            Some(delegate) => Some(delegate.start(command, call)?),
-            None => None,
-        };
+        let running = self.delegate.as_ref().map(|delegate| delegate.start(command, call)).transpose()?;
         Ok(Work { running })
     }
 

@@ -129,6 +129,12 @@ impl Keys {
         Ok(keys)
     }
 
+    /// The bridge's name, whatever else the configuration says.
+    pub(crate) fn bridge_of(call: &Call) -> String {
+        let named = call.config.object.get("bridge").and_then(|name| name.as_str());
+        named.map_or_else(|| Self::default().bridge, str::to_owned)
+    }
+
     /// Nothing is silently weaker than asked.
     fn refuse_unsupported(&self, call: &Call) -> Result<(), Error> {
         let asked = [

@@ -102,6 +102,14 @@ impl Interface for Bridged {
         links
     }
 
+    fn remains(call: &Call, identity: Identity) -> Description {
+        let bridge = Keys::bridge_of(call);
+        vec![
+            Box::new(Bridge::shared(&bridge, identity.network())),
+            Box::new(Veth { container_mac: identity.container_mac(), mtu: None, identity }),
+        ]
+    }
+
     fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error> {
         if addressing.dns == cni::Dns::default() {
             addressing.dns = call.config.dns()?;
@@ -164,8 +172,9 @@ impl Interface for Bridged {
         Ok((vec![bridge, host, own], 2))
     }
 
-    fn expect_mac(&mut self, mac: Mac) {
-        self.mac = mac;
+    fn expect(&mut self, mac: Option<Mac>, mtu: Option<u32>) {
+        self.mac = mac.unwrap_or(self.mac);
+        self.keys.mtu = mtu.unwrap_or(0); // before 1.1.0 a result does not tell, and a later plugin may have changed it
     }
 
     /// Every kernel that can run this can make a bridge or says why not when asked; what can be in the way is a link of
@@ -186,7 +195,9 @@ impl Interface for Bridged {
 /// The route for the kernel: without a next hop, the gateway of its family's address is meant (DLG-9).
 fn via(route: &cni::Route, addressing: &Success) -> route::Route {
     let of_family = |ip: &&cni::IpConfig| ip.address.is_ipv4() == route.dst.is_ipv4();
-    let gateway = route.gw.or_else(|| addressing.ips.iter().filter(of_family).find_map(|ip| ip.gateway));
+    // 0.0.0.0 and :: say that there is none.
+    let own = route.gw.map(|gateway| Some(gateway).filter(|gateway| !gateway.is_unspecified()));
+    let gateway = own.unwrap_or_else(|| addressing.ips.iter().filter(of_family).find_map(|ip| ip.gateway));
     route::Route {
         destination: route.dst,
         gateway,

@@ -45,7 +45,9 @@ fn veth_peer(call: &Call, kernel: &mut Kernel) -> Result<Option<Link>, attachmen
     };
     let found = link::find_index(kernel.socket(Side::Host)?, peer)
         .map_err(attachment::Error::refused(format!("look up link {peer}")))?;
-    Ok(found.filter(|outside| outside.kind == "veth" && outside.peer == Some(inside.index)))
+    let is_other_end =
+        |outside: &Link| outside.kind == "veth" && outside.is_peer_elsewhere && outside.peer == Some(inside.index);
+    Ok(found.filter(is_other_end))
 }
 
 /// The error of a call that needs the device.

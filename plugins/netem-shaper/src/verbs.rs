@@ -3,7 +3,7 @@
 use attachment::{Creation, Kernel};
 use cni::{Call, Code, Error, Success};
 use netlink::Namespace;
-use plugin::codes::{all_of, from_attachment};
+use plugin::codes::{all_of, from_attachment, with_more_details};
 use plugin::interface::{compare, open_namespace, previous, valid_attachments};
 
 use crate::{config, describe, device, probe};
@@ -21,8 +21,8 @@ pub(crate) fn add(call: &Call) -> Result<Success, Error> {
     match creation.make(&mut kernel, describe::queues(&limits, &link)?) {
         Ok(()) => Ok(previous.clone()),
         Err(error) => {
-            creation.undo(&mut kernel);
-            Err(from_attachment(&error))
+            let also: Vec<String> = creation.undo(&mut kernel).iter().map(ToString::to_string).collect();
+            Err(with_more_details(from_attachment(&error), &also))
         }
     }
 }

@@ -3,7 +3,7 @@
 use ipnetwork::IpNetwork;
 use netlink::address;
 
-use crate::{Device, Difference, Error, Kernel, Object, Side, Step};
+use crate::{Device, Difference, Error, Kernel, Object, Step};
 
 /// An address of a link.
 #[derive(Debug)]
@@ -79,10 +79,12 @@ impl Object for Address {
             return Ok(());
         }
         let index = kernel.index(&self.device)?;
-        let step = Step::make(self.device.side, format!("add {}", self.label()), address::add(index, self.address));
+        let (side, action, request) =
+            (self.device.side, format!("add {}", self.label()), address::add(index, self.address));
         kernel.queue(match self.others {
-            Others::Alone => step,
-            Others::Respect | Others::Replace => step.tolerating(&[libc::EEXIST]), // another attachment was quicker
+            Others::Alone => Step::make(side, action, request),
+            // It stays when this call fails: another attachment may have adopted it by then, or have been quicker.
+            Others::Respect | Others::Replace => Step::change(side, action, request).tolerating(&[libc::EEXIST]),
         });
         Ok(())
     }
@@ -109,10 +111,7 @@ impl Object for Address {
 
     fn commands(&self) -> Vec<String> {
         let nodad = if self.address.is_ipv6() { " nodad" } else { "" };
-        let tool = match self.device.side {
-            Side::Host => "ip".to_owned(),
-            Side::Container => self.device.tool("ip"),
-        };
+        let tool = self.device.tool("ip");
         vec![format!("{tool} address add {} dev {}{nodad}", self.address, self.device.name)]
     }
 }

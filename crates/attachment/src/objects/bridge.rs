@@ -4,7 +4,7 @@ use netlink::Mac;
 use netlink::link::{self, Link};
 
 use crate::lock::Mode;
-use crate::{Device, Difference, Error, Kernel, Object, Side, Step, Tag};
+use crate::{Device, Difference, Error, Kernel, Object, Side, Step, Sysctl, Tag};
 
 /// A bridge on the host. The first attachment makes it, later ones adopt it, the last one out removes it if it was made here.
 #[derive(Debug)]
@@ -20,9 +20,10 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// A bridge that exists, for removing it.
-    pub(crate) fn adopted(name: String, network: &str) -> Self {
-        Self { name, network: network.to_owned(), mtu: None, promiscuous: false }
+    /// A bridge with the kernel's defaults.
+    #[must_use]
+    pub fn shared(name: &str, network: &str) -> Self {
+        Self { name: name.to_owned(), network: network.to_owned(), mtu: None, promiscuous: false }
     }
 
     fn device(&self) -> Device {
@@ -52,6 +53,12 @@ impl Bridge {
             kernel.queue(Step::change(Side::Host, action, link::set_up(&self.name)));
         }
         self.set_promiscuous(kernel);
+    }
+
+    /// A member of the bridge must not be able to give the host a default route (CVE-2020-10749).
+    fn no_router_advertisements(&self) -> Sysctl {
+        let path = format!("net/ipv6/conf/{}/accept_ra", self.name);
+        Sysctl { side: Side::Host, path, value: "0", optional: true }
     }
 
     fn set_promiscuous(&self, kernel: &mut Kernel) {
@@ -87,13 +94,15 @@ impl Object for Bridge {
             self.adopt(&link, kernel);
             return Ok(());
         }
-        let bridge = netlink::bridge::Bridge { name: &self.name, mac: random_mac()?, mtu: self.mtu };
+        // Another one for each bridge: two hosts with a bridge of the same name may share a segment.
+        let mac = Mac::random().map_err(Error::refused("choose an address for the bridge"))?;
+        let bridge = netlink::bridge::Bridge { name: &self.name, mac, mtu: self.mtu };
         kernel.queue(Step::make(Side::Host, format!("make {}", self.label()), bridge.create()));
         // In the same send as the creation: a kill cannot leave a bridge without its tag.
         let tag = link::set_alias(&self.name, &Tag::shared(&self.network));
         kernel.queue(Step::change(Side::Host, format!("tag {}", self.label()), tag));
         self.set_promiscuous(kernel);
-        Ok(())
+        self.no_router_advertisements().create(kernel)
     }
 
     fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
@@ -142,6 +151,7 @@ impl Object for Bridge {
             format!("ip link add {}{mtu} up type bridge", self.name),
             format!("ip link set {} alias '{}'", self.name, Tag::shared(&self.network)),
         ];
+        commands.extend(self.no_router_advertisements().commands());
         if self.promiscuous {
             commands.push(format!("ip link set {} promisc on", self.name));
         }
@@ -151,17 +161,4 @@ impl Object for Bridge {
 
 fn of_kind(kind: &str) -> String {
     if kind.is_empty() { "a physical device".to_owned() } else { format!("of kind {kind}") }
-}
-
-/// Another one for each bridge: two hosts with a bridge of the same name may share a segment.
-fn random_mac() -> Result<Mac, Error> {
-    let mut bytes = [0; 6];
-    // SAFETY: the buffer is live and its length is given.
-    let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    if filled == 6 {
-        Ok(Mac::local(bytes))
-    } else {
-        let source = std::io::Error::last_os_error();
-        Err(Error::System { action: "get random bytes for a hardware address".to_owned(), source })
-    }
 }

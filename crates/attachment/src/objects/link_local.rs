@@ -7,8 +7,8 @@ use netlink::{Mac, address};
 
 use crate::{Device, Difference, Error, Kernel, Object, Step};
 
-/// What a kernel without IPv6, or with IPv6 off for the link, says to an address.
-const NO_IPV6: &[i32] = &[libc::EAFNOSUPPORT, libc::EOPNOTSUPP, libc::EACCES];
+/// What a kernel without IPv6, or with IPv6 off for the link, says to an address; or one whose link has an MTU below 1280.
+const NO_IPV6: &[i32] = &[libc::EAFNOSUPPORT, libc::EOPNOTSUPP, libc::EACCES, libc::EINVAL];
 
 /// The link-local address that the kernel would give the link, usable at once. It stands before what sets the link up: the
 /// kernel then finds the address there, and does not spend a second in duplicate detection on one of its own.

@@ -40,7 +40,11 @@ impl Sysctl {
 }
 
 impl Object for Sysctl {
+    /// Written only where it differs: `/proc/sys` may be read-only where all is as it should be.
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        if self.read(kernel)?.is_none_or(|have| have == self.value) {
+            return Ok(());
+        }
         let file = self.file();
         match kernel.within(self.side, || fs::write(&file, self.value))? {
             Err(error) if !(self.optional && error.kind() == ErrorKind::NotFound) => Err(self.failed(error)),

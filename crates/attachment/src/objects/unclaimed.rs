@@ -10,8 +10,8 @@ use crate::{Device, Difference, Error, Kernel, Object};
 
 /// The answer of a member of a bridge on this host comes within the very system call that asks, or, when the processor is
 /// busy, as soon as the kernel's worker runs. So long we wait for it.
-const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_micros(100);
+const ATTEMPTS: u32 = 8;
+const PAUSE: Duration = Duration::from_micros(50);
 
 /// An address that nobody on the link answers for yet. It stands before the address itself in a description.
 ///

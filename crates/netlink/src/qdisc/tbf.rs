@@ -76,7 +76,7 @@ impl Tbf {
     /// Whether the kernel's `have` is this one, the burst to one tick of the scheduler and the kernel's own rounding.
     #[must_use]
     pub fn is_met_by(self, have: Self) -> bool {
-        let tick = self.rate_bytes_per_s * TICK_NS / 1_000_000_000 + 2;
+        let tick = self.rate_bytes_per_s.saturating_mul(TICK_NS) / 1_000_000_000 + 2;
         self.rate_bytes_per_s == have.rate_bytes_per_s
             && self.limit_bytes == have.limit_bytes
             && u64::from(self.burst_bytes.abs_diff(have.burst_bytes)) <= 2 * tick
