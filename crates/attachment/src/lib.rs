@@ -29,6 +29,7 @@ pub use kernel::{Kernel, Step};
 pub use lock::Lock;
 pub use object::{Device, Difference, Object, Objects, Side, commands, differences, refuse_existing, remove};
 pub use objects::{
-    Address, Bridge, BridgePort, Forwarding, LinkLocal, Others, Qdisc, Route, Sysctl, Tap, Unclaimed, Up, Veth,
+    Address, Announced, Bridge, BridgePort, Forwarding, LinkLocal, Others, Qdisc, Route, Sysctl, Tap, Unclaimed, Up,
+    Veth,
 };
 pub use sweep::sweep;

@@ -1,6 +1,7 @@
 //! The kinds of objects, one file each.
 
 mod address;
+mod announced;
 mod bridge;
 mod bridge_port;
 mod forwarding;
@@ -14,6 +15,7 @@ mod up;
 mod veth;
 
 pub use address::{Address, Others};
+pub use announced::Announced;
 pub use bridge::Bridge;
 pub use bridge_port::BridgePort;
 pub use forwarding::Forwarding;

@@ -63,8 +63,11 @@ impl Delegate {
     /// Code 5 with the executable and the system's reason.
     pub fn start(&self, command: Command, call: &Call) -> Result<Running, Error> {
         let started = Instant::now();
-        let child = process::Command::new(&self.executable)
-            .env("CNI_COMMAND", command.as_str())
+        let mut delegate = process::Command::new(&self.executable);
+        if command != call.environment.command {
+            delegate.env("CNI_COMMAND", command.as_str()); // it copies the whole environment
+        }
+        let child = delegate
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

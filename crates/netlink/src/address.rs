@@ -38,7 +38,7 @@ pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<IpNetwork>, Error> {
     let messages = socket.dump("addresses", &Request::dump(RouteNetlinkMessage::GetAddress(message)))?;
     Ok(messages
         .into_iter()
-        .filter_map(|message| match message {
+        .filter_map(|object| match object.decode()? {
             RouteNetlinkMessage::NewAddress(message) if message.header.index == index => read(&message),
             _ => None,
         })

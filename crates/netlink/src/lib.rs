@@ -8,6 +8,7 @@
 //! because a runtime costs more than the whole of a plugin's work.
 
 pub mod address;
+mod attributes;
 pub mod bridge;
 pub mod bridge_port;
 mod error;
@@ -25,5 +26,5 @@ pub mod veth;
 pub use error::{Error, KernelError};
 pub use mac::Mac;
 pub use namespace::Namespace;
-pub use request::{Answer, Request};
+pub use request::{Answer, Object, Request};
 pub use socket::Socket;

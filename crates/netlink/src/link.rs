@@ -1,14 +1,13 @@
 //! Links: finding, reading, changing and removing them. The kinds have files of their own.
 
-use netlink_packet_core::Nla;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, BridgePortState, In6AddrGenMode, InfoBridge, InfoBridgePort, InfoData, InfoKind,
-    InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, State,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoKind, LinkAttribute, LinkExtentMask, LinkMessage,
 };
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
-use crate::{Error, Mac, Request, Socket};
+use crate::attributes::{iterate, read_text, read_u32, value_of};
+use crate::{Error, Mac, Object, Request, Socket};
 
 /// The longest name of a link in bytes (`IFNAMSIZ` less the zero byte).
 pub const NAME_BYTES: usize = 15;
@@ -16,9 +15,6 @@ pub const NAME_BYTES: usize = 15;
 /// The longest alias of a link in bytes: the kernel takes an attribute of 255 (`IFALIASZ` less one), and ours ends with a
 /// zero byte.
 pub const ALIAS_BYTES: usize = 254;
-
-/// `IFLA_LINK_NETNSID`: present when the other end of a veth is in another namespace.
-const IFLA_LINK_NETNSID: u16 = 37;
 
 /// A link as the kernel shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,60 +60,89 @@ pub enum PortState {
     Enabled,
 }
 
+// Attributes of a link (`if_link.h`).
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_OPERSTATE: u16 = 16;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_PROMISCUITY: u16 = 30;
+/// Present when the other end of a veth is in another namespace.
+const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+const IFLA_BR_VLAN_FILTERING: u16 = 7;
+const IFLA_BRPORT_STATE: u16 = 1;
+const IFLA_BRPORT_MODE: u16 = 4;
+
+const RTM_NEWLINK: u16 = 16;
+/// The length of a `struct ifinfomsg`; its index and its flags are at these offsets.
+const HEADER_BYTES: usize = 16;
+const INDEX_OFFSET: usize = 4;
+const FLAGS_OFFSET: usize = 8;
+const IFF_UP: u32 = 1;
+const IFF_PROMISC: u32 = 0x100;
+/// `operstate` (RFC 2863): a device that does not tell, and one that is up.
+const OPERSTATES_RUNNING: [u8; 2] = [0, 6];
+/// The state of a bridge's port that is down (`if_bridge.h`).
+const BR_STATE_DISABLED: u8 = 0;
+
 impl Link {
-    fn read(message: LinkMessage) -> Self {
-        let flags = message.header.flags;
+    /// Reads an answer to [`get`]; `None` if it carries no link.
+    #[must_use]
+    pub fn read(object: &Object) -> Option<Self> {
+        if object.message_type != RTM_NEWLINK {
+            return None;
+        }
+        let flags = read_u32(&object.payload, FLAGS_OFFSET)?;
         let mut link = Self {
-            index: message.header.index,
-            is_up: flags.contains(LinkFlags::Up),
-            is_promiscuous: flags.contains(LinkFlags::Promisc),
+            index: read_u32(&object.payload, INDEX_OFFSET)?,
+            is_up: flags & IFF_UP != 0,
+            is_promiscuous: flags & IFF_PROMISC != 0,
             ..Self::default()
         };
-        let mut state = State::Unknown;
-        for attribute in message.attributes {
-            match attribute {
-                LinkAttribute::IfName(name) => link.name = name,
-                LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
-                LinkAttribute::Address(bytes) => link.mac = bytes.try_into().ok().map(Mac),
-                LinkAttribute::Mtu(mtu) => link.mtu = mtu,
-                LinkAttribute::Controller(index) => link.master = Some(index),
-                LinkAttribute::Link(index) => link.peer = Some(index),
-                LinkAttribute::LinkNetNsId(_) => link.is_peer_elsewhere = true,
-                LinkAttribute::Other(other) if other.kind() == IFLA_LINK_NETNSID => link.is_peer_elsewhere = true,
-                LinkAttribute::OperState(found) => state = found,
-                LinkAttribute::Promiscuity(count) => link.is_promiscuous |= count > 0,
-                LinkAttribute::LinkInfo(infos) => infos.into_iter().for_each(|info| link.read_info(info)),
+        link.is_running = link.is_up;
+        for (kind, value) in iterate(object.payload.get(HEADER_BYTES..)?) {
+            match kind {
+                IFLA_IFNAME => link.name = read_text(value),
+                IFLA_IFALIAS => link.alias = Some(read_text(value)),
+                IFLA_ADDRESS => link.mac = value.try_into().ok().map(Mac),
+                IFLA_MTU => link.mtu = read_u32(value, 0)?,
+                IFLA_MASTER => link.master = read_u32(value, 0),
+                IFLA_LINK => link.peer = read_u32(value, 0),
+                IFLA_LINK_NETNSID => link.is_peer_elsewhere = true,
+                IFLA_OPERSTATE => {
+                    link.is_running &= value.first().is_some_and(|state| OPERSTATES_RUNNING.contains(state));
+                }
+                IFLA_PROMISCUITY => link.is_promiscuous |= read_u32(value, 0)? > 0,
+                IFLA_LINKINFO => link.read_info(value),
                 _ => {}
             }
         }
-        link.is_running = link.is_up && matches!(state, State::Up | State::Unknown);
-        link
+        Some(link)
     }
 
-    fn read_info(&mut self, info: LinkInfo) {
-        match info {
-            LinkInfo::Kind(kind) => self.kind = kind.to_string(),
-            LinkInfo::Data(InfoData::Bridge(settings)) => {
-                self.vlan_filtering = settings.contains(&InfoBridge::VlanFiltering(true));
+    fn read_info(&mut self, info: &[u8]) {
+        let is_on = |settings, kind| value_of(settings, kind).is_some_and(|value| value.first() != Some(&0));
+        let mut port_kind = String::new();
+        for (kind, value) in iterate(info) {
+            match kind {
+                IFLA_INFO_KIND => self.kind = read_text(value),
+                IFLA_INFO_DATA if self.kind == "bridge" => self.vlan_filtering = is_on(value, IFLA_BR_VLAN_FILTERING),
+                IFLA_INFO_SLAVE_KIND => port_kind = read_text(value),
+                IFLA_INFO_SLAVE_DATA if port_kind == "bridge" => {
+                    self.hairpin = is_on(value, IFLA_BRPORT_MODE);
+                    self.port_state = value_of(value, IFLA_BRPORT_STATE).map(|state| {
+                        if state.first() == Some(&BR_STATE_DISABLED) { PortState::Disabled } else { PortState::Enabled }
+                    });
+                }
+                _ => {}
             }
-            LinkInfo::PortData(InfoPortData::BridgePort(settings)) => {
-                self.hairpin = settings.contains(&InfoBridgePort::HairpinMode(true));
-                self.port_state = settings.iter().find_map(|setting| match setting {
-                    InfoBridgePort::State(BridgePortState::Disabled) => Some(PortState::Disabled),
-                    InfoBridgePort::State(_) => Some(PortState::Enabled),
-                    _ => None,
-                });
-            }
-            _ => {}
-        }
-    }
-
-    /// Reads an answer to [`get`] or to an echoed creation; `None` if it carries no link.
-    #[must_use]
-    pub fn from_answer(message: Option<RouteNetlinkMessage>) -> Option<Self> {
-        match message {
-            Some(RouteNetlinkMessage::NewLink(message)) => Some(Self::read(message)),
-            _ => None,
         }
     }
 }
@@ -152,7 +177,7 @@ pub fn find_index(socket: &mut Socket, index: u32) -> Result<Option<Link>, Error
 
 fn find_by(socket: &mut Socket, request: Request) -> Result<Option<Link>, Error> {
     match socket.request(request) {
-        Ok(answer) => Ok(Link::from_answer(answer)),
+        Ok(answer) => Ok(answer.as_ref().and_then(Link::read)),
         Err(error) if error.is_missing() => Ok(None),
         Err(error) => Err(error),
     }
@@ -178,7 +203,7 @@ pub fn ports(socket: &mut Socket, bridge: u32) -> Result<Vec<Link>, Error> {
 
 fn read_all(socket: &mut Socket, message: LinkMessage) -> Result<Vec<Link>, Error> {
     let messages = socket.dump("links", &Request::dump(RouteNetlinkMessage::GetLink(message)))?;
-    Ok(messages.into_iter().filter_map(|message| Link::from_answer(Some(message))).collect())
+    Ok(messages.iter().filter_map(Link::read).collect())
 }
 
 /// `ip link set dev NAME alias ALIAS`. In a creation the kernel ignores the alias, so it takes a message of its own.

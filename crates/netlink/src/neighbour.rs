@@ -35,7 +35,8 @@ pub fn delete(index: u32, address: IpAddr) -> Request {
 /// Who answered, from the answer to [`get`].
 #[must_use]
 pub fn answered_by(answer: &Answer) -> Option<Mac> {
-    let Ok(Some(RouteNetlinkMessage::NewNeighbour(message))) = answer else { return None };
+    let Ok(Some(object)) = answer else { return None };
+    let Some(RouteNetlinkMessage::NewNeighbour(message)) = object.decode() else { return None };
     if message.header.state != NeighbourState::Reachable {
         return None;
     }

@@ -3,7 +3,6 @@
 //! `netlink-packet-route` knows neither netem nor tbf: their options are bytes to it, written and read here.
 
 pub mod netem;
-mod options;
 pub mod tbf;
 
 use netlink_packet_core::{DefaultNla, Nla};
@@ -136,7 +135,7 @@ pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<Qdisc>, Error> {
     Ok(socket
         .dump("queueing disciplines", &request)?
         .into_iter()
-        .filter_map(|message| match message {
+        .filter_map(|object| match object.decode()? {
             RouteNetlinkMessage::NewQueueDiscipline(message) if message.header.index == index => Qdisc::read(&message),
             _ => None,
         })

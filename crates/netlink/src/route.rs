@@ -105,7 +105,7 @@ pub fn list(socket: &mut Socket) -> Result<Vec<(u32, Route)>, Error> {
     let messages = socket.dump("routes", &request)?;
     Ok(messages
         .into_iter()
-        .filter_map(|message| match message {
+        .filter_map(|object| match object.decode()? {
             RouteNetlinkMessage::NewRoute(message) => read(&message),
             _ => None,
         })

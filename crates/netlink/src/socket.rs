@@ -2,19 +2,21 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use netlink_packet_core::{NLM_F_DUMP_INTR, NetlinkDeserializable, NetlinkHeader};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_core::{NLM_F_DUMP_INTR, NetlinkHeader};
 use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
 
-use crate::{Answer, Error, KernelError, Request};
+use crate::attributes::{read_text, read_u16, read_u32, value_of};
+use crate::{Answer, Error, KernelError, Object, Request};
 
 /// A dump that the kernel marks as interrupted is read again this often before we give up.
 const DUMP_ATTEMPTS: usize = 8;
 
-/// The kernel fills dumps in pieces of at most 32 KiB (`netlink_dump` in `net/netlink/af_netlink.c`), and a single
-/// answer fits into one piece.
-const RECEIVE_BYTES: usize = 32 * 1024;
+/// Room for one answer: a link without its virtual functions takes 1 to 2 KiB.
+const ANSWER_BYTES: usize = 8 * 1024;
+
+/// The kernel fills dumps in pieces of at most 32 KiB (`netlink_dump` in `net/netlink/af_netlink.c`).
+const DUMP_BYTES: usize = 32 * 1024;
 
 const HEADER_BYTES: usize = 16;
 const NLMSG_ERROR: u16 = 2;
@@ -93,7 +95,7 @@ impl Socket {
                     }
                 } else {
                     is_complete |= is_last && ends_with_object;
-                    *answer = message.object().map(Some);
+                    *answer = Ok(Some(message.object()));
                 }
                 Ok(true)
             })?;
@@ -105,7 +107,7 @@ impl Socket {
     ///
     /// # Errors
     /// [`Error::Interrupted`] when the table changed under every attempt to read it.
-    pub fn dump(&mut self, table: &'static str, request: &Request) -> Result<Vec<RouteNetlinkMessage>, Error> {
+    pub fn dump(&mut self, table: &'static str, request: &Request) -> Result<Vec<Object>, Error> {
         for _ in 0..DUMP_ATTEMPTS {
             if let Some(objects) = self.dump_once(request.clone())? {
                 return Ok(objects);
@@ -114,11 +116,12 @@ impl Socket {
         Err(Error::Interrupted(table))
     }
 
-    fn dump_once(&mut self, request: Request) -> Result<Option<Vec<RouteNetlinkMessage>>, Error> {
+    fn dump_once(&mut self, request: Request) -> Result<Option<Vec<Object>>, Error> {
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
         let mut bytes = Vec::with_capacity(128);
         request.append(sequence, &mut bytes);
+        self.received.resize(DUMP_BYTES, 0);
         self.send(&bytes)?;
 
         let mut objects = Vec::new();
@@ -138,8 +141,7 @@ impl Socket {
                         }
                         return Ok(false);
                     }
-                    // One that this library cannot read is none of ours.
-                    _ => objects.extend(message.object().ok()),
+                    _ => objects.push(message.object()),
                 }
                 Ok(true)
             })?;
@@ -160,7 +162,7 @@ impl Socket {
     /// Receives one datagram and hands its messages to `take` until that returns false.
     fn receive(&mut self, mut take: impl FnMut(Message<'_>) -> Result<bool, Error>) -> Result<(), Error> {
         if self.received.is_empty() {
-            self.received.resize(RECEIVE_BYTES, 0);
+            self.received.resize(ANSWER_BYTES, 0);
         }
         let length = loop {
             match socket::recv(self.fd.as_raw_fd(), &mut self.received, MsgFlags::MSG_TRUNC) {
@@ -222,29 +224,12 @@ impl<'a> Message<'a> {
             let request = usize::try_from(read_u32(self.payload, 4)?).ok()?;
             offset += if self.header.flags & NLM_F_CAPPED != 0 { HEADER_BYTES } else { request.next_multiple_of(4) };
         }
-        loop {
-            let length = usize::from(read_u16(self.payload, offset)?);
-            let kind = read_u16(self.payload, offset + 2)?;
-            if kind == NLMSGERR_ATTR_MSG {
-                let text = self.payload.get(offset + 4..offset + length)?;
-                return Some(String::from_utf8_lossy(text).trim_end_matches('\0').to_owned());
-            }
-            offset += length.max(4).next_multiple_of(4);
-        }
+        value_of(self.payload.get(offset..)?, NLMSGERR_ATTR_MSG).map(read_text)
     }
 
-    fn object(&self) -> Result<RouteNetlinkMessage, Error> {
-        RouteNetlinkMessage::deserialize(&self.header, self.payload)
-            .map_err(|error| Error::Malformed(error.to_string()))
+    fn object(&self) -> Object {
+        Object { message_type: self.header.message_type, payload: self.payload.to_vec() }
     }
-}
-
-fn read_u16(bytes: &[u8], offset: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(offset..offset.checked_add(2)?)?.try_into().ok()?))
-}
-
-fn read_u32(bytes: &[u8], offset: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(offset..offset.checked_add(4)?)?.try_into().ok()?))
 }
 
 fn set_netlink_option(fd: &OwnedFd, option: libc::c_int) -> Result<(), Error> {
@@ -302,7 +287,7 @@ mod tests {
             let mut changed = bytes.clone();
             changed[position] ^= 0xff;
             if let Ok(Some((message, _))) = Message::split(&changed) {
-                let _ = (message.error(), message.object());
+                let _ = (message.error(), message.object().decode());
             }
         }
     }

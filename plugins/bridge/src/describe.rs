@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use attachment::{
-    Address, Bridge, BridgePort, Device, Forwarding, Identity, Kernel, LinkLocal, Object, Others, Route, Side, Sysctl,
-    Tap, Unclaimed, Up, Veth,
+    Address, Announced, Bridge, BridgePort, Device, Forwarding, Identity, Kernel, LinkLocal, Object, Others, Route,
+    Side, Sysctl, Tap, Unclaimed, Up, Veth,
 };
 use cni::{Call, Error, Success};
 use ipnetwork::IpNetwork;
@@ -141,6 +141,9 @@ impl Interface for Bridged {
                     objects.push(Box::new(Unclaimed { device: device.clone(), address: ip.address.ip() }));
                 }
                 objects.push(Box::new(Address { device: device.clone(), address: ip.address, others: Others::Alone }));
+            }
+            for ip in &addressing.ips {
+                objects.push(Box::new(Announced { device: device.clone(), address: ip.address.ip() }));
             }
             for route in &addressing.routes {
                 objects.push(Box::new(Route { device: device.clone(), route: via(route, addressing) }));

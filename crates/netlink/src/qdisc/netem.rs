@@ -1,6 +1,6 @@
 //! netem: delay (`net/sched/sch_netem.c`).
 
-use super::options::{append, find, read_u32, read_u64};
+use crate::attributes::{append, read_u32, read_u64, value_of};
 
 /// `TCA_NETEM_LATENCY64` in `pkt_sched.h`: the delay in nanoseconds, signed.
 const TCA_NETEM_LATENCY64: u16 = 10;
@@ -28,7 +28,10 @@ impl Netem {
 
     pub(super) fn read(options: &[u8]) -> Option<Self> {
         let attributes = options.get(QOPT_BYTES..)?;
-        Some(Self { delay_ns: read_u64(find(attributes, TCA_NETEM_LATENCY64)?)?, limit_packets: read_u32(options, 4)? })
+        Some(Self {
+            delay_ns: read_u64(value_of(attributes, TCA_NETEM_LATENCY64)?)?,
+            limit_packets: read_u32(options, 4)?,
+        })
     }
 }
 

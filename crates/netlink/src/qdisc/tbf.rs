@@ -1,6 +1,6 @@
 //! tbf: rate (`net/sched/sch_tbf.c`).
 
-use super::options::{append, find, read_u32, read_u64};
+use crate::attributes::{append, read_u32, read_u64, value_of};
 
 const TCA_TBF_PARMS: u16 = 1;
 const TCA_TBF_RATE64: u16 = 4;
@@ -59,8 +59,8 @@ impl Tbf {
 
     /// The kernel shows the burst in ticks of 64 ns; the bytes are exact to one tick.
     pub(super) fn read(options: &[u8]) -> Option<Self> {
-        let parameters = find(options, TCA_TBF_PARMS)?;
-        let rate_bytes_per_s = match find(options, TCA_TBF_RATE64) {
+        let parameters = value_of(options, TCA_TBF_PARMS)?;
+        let rate_bytes_per_s = match value_of(options, TCA_TBF_RATE64) {
             Some(rate) => read_u64(rate)?,
             None => u64::from(read_u32(parameters, RATE_OFFSET)?),
         };
