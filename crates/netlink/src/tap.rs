@@ -30,13 +30,33 @@ pub struct Tap<'a> {
     pub group: Option<u32>,
 }
 
+/// A TAP device that goes with this value, unless it is kept.
+#[derive(Debug)]
+pub struct Fleeting {
+    device: File,
+}
+
+impl Fleeting {
+    /// From now on the device stays until it is deleted.
+    ///
+    /// # Errors
+    /// [`Error::System`].
+    pub fn keep(self) -> Result<(), Error> {
+        // SAFETY: the descriptor is open and the argument is a number.
+        unsafe { ioctl::set_persist(self.device.as_raw_fd(), 1) }.map_err(Error::system("ioctl(TUNSETPERSIST)"))?;
+        Ok(())
+    }
+}
+
 impl Tap<'_> {
-    /// `ip tuntap add dev NAME mode tap vnet_hdr user OWNER group GROUP`, in the calling thread's namespace. It stays until
-    /// it is deleted. Offloads pass to the guest (`IFF_VNET_HDR`), as a virtio device expects.
+    /// `ip tuntap add dev NAME mode tap vnet_hdr user OWNER group GROUP`, in the calling thread's namespace. Offloads pass to
+    /// the guest (`IFF_VNET_HDR`), as a virtio device expects.
+    ///
+    /// The device goes when the process dies before [`Fleeting::keep`], so that none stays that is only half made.
     ///
     /// # Errors
     /// [`Error::System`]: no `/dev/net/tun`, a name in use by another kind of link.
-    pub fn create(&self) -> Result<(), Error> {
+    pub fn create(&self) -> Result<Fleeting, Error> {
         let system = |call| move |source| Error::System { call, source };
         let device = File::options().read(true).write(true).open(DEVICE).map_err(system("open /dev/net/tun"))?;
         let request = self.interface_request()?;
@@ -51,9 +71,7 @@ impl Tap<'_> {
             // SAFETY: as above.
             unsafe { ioctl::set_group(fd, group.cast_signed()) }.map_err(Error::system("ioctl(TUNSETGROUP)"))?;
         }
-        // SAFETY: as above.
-        unsafe { ioctl::set_persist(fd, 1) }.map_err(Error::system("ioctl(TUNSETPERSIST)"))?;
-        Ok(())
+        Ok(Fleeting { device })
     }
 
     fn interface_request(&self) -> Result<libc::ifreq, Error> {

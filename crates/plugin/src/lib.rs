@@ -7,6 +7,7 @@ pub mod interface;
 mod ipam;
 mod main_function;
 mod namespace;
+pub mod probe;
 mod streams;
 
 pub use main_function::main;

@@ -32,7 +32,7 @@ pub(crate) const KEYS: &[&str] = &[
 const ARGS: &[&str] = &["MAC", "IP", "GATEWAY"];
 
 /// The configuration. Keys and defaults are those of the reference, and `nic`, `owner`, `group`, `delegateTimeoutSeconds`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Keys {
     /// The bridge's name. Made if it does not exist.

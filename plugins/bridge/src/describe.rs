@@ -11,6 +11,7 @@ use ipnetwork::IpNetwork;
 use netlink::{Mac, route};
 use plugin::codes::from_attachment;
 use plugin::interface::{Description, Interface, host_interface};
+use plugin::probe::probe;
 
 use crate::config::{Keys, Nic};
 
@@ -180,18 +181,18 @@ impl Interface for Bridged {
         self.keys.mtu = mtu.unwrap_or(0); // before 1.1.0 a result does not tell, and a later plugin may have changed it
     }
 
-    /// Every kernel that can run this can make a bridge or says why not when asked; what can be in the way is a link of
-    /// another kind under the bridge's name.
+    /// Makes the links in a namespace of their own; and no link of another kind may have the bridge's name on the host.
     fn probe(&self) -> Result<(), Error> {
-        let mut kernel = Kernel::new(None);
-        let found = kernel.find(&Device::host(&self.keys.bridge)).map_err(|error| from_attachment(&error))?;
-        match found {
-            Some(link) if link.kind != "bridge" => Err(Error::new(
+        let found =
+            Kernel::new(None).find(&Device::host(&self.keys.bridge)).map_err(|error| from_attachment(&error))?;
+        if let Some(link) = found.filter(|link| link.kind != "bridge") {
+            return Err(Error::new(
                 cni::Code::NotAvailable,
-                format!("link {} exists and is no bridge; rename one of the two", self.keys.bridge),
-            )),
-            _ => Ok(()),
+                format!("link {} exists and is no bridge; rename one of the two", link.name),
+            ));
         }
+        let (keys, identity, mac) = (self.keys.clone(), self.identity.clone(), self.mac);
+        probe(move || Self { keys, identity, mac, is_allocated: true }.links())
     }
 }
 

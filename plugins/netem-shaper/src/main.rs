@@ -6,7 +6,6 @@
 mod config;
 mod describe;
 mod device;
-mod probe;
 mod verbs;
 
 use std::process::ExitCode;

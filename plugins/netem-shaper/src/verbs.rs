@@ -1,12 +1,14 @@
 //! The verbs. The shaper makes no interface: its description hangs on one of an earlier plugin.
 
 use attachment::{Creation, Kernel};
-use cni::{Call, Code, Error, Success};
+use cni::{Call, Error, Success};
 use netlink::Namespace;
+use netlink::link::Link;
 use plugin::codes::{all_of, from_attachment, with_more_details};
 use plugin::interface::{compare, open_namespace, previous, valid_attachments};
+use plugin::probe::probe;
 
-use crate::{config, describe, device, probe};
+use crate::{config, describe, device};
 
 /// ADD: returns `prevResult` as it came (ADD-5).
 pub(crate) fn add(call: &Call) -> Result<Success, Error> {
@@ -59,7 +61,11 @@ pub(crate) fn gc(call: &Call) -> Result<(), Error> {
     valid_attachments(call).map(drop)
 }
 
-/// STATUS: the limits of the configuration are valid and the kernel has the queues that they need.
+/// STATUS: the limits of the configuration are valid, and the kernel has the queues that they need: they are put on the
+/// loopback device of a namespace made for that.
 pub(crate) fn status(call: &Call) -> Result<(), Error> {
-    probe::probe(config::limits(call)?).map_err(|error| Error::new(Code::NotAvailable, from_attachment(&error).msg))
+    let limits = config::limits(call)?;
+    let loopback = Link { name: "lo".to_owned(), mtu: 1500, ..Link::default() };
+    let queues = move || describe::queues(&limits, &loopback).unwrap_or_default();
+    probe(queues)
 }

@@ -35,8 +35,8 @@ impl Object for Tap {
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let device = self.device();
         let tap = tap::Tap { name: &device.name, owner: self.owner, group: self.group };
-        kernel.within(Side::Host, || tap.create())?.map_err(Error::refused(format!("make TAP device {device}")))?;
-        kernel.mark_made();
+        let made =
+            kernel.within(Side::Host, || tap.create())?.map_err(Error::refused(format!("make TAP device {device}")))?;
         let mut change = |what: &str, request| {
             kernel.queue(Step::change(Side::Host, format!("{what} {device}"), request));
         };
@@ -45,7 +45,14 @@ impl Object for Tap {
         if let Some(bytes) = self.mtu {
             change("set the MTU of", link::set_mtu(&device.name, bytes));
         }
-        change("set up", link::set_up(&device.name));
+        let quiet = link::set_no_link_local(&device.name);
+        let action = format!("keep link-local addresses from {device}");
+        kernel.queue(Step::change(Side::Host, action, quiet).tolerating(&[libc::EAFNOSUPPORT]));
+        kernel.queue(Step::change(Side::Host, format!("set {device} up"), link::set_up(&device.name)));
+        // It must have its tag before it stays: GC knows it by nothing else.
+        kernel.flush()?;
+        made.keep().map_err(Error::refused(format!("keep TAP device {device}")))?;
+        kernel.mark_made();
         Ok(())
     }
 
