@@ -40,12 +40,12 @@ impl Step {
     }
 }
 
-/// One namespace: its socket, opened when it is first needed, and the indexes of links already looked up.
+/// One namespace: its socket, opened when it is first needed, and the links that were looked up.
 #[derive(Debug)]
 struct End {
     namespace: Option<Namespace>,
     socket: Option<Socket>,
-    indexes: Vec<(String, u32)>,
+    seen: Vec<Link>,
 }
 
 impl End {
@@ -76,7 +76,7 @@ impl Kernel {
     /// Opens nothing yet. `container` is `None` where its namespace is gone.
     #[must_use]
     pub fn new(container: Option<Namespace>) -> Self {
-        let end = |namespace| End { namespace, socket: None, indexes: Vec::new() };
+        let end = |namespace| End { namespace, socket: None, seen: Vec::new() };
         Self {
             host: end(None),
             container: container.map(|namespace| end(Some(namespace))),
@@ -142,9 +142,9 @@ impl Kernel {
         let found =
             link::find(self.socket(device.side)?, &device.name).map_err(Error::refused(format!("look up {device}")))?;
         if let Some(link) = &found {
-            let indexes = &mut self.end(device.side)?.indexes;
-            indexes.retain(|(name, _)| *name != device.name);
-            indexes.push((device.name.clone(), link.index));
+            let seen = &mut self.end(device.side)?.seen;
+            seen.retain(|link| link.name != device.name);
+            seen.push(link.clone());
         }
         Ok(found)
     }
@@ -154,10 +154,18 @@ impl Kernel {
     /// # Errors
     /// What the kernel says.
     pub fn index(&mut self, device: &Device) -> Result<u32, Error> {
-        if let Some((_, index)) = self.end(device.side)?.indexes.iter().find(|(name, _)| *name == device.name) {
-            return Ok(*index);
+        if let Some(link) = self.seen(device)? {
+            return Ok(link.index);
         }
         self.find(device)?.map(|link| link.index).ok_or_else(|| Error::Missing(format!("link {device}")))
+    }
+
+    /// A link as it was when it was last looked up, if it was. Its index holds; all else may have changed since.
+    ///
+    /// # Errors
+    /// The container's namespace is gone.
+    pub fn seen(&mut self, device: &Device) -> Result<Option<&Link>, Error> {
+        Ok(self.end(device.side)?.seen.iter().find(|link| link.name == device.name))
     }
 
     /// Queues a step for the object at work.
@@ -195,7 +203,10 @@ impl Kernel {
                 Ok(_) => {}
                 Err(error) if error.errno().is_some_and(|errno| tolerated.contains(&errno)) => {}
                 Err(source) => {
-                    refused.get_or_insert(Error::Refused { action, source });
+                    refused.get_or_insert(match action.strip_prefix("make ") {
+                        Some(what) if makes && source.is_existing() => Error::Exists(what.to_owned()),
+                        _ => Error::Refused { action, source },
+                    });
                 }
             }
         }

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use attachment::{Creation, Device, Identity, Kernel, Lock, Object};
+use attachment::{Creation, Device, Identity, Kernel, Lock, Object, Tag};
 use cni::{Call, Code, Command, Error, Success};
+use netlink::link::Link;
 use netlink::{Mac, Namespace};
 
 use crate::codes::{all_met, all_of, from_attachment, with_more_details};
@@ -261,13 +262,22 @@ pub fn status<I: Interface>(call: &Call) -> Result<(), Error> {
     Ipam::find(call)?.run(Command::Status, call)
 }
 
-/// A link of the host for a result, asked for anew: an operator's bridge may have changed its address with its new port.
+/// A bridge for a result. One that was made here keeps its address; an operator's may have changed it with its new port, and
+/// is asked for anew.
 ///
 /// # Errors
 /// It is not there.
-pub fn host_interface(kernel: &mut Kernel, name: &str) -> Result<cni::Interface, Error> {
-    let found = kernel.find(&Device::host(name)).map_err(|error| from_attachment(&error))?;
-    let link = found.ok_or_else(|| Error::new(Code::Internal, format!("{name} has gone while ADD was at work")))?;
+pub fn bridge_interface(kernel: &mut Kernel, name: &str) -> Result<cni::Interface, Error> {
+    let device = Device::host(name);
+    let refused = |error| from_attachment(&error);
+    let is_ours = |link: &&Link| link.alias.as_deref().and_then(Tag::read).is_some();
+    let link = match kernel.seen(&device).map_err(refused)?.filter(is_ours).cloned() {
+        Some(link) => link,
+        None => kernel
+            .find(&device)
+            .map_err(refused)?
+            .ok_or_else(|| Error::new(Code::Internal, format!("{name} has gone while ADD was at work")))?,
+    };
     Ok(cni::Interface {
         name: link.name,
         mac: link.mac.map(|mac| mac.to_string()).unwrap_or_default(),

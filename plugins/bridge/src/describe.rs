@@ -10,7 +10,7 @@ use cni::{Call, Error, Success};
 use ipnetwork::IpNetwork;
 use netlink::{Mac, route};
 use plugin::codes::from_attachment;
-use plugin::interface::{Description, Interface, host_interface};
+use plugin::interface::{Description, Interface, bridge_interface};
 use plugin::probe::probe;
 
 use crate::config::{Keys, Nic};
@@ -159,7 +159,7 @@ impl Interface for Bridged {
     /// Bridge, host interface, container interface, in the reference's order (RES-20). A virtual machine's NIC is listed
     /// with the address that its device model must be given.
     fn interfaces(&self, kernel: &mut Kernel, sandbox: &str) -> Result<(Vec<cni::Interface>, usize), Error> {
-        let bridge = host_interface(kernel, &self.keys.bridge)?;
+        let bridge = bridge_interface(kernel, &self.keys.bridge)?;
         let host = cni::Interface {
             name: self.identity.host_name(),
             mac: self.identity.host_mac().to_string(),

@@ -33,11 +33,7 @@ impl Object for Veth {
             let place = kernel.container()?.path().display();
             return Err(Error::Exists(format!("interface {interface} in {place}")));
         }
-        let host = self.host();
-        match kernel.find(&host)? {
-            Some(_) => Err(Error::Exists(format!("{host}, the host interface for {interface} of this container,"))),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {

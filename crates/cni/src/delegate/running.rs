@@ -84,7 +84,7 @@ impl Running {
 
     /// Talks to the process until it ends.
     fn finish(&mut self) -> Result<ExitStatus, Error> {
-        let exit = pidfd::open(&self.child).ok();
+        let mut exit = None;
         loop {
             self.send_rest();
             self.collect()?;
@@ -102,6 +102,7 @@ impl Running {
                 let reason = format!("still running after {:?} and killed; try again later", self.delegate.limit);
                 return Err(self.failed(Code::TryAgainLater, &reason));
             }
+            let exit = exit.get_or_insert_with(|| pidfd::open(&self.child).ok());
             self.sleep(left, exit.as_ref()).map_err(|error| self.failed(Code::Io, &format!("poll: {error}")))?;
         }
     }
