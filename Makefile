@@ -1,8 +1,14 @@
 # plugboard: `make demo` shows it at work, `make test` passes the tests. Both install what they need.
 
-TARGET  ?= x86_64-unknown-linux-musl
+ifndef TARGET
+TARGET  := $(shell scripts/target)
+endif
+ifneq ($(findstring gnu,$(TARGET)),)
+STATIC  := RUSTFLAGS='-C target-feature=+crt-static'
+endif
 RELEASE := target/$(TARGET)/release
 DESTDIR ?= /opt/cni/bin
+IMAGE_TOOL ?= docker
 PLUGINS := bridge netem-shaper host-local static
 PROGRAMS := $(PLUGINS) plugboard
 
@@ -11,7 +17,7 @@ DEMO_TOOLS := iproute2 iputils-ping iperf3 jq procps kmod util-linux qemu-system
               openvswitch-switch ethtool tcpdump
 TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-appc-cni-dev strace
 
-.PHONY: help demo test bench build install image lint conformance target demo-tools test-tools nextest clean
+.PHONY: help demo test bench build install image lint conformance demo-tools test-tools nextest clean
 
 help: ## this text
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,17 +29,17 @@ test: test-tools nextest lint build ## everything: formats, lints, unit tests, p
 	scripts/test $(RELEASE)
 
 bench: test-tools build ## what a call costs, beside the reference plugins and a floor
-	cargo build --quiet --release --target $(TARGET) --package bench
+	$(STATIC) cargo build --quiet --release --target $(TARGET) --package bench
 	$(RELEASE)/bench
 
-build: target ## the static executables, in $(RELEASE)
-	cargo build --release --target $(TARGET) $(PROGRAMS:%=--package %)
+build: ## the static executables
+	$(STATIC) cargo build --release --target $(TARGET) $(PROGRAMS:%=--package %)
 
 install: build ## the executables, into DESTDIR
 	install -D --target-directory $(DESTDIR) $(PROGRAMS:%=$(RELEASE)/%)
 
-image: build ## an image with nothing but the executables, by Docker or Podman
-	docker build --build-arg RELEASE=$(RELEASE) --tag plugboard .
+image: build ## an image of the executables, by Docker (or IMAGE_TOOL=podman)
+	$(IMAGE_TOOL) build --build-arg RELEASE=$(RELEASE) --tag plugboard .
 
 lint: ## formats and lints
 	cargo fmt --all --check
@@ -41,10 +47,6 @@ lint: ## formats and lints
 
 conformance: ## the ids of the CNI specification that no test cites
 	cargo run --quiet --package protocol-tests --bin uncited
-
-target:
-	@rustup target list --installed 2>/dev/null | grep -qx $(TARGET) || rustup target add $(TARGET) || { \
-	    echo "the target $(TARGET) cannot be had; build with: make TARGET=x86_64-unknown-linux-gnu" >&2; exit 1; }
 
 demo-tools:
 	@scripts/install-tools $(DEMO_TOOLS)
