@@ -1,0 +1,128 @@
+//! Calls for one attachment at the same time: a runtime that gave up on the first may make the next while it still runs.
+
+use std::time::{Duration, Instant};
+
+use harness::{Reply, row};
+use protocol_tests::{Delegate, LATEST, Plugin, Scene, State, cites, codes, with};
+use serde_json::{Value, json};
+
+/// Chances for a race to show.
+const ROUNDS: usize = 8;
+
+/// Makes the same call several times at once.
+fn at_once(count: usize, scene: &Scene, command: &str, config: &Value) -> Vec<Reply> {
+    let call = scene.call(Plugin::Bridge, command, config.clone());
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..count).map(|_| call.clone()).map(|call| scope.spawn(move || call.run())).collect();
+        running.into_iter().map(|call| call.join().expect("the call ends")).collect()
+    })
+}
+
+/// Adds one attachment `count` times at once: one succeeds, and that one is whole.
+fn one_wins(count: usize, ipam: &Value, allocations: usize) {
+    let scene = Scene::new();
+    let config = with(&Plugin::Bridge.config(LATEST), json!({"isGateway": true, "ipam": ipam}));
+    let before = scene.state();
+    for round in 0..ROUNDS {
+        let replies = at_once(count, &scene, "ADD", &config);
+        let (won, lost): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 0);
+        assert_eq!(won.len(), 1, "round {round}: one of {count} succeeds; the others: {lost:?}");
+        for reply in &lost {
+            assert_eq!(reply.error().0, codes::EXISTS, "round {round}: {reply}");
+        }
+        let attached = with(&config, json!({"prevResult": won[0].ok()}));
+        scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+        assert_eq!(harness::sh("ls /sys/class/net/br0/brif | wc -l").ok(), "1", "round {round}: the port");
+        assert_eq!(State::allocations().len(), allocations, "round {round}: {:?}", State::allocations());
+        assert!(scene.c1.ping("10.1.0.1", 1).all_answered(), "round {round}");
+        scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+        assert_eq!(before, scene.state(), "round {round}");
+    }
+}
+
+#[test]
+fn of_parallel_adds_of_one_attachment_one_wins_with_host_local() {
+    row("M70");
+    cites!("ADD-7", "ADD-3", "ADD-8");
+    let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]});
+    one_wins(2, &ipam, 1);
+    one_wins(8, &ipam, 1);
+}
+
+#[test]
+fn of_parallel_adds_of_one_attachment_one_wins_with_static() {
+    row("M70");
+    cites!("ADD-7", "ADD-3", "ADD-8");
+    let ipam = json!({"type": "static", "addresses": [{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}]});
+    one_wins(2, &ipam, 0);
+    one_wins(8, &ipam, 0);
+}
+
+#[test]
+fn parallel_dels_of_one_attachment_all_succeed() {
+    cites!("DEL-3");
+    let scene = Scene::new();
+    let before = scene.state();
+    let config = Plugin::Bridge.config(LATEST);
+    for _ in 0..ROUNDS {
+        scene.call(Plugin::Bridge, "ADD", config.clone()).run().ok();
+        for reply in at_once(8, &scene, "DEL", &config) {
+            reply.ok();
+        }
+        assert_eq!(before, scene.state());
+    }
+}
+
+/// How long the delegate of the next test takes for ADD.
+const SLOW: Duration = Duration::from_millis(300);
+
+#[test]
+fn del_waits_for_an_add_that_is_under_way() {
+    row("M65");
+    cites!("DEL-8", "DEL-2");
+    let scene = Scene::new();
+    let answer = json!({"cniVersion": LATEST, "ips": [{"address": "10.1.0.5/24"}]});
+    let body = format!("[ $CNI_COMMAND != ADD ] || {{ sleep {}; echo '{answer}'; }}", SLOW.as_secs_f32());
+    let slow = Delegate::new(&scene, "slow", "slow", &body);
+    let config = with(&Plugin::Bridge.config(LATEST), json!({"ipam": {"type": "slow"}}));
+    let call = |command| scene.call(Plugin::Bridge, command, config.clone()).path(slow.path());
+    let before = scene.state();
+    let add = call("ADD");
+    let add = std::thread::scope(|scope| {
+        let add = scope.spawn(move || add.run());
+        let end = Instant::now() + 10 * SLOW;
+        while slow.calls().is_empty() {
+            assert!(Instant::now() < end, "ADD runs its delegate");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        call("DEL").run().ok();
+        assert_eq!(before, scene.state(), "nothing is left when DEL returns");
+        add.join().expect("ADD ends")
+    });
+    assert_eq!(before, scene.state(), "nor when ADD has");
+    add.ok();
+    assert_eq!(slow.calls(), ["ADD", "DEL"], "DEL came after ADD was done");
+}
+
+#[test]
+fn attachments_do_not_wait_for_each_other() {
+    cites!("ADD-8");
+    let scene = Scene::new();
+    let answer = json!({"cniVersion": LATEST, "ips": [{"address": "10.1.0.5/24"}]});
+    let body = format!("[ $CNI_COMMAND != ADD ] || {{ sleep {}; echo '{answer}'; }}", SLOW.as_secs_f32());
+    let slow = Delegate::new(&scene, "slow", "slow", &body);
+    let c2 = scene.host.namespace("c2");
+    let config = with(&Plugin::Bridge.config(LATEST), json!({"ipam": {"type": "slow"}}));
+    let add = scene.call(Plugin::Bridge, "ADD", config).path(slow.path());
+    std::thread::scope(|scope| {
+        let add = scope.spawn(move || add.run());
+        while slow.calls().is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let started = Instant::now();
+        scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", Plugin::Bridge.config(LATEST)).run().ok();
+        let taken = started.elapsed();
+        assert!(taken < SLOW / 2, "{taken:?}");
+        add.join().expect("ADD ends").ok();
+    });
+}

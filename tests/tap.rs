@@ -1,0 +1,222 @@
+//! `bridge` with `"nic": "tap"`: the NIC of a virtual machine.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use harness::row;
+use protocol_tests::{Guest, LATEST, Plugin, Process, Scene, State, Station, cites, codes, with};
+use serde_json::{Value, json};
+
+/// Users and groups that no machine has.
+const OWNER: u32 = 54_321;
+const GROUP: u32 = 54_322;
+const OTHER: u32 = 54_323;
+
+/// The least configuration of a TAP device, with the bridge as the gateway.
+fn tap() -> Value {
+    with(&Plugin::Bridge.config(LATEST), json!({"nic": "tap", "isGateway": true}))
+}
+
+/// The name of the TAP device in a result of ADD.
+fn device(result: &Value) -> &str {
+    result["interfaces"][1]["name"].as_str().expect("the host interface has a name")
+}
+
+fn link(name: &str) -> Value {
+    harness::ip(&format!("link show dev {name}"))[0].clone()
+}
+
+/// The guest's NIC, as a result of ADD describes it.
+fn station(result: &Value) -> Station {
+    let mac = result["interfaces"][2]["mac"].as_str().expect("the guest's NIC has an address");
+    let mac: Vec<u8> = mac.split(':').map(|byte| u8::from_str_radix(byte, 16).expect("hexadecimal")).collect();
+    let ip = result["ips"][0]["address"].as_str().and_then(|ip| ip.split('/').next()).expect("an address");
+    Station { mac: mac.try_into().expect("six bytes"), ip: ip.parse().expect("of IPv4") }
+}
+
+#[test]
+fn the_result_lists_bridge_device_and_guests_nic() {
+    row("M17");
+    row("M62");
+    cites!("RES-20", "RES-21", "RES-22");
+    let scene = Scene::new();
+    let before = scene.state();
+    let (result, attached) = scene.added(Plugin::Bridge, &tap());
+    let interfaces = result["interfaces"].as_array().expect("a list");
+    assert_eq!(interfaces.len(), 3, "{result:#}");
+    assert_eq!(interfaces[0]["name"], "br0");
+    assert_eq!(interfaces[2]["name"], "eth0");
+    assert_eq!(interfaces[2]["sandbox"], json!(scene.c1.path));
+    assert!(interfaces[..2].iter().all(|one| one["sandbox"].as_str().unwrap_or_default().is_empty()), "{result:#}");
+    assert_ne!(interfaces[1]["mac"], interfaces[2]["mac"], "the guest's NIC has an address of its own");
+    assert_eq!(result["ips"][0]["interface"], 2);
+
+    let found = link(device(&result));
+    assert_eq!(found["linkinfo"]["info_data"]["type"], "tap", "{found:#}");
+    assert_eq!(found["linkinfo"]["info_data"]["persist"], true, "{found:#}");
+    assert_eq!(found["linkinfo"]["info_data"]["vnet_hdr"], true, "offloads reach the guest: {found:#}");
+    assert_eq!(found["master"], "br0");
+    assert_eq!(found["address"], interfaces[1]["mac"]);
+    assert_eq!(found["ifalias"], "plugboard: eth0 on net of c1");
+    assert!(scene.c1.sh("ip link show dev eth0").status != 0, "the namespace gets no interface");
+
+    scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+    scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+    assert_eq!(before, scene.state());
+}
+
+#[test]
+fn a_process_that_opens_the_device_reaches_the_gateway() {
+    row("M17");
+    row("M62");
+    cites!("ADD-1");
+    let scene = Scene::new();
+    let before = scene.state();
+    let (result, attached) = scene.added(Plugin::Bridge, &tap());
+    let mut guest = Guest::open(device(&result)).expect("the device can be opened");
+    let gateway = Ipv4Addr::new(10, 1, 0, 1);
+    let mac = guest.who_has(station(&result), gateway, Duration::from_secs(2)).expect("the gateway answers");
+    let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
+    assert_eq!(result["interfaces"][0]["mac"], mac, "it is the bridge");
+    scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+    scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+    assert_eq!(before, scene.state(), "it goes although a process holds it");
+}
+
+#[test]
+fn the_device_is_its_owners() {
+    row("M62");
+    cites!("ADD-1");
+    let scene = Scene::new();
+    let (result, attached) = scene.added(Plugin::Bridge, &with(&tap(), json!({"owner": OWNER, "group": GROUP})));
+    let name = device(&result);
+    let found = link(name);
+    assert_eq!(found["linkinfo"]["info_data"]["user"], OWNER, "{found:#}");
+    assert_eq!(found["linkinfo"]["info_data"]["group"], GROUP, "{found:#}");
+    for (user, group) in [(OTHER, GROUP), (OWNER, OTHER), (OTHER, OTHER)] {
+        let error = Guest::open_as(user, group, name).expect_err("it is somebody else's");
+        assert_eq!(error.raw_os_error(), Some(libc::EPERM), "{user}:{group}: {error}");
+    }
+    Guest::open_as(OWNER, GROUP, name).expect("the owner needs no privilege");
+    scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+
+    let (result, _) = scene.added(Plugin::Bridge, &with(&tap(), json!({"group": GROUP})));
+    Guest::open_as(OTHER, GROUP, device(&result)).expect("a member of the group needs no privilege");
+}
+
+/// `/dev/net/tun` is open to all on most hosts; the kernel lets anybody have a device that has neither owner nor group.
+#[test]
+fn without_an_owner_the_device_is_roots() {
+    row("M62");
+    cites!("ADD-1");
+    let scene = Scene::new();
+    let (result, _) = scene.added(Plugin::Bridge, &tap());
+    let error = Guest::open_as(OWNER, GROUP, device(&result)).expect_err("no user of the host may join the network");
+    assert_eq!(error.raw_os_error(), Some(libc::EPERM), "{error}");
+    Guest::open(device(&result)).expect("root may");
+}
+
+#[test]
+fn the_mtu_and_the_address_are_those_asked_for() {
+    cites!("CAP-7", "RES-11");
+    let scene = Scene::new();
+    let config = with(&tap(), json!({"mtu": 1400, "mac": "02:00:00:00:00:07"}));
+    let (result, attached) = scene.added(Plugin::Bridge, &config);
+    assert_eq!(result["interfaces"][2]["mac"], "02:00:00:00:00:07", "the device model is to have it");
+    assert_eq!(result["interfaces"][2]["mtu"], 1400);
+    assert_eq!(link(device(&result))["mtu"], 1400);
+    scene.call(Plugin::Bridge, "CHECK", attached).run().ok();
+}
+
+#[test]
+fn what_is_missing_or_spoiled_is_reported() {
+    cites!("CHK-4");
+    for (spoil, culprit) in [
+        ("ip link del TAP", "TAP device"),
+        ("ip link set TAP down", "down"),
+        ("ip link set TAP nomaster", "br0"),
+        ("ip link del TAP && ip link add TAP type veth && ip link set TAP up master br0", "a TAP device"),
+    ] {
+        let scene = Scene::new();
+        let (result, attached) = scene.added(Plugin::Bridge, &tap());
+        harness::sh(&spoil.replace("TAP", device(&result))).ok();
+        let (code, msg, details) = scene.call(Plugin::Bridge, "CHECK", attached).run().error();
+        assert_eq!(code, codes::DIFFERENT, "{spoil}: {msg}");
+        assert!(format!("{msg} {details}").contains(culprit), "{spoil}: {msg} {details}");
+    }
+}
+
+#[test]
+fn a_second_add_changes_nothing() {
+    cites!("ADD-3", "ADD-7");
+    let scene = Scene::new();
+    let (_, attached) = scene.added(Plugin::Bridge, &tap());
+    let before = scene.state();
+    let (code, msg, _) = scene.call(Plugin::Bridge, "ADD", tap()).run().error();
+    assert_eq!(code, codes::EXISTS, "{msg}");
+    assert_eq!(before, scene.state());
+    scene.call(Plugin::Bridge, "CHECK", attached).run().ok();
+}
+
+#[test]
+fn the_shaper_limits_the_device() {
+    row("M17");
+    cites!("ADD-5", "DEL-1");
+    let scene = Scene::new();
+    let result = scene.call(Plugin::Bridge, "ADD", tap()).run().ok();
+    let chained = with(&Plugin::Shaper.config(LATEST), json!({"prevResult": result}));
+    let before = scene.state();
+    let shaped = scene.call(Plugin::Shaper, "ADD", chained.clone()).run().ok();
+    assert_eq!(shaped, result);
+    let queues = harness::tc(&format!("qdisc show dev {}", device(&result)));
+    assert_eq!(queues[0]["kind"], "tbf", "{queues:#}");
+    assert_eq!(queues[0]["options"]["rate"], 12_500_000, "100 Mbit/s in bytes per second: {queues:#}");
+    scene.call(Plugin::Shaper, "CHECK", chained.clone()).run().ok();
+    scene.call(Plugin::Shaper, "DEL", chained).run().ok();
+    assert_eq!(before, scene.state());
+}
+
+/// Links and allocations of the host, cheaply.
+fn leftovers() -> Vec<String> {
+    let links = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let links = links.map(|link| link.file_name().to_string_lossy().into_owned()).filter(|name| name != "lo");
+    links.chain(State::allocations().into_keys()).collect()
+}
+
+/// How long a whole ADD takes.
+fn shortest_add(scene: &Scene, config: &Value) -> Duration {
+    let times = (0..5).map(|_| {
+        let started = Instant::now();
+        scene.call(Plugin::Bridge, "ADD", config.clone()).run().ok();
+        let taken = started.elapsed();
+        scene.call(Plugin::Bridge, "DEL", config.clone()).run().ok();
+        taken
+    });
+    times.min().unwrap_or_default()
+}
+
+/// How many moments of ADD see a kill, from its start to beyond its end.
+const MOMENTS: u32 = 200;
+
+#[test]
+fn gc_after_a_kill_leaves_no_device() {
+    row("M65");
+    row("M66");
+    cites!("GC-1", "DEL-8");
+    let scene = Scene::new();
+    let before = scene.state();
+    let config = with(&tap(), json!({"owner": OWNER, "cni.dev/valid-attachments": []}));
+    let whole = shortest_add(&scene, &config);
+    let (mut killed, mut half_done) = (0, 0);
+    for moment in 0..MOMENTS {
+        let time = whole * moment / MOMENTS;
+        let add = Process::new(Plugin::Bridge, "ADD").attachment(&scene.c1, "eth0");
+        killed += u32::from(add.kill_after(&config, time));
+        half_done += u32::from(leftovers().iter().any(|name| name.starts_with("pb")));
+        scene.call(Plugin::Bridge, "GC", config.clone()).run().ok();
+        assert_eq!(leftovers(), Vec::<String>::new(), "killed after {time:?}");
+    }
+    assert_eq!(before, scene.state());
+    assert!(killed > MOMENTS / 10, "the kill came in the middle of ADD {killed} times");
+    assert!(half_done > 0, "there was a device to clean up {half_done} times");
+}
