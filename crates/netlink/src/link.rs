@@ -1,5 +1,7 @@
 //! Links: finding, reading, changing and removing them. The kinds have files of their own.
 
+use std::path::Path;
+
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoKind, LinkAttribute, LinkExtentMask, LinkMessage,
@@ -213,14 +215,22 @@ pub fn set_alias(name: &str, alias: &str) -> Request {
     Request::change(RouteNetlinkMessage::SetLink(message))
 }
 
-/// `ip link set dev NAME addrgenmode none`: the link gets no link-local address by itself. In a creation the kernel ignores
-/// it. A kernel without IPv6 refuses it with `EAFNOSUPPORT`.
+/// `ip link set dev NAME alias ALIAS addrgenmode none`: a tagged link without a link-local address of its own, nor the frames
+/// that look for duplicates of one. One message, because each makes the kernel tell everyone about the link (10 us).
 #[must_use]
-pub fn set_no_link_local(name: &str) -> Request {
-    let setting = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
-    let message =
-        LinkUnspec::new_with_name(name).append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![setting])).build();
-    Request::change(RouteNetlinkMessage::SetLink(message))
+pub fn set_alias_without_link_local(name: &str, alias: &str) -> Request {
+    let link = LinkUnspec::new_with_name(name).alias(alias);
+    let link = if has_ipv6() {
+        let setting = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
+        link.append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![setting]))
+    } else {
+        link // a kernel without IPv6 would refuse all of it
+    };
+    Request::change(RouteNetlinkMessage::SetLink(link.build()))
+}
+
+fn has_ipv6() -> bool {
+    Path::new("/proc/sys/net/ipv6").exists()
 }
 
 /// `ip link set dev NAME up`.

@@ -40,15 +40,12 @@ impl Object for Tap {
         let mut change = |what: &str, request| {
             kernel.queue(Step::change(Side::Host, format!("{what} {device}"), request));
         };
-        change("tag", link::set_alias(&device.name, &self.identity.alias()));
+        change("tag", link::set_alias_without_link_local(&device.name, &self.identity.alias()));
         change("set the address of", link::set_mac(&device.name, self.identity.host_mac()));
         if let Some(bytes) = self.mtu {
             change("set the MTU of", link::set_mtu(&device.name, bytes));
         }
-        let quiet = link::set_no_link_local(&device.name);
-        let action = format!("keep link-local addresses from {device}");
-        kernel.queue(Step::change(Side::Host, action, quiet).tolerating(&[libc::EAFNOSUPPORT]));
-        kernel.queue(Step::change(Side::Host, format!("set {device} up"), link::set_up(&device.name)));
+        change("set up", link::set_up(&device.name));
         // It must have its tag before it stays: GC knows it by nothing else.
         kernel.flush()?;
         made.keep().map_err(Error::refused(format!("keep TAP device {device}")))?;

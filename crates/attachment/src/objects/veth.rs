@@ -50,12 +50,8 @@ impl Object for Veth {
         let request = pair.create();
         kernel.queue(Step::make(Side::Host, action, request));
         // In the same send as the creation: a kill cannot leave a pair without its tag.
-        let tag = link::set_alias(&host.name, &self.identity.alias());
+        let tag = link::set_alias_without_link_local(&host.name, &self.identity.alias());
         kernel.queue(Step::change(Side::Host, format!("tag {}", host.name), tag));
-        // A port of a bridge needs no address, nor the frames that look for duplicates of one.
-        let quiet = link::set_no_link_local(&host.name);
-        let action = format!("keep link-local addresses from {}", host.name);
-        kernel.queue(Step::change(Side::Host, action, quiet).tolerating(&[libc::EAFNOSUPPORT]));
         Ok(())
     }
 
