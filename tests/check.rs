@@ -136,3 +136,71 @@ fn the_delegate_is_checked_and_its_error_passed_on() {
     assert!(msg.contains("made-up") && msg.contains("lost the lease"), "{msg}");
     assert_eq!(delegate.config("CHECK")["prevResult"], result);
 }
+
+/// A result after a later plugin has changed the container interface. Before 1.1.0 a result does not tell the MTU.
+fn changed(result: &Value, keys: Value) -> Value {
+    let mut changed = result.clone();
+    changed["interfaces"][2] = with(&result["interfaces"][2], keys);
+    changed
+}
+
+#[test]
+fn an_mtu_that_a_later_plugin_changed_is_the_one_to_expect() {
+    cites!("CHK-3");
+    for (version, told, spoiled) in [("1.1.0", json!(1300), true), ("1.0.0", Value::Null, false)] {
+        let scene = Scene::new();
+        let config = with(&Plugin::Bridge.config(version), json!({"mtu": 1400}));
+        let (result, config) = scene.added(Plugin::Bridge, &config);
+        scene.c1.sh("ip link set eth0 mtu 1300").ok();
+        let last = changed(&result, json!({"mtu": told}));
+        let check = with(&config, json!({"prevResult": last}));
+        scene.call(Plugin::Bridge, "CHECK", check.clone()).run().ok();
+        // What nobody has told of is an error where it could have been told.
+        scene.c1.sh("ip link set eth0 mtu 1290").ok();
+        let reply = scene.call(Plugin::Bridge, "CHECK", check).run();
+        assert_eq!(reply.status != 0, spoiled, "{version}: {reply}");
+        if spoiled {
+            let (_, msg, details) = reply.error();
+            assert!(format!("{msg} {details}").contains("want 1300, have 1290"), "{msg} {details}");
+        }
+    }
+}
+
+#[test]
+fn an_address_and_an_mtu_that_later_plugins_changed_are_those_to_expect() {
+    cites!("CHK-3");
+    for version in ["0.4.0", "1.0.0", "1.1.0"] {
+        let scene = Scene::new();
+        let config = with(&Plugin::Bridge.config(version), json!({"mtu": 1400, "mac": "02:00:00:00:00:06"}));
+        let (result, config) = scene.added(Plugin::Bridge, &config);
+        scene.c1.sh("ip link set eth0 address 02:00:00:00:00:07 mtu 1300").ok();
+        let mtu = if version == LATEST { json!(1300) } else { Value::Null };
+        let last = changed(&result, json!({"mac": "02:00:00:00:00:07", "mtu": mtu}));
+        scene.call(Plugin::Bridge, "CHECK", with(&config, json!({"prevResult": last}))).run().ok();
+        let (_, msg, details) = scene.call(Plugin::Bridge, "CHECK", config).run().error();
+        let text = format!("{msg} {details}");
+        assert!(text.contains("02:00:00:00:00:06") && text.contains("02:00:00:00:00:07"), "{version}: {text}");
+    }
+}
+
+#[test]
+fn a_route_without_a_next_hop_may_say_so_with_the_unspecified_address() {
+    cites!("CHK-4", "DLG-9");
+    for (tool, address, gateway, destination, unspecified) in [
+        ("ip -4", "10.1.0.5/24", "10.1.0.1", "10.6.0.0/16", "0.0.0.0"),
+        ("ip -6", "fd00:1::5/64", "fd00:1::1", "fd00:6::/64", "::"),
+    ] {
+        let scene = Scene::new();
+        let ipam = json!({"type": "static", "addresses": [{"address": address, "gateway": gateway}],
+            "routes": [{"dst": destination, "gw": unspecified}]});
+        let (result, config) =
+            scene.added(Plugin::Bridge, &with(&Plugin::Bridge.config(LATEST), json!({"ipam": ipam})));
+        assert_eq!(result["routes"][0]["gw"], unspecified, "the result tells what was asked");
+        let routes = scene.c1.sh(&format!("{tool} route show {destination}")).ok();
+        assert!(routes.contains("dev eth0") && !routes.contains("via"), "it is on the link: {routes}");
+        scene.call(Plugin::Bridge, "CHECK", config.clone()).run().ok();
+        scene.c1.sh(&format!("{tool} route del {destination}")).ok();
+        let (_, msg, details) = scene.call(Plugin::Bridge, "CHECK", config).run().error();
+        assert!(format!("{msg} {details}").contains(destination), "{msg} {details}");
+    }
+}

@@ -151,3 +151,53 @@ fn a_delegates_error_is_reported_after_the_rest_is_done() {
     assert!(details.contains("put it out"), "{details}");
     assert_eq!(before, scene.state(), "links go all the same");
 }
+
+/// Keys with which ADD is refused, each with the arguments of `CNI_ARGS`.
+fn refused_by_add() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({"ipMasq": true}), ""),
+        (json!({"vlan": 7}), ""),
+        (json!({"mtu": "big"}), ""),
+        (json!({"isGateway": "yes"}), ""),
+        (json!({"nic": "token ring"}), ""),
+        (json!({"hairpinMode": true, "promiscMode": true}), ""),
+        (json!({"owner": 1000}), ""),
+        (json!({"mac": "ff:ff:ff:ff:ff:ff"}), ""),
+        (json!({"runtimeConfig": {"mac": "nonsense"}}), ""),
+        (json!({"runtimeConfig": {"mac": 7}}), ""),
+        (json!({"args": {"cni": {"mac": "nonsense"}}}), ""),
+        (json!({}), "MAC=nonsense"),
+        (json!({}), "COLOUR=green"),
+    ]
+}
+
+#[test]
+fn a_configuration_that_add_refuses_keeps_nothing_from_going() {
+    cites!("DEL-2", "DEL-8");
+    let scene = Scene::new();
+    let c2 = scene.host.namespace("c2");
+    let before = scene.state();
+    let valid = Plugin::Bridge.config(LATEST);
+    for (keys, args) in refused_by_add() {
+        let (_, attached) = scene.added(Plugin::Bridge, &valid);
+        let refused = with(&attached, keys.clone());
+        let beside = with(&refused, json!({"prevResult": null}));
+        scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", beside).args(args).run().error();
+        scene.call(Plugin::Bridge, "DEL", refused).args(args).run().ok();
+        assert_eq!(before, scene.state(), "{keys} {args}");
+    }
+}
+
+#[test]
+fn limits_that_add_refuses_do_not_keep_the_shaping() {
+    cites!("DEL-1", "DEL-8");
+    let scene = Scene::new();
+    let config = scene.config(Plugin::Shaper, LATEST);
+    let before = scene.state();
+    for keys in [json!({"bw": "fast"}), json!({"lat": "1s"}), json!({"bw": 7}), json!({"bw": null})] {
+        scene.call(Plugin::Shaper, "ADD", config.clone()).run().ok();
+        let refused = with(&config, keys.clone());
+        scene.call(Plugin::Shaper, "DEL", refused).run().ok();
+        assert_eq!(before, scene.state(), "{keys}");
+    }
+}

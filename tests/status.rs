@@ -20,6 +20,40 @@ fn a_plugin_that_is_ready_says_nothing() {
 }
 
 #[test]
+fn every_kind_of_nic_and_queue_that_the_kernel_has_is_ready() {
+    cites!("STA-1", "STA-2");
+    let scene = Scene::new();
+    let has_netem = harness::sh("tc qdisc add dev lo root netem delay 1ms && tc qdisc del dev lo root").status == 0;
+    let before = scene.state();
+    for (plugin, keys, is_ready) in [
+        (Plugin::Bridge, json!({"nic": "veth", "mtu": 1400, "hairpinMode": true}), true),
+        (Plugin::Bridge, json!({"nic": "tap", "owner": 1000, "group": 1000}), true),
+        (Plugin::Bridge, json!({"promiscMode": true, "isGateway": true}), true),
+        (Plugin::Shaper, json!({"bw": "100Mbps", "lat": "10ms"}), has_netem),
+        (Plugin::Shaper, json!({"bw": null, "lat": "10ms"}), has_netem),
+    ] {
+        let reply = scene.call(plugin, "STATUS", with(&plugin.config(LATEST), keys.clone())).run();
+        if is_ready {
+            reply.ok();
+            assert_eq!(reply.stdout, "", "{plugin:?} {keys}: {reply}");
+        } else {
+            let (code, msg, _) = reply.error();
+            assert!(code == 50 && msg.contains("sch_netem"), "{keys}: {reply}");
+        }
+        assert_eq!(before, scene.state(), "{plugin:?} {keys}");
+    }
+}
+
+#[test]
+fn a_link_in_the_way_of_the_bridge_is_reported() {
+    cites!("STA-1", "STA-2");
+    let scene = Scene::new();
+    harness::sh("ip link add br0 type veth peer name far").ok();
+    let (code, msg, _) = scene.call(Plugin::Bridge, "STATUS", Plugin::Bridge.config(LATEST)).run().error();
+    assert!(code == 50 && msg.contains("br0"), "{code}: {msg}");
+}
+
+#[test]
 fn an_exhausted_pool_is_not_available() {
     cites!("STA-1", "STA-2", "STA-3", "STA-5");
     let scene = Scene::new();
