@@ -204,6 +204,7 @@ pub fn ports(socket: &mut Socket, bridge: u32) -> Result<Vec<Link>, Error> {
 }
 
 fn read_all(socket: &mut Socket, message: LinkMessage) -> Result<Vec<Link>, Error> {
+    socket.expect_large_objects();
     let messages = socket.dump("links", &Request::dump(RouteNetlinkMessage::GetLink(message)))?;
     Ok(messages.iter().filter_map(Link::read).collect())
 }

@@ -12,10 +12,11 @@ use crate::{Answer, Error, KernelError, Object, Request};
 /// A dump that the kernel marks as interrupted is read again this often before we give up.
 const DUMP_ATTEMPTS: usize = 8;
 
-/// Room for one answer: a link without its virtual functions takes 1 to 2 KiB.
+/// Room for one answer: a link without its virtual functions takes 1 to 2 KiB. The pieces of a dump adapt to the room that
+/// there is (`netlink_dump` in `net/netlink/af_netlink.c`), but for one object that needs more by itself.
 const ANSWER_BYTES: usize = 8 * 1024;
 
-/// The kernel fills dumps in pieces of at most 32 KiB (`netlink_dump` in `net/netlink/af_netlink.c`).
+/// Room for any object in a dump: the kernel's own limit for a piece.
 const DUMP_BYTES: usize = 32 * 1024;
 
 const HEADER_BYTES: usize = 16;
@@ -116,12 +117,16 @@ impl Socket {
         Err(Error::Interrupted(table))
     }
 
+    /// Makes room for objects of any size, such as links with many names.
+    pub(crate) fn expect_large_objects(&mut self) {
+        self.received.resize(DUMP_BYTES, 0);
+    }
+
     fn dump_once(&mut self, request: Request) -> Result<Option<Vec<Object>>, Error> {
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
         let mut bytes = Vec::with_capacity(128);
         request.append(sequence, &mut bytes);
-        self.received.resize(DUMP_BYTES, 0);
         self.send(&bytes)?;
 
         let mut objects = Vec::new();

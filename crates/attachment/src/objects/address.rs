@@ -110,8 +110,8 @@ impl Object for Address {
     }
 
     fn commands(&self) -> Vec<String> {
-        let nodad = if self.address.is_ipv6() { " nodad" } else { "" };
+        let option = if self.address.is_ipv6() { "nodad" } else { "brd +" };
         let tool = self.device.tool("ip");
-        vec![format!("{tool} address add {} dev {}{nodad}", self.address, self.device.name)]
+        vec![format!("{tool} address add {} dev {} {option}", self.address, self.device.name)]
     }
 }

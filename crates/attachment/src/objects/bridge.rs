@@ -149,6 +149,8 @@ impl Object for Bridge {
         let mtu = self.mtu.map(|bytes| format!(" mtu {bytes}")).unwrap_or_default();
         let mut commands = vec![
             format!("ip link add {}{mtu} up type bridge", self.name),
+            // An address that was set stays; the kernel's own choice changes with the ports.
+            format!("ip link set {0} address $(cat /sys/class/net/{0}/address)", self.name),
             format!("ip link set {} alias '{}'", self.name, Tag::shared(&self.network)),
         ];
         commands.extend(self.no_router_advertisements().commands());

@@ -111,10 +111,18 @@ impl Object for Qdisc {
 /// The parameters as `tc` writes them.
 fn parameters(kind: &Kind) -> String {
     match kind {
-        Kind::Netem(netem) => format!("netem limit {} delay {}ns", netem.limit_packets, netem.delay_ns),
+        Kind::Netem(netem) => format!("netem limit {} delay {}", netem.limit_packets, microseconds(netem.delay_ns)),
         Kind::Tbf(tbf) => {
             format!("tbf rate {}bps burst {} limit {}", tbf.rate_bytes_per_s, tbf.burst_bytes, tbf.limit_bytes)
         }
         Kind::Other(name) => name.clone(),
+    }
+}
+
+/// A time as `tc` reads it: not every release knows nanoseconds.
+fn microseconds(ns: u64) -> String {
+    match (ns / 1000, ns % 1000) {
+        (whole, 0) => format!("{whole}us"),
+        (whole, rest) => format!("{whole}.{rest:03}us"),
     }
 }

@@ -59,13 +59,24 @@ impl Object for Route {
     }
 
     fn commands(&self) -> Vec<String> {
-        let via = self.route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
-        let metric = self.route.priority.map(|metric| format!(" metric {metric}")).unwrap_or_default();
-        vec![format!(
-            "{} route add {}{via} dev {}{metric}",
+        let route = &self.route;
+        let via = route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+        let mut command = format!(
+            "{} route add {}{via} dev {} proto static",
             self.device.tool("ip"),
-            self.route.destination,
+            route.destination,
             self.device.name
-        )]
+        );
+        let options = [
+            ("metric", route.priority),
+            ("table", route.table),
+            ("mtu", route.mtu),
+            ("advmss", route.advmss),
+            ("scope", route.scope.map(u32::from)),
+        ];
+        for (option, value) in options {
+            command.extend(value.map(|value| format!(" {option} {value}")));
+        }
+        vec![command]
     }
 }

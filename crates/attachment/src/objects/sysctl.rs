@@ -68,6 +68,8 @@ impl Object for Sysctl {
 
     fn commands(&self) -> Vec<String> {
         let prefix = if self.side == Side::Container { "ip netns exec CONTAINER " } else { "" };
-        vec![format!("{prefix}sysctl -w {}={}", self.path.replace('/', "."), self.value)]
+        // A link's name may have a dot.
+        let path = if self.path.contains('.') { self.path.clone() } else { self.path.replace('/', ".") };
+        vec![format!("{prefix}sysctl -w {path}={}", self.value)]
     }
 }

@@ -67,6 +67,9 @@ impl Object for Unclaimed {
     }
 
     fn commands(&self) -> Vec<String> {
+        if self.address.is_ipv6() {
+            return Vec::new();
+        }
         vec![format!("ip netns exec CONTAINER arping -D -c 1 -I {} {}", self.device.name, self.address)]
     }
 }

@@ -1,0 +1,213 @@
+//! What a description prints: `ip`, `bridge` and `tc` commands that make by hand what it makes itself.
+
+use std::path::Path;
+
+use attachment::{
+    Address, Announced, Bridge, BridgePort, Creation, Device, Forwarding, Identity, Kernel, LinkLocal, Object, Others,
+    Qdisc, Route, Side, Sysctl, Tap, Unclaimed, Up, Veth, commands, differences,
+};
+use harness::{Host, Snapshot, sh};
+use netlink::qdisc::{self, Kind, Netem, Parent, Tbf};
+use netlink::{Namespace, route};
+
+/// The container of the attachment; the printed commands say `CONTAINER`.
+const CONTAINER: &str = "vn1";
+
+const RATE: Tbf = Tbf { rate_bytes_per_s: 12_500_000, burst_bytes: 25_000, limit_bytes: 650_000 };
+
+fn identity() -> Identity {
+    Identity::new("home-net", CONTAINER, "eth1").unwrap()
+}
+
+fn route(destination: &str, gateway: Option<&str>) -> route::Route {
+    route::Route::new(destination.parse().unwrap(), gateway.map(|gateway| gateway.parse().unwrap()))
+}
+
+fn container() -> Device {
+    Device::container("eth1")
+}
+
+fn address(device: Device, address: &str, others: Others) -> Box<dyn Object> {
+    Box::new(Address { device, address: address.parse().unwrap(), others })
+}
+
+fn setting(side: Side, path: &str, value: &'static str) -> Box<dyn Object> {
+    Box::new(Sysctl { side, path: path.to_owned(), value, optional: false })
+}
+
+fn queue(parent: Parent, handle: u16, kind: Kind) -> Box<dyn Object> {
+    let device = Device::host(identity().host_name());
+    Box::new(Qdisc { device, qdisc: qdisc::Qdisc { parent, handle, kind } })
+}
+
+/// All kinds of objects that can be made by hand on any machine. The name of the bridge has a dot, as that of one on a VLAN
+/// may have.
+fn whole() -> Vec<Box<dyn Object>> {
+    let (network, bridge) = ("home-net".to_owned(), "br.7".to_owned());
+    let detailed = route::Route {
+        priority: Some(50),
+        table: Some(100),
+        mtu: Some(1300),
+        advmss: Some(1260),
+        ..route("10.6.0.0/16", Some("10.9.0.1"))
+    };
+    let scoped = route::Route { scope: Some(200), ..route("10.7.0.0/16", None) };
+    let mut objects: Vec<Box<dyn Object>> = vec![
+        Box::new(Bridge { name: bridge.clone(), network, mtu: Some(1400), promiscuous: true }),
+        Box::new(Veth { identity: identity(), container_mac: identity().container_mac(), mtu: Some(1400) }),
+        Box::new(BridgePort { device: identity().host_name(), bridge: bridge.clone(), hairpin: true }),
+        Box::new(LinkLocal { device: container(), mac: identity().container_mac() }),
+        Box::new(Up { device: container() }),
+        setting(Side::Container, "net/ipv6/conf/eth1/disable_ipv6", "0"),
+        Box::new(Forwarding { device: identity().host_name() }),
+        address(container(), "10.9.0.2/24", Others::Alone),
+        address(container(), "fd00:9::2/64", Others::Alone),
+    ];
+    for route in [route("0.0.0.0/0", Some("10.9.0.1")), detailed, scoped, route("fd00:6::/64", Some("fd00:9::1"))] {
+        objects.push(Box::new(Route { device: container(), route }));
+    }
+    objects.push(address(Device::host(&bridge), "10.9.0.1/24", Others::Respect));
+    objects.push(setting(Side::Host, "net/ipv4/ip_forward", "1"));
+    objects.push(queue(Parent::Root, 0x7062, Kind::Tbf(RATE)));
+    objects
+}
+
+fn tap() -> Vec<Box<dyn Object>> {
+    let bridge = Bridge::shared("br0", "home-net");
+    let tap = Tap { identity: identity(), mtu: Some(1400), owner: Some(54_321), group: Some(54_322) };
+    let port = BridgePort { device: identity().host_name(), bridge: "br0".to_owned(), hairpin: false };
+    vec![Box::new(bridge), Box::new(tap), Box::new(port)]
+}
+
+/// Runs `make` on a host of its own and looks at what it made, with what a description finds different there.
+fn on_a_host(objects: fn() -> Vec<Box<dyn Object>>, make: fn(Vec<Box<dyn Object>>)) -> (Snapshot, Vec<String>) {
+    let other = std::thread::spawn(move || {
+        let host = Host::enter();
+        let container = host.namespace(CONTAINER);
+        make(objects());
+        let mut kernel = Kernel::new(Some(Namespace::open(&container.path).unwrap()));
+        let differences = differences(&mut kernel, &objects()).unwrap();
+        let accepts_ra: Vec<String> = harness::ip("link show type bridge")
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|bridge| format!("/proc/sys/net/ipv6/conf/{}/accept_ra", bridge["ifname"].as_str().unwrap()))
+            .collect();
+        assert!(!accepts_ra.is_empty());
+        assert!(accepts_ra.iter().all(|file| std::fs::read_to_string(file).unwrap().trim() == "0"));
+        (Snapshot::take(&[&container], &[Path::new("/proc/sys/net/ipv4/ip_forward")]), differences)
+    });
+    let (snapshot, differences) = other.join().unwrap();
+    (snapshot, differences.iter().map(ToString::to_string).collect())
+}
+
+fn by_itself(objects: Vec<Box<dyn Object>>) {
+    let container = Namespace::open(&Path::new("/run/netns").join(CONTAINER)).unwrap();
+    Creation::new().make(&mut Kernel::new(Some(container)), objects).unwrap();
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as the other way to make them")]
+fn by_hand(objects: Vec<Box<dyn Object>>) {
+    for command in commands(&objects) {
+        sh(&command.replace("CONTAINER", CONTAINER)).ok();
+    }
+}
+
+#[test]
+fn a_whole_description_is_printed_in_order() {
+    let port = "pbvd4zojfh5w7vp";
+    let expected = [
+        "ip link add br.7 mtu 1400 up type bridge",
+        "ip link set br.7 address $(cat /sys/class/net/br.7/address)",
+        "ip link set br.7 alias 'plugboard: shared by home-net'",
+        "sysctl -w net/ipv6/conf/br.7/accept_ra=0",
+        "ip link set br.7 promisc on",
+        &format!(
+            "ip link add {port} address 42:38:63:8b:1b:bb mtu 1400 up type veth \
+             peer name eth1 address 26:37:56:27:d8:ba mtu 1400 netns CONTAINER"
+        ),
+        &format!("ip link set {port} alias 'plugboard: eth1 on home-net of vn1'"),
+        &format!("ip link set {port} addrgenmode none"),
+        &format!("ip link set {port} master br.7"),
+        &format!("bridge link set dev {port} hairpin on"),
+        "ip -n CONTAINER address add fe80::2437:56ff:fe27:d8ba/64 dev eth1 nodad",
+        "ip -n CONTAINER link set eth1 up",
+        "ip netns exec CONTAINER sysctl -w net.ipv6.conf.eth1.disable_ipv6=0",
+        "ip -n CONTAINER address add 10.9.0.2/24 dev eth1 brd +",
+        "ip -n CONTAINER address add fd00:9::2/64 dev eth1 nodad",
+        "ip -n CONTAINER route add 0.0.0.0/0 via 10.9.0.1 dev eth1 proto static",
+        "ip -n CONTAINER route add 10.6.0.0/16 via 10.9.0.1 dev eth1 proto static metric 50 table 100 mtu 1300 advmss 1260",
+        "ip -n CONTAINER route add 10.7.0.0/16 dev eth1 proto static scope 200",
+        "ip -n CONTAINER route add fd00:6::/64 via fd00:9::1 dev eth1 proto static",
+        "ip address add 10.9.0.1/24 dev br.7 brd +",
+        "sysctl -w net.ipv4.ip_forward=1",
+        &format!("tc qdisc add dev {port} root handle 7062: tbf rate 12500000bps burst 25000 limit 650000"),
+    ];
+    let printed = commands(&whole());
+    for (printed, expected) in printed.iter().zip(expected) {
+        assert_eq!(printed, expected);
+    }
+    assert_eq!(printed.len(), expected.len(), "{printed:#?}");
+}
+
+#[test]
+fn the_printed_commands_make_what_the_description_makes() {
+    let (made, differences) = on_a_host(whole, by_itself);
+    assert_eq!(differences, Vec::<String>::new(), "made by itself");
+    let (by_hand, differences) = on_a_host(whole, by_hand);
+    assert_eq!(differences, Vec::<String>::new(), "made by hand");
+    assert_eq!(made, by_hand);
+}
+
+#[test]
+fn the_printed_commands_make_a_tap_device() {
+    let (made, differences) = on_a_host(tap, by_itself);
+    assert_eq!(differences, Vec::<String>::new(), "made by itself");
+    let (by_hand, differences) = on_a_host(tap, by_hand);
+    assert_eq!(differences, Vec::<String>::new(), "made by hand");
+    assert_eq!(made, by_hand);
+}
+
+/// Not every kernel has netem: what counts is that `tc` takes the command and leaves the verdict to the kernel.
+#[test]
+fn tc_understands_a_printed_delay() {
+    let _host = Host::enter();
+    let port = identity().host_name();
+    sh(&format!("ip link add {port} type veth peer name far")).ok();
+    let netem = Kind::Netem(Netem { delay_ns: 10_000_500, limit_packets: 1000 });
+    let objects =
+        [queue(Parent::Root, 0x7062, netem.clone()), queue(Parent::Class(0x7062, 1), 0x7063, Kind::Tbf(RATE))];
+    let printed = commands(&objects);
+    assert_eq!(
+        printed,
+        [
+            format!("tc qdisc add dev {port} root handle 7062: netem limit 1000 delay 10000.500us"),
+            format!("tc qdisc add dev {port} parent 7062:1 handle 7063: tbf rate 12500000bps burst 25000 limit 650000"),
+        ]
+    );
+    let outputs = printed.iter().map(|command| sh(command)).collect::<Vec<_>>();
+    if outputs[0].stderr.contains("qdisc kind is unknown") {
+        return; // `tc` has read all of it by then
+    }
+    outputs.iter().for_each(|output| _ = output.ok());
+    assert_eq!(differences(&mut Kernel::new(None), &objects).unwrap(), []);
+}
+
+#[test]
+fn announcements_and_questions_are_of_ipv4() {
+    let told = |address: &str| {
+        let address = address.parse().unwrap();
+        commands(&[
+            Box::new(Unclaimed { device: container(), address }),
+            Box::new(Announced { device: container(), address }),
+        ])
+    };
+    assert_eq!(
+        told("10.9.0.2"),
+        [
+            "ip netns exec CONTAINER arping -D -c 1 -I eth1 10.9.0.2",
+            "ip netns exec CONTAINER arping -U -c 1 -I eth1 10.9.0.2",
+        ]
+    );
+    assert_eq!(told("fd00:9::2"), Vec::<String>::new(), "arping knows no IPv6");
+}
