@@ -30,16 +30,28 @@ fn mac(ns: &Namespace) -> Value {
 fn an_address_that_moves_is_reached_at_its_new_place() {
     row("M66");
     cites!("ADD-1");
+    moves("10.1.0.9/24", "10.1.0.5", "24");
+}
+
+#[test]
+fn an_address_of_ipv6_that_moves_is_reached_at_its_new_place() {
+    row("M66");
+    cites!("ADD-1");
+    moves("fd00:1::9/64", "fd00:1::5", "64");
+}
+
+/// An address goes from one container to another, and back, under the eyes of a third that talks to it.
+fn moves(peers: &str, address: &str, prefix: &str) {
     let scene = Scene::new();
     let (c2, peer) = (scene.host.namespace("c2"), scene.host.namespace("peer"));
-    let moving = with_static(&["10.1.0.5/24"]);
-    scene.call_for(&peer, "eth0", Plugin::Bridge, "ADD", with_static(&["10.1.0.9/24"])).run().ok();
+    let moving = with_static(&[&format!("{address}/{prefix}")]);
+    scene.call_for(&peer, "eth0", Plugin::Bridge, "ADD", with_static(&[peers])).run().ok();
     for _ in 0..ROUNDS {
         let mut macs = Vec::new();
         for holder in [&scene.c1, &c2] {
             scene.call_for(holder, "eth0", Plugin::Bridge, "ADD", moving.clone()).run().ok();
             macs.push(mac(holder));
-            let first = peer.ping_with("10.1.0.5", FIRST_PING);
+            let first = peer.ping_with(address, FIRST_PING);
             assert!(first.all_answered(), "{} has the address now: {first:?}", holder.name);
             scene.call_for(holder, "eth0", Plugin::Bridge, "DEL", moving.clone()).run().ok();
         }

@@ -1,5 +1,7 @@
 //! What a description prints: `ip`, `bridge` and `tc` commands that make by hand what it makes itself.
 
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
 use std::path::Path;
 
 use attachment::{
@@ -175,8 +177,7 @@ fn tc_understands_a_printed_delay() {
     let port = identity().host_name();
     sh(&format!("ip link add {port} type veth peer name far")).ok();
     let netem = Kind::Netem(Netem { delay_ns: 10_000_500, limit_packets: 1000 });
-    let objects =
-        [queue(Parent::Root, 0x7062, netem.clone()), queue(Parent::Class(0x7062, 1), 0x7063, Kind::Tbf(RATE))];
+    let objects = [queue(Parent::Root, 0x7062, netem), queue(Parent::Class(0x7062, 1), 0x7063, Kind::Tbf(RATE))];
     let printed = commands(&objects);
     assert_eq!(
         printed,
