@@ -22,21 +22,22 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// An attachment by its three parts.
+    pub fn new(network: impl Into<String>, container_id: impl Into<String>, if_name: impl Into<String>) -> Self {
+        Self { network: network.into(), container_id: container_id.into(), if_name: if_name.into() }
+    }
+
+    /// Refuses what cannot be made, because its devices could not be found again.
+    ///
     /// # Errors
     /// [`Error::Invalid`] when the network's name is longer than 128 bytes.
-    pub fn new(
-        network: impl Into<String>,
-        container_id: impl Into<String>,
-        if_name: impl Into<String>,
-    ) -> Result<Self, Error> {
-        let network = network.into();
-        if network.len() > NETWORK_BYTES {
-            return Err(Error::Invalid(format!(
-                "the network's name has {} bytes; at most {NETWORK_BYTES} fit into the alias of a device",
-                network.len()
-            )));
+    pub fn check(&self) -> Result<(), Error> {
+        match self.network.len() {
+            0..=NETWORK_BYTES => Ok(()),
+            length => Err(Error::Invalid(format!(
+                "the network's name has {length} bytes; at most {NETWORK_BYTES} fit into the alias of a device"
+            ))),
         }
-        Ok(Self { network, container_id: container_id.into(), if_name: if_name.into() })
     }
 
     /// The name of the container interface.
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     fn identity(network: &str, container: &str, interface: &str) -> Identity {
-        Identity::new(network, container, interface).unwrap()
+        Identity::new(network, container, interface)
     }
 
     /// Devices of an earlier release must be found by a later one.
@@ -197,6 +198,7 @@ mod tests {
 
     #[test]
     fn an_overlong_network_is_refused() {
-        assert!(Identity::new("n".repeat(129), "c", "eth0").is_err());
+        assert!(identity(&"n".repeat(129), "c", "eth0").check().is_err());
+        assert!(identity(&"n".repeat(128), "c", "eth0").check().is_ok());
     }
 }

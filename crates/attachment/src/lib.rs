@@ -13,6 +13,7 @@
 //!
 //! A new kind of object is a file in `objects/` and has all verbs; no object knows which plugin uses it.
 
+mod advertisement;
 mod create;
 mod error;
 mod identity;

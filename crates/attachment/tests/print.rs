@@ -18,7 +18,7 @@ const CONTAINER: &str = "vn1";
 const RATE: Tbf = Tbf { rate_bytes_per_s: 12_500_000, burst_bytes: 25_000, limit_bytes: 650_000 };
 
 fn identity() -> Identity {
-    Identity::new("home-net", CONTAINER, "eth1").unwrap()
+    Identity::new("home-net", CONTAINER, "eth1")
 }
 
 fn route(destination: &str, gateway: Option<&str>) -> route::Route {
@@ -188,7 +188,8 @@ fn tc_understands_a_printed_delay() {
     );
     let outputs = printed.iter().map(|command| sh(command)).collect::<Vec<_>>();
     if outputs[0].stderr.contains("qdisc kind is unknown") {
-        return; // `tc` has read all of it by then
+        println!("this kernel has no netem: only that tc reads the command was observed");
+        return;
     }
     outputs.iter().for_each(|output| _ = output.ok());
     assert_eq!(differences(&mut Kernel::new(None), &objects).unwrap(), []);
@@ -200,7 +201,7 @@ fn announcements_and_questions_are_of_ipv4() {
         let address = address.parse().unwrap();
         commands(&[
             Box::new(Unclaimed { device: container(), address }),
-            Box::new(Announced { device: container(), address }),
+            Box::new(Announced { device: container(), address, mac: identity().container_mac() }),
         ])
     };
     assert_eq!(

@@ -8,6 +8,9 @@ use crate::link::NAME_BYTES;
 
 const DEVICE: &str = "/dev/net/tun";
 
+/// The user ID of root.
+const ROOT: u32 = 0;
+
 /// TUNSETPERSIST, TUNSETOWNER and TUNSETGROUP take their number as the argument itself (`linux/if_tun.h`).
 #[allow(missing_docs, unreachable_pub)]
 mod ioctl {
@@ -24,7 +27,7 @@ mod ioctl {
 pub struct Tap<'a> {
     /// Its name.
     pub name: &'a str,
-    /// The user who may open it; root when not given.
+    /// The user who may open it; root when neither user nor group is given.
     pub owner: Option<u32>,
     /// The group that may open it.
     pub group: Option<u32>,
@@ -63,7 +66,9 @@ impl Tap<'_> {
         let fd = device.as_raw_fd();
         // SAFETY: the descriptor is open and the structure is initialised and outlives the call.
         unsafe { ioctl::set_interface(fd, &raw const request) }.map_err(Error::system("ioctl(TUNSETIFF)"))?;
-        if let Some(owner) = self.owner {
+        // A device of nobody can be opened by anybody who may open /dev/net/tun, and that is everybody.
+        let owner = self.owner.or(if self.group.is_none() { Some(ROOT) } else { None });
+        if let Some(owner) = owner {
             // SAFETY: the descriptor is open and the argument is a number.
             unsafe { ioctl::set_owner(fd, owner.cast_signed()) }.map_err(Error::system("ioctl(TUNSETOWNER)"))?;
         }

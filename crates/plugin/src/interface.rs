@@ -62,13 +62,10 @@ pub trait Interface: Sized {
 }
 
 /// Who the attachment of a call is.
-///
-/// # Errors
-/// Code 7 for a name of the network that is too long.
-pub fn identity(call: &Call) -> Result<Identity, Error> {
+#[must_use]
+pub fn identity(call: &Call) -> Identity {
     let environment = &call.environment;
     Identity::new(&call.config.name, &environment.container_id, &environment.if_name)
-        .map_err(|error| from_attachment(&error))
 }
 
 /// Waits until no other call is at work on the attachment: a runtime that gave up on an ADD may call DEL, or ADD again,
@@ -91,7 +88,8 @@ pub fn open_namespace(call: &Call) -> Result<Namespace, Error> {
 /// # Errors
 /// Whatever failed; then everything this call made is gone again, the delegate's addresses included.
 pub fn add<I: Interface>(call: &Call) -> Result<Success, Error> {
-    let identity = identity(call)?;
+    let identity = identity(call);
+    identity.check().map_err(|error| from_attachment(&error))?;
     let _alone = serialise(&identity)?;
     let interface = I::read(call, identity)?;
     let namespace = open_namespace(call)?;
@@ -149,7 +147,7 @@ fn merge(mut result: Success, interfaces: Vec<cni::Interface>, own: usize, addre
 /// # Errors
 /// Everything that could not be removed, after all else has been.
 pub fn del<I: Interface>(call: &Call) -> Result<(), Error> {
-    let identity = identity(call)?;
+    let identity = identity(call);
     let _alone = serialise(&identity)?;
     let started = Ipam::find(call).and_then(|ipam| ipam.start(Command::Del, call));
     let mut kernel = Kernel::new(None);
@@ -165,7 +163,7 @@ pub fn del<I: Interface>(call: &Call) -> Result<(), Error> {
 /// Code 104 with every difference; the delegate's own error.
 pub fn check<I: Interface>(call: &Call) -> Result<(), Error> {
     let previous = previous(call)?;
-    let mut interface = I::read(call, identity(call)?)?;
+    let mut interface = I::read(call, identity(call))?;
     let mut kernel = Kernel::new(Some(open_namespace(call)?));
     let mut work = Ipam::find(call)?.start(Command::Check, call)?;
     let (own, listed) = own_interface(call, previous)?;
@@ -245,11 +243,7 @@ pub fn valid_attachments(call: &Call) -> Result<Vec<Identity>, Error> {
             "cni.dev/valid-attachments is missing: GC needs the list of attachments to keep; an empty list keeps none",
         ));
     };
-    valid
-        .iter()
-        .map(|id| Identity::new(&call.config.name, &id.container_id, &id.if_name))
-        .collect::<Result<_, _>>()
-        .map_err(|error| from_attachment(&error))
+    Ok(valid.iter().map(|id| Identity::new(&call.config.name, &id.container_id, &id.if_name)).collect())
 }
 
 /// STATUS: the plugin's needs and the delegate's (STA-5).
@@ -257,7 +251,8 @@ pub fn valid_attachments(call: &Call) -> Result<Vec<Identity>, Error> {
 /// # Errors
 /// Code 50, or the delegate's own.
 pub fn status<I: Interface>(call: &Call) -> Result<(), Error> {
-    let identity = Identity::new(&call.config.name, "status", "eth0").map_err(|error| from_attachment(&error))?;
+    let identity = Identity::new(&call.config.name, "status", "eth0");
+    identity.check().map_err(|error| from_attachment(&error))?;
     I::read(call, identity)?.probe()?;
     Ipam::find(call)?.run(Command::Status, call)
 }

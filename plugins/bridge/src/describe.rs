@@ -144,7 +144,7 @@ impl Interface for Bridged {
                 objects.push(Box::new(Address { device: device.clone(), address: ip.address, others: Others::Alone }));
             }
             for ip in &addressing.ips {
-                objects.push(Box::new(Announced { device: device.clone(), address: ip.address.ip() }));
+                objects.push(Box::new(Announced { device: device.clone(), address: ip.address.ip(), mac: self.mac }));
             }
             for route in &addressing.routes {
                 objects.push(Box::new(Route { device: device.clone(), route: via(route, addressing) }));

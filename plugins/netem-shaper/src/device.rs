@@ -17,7 +17,7 @@ use plugin::interface::identity;
 /// The kernel cannot be asked.
 pub(crate) fn find(call: &Call, previous: &Success, kernel: &mut Kernel) -> Result<Option<Link>, Error> {
     let refused = |error| from_attachment(&error);
-    let own = Device::host(identity(call)?.host_name());
+    let own = Device::host(identity(call).host_name());
     if let Some(link) = kernel.find(&own).map_err(refused)? {
         return Ok(Some(link));
     }

@@ -76,11 +76,13 @@ impl Object for Tap {
 
     fn commands(&self) -> Vec<String> {
         let device = self.device();
-        let user = self.owner.map(|id| format!(" user {id}")).unwrap_or_default();
+        let owner = self.owner.or(if self.group.is_none() { Some(0) } else { None });
+        let user = owner.map(|id| format!(" user {id}")).unwrap_or_default();
         let group = self.group.map(|id| format!(" group {id}")).unwrap_or_default();
         let mtu = self.mtu.map(|bytes| format!(" mtu {bytes}")).unwrap_or_default();
         vec![
             format!("ip tuntap add dev {device} mode tap vnet_hdr{user}{group}"),
+            format!("ip link set {device} addrgenmode none"),
             format!(
                 "ip link set {device} address {}{mtu} up alias '{}'",
                 self.identity.host_mac(),
