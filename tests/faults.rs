@@ -330,7 +330,6 @@ fn limits_that_make_no_sense() {
 #[test]
 fn a_latency_that_the_kernel_cannot_give() {
     row("M65");
-    row("M13");
     let scene = Scene::new();
     let lacking =
         harness::sh("ip link add probe0 type bridge && tc qdisc add dev probe0 root netem delay 1ms").status != 0;

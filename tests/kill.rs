@@ -19,7 +19,6 @@ fn leftovers() -> Vec<String> {
 
 #[test]
 fn del_after_a_kill_leaves_nothing() {
-    row("M18");
     row("M65");
     cites!("DEL-8", "ADD-6");
     let scene = Scene::new();

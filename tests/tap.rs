@@ -36,8 +36,6 @@ fn station(result: &Value) -> Station {
 
 #[test]
 fn the_result_lists_bridge_device_and_guests_nic() {
-    row("M17");
-    row("M62");
     cites!("RES-20", "RES-21", "RES-22");
     let scene = Scene::new();
     let before = scene.state();
@@ -67,8 +65,6 @@ fn the_result_lists_bridge_device_and_guests_nic() {
 
 #[test]
 fn a_process_that_opens_the_device_reaches_the_gateway() {
-    row("M17");
-    row("M62");
     cites!("ADD-1");
     let scene = Scene::new();
     let before = scene.state();
@@ -85,7 +81,6 @@ fn a_process_that_opens_the_device_reaches_the_gateway() {
 
 #[test]
 fn the_device_is_its_owners() {
-    row("M62");
     cites!("ADD-1");
     let scene = Scene::new();
     let (result, attached) = scene.added(Plugin::Bridge, &with(&tap(), json!({"owner": OWNER, "group": GROUP})));
@@ -107,7 +102,6 @@ fn the_device_is_its_owners() {
 /// `/dev/net/tun` is open to all on most hosts; the kernel lets anybody have a device that has neither owner nor group.
 #[test]
 fn without_an_owner_the_device_is_roots() {
-    row("M62");
     cites!("ADD-1");
     let scene = Scene::new();
     let (result, _) = scene.added(Plugin::Bridge, &tap());
@@ -160,7 +154,6 @@ fn a_second_add_changes_nothing() {
 
 #[test]
 fn the_shaper_limits_the_device() {
-    row("M17");
     cites!("ADD-5", "DEL-1");
     let scene = Scene::new();
     let result = scene.call(Plugin::Bridge, "ADD", tap()).run().ok();

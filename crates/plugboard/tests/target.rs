@@ -2,7 +2,7 @@
 
 mod support;
 
-use harness::{Snapshot, row};
+use harness::Snapshot;
 use serde_json::{Value, json};
 use support::{Lab, assert_refused};
 
@@ -15,7 +15,6 @@ fn lab() -> Lab {
 
 #[test]
 fn an_unknown_target_is_an_error_and_nothing_is_made() {
-    row("M59");
     let lab = lab();
     harness::sh("touch /run/file").ok();
     let before = Snapshot::take(&[], &["/run/netns", "/var/lib/cni"]);
@@ -38,7 +37,6 @@ fn an_unknown_target_is_an_error_and_nothing_is_made() {
 
 #[test]
 fn a_process_and_a_path_name_the_same_namespace() {
-    row("M59");
     let lab = lab();
     let c1 = lab.host.namespace("c1");
     let mut sleeper = c1.spawn("exec sleep 60");
