@@ -1,6 +1,7 @@
 //! The plugin `bridge`: a NIC of the container on a Linux bridge of the host.
 //!
-//! Configuration files of the reference plugin of the same name work unchanged.
+//! Keys and results are those of the reference plugin of the same name. A key that asks for something that is not here yet is
+//! refused, not ignored.
 
 mod config;
 mod describe;
