@@ -168,6 +168,17 @@ impl Kernel {
         Ok(self.end(device.side)?.seen.iter().find(|link| link.name == device.name))
     }
 
+    /// Removes something at once, after everything queued has been sent; what is not there is removed already.
+    ///
+    /// # Errors
+    /// What the kernel says, with the `action` that it refused.
+    pub fn remove(&mut self, side: Side, action: impl Into<String>, request: Request) -> Result<(), Error> {
+        match self.socket(side)?.request(request) {
+            Err(source) if !source.is_missing() => Err(Error::Refused { action: action.into(), source }),
+            _ => Ok(()),
+        }
+    }
+
     /// Queues a step for the object at work.
     pub fn queue(&mut self, step: Step) {
         self.queue.push((self.current, step));

@@ -22,13 +22,7 @@ pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Erro
     for link in &links {
         match link.alias.as_deref().and_then(Tag::read) {
             Some(Tag::Attachment { network: of }) if of == network && !keep.contains(&link.name) => {
-                let removed =
-                    kernel.socket(Side::Host).and_then(|socket| match socket.request(link::delete(&link.name)) {
-                        Err(error) if !error.is_missing() => {
-                            Err(Error::Refused { action: format!("remove {}", link.name), source: error })
-                        }
-                        _ => Ok(()),
-                    });
+                let removed = kernel.remove(Side::Host, format!("remove {}", link.name), link::delete(&link.name));
                 errors.extend(removed.err());
                 served.extend(link.master);
             }

@@ -45,8 +45,6 @@ pub struct Link {
     pub is_peer_elsewhere: bool,
     /// Its alias.
     pub alias: Option<String>,
-    /// For a bridge: VLAN filtering is on.
-    pub vlan_filtering: bool,
     /// For the port of a bridge: whether frames pass.
     pub port_state: Option<PortState>,
     /// For the port of a bridge: frames may leave through the port that they came in by.
@@ -75,10 +73,8 @@ const IFLA_PROMISCUITY: u16 = 30;
 /// Present when the other end of a veth is in another namespace.
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
-const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
-const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_BRPORT_MODE: u16 = 4;
 
@@ -135,7 +131,6 @@ impl Link {
         for (kind, value) in iterate(info) {
             match kind {
                 IFLA_INFO_KIND => self.kind = read_text(value),
-                IFLA_INFO_DATA if self.kind == "bridge" => self.vlan_filtering = is_on(value, IFLA_BR_VLAN_FILTERING),
                 IFLA_INFO_SLAVE_KIND => port_kind = read_text(value),
                 IFLA_INFO_SLAVE_DATA if port_kind == "bridge" => {
                     self.hairpin = is_on(value, IFLA_BRPORT_MODE);

@@ -101,12 +101,7 @@ impl Object for Address {
         let Some(link) = kernel.find(&self.device)? else {
             return Ok(());
         };
-        match kernel.socket(self.device.side)?.request(address::delete(link.index, self.address)) {
-            Err(error) if !error.is_missing() => {
-                Err(Error::Refused { action: format!("remove {}", self.label()), source: error })
-            }
-            _ => Ok(()),
-        }
+        kernel.remove(self.device.side, format!("remove {}", self.label()), address::delete(link.index, self.address))
     }
 
     fn commands(&self) -> Vec<String> {

@@ -132,12 +132,7 @@ impl Object for Bridge {
         kernel.lock(Mode::Change)?;
         let removed = match kernel.find(&self.device())? {
             Some(link) if Self::is_left_over(&link, kernel)? => {
-                match kernel.socket(Side::Host)?.request(link::delete(&self.name)) {
-                    Err(error) if !error.is_missing() => {
-                        Err(Error::Refused { action: format!("remove {}", self.label()), source: error })
-                    }
-                    _ => Ok(()),
-                }
+                kernel.remove(Side::Host, format!("remove {}", self.label()), link::delete(&self.name))
             }
             _ => Ok(()),
         };

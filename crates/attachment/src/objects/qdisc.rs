@@ -87,10 +87,7 @@ impl Object for Qdisc {
         }
         let action = format!("remove {}", self.label());
         let request = self.qdisc.delete(link.index).map_err(Error::refused(&action))?;
-        match kernel.socket(self.device.side)?.request(request) {
-            Err(error) if !error.is_missing() => Err(Error::Refused { action, source: error }),
-            _ => Ok(()),
-        }
+        kernel.remove(self.device.side, action, request)
     }
 
     fn commands(&self) -> Vec<String> {

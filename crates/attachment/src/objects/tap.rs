@@ -66,12 +66,7 @@ impl Object for Tap {
 
     fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let device = self.device();
-        match kernel.socket(Side::Host)?.request(link::delete(&device.name)) {
-            Err(error) if !error.is_missing() => {
-                Err(Error::Refused { action: format!("remove TAP device {device}"), source: error })
-            }
-            _ => Ok(()),
-        }
+        kernel.remove(Side::Host, format!("remove TAP device {device}"), link::delete(&device.name))
     }
 
     fn commands(&self) -> Vec<String> {

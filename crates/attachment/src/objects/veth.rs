@@ -93,12 +93,7 @@ impl Object for Veth {
     /// The host interface takes the container interface with it.
     fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let host = self.host();
-        match kernel.socket(Side::Host)?.request(link::delete(&host.name)) {
-            Err(error) if !error.is_missing() => {
-                Err(Error::Refused { action: format!("remove {}", host.name), source: error })
-            }
-            _ => Ok(()),
-        }
+        kernel.remove(Side::Host, format!("remove {}", host.name), link::delete(&host.name))
     }
 
     fn commands(&self) -> Vec<String> {
