@@ -21,6 +21,7 @@ mod kernel;
 mod lock;
 mod object;
 mod objects;
+mod shared;
 mod sweep;
 
 pub use create::Creation;

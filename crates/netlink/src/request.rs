@@ -7,6 +7,7 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 
 use crate::Error;
+use crate::socket::HEADER_BYTES;
 
 /// What came back for one request: the object, where the kernel returned one.
 pub type Answer = Result<Option<Object>, Error>;
@@ -33,35 +34,56 @@ impl Object {
 /// One message to the kernel.
 #[derive(Debug, Clone)]
 pub struct Request {
-    message: RouteNetlinkMessage,
+    body: Body,
     flags: u16,
     /// The kernel answers with an object; otherwise only if asked for an acknowledgement, or when it refuses.
     is_question: bool,
+}
+
+/// What follows the header.
+#[derive(Debug, Clone)]
+enum Body {
+    /// A message of rtnetlink.
+    Route(RouteNetlinkMessage),
+    /// Bytes that the library has no type for, or that came from the kernel and go back to it.
+    Raw { message_type: u16, payload: Vec<u8> },
+}
+
+impl From<RouteNetlinkMessage> for Body {
+    fn from(message: RouteNetlinkMessage) -> Self {
+        Self::Route(message)
+    }
 }
 
 impl Request {
     /// Asks for one object.
     #[must_use]
     pub fn get(message: RouteNetlinkMessage) -> Self {
-        Self { message, flags: NLM_F_REQUEST, is_question: true }
+        Self { body: message.into(), flags: NLM_F_REQUEST, is_question: true }
+    }
+
+    /// A message as bytes, with `flags` beside `NLM_F_REQUEST`.
+    #[must_use]
+    pub fn raw(message_type: u16, flags: u16, payload: Vec<u8>) -> Self {
+        Self { body: Body::Raw { message_type, payload }, flags: NLM_F_REQUEST | flags, is_question: false }
     }
 
     /// Changes or removes an object that exists.
     #[must_use]
     pub fn change(message: RouteNetlinkMessage) -> Self {
-        Self { message, flags: NLM_F_REQUEST, is_question: false }
+        Self { body: message.into(), flags: NLM_F_REQUEST, is_question: false }
     }
 
     /// Makes an object that must not exist yet (`NLM_F_CREATE | NLM_F_EXCL`).
     #[must_use]
     pub fn create(message: RouteNetlinkMessage) -> Self {
-        Self { message, flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, is_question: false }
+        Self { body: message.into(), flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, is_question: false }
     }
 
     /// Asks for a whole table.
     #[must_use]
     pub fn dump(message: RouteNetlinkMessage) -> Self {
-        Self { message, flags: NLM_F_REQUEST | NLM_F_DUMP, is_question: true }
+        Self { body: message.into(), flags: NLM_F_REQUEST | NLM_F_DUMP, is_question: true }
     }
 
     /// Makes sure that something comes back: an object, or an acknowledgement.
@@ -78,10 +100,24 @@ impl Request {
 
     /// Appends the message's bytes to `buffer`, padded to the alignment of netlink.
     pub(crate) fn append(self, sequence: u32, buffer: &mut Vec<u8>) {
+        let message = match self.body {
+            Body::Route(message) => message,
+            Body::Raw { message_type, payload } => {
+                let length = u32::try_from(HEADER_BYTES + payload.len()).unwrap_or(u32::MAX);
+                buffer.extend(length.to_ne_bytes());
+                buffer.extend(message_type.to_ne_bytes());
+                buffer.extend(self.flags.to_ne_bytes());
+                buffer.extend(sequence.to_ne_bytes());
+                buffer.extend([0; 4]); // the sender's port: the kernel knows it
+                buffer.extend(payload);
+                buffer.resize(buffer.len().next_multiple_of(4), 0);
+                return;
+            }
+        };
         let mut header = NetlinkHeader::default();
         header.flags = self.flags;
         header.sequence_number = sequence;
-        let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(self.message));
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
         message.finalize();
         let start = buffer.len();
         let end = start + message.buffer_len();

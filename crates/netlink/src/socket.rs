@@ -19,7 +19,8 @@ const ANSWER_BYTES: usize = 8 * 1024;
 /// Room for any object in a dump: the kernel's own limit for a piece.
 const DUMP_BYTES: usize = 32 * 1024;
 
-const HEADER_BYTES: usize = 16;
+/// The length of a `struct nlmsghdr`.
+pub(crate) const HEADER_BYTES: usize = 16;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_CAPPED: u16 = 0x100;

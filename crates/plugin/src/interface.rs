@@ -29,6 +29,15 @@ pub trait Interface: Sized {
     /// Code 7, and 2 for what is not supported.
     fn read(call: &Call, identity: Identity) -> Result<Self, Error>;
 
+    /// Asks the kernel what the description depends on: an MTU that the configuration leaves to the path, devices that
+    /// others made. Nothing is changed here, and nobody is locked out: what must hold is looked at again when it is made.
+    ///
+    /// # Errors
+    /// Code 7 or 102 for what cannot serve; the kernel cannot be asked.
+    fn survey(&mut self, _call: &Call, _kernel: &mut Kernel) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The links of the attachment and what they hang on.
     fn links(&self) -> Description;
 
@@ -91,10 +100,11 @@ pub fn add<I: Interface>(call: &Call) -> Result<Success, Error> {
     let identity = identity(call);
     identity.check().map_err(|error| from_attachment(&error))?;
     let _alone = serialise(&identity)?;
-    let interface = I::read(call, identity)?;
+    let mut interface = I::read(call, identity)?;
     let namespace = open_namespace(call)?;
     let ipam = Ipam::find(call)?;
     let mut kernel = Kernel::new(Some(namespace));
+    interface.survey(call, &mut kernel)?;
     // Before the delegate runs: undoing a repeated ADD would release the address of the first.
     attachment::refuse_existing(&mut kernel, &interface.links()).map_err(|error| from_attachment(&error))?;
     let mut work = ipam.start(Command::Add, call)?;
@@ -166,6 +176,7 @@ pub fn check<I: Interface>(call: &Call) -> Result<(), Error> {
     let mut interface = I::read(call, identity(call))?;
     let mut kernel = Kernel::new(Some(open_namespace(call)?));
     let mut work = Ipam::find(call)?.start(Command::Check, call)?;
+    interface.survey(call, &mut kernel)?;
     let (own, listed) = own_interface(call, previous)?;
     interface.expect(listed.mac.parse().ok(), listed.mtu);
     let expected = Success {

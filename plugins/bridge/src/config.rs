@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 /// All keys at the top level.
 pub(crate) const KEYS: &[&str] = &[
+    "autoVlan",
     "bridge",
     "delegateTimeoutSeconds",
     "disableContainerInterface",
@@ -13,17 +14,22 @@ pub(crate) const KEYS: &[&str] = &[
     "forceAddress",
     "group",
     "hairpinMode",
+    "ipMasq",
     "ipMasqBackend",
+    "ipspoofchk",
     "isDefaultGateway",
     "isGateway",
     "mac",
     "macspoofchk",
     "mtu",
+    "multiQueue",
     "nic",
     "owner",
     "portIsolation",
     "preserveDefaultVlan",
     "promiscMode",
+    "tapNamespace",
+    "uplink",
     "vlan",
     "vlanTrunk",
 ];
@@ -31,7 +37,8 @@ pub(crate) const KEYS: &[&str] = &[
 /// The keys of `CNI_ARGS` that mean something to this plugin or to its delegate.
 const ARGS: &[&str] = &["MAC", "IP", "GATEWAY"];
 
-/// The configuration. Keys and defaults are those of the reference, and `nic`, `owner`, `group`, `delegateTimeoutSeconds`.
+/// The configuration. Keys and defaults are those of the reference, and `autoVlan`, `delegateTimeoutSeconds`, `group`,
+/// `ipspoofchk`, `multiQueue`, `nic`, `owner`, `tapNamespace`, `uplink`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Keys {
@@ -43,28 +50,60 @@ pub(crate) struct Keys {
     pub(crate) is_default_gateway: bool,
     /// Another address of the same family on the bridge is replaced instead of refused.
     pub(crate) force_address: bool,
-    /// MTU of the NIC, and of the bridge when it is made, in bytes; 0 is the kernel's 1500.
+    /// What the container sends beyond its bridge carries the address of the host (source NAT).
+    pub(crate) ip_masq: bool,
+    /// MTU of the NIC, and of the bridge when it is made, in bytes; 0 takes that of the path.
     pub(crate) mtu: u32,
     /// Frames may leave through the port that they came in by.
     pub(crate) hairpin_mode: bool,
     /// The bridge receives what is addressed to others.
     pub(crate) promisc_mode: bool,
+    /// The VLAN of the NIC, 1 to 4094; 0 is none. With `uplink` that of the uplink's logical device.
+    pub(crate) vlan: u16,
+    /// The VLANs that the NIC carries tagged.
+    pub(crate) vlan_trunk: Vec<Trunk>,
+    /// The port stays in the bridge's default VLAN, too.
+    pub(crate) preserve_default_vlan: bool,
+    /// Frames from other addresses than the NIC's own are dropped.
+    pub(crate) macspoofchk: bool,
+    /// Packets from other IP addresses than those of the result are dropped.
+    pub(crate) ipspoofchk: bool,
+    /// IPv6 addresses go through duplicate detection before ADD returns.
+    pub(crate) enabledad: bool,
+    /// Isolated ports reach only those that are not.
+    pub(crate) port_isolation: bool,
+    /// The container interface stays down, without addresses.
+    pub(crate) disable_container_interface: bool,
     /// The NIC's address. `runtimeConfig.mac`, `args.cni.mac` and `MAC` of `CNI_ARGS` come before it (CAP-7).
     pub(crate) mac: Option<String>,
+
+    /// A device of the host that becomes a port of the bridge, so that the NIC is in the network behind it.
+    pub(crate) uplink: Option<String>,
+    /// A VLAN device that the uplink lacks is made.
+    pub(crate) auto_vlan: bool,
     /// What the NIC is.
     pub(crate) nic: Nic,
+    /// Where the TAP device is.
+    pub(crate) tap_namespace: TapNamespace,
+    /// The TAP device has a queue for each processor of the guest.
+    pub(crate) multi_queue: bool,
     /// The user who may open the TAP device, by number.
     pub(crate) owner: Option<u32>,
     /// The group that may open the TAP device, by number.
     pub(crate) group: Option<u32>,
 
-    ip_masq: bool,
-    vlan: u32,
-    vlan_trunk: Vec<serde::de::IgnoredAny>,
-    macspoofchk: bool,
-    enabledad: bool,
-    port_isolation: bool,
-    disable_container_interface: bool,
+    ip_masq_backend: Option<String>,
+}
+
+/// Entries of `vlanTrunk`: a VLAN, or those from one to another.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Trunk {
+    #[serde(rename = "minID")]
+    min_id: Option<u16>,
+    #[serde(rename = "maxID")]
+    max_id: Option<u16>,
+    id: Option<u16>,
 }
 
 /// What the container's NIC is.
@@ -73,8 +112,18 @@ pub(crate) struct Keys {
 pub(crate) enum Nic {
     /// A veth pair, one end in the container's namespace.
     Veth,
-    /// A TAP device on the host, for a virtual machine.
+    /// A TAP device, for a virtual machine.
     Tap,
+}
+
+/// Where a TAP device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TapNamespace {
+    /// On the host, a port of the bridge itself.
+    Host,
+    /// In the container's namespace, where the virtual machine's process runs.
+    Container,
 }
 
 impl Default for Keys {
@@ -84,20 +133,27 @@ impl Default for Keys {
             is_gateway: false,
             is_default_gateway: false,
             force_address: false,
+            ip_masq: false,
             mtu: 0,
             hairpin_mode: false,
             promisc_mode: false,
-            mac: None,
-            nic: Nic::Veth,
-            owner: None,
-            group: None,
-            ip_masq: false,
             vlan: 0,
             vlan_trunk: Vec::new(),
+            preserve_default_vlan: true,
             macspoofchk: false,
+            ipspoofchk: false,
             enabledad: false,
             port_isolation: false,
             disable_container_interface: false,
+            mac: None,
+            uplink: None,
+            auto_vlan: false,
+            nic: Nic::Veth,
+            tap_namespace: TapNamespace::Host,
+            multi_queue: false,
+            owner: None,
+            group: None,
+            ip_masq_backend: None,
         }
     }
 }
@@ -120,13 +176,31 @@ impl Keys {
                 keys.bridge
             )));
         }
-        if keys.hairpin_mode && keys.promisc_mode {
-            return Err(Error::invalid_config("hairpinMode and promiscMode cannot be set at the same time"));
-        }
-        if keys.nic == Nic::Veth && (keys.owner.is_some() || keys.group.is_some()) {
-            return Err(Error::invalid_config("owner and group are of a TAP device: set nic to \"tap\""));
-        }
+        keys.refuse_contradictions(call)?;
         Ok(keys)
+    }
+
+    /// What cannot be had together, or means nothing without another key.
+    fn refuse_contradictions(&self, call: &Call) -> Result<(), Error> {
+        if self.nic == Nic::Veth && (self.owner.is_some() || self.group.is_some() || self.multi_queue) {
+            return Err(Error::invalid_config("owner, group and multiQueue are of a TAP device: set nic to \"tap\""));
+        }
+        if let Some(backend) = self.ip_masq_backend.as_deref().filter(|name| !["iptables", "nftables"].contains(name)) {
+            let msg = format!("ipMasqBackend: {backend:?} is neither \"iptables\" nor \"nftables\"");
+            return Err(Error::invalid_config(msg));
+        }
+        let has_ipam = call.config.ipam.is_some();
+        let contradictions = [
+            (self.hairpin_mode && self.promisc_mode, "hairpinMode and promiscMode cannot be set at the same time"),
+            (
+                self.disable_container_interface && has_ipam,
+                "ipam gives addresses to an interface that disableContainerInterface keeps down; remove one of the two",
+            ),
+        ];
+        match contradictions.iter().find(|(is_met, _)| *is_met) {
+            Some((_, reason)) => Err(Error::invalid_config(*reason)),
+            None => Ok(()),
+        }
     }
 
     /// The bridge's name, whatever else the configuration says.
@@ -142,9 +216,13 @@ impl Keys {
             (self.vlan != 0, "vlan"),
             (!self.vlan_trunk.is_empty(), "vlanTrunk"),
             (self.macspoofchk, "macspoofchk"),
+            (self.ipspoofchk, "ipspoofchk"),
             (self.enabledad, "enabledad"),
             (self.port_isolation, "portIsolation"),
             (self.disable_container_interface, "disableContainerInterface"),
+            (self.uplink.is_some(), "uplink"),
+            (self.multi_queue, "multiQueue"),
+            (self.tap_namespace == TapNamespace::Container, "tapNamespace"),
         ];
         match asked.into_iter().find(|(is_asked, _)| *is_asked) {
             Some((_, key)) => {

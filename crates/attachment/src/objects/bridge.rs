@@ -4,7 +4,7 @@ use netlink::Mac;
 use netlink::link::{self, Link};
 
 use crate::lock::Mode;
-use crate::{Device, Difference, Error, Kernel, Object, Side, Step, Sysctl, Tag};
+use crate::{Device, Difference, Error, Kernel, Object, Side, Step, Sysctl, Tag, shared};
 
 /// A bridge on the host. The first attachment makes it, later ones adopt it, the last one out removes it if it was made here.
 #[derive(Debug)]
@@ -67,17 +67,6 @@ impl Bridge {
             kernel.queue(Step::change(Side::Host, action, link::set_promiscuous(&self.name)));
         }
     }
-
-    /// Is it one that was made here and that nothing uses?
-    fn is_left_over(link: &Link, kernel: &mut Kernel) -> Result<bool, Error> {
-        let is_ours = matches!(link.alias.as_deref().and_then(Tag::read), Some(Tag::Shared { .. }));
-        if !is_ours {
-            return Ok(false);
-        }
-        let ports = link::ports(kernel.socket(Side::Host)?, link.index)
-            .map_err(Error::refused(format!("list the ports of bridge {}", link.name)))?;
-        Ok(ports.is_empty())
-    }
 }
 
 impl Object for Bridge {
@@ -122,22 +111,7 @@ impl Object for Bridge {
 
     /// Removes it if it was made here and has no port left.
     fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let is_candidate = match kernel.find(&self.device())? {
-            Some(link) => Self::is_left_over(&link, kernel)?,
-            None => false,
-        };
-        if !is_candidate {
-            return Ok(());
-        }
-        kernel.lock(Mode::Change)?;
-        let removed = match kernel.find(&self.device())? {
-            Some(link) if Self::is_left_over(&link, kernel)? => {
-                kernel.remove(Side::Host, format!("remove {}", self.label()), link::delete(&self.name))
-            }
-            _ => Ok(()),
-        };
-        kernel.unlock();
-        removed
+        shared::tear_down(kernel, &self.name)
     }
 
     fn commands(&self) -> Vec<String> {
