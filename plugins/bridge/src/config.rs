@@ -177,6 +177,7 @@ impl Keys {
             )));
         }
         keys.refuse_contradictions(call)?;
+        keys.check_gateway()?;
         Ok(keys)
     }
 

@@ -21,7 +21,7 @@ const DEFAULT_MTU: u32 = 1500;
 /// A NIC on a bridge.
 #[derive(Debug)]
 pub(crate) struct Bridged {
-    keys: Keys,
+    pub(crate) keys: Keys,
     identity: Identity,
     mac: Mac,
     /// Addresses come from an allocator that gives each of them once, and need no asking around.
@@ -43,24 +43,6 @@ impl Bridged {
                 group: self.keys.group,
             }),
         }
-    }
-
-    /// The bridge as the gateway of its container: its addresses, and forwarding.
-    fn gateway(&self, addressing: &Success) -> Description {
-        let mut objects: Description = Vec::new();
-        let others = if self.keys.force_address { Others::Replace } else { Others::Respect };
-        for ip in &addressing.ips {
-            let Some(address) = ip.gateway.and_then(|gateway| IpNetwork::new(gateway, ip.address.prefix()).ok()) else {
-                continue;
-            };
-            let path = match address {
-                IpNetwork::V4(_) => "net/ipv4/ip_forward",
-                IpNetwork::V6(_) => "net/ipv6/conf/all/forwarding",
-            };
-            objects.push(Box::new(Address { device: Device::host(&self.keys.bridge), address, others }));
-            objects.push(Box::new(Sysctl { side: Side::Host, path: path.to_owned(), value: "1", optional: false }));
-        }
-        objects
     }
 
     fn container_interface(&self) -> Device {

@@ -5,6 +5,7 @@
 
 mod config;
 mod describe;
+mod gateway;
 
 use std::process::ExitCode;
 
