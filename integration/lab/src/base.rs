@@ -64,7 +64,7 @@ pub(crate) fn copy(cache: &Cache, kernel: &Kernel, out: &mut File) -> Result<()>
     let name = format!("base-{:016x}.cpio", key(kernel, &programs));
     let base = cache.entry(&name, |path| {
         eprintln!("lab: making a root of this machine's tools for {}", kernel.version);
-        remove_others(cache.directory())?;
+        remove_others(cache.directory(), "base-")?;
         let tree = root(kernel, &programs)?;
         cpio::write(&tree, File::create(path)?)
     })?;
@@ -90,10 +90,11 @@ fn key(kernel: &Kernel, programs: &[PathBuf]) -> u64 {
     hasher.finish()
 }
 
-fn remove_others(cache: &Path) -> Result<()> {
+/// Removes the entries of the cache that begin with `prefix`: earlier ones.
+pub(crate) fn remove_others(cache: &Path, prefix: &str) -> Result<()> {
     for entry in cache.read_dir()? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("base-") {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
             remove(&entry.path())?;
         }
     }
@@ -127,7 +128,7 @@ fn root(kernel: &Kernel, programs: &[PathBuf]) -> Result<Tree> {
 }
 
 /// A link for each of busybox's commands that no program of the machine stands for.
-fn add_busybox(tree: &mut Tree) -> Result<()> {
+pub(crate) fn add_busybox(tree: &mut Tree) -> Result<()> {
     let commands = output(Command::new("busybox").arg("--list"))?;
     for command in commands.split_whitespace() {
         if !["/usr/bin", "/usr/sbin"].iter().any(|directory| tree.contains(Path::new(directory).join(command))) {

@@ -19,6 +19,9 @@
 //! | `qemu.rs` | the machine |
 //! | `guest-init.sh` | the first process in it |
 //! | `feature.rs`, `scenario.rs` | which kernel a test needs, and the way there |
+//!
+//! [`Vm`] is something else: a small virtual machine on TAP devices of the test, on this machine's clock (`vm.rs`, `vm_root.rs`,
+//! `vm-init.sh`).
 
 mod base;
 mod cache;
@@ -31,11 +34,14 @@ mod packages;
 mod qemu;
 mod scenario;
 mod tree;
+mod vm;
+mod vm_root;
 
 pub use cache::default_cache;
 pub use feature::Feature;
 pub use guest::{Clock, Ending, Guest};
 pub use scenario::on_full_kernel;
+pub use vm::{Nic, Vm};
 
 /// Set in the environment of everything that runs in the lab.
 pub const IN_LAB: &str = "PLUGBOARD_LAB";

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 
 /// A file in memory that has no name in any directory, and so needs no removing however this process ends.
+#[derive(Debug)]
 pub(crate) struct MemoryFile(File);
 
 impl MemoryFile {

@@ -68,7 +68,8 @@ pub(crate) fn run(
 }
 
 /// A running QEMU, which ends with this value.
-struct Machine(Child);
+#[derive(Debug)]
+pub(crate) struct Machine(pub(crate) Child);
 
 impl Drop for Machine {
     fn drop(&mut self) {
@@ -93,12 +94,18 @@ fn command(guest: &Guest, kernel: &Kernel, initrd: &MemoryFile, ports: &mut Port
     }
     let complaints = ports.complaints.file().try_clone()?;
     qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(complaints);
-    // SAFETY: between fork and exec only a system call is made, which is safe for signal handlers.
-    unsafe { qemu.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
+    dies_with_us(&mut qemu);
     Ok(qemu)
 }
 
-fn text(file: &mut MemoryFile) -> Result<String> {
+/// The process is killed when the thread that starts it ends.
+pub(crate) fn dies_with_us(command: &mut Command) {
+    // SAFETY: between fork and exec only a system call is made, which is safe for signal handlers.
+    unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
+}
+
+/// All that was written to the file.
+pub(crate) fn text(file: &mut MemoryFile) -> Result<String> {
     let mut bytes = Vec::new();
     file.file().rewind()?;
     file.file().read_to_end(&mut bytes)?;
@@ -112,8 +119,12 @@ fn obituary(guest: &Guest, ended: Option<ExitStatus>, ports: &mut Ports) -> Resu
     };
     let complaints = text(&mut ports.complaints)?;
     let complaints: Vec<_> = complaints.lines().filter(|line| !line.contains("warning:")).collect();
-    let console = text(&mut ports.console)?;
+    Ok(format!("{cause}\n{}\nits console ends:\n{}", complaints.join("\n"), console_tail(&mut ports.console)?))
+}
+
+/// The last lines of a console.
+pub(crate) fn console_tail(console: &mut MemoryFile) -> Result<String> {
+    let console = text(console)?;
     let console: Vec<_> = console.lines().collect();
-    let tail = console.get(console.len().saturating_sub(CONSOLE_LINES)..).unwrap_or_default();
-    Ok(format!("{cause}\n{}\nits console ends:\n{}", complaints.join("\n"), tail.join("\n")))
+    Ok(console.get(console.len().saturating_sub(CONSOLE_LINES)..).unwrap_or_default().join("\n"))
 }

@@ -19,8 +19,15 @@ pub struct Iperf {
     pub report: Value,
 }
 
-/// Runs a server for one test in `server` and the client in `client`, and reads the client's report.
-pub(crate) fn run(client: &Namespace, server: &Namespace, address: &str, args: &str) -> Iperf {
+impl Iperf {
+    /// Runs a server for one test in `server` and the client by `client`, which is given its command line, and reads the
+    /// client's report. Panics when there is none.
+    pub fn measure(server: &Namespace, address: &str, args: &str, client: impl FnOnce(&str) -> Output) -> Self {
+        run(server, || client(&format!("iperf3 --client {address} --json {args}")))
+    }
+}
+
+fn run(server: &Namespace, client: impl FnOnce() -> Output) -> Iperf {
     let mut listener = server.spawn("exec iperf3 --server --one-off --forceflush");
     let stdout = listener.child().stdout.take();
     let mut lines = BufReader::new(stdout.unwrap_or_else(|| panic!("iperf3's stdout is not ours"))).lines();
@@ -29,7 +36,7 @@ pub(crate) fn run(client: &Namespace, server: &Namespace, address: &str, args: &
     }
     // Read on, or the server dies of a closed pipe.
     let drain = std::thread::spawn(move || lines.for_each(drop));
-    let output = client.sh(&format!("iperf3 --client {address} --json {args}"));
+    let output = client();
     let result = parse(&output);
     drop(listener);
     drain.join().unwrap_or_else(|_| panic!("reading the iperf3 server's output failed"));

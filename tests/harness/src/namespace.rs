@@ -1,6 +1,6 @@
-use crate::ping::{Ping, parse, ping_command};
+use crate::ping::Ping;
 use crate::shell::{self, Background, Output, json, run};
-use crate::{Iperf, iperf, sh};
+use crate::{Iperf, sh};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -41,12 +41,12 @@ impl Namespace {
 
     /// Pings `address` from the namespace with the options of iputils' `ping`.
     pub fn ping_with(&self, address: &str, options: &str) -> Ping {
-        parse(&self.sh(&ping_command(address, options)))
+        Ping::read(&self.sh(&Ping::command(address, options)))
     }
 
     /// Runs `iperf3 -c ADDRESS ARGS` here against a server for this one test in `server`.
     pub fn iperf3_from(&self, server: &Namespace, address: &str, args: &str) -> Iperf {
-        iperf::run(self, server, address, args)
+        Iperf::measure(server, address, args, |command| self.sh(command))
     }
 
     /// Removes the namespace as `ip netns delete` does. Its devices go as soon as nothing else holds it.

@@ -19,6 +19,16 @@ pub struct Ping {
 }
 
 impl Ping {
+    /// The command line of iputils' `ping` with these options.
+    pub fn command(address: &str, options: &str) -> String {
+        format!("LC_ALL=C ping -n -q {options} {address}")
+    }
+
+    /// Reads what such a command printed. Panics when it is no summary.
+    pub fn read(output: &Output) -> Self {
+        parse(output)
+    }
+
     /// Every request was answered, and there was at least one.
     pub fn all_answered(&self) -> bool {
         self.sent > 0 && self.sent == self.received
@@ -32,14 +42,10 @@ pub fn ping(address: &str, count: u32) -> Ping {
 
 /// Pings `address` from the thread's host with the options of iputils' `ping`.
 pub fn ping_with(address: &str, options: &str) -> Ping {
-    parse(&sh(&ping_command(address, options)))
+    Ping::read(&sh(&Ping::command(address, options)))
 }
 
-pub(crate) fn ping_command(address: &str, options: &str) -> String {
-    format!("LC_ALL=C ping -n -q {options} {address}")
-}
-
-pub(crate) fn parse(output: &Output) -> Ping {
+fn parse(output: &Output) -> Ping {
     let no_route = output.stderr.contains("unreachable");
     let text = &output.stdout;
     let count = |what: &str| {

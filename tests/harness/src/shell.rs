@@ -29,6 +29,11 @@ impl Output {
         self.stdout.trim().to_owned()
     }
 
+    /// What a command left behind that ran somewhere else than on this machine; `what` tells people which it was.
+    pub fn elsewhere(status: i32, stdout: String, stderr: String, what: &str) -> Self {
+        Self { status, stdout, stderr, what: what.to_owned() }
+    }
+
     pub(crate) fn new(output: &std::process::Output, what: &str) -> Self {
         Self {
             status: status_number(output.status),

@@ -1,0 +1,195 @@
+#![expect(clippy::panic, reason = "a test's helper reports by panicking")]
+
+use crate::cache::{Cache, default_cache};
+use crate::kernel::Kernel;
+use crate::memory_file::MemoryFile;
+use crate::packages::{find, require};
+use crate::qemu::{Machine, console_tail, dies_with_us, text};
+use crate::vm_root;
+use anyhow::{Context, Result, bail, ensure};
+use harness::{Iperf, Namespace, Output, Ping};
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// A small machine on this machine's clock. Two processors, because a NIC uses no more queues than there are.
+const MACHINE: &str = "-accel tcg,thread=multi -smp 2 -m 256 -machine q35 -cpu Nehalem -nodefaults -display none \
+    -monitor none -no-reboot";
+const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off cryptomgr.notests";
+
+/// How long a boot or a script may take. A boot takes 2 s of processor time.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A virtio NIC of a virtual machine: `eth0`, `eth1` and so on, in their order.
+#[derive(Debug, Clone)]
+pub struct Nic {
+    /// The TAP device that it is on.
+    pub tap: String,
+    /// Its hardware address.
+    pub mac: String,
+    /// What the guest gives itself, as in `10.0.0.2/24`; without one the NIC is only set up.
+    pub address: Option<String>,
+    /// Its pairs of queues; more than one need a TAP device with `multi_queue`.
+    pub queues: u32,
+}
+
+impl Nic {
+    /// A NIC with an address and one pair of queues.
+    pub fn new(tap: &str, mac: &str, address: &str) -> Self {
+        Self { tap: tap.to_owned(), mac: mac.to_owned(), address: Some(address.to_owned()), queues: 1 }
+    }
+
+    fn arguments(&self, place: usize) -> Vec<String> {
+        let Self { tap, mac, queues, .. } = self;
+        // Two more interrupts than queues: for the configuration and for the control queue.
+        let (several, vectors) = if *queues > 1 {
+            (format!(",queues={queues}"), format!(",mq=on,vectors={}", 2 * queues + 2))
+        } else {
+            Default::default()
+        };
+        vec![
+            "-netdev".to_owned(),
+            format!("tap,id=net{place},ifname={tap},script=no,downscript=no,vhost=off{several}"),
+            "-device".to_owned(),
+            format!("virtio-net-pci,netdev=net{place},mac={mac},romfile={vectors}"),
+        ]
+    }
+}
+
+/// A virtual machine on TAP devices: Debian's kernel, busybox, `ping` and `iperf3`, on this machine's clock. It ends with
+/// this value.
+///
+/// Everything that goes wrong panics with the end of the machine's console.
+#[derive(Debug)]
+pub struct Vm {
+    machine: RefCell<Connection>,
+}
+
+impl Vm {
+    /// Boots with QEMU in the thread's namespace, where it opens the TAP devices by their names.
+    pub fn boot(nics: &[Nic]) -> Self {
+        Self::start(None, nics)
+    }
+
+    /// The same with QEMU in a namespace: a container's that holds the TAP devices.
+    pub fn boot_in(namespace: &Namespace, nics: &[Nic]) -> Self {
+        Self::start(Some(namespace), nics)
+    }
+
+    fn start(namespace: Option<&Namespace>, nics: &[Nic]) -> Self {
+        let machine = Connection::open(namespace, nics).unwrap_or_else(|error| panic!("no virtual machine: {error:#}"));
+        let vm = Self { machine: RefCell::new(machine) };
+        for (place, nic) in nics.iter().enumerate() {
+            let address = nic.address.as_ref().map(|address| format!("ip address add {address} dev eth{place} && "));
+            vm.sh(&format!("{}ip link set eth{place} up", address.unwrap_or_default())).ok();
+        }
+        vm
+    }
+
+    /// Runs `sh -c SCRIPT` in the guest.
+    pub fn sh(&self, script: &str) -> Output {
+        self.machine
+            .borrow_mut()
+            .run(script)
+            .unwrap_or_else(|error| panic!("in the virtual machine: {script}: {error:#}"))
+    }
+
+    /// Pings `address` from the guest `count` times, 50 ms apart.
+    pub fn ping(&self, address: &str, count: u32) -> Ping {
+        Ping::read(&self.sh(&Ping::command(address, &format!("-c{count} -i.05 -W2"))))
+    }
+
+    /// Runs `iperf3 -c ADDRESS ARGS` in the guest against a server for this one test in `server`.
+    pub fn iperf3_from(&self, server: &Namespace, address: &str, args: &str) -> Iperf {
+        Iperf::measure(server, address, args, |command| self.sh(command))
+    }
+}
+
+/// A running machine, and the port by which its first process takes scripts.
+#[derive(Debug)]
+struct Connection {
+    _machine: Machine,
+    scripts: ChildStdin,
+    answers: Receiver<String>,
+    console: MemoryFile,
+    complaints: MemoryFile,
+}
+
+impl Connection {
+    fn open(namespace: Option<&Namespace>, nics: &[Nic]) -> Result<Self> {
+        ensure!(std::env::consts::ARCH == "x86_64", "its kernel is that of x86_64");
+        let cache = Cache::lock(&default_cache())?;
+        require()?;
+        let kernel = Kernel::prepare(&cache)?;
+        let root = vm_root::archive(&cache, &kernel)?;
+        drop(cache);
+
+        let (console, mut complaints) = (MemoryFile::new("console")?, MemoryFile::new("errors of QEMU")?);
+        let program = find("qemu-system-x86_64").context("qemu-system-x86_64 is not installed")?;
+        let mut qemu = match namespace {
+            None => Command::new(program),
+            Some(namespace) => {
+                let mut enter = Command::new("ip");
+                enter.args(["netns", "exec", &namespace.name]).arg(program);
+                enter
+            }
+        };
+        qemu.args(MACHINE.split_whitespace()).arg("-kernel").arg(kernel.image()).arg("-initrd").arg(root);
+        qemu.args(["-append", KERNEL_ARGUMENTS, "-serial", &format!("file:{}", console.path())]);
+        qemu.args(["-chardev", "stdio,id=control,signal=off", "-device", "virtio-serial-pci"]);
+        qemu.args(["-device", "virtserialport,chardev=control"]);
+        qemu.args(nics.iter().enumerate().flat_map(|(place, nic)| nic.arguments(place)));
+        qemu.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints.file().try_clone()?);
+        dies_with_us(&mut qemu);
+        let mut machine = Machine(qemu.spawn().context("cannot start QEMU")?);
+        let scripts = machine.0.stdin.take().context("QEMU's input is not ours")?;
+        let answers = lines(machine.0.stdout.take().context("QEMU's output is not ours")?);
+        Ok(Self { _machine: machine, scripts, answers, console, complaints })
+    }
+
+    fn run(&mut self, script: &str) -> Result<Output> {
+        // QEMU that has ended is told by its silence.
+        let _ = writeln!(self.scripts, "{}", to_hexadecimal(script.as_bytes())).and_then(|()| self.scripts.flush());
+        let answer = match self.answers.recv_timeout(LIMIT) {
+            Ok(answer) => answer,
+            Err(silence) => bail!("{}", self.obituary(silence)?),
+        };
+        let (status, outputs) = answer.split_once(' ').context("the answer has no status")?;
+        let (stdout, stderr) = outputs.split_once('.').context("the answer has one output")?;
+        let text = |digits| from_hexadecimal(digits).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let (stdout, stderr) = (text(stdout)?, text(stderr)?);
+        Ok(Output::elsewhere(status.parse()?, stdout, stderr, &format!("in the virtual machine: {script}")))
+    }
+
+    fn obituary(&mut self, silence: RecvTimeoutError) -> Result<String> {
+        let what = match silence {
+            RecvTimeoutError::Timeout => format!("no answer in {} s", LIMIT.as_secs()),
+            RecvTimeoutError::Disconnected => "QEMU has ended".to_owned(),
+        };
+        Ok(format!("{what}\n{}\nits console ends:\n{}", text(&mut self.complaints)?, console_tail(&mut self.console)?))
+    }
+}
+
+/// What comes from QEMU, line by line, so that one can wait for a time.
+fn lines(output: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+fn to_hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hexadecimal(digits: &str) -> Result<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?));
+    pairs.collect()
+}
