@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 use serde_json::Map;
 
 use crate::error::{DUPLICATE, NO_ADDRESS};
-use crate::free::candidates;
+use crate::free::Candidates;
 use crate::owner::Owner;
 use crate::pool::Pool;
 use crate::range::Range;
@@ -34,7 +34,7 @@ pub(crate) fn allocate(
         refuse_duplicate(set, &held, owner).map_err(in_set)?;
         let (address, range) = match requested {
             Some(address) => take(set, *address, &mut reservation),
-            None => take_any(set, candidates(pool, set, index, store.directory()), &mut reservation),
+            None => take_any(set, Candidates::new(pool, set, index, store.directory(), store.maps()), &mut reservation),
         }
         .map_err(in_set)?;
         store.set_last_reserved(index, address)?;

@@ -7,12 +7,24 @@ use cni::{Call, Error, Route, Success, Version};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::error::io_error;
+
 /// Where the reference keeps its files, and so do we.
 const DATA_DIR: &str = "/var/lib/cni/networks";
 
 /// The keys of `ipam`.
-const KEYS: [&str; 9] =
-    ["type", "ranges", "subnet", "rangeStart", "rangeEnd", "gateway", "routes", "resolvConf", "dataDir"];
+const KEYS: [&str; 10] = [
+    "type",
+    "ranges",
+    "subnet",
+    "rangeStart",
+    "rangeEnd",
+    "gateway",
+    "rangeFromFile",
+    "routes",
+    "resolvConf",
+    "dataDir",
+];
 
 /// The keys at the top level that the plugin reads itself. `runtimeConfig` and `args` are read where they are used:
 /// `ipRanges` by the pool, `ips` by the requests.
@@ -38,6 +50,9 @@ pub(crate) struct Ipam {
     pub(crate) range_end: Option<String>,
     /// See [`RangeKeys::gateway`].
     pub(crate) gateway: Option<String>,
+    /// Path of a file with one range as a JSON object, which is read where neither the configuration nor the runtime gives
+    /// a range. No default.
+    pub(crate) range_from_file: Option<PathBuf>,
 
     /// Routes of the result: `[{"dst": "0.0.0.0/0", "gw": "10.1.2.1"}]`; from 1.1.0 on with `mtu`, `advmss`,
     /// `priority`, `table` and `scope`. No default.
@@ -90,7 +105,28 @@ impl Ipam {
 
     /// Whether the configuration itself gives no range.
     pub(crate) fn has_no_ranges(&self) -> bool {
-        self.subnet.is_none() && self.ranges.as_ref().is_none_or(Vec::is_empty)
+        self.subnet.is_none() && self.ranges.as_ref().is_none_or(Vec::is_empty) && self.range_file().is_none()
+    }
+
+    fn range_file(&self) -> Option<&Path> {
+        self.range_from_file.as_deref().filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// The range of `rangeFromFile`, if there is one.
+    ///
+    /// # Errors
+    /// Code 5: the file cannot be read. Code 7: it has no range.
+    pub(crate) fn range_from_file(&self) -> Result<Option<RangeKeys>, Error> {
+        let Some(path) = self.range_file() else {
+            return Ok(None);
+        };
+        let content = std::fs::read(path).map_err(|cause| io_error(path, "read it for ipam.rangeFromFile", &cause))?;
+        serde_json::from_slice(&content).map(Some).map_err(|cause| {
+            Error::invalid_config(format!(
+                "ipam.rangeFromFile: {} is no range, such as {{\"subnet\": \"10.1.2.0/24\"}}: {cause}",
+                path.display()
+            ))
+        })
     }
 
     /// The file to read resolver settings from.

@@ -21,6 +21,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::map;
 use crate::owner::{Holder, Owner};
 use crate::scan::Contents;
 
@@ -85,7 +86,7 @@ pub(crate) fn remove(directory: &Path, owner: &Owner) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the links match the files, and marks the index as complete.
+/// Makes links and maps match the files, and marks the index as complete.
 ///
 /// # Errors
 /// The kernel's; the index is incomplete then.
@@ -100,9 +101,13 @@ pub(crate) fn rebuild(directory: &Path, contents: &Contents) -> io::Result<()> {
             fs::remove_file(&path)?;
         }
     }
+    for name in &contents.maps {
+        fs::remove_file(directory.join(name))?;
+    }
     for (name, address) in missing {
         symlink(address, directory.join(name))?;
     }
+    map::write(directory, contents.addresses.iter().map(|(address, _)| *address))?;
     mark(directory)
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod free;
 mod gc;
 mod index;
+mod map;
 mod owner;
 mod pool;
 mod range;

@@ -16,7 +16,8 @@ pub(crate) struct Owner {
 pub(crate) enum Holder {
     /// An attachment holds the address.
     Owner(Owner),
-    /// The file is empty: its writer died between creating and writing it. Nobody was told of the address.
+    /// The file is empty or only zeros: its writer died between creating and writing it, and nobody was told of the
+    /// address; or the whole machine did.
     Nobody,
     /// The file cannot be read, or is none of an IPAM plugin: why.
     Unknown(String),
@@ -45,7 +46,8 @@ impl Holder {
         let Ok(text) = std::str::from_utf8(content) else {
             return Self::Unknown("it is not text".into());
         };
-        let text = text.trim();
+        // Zeros are what a power failure leaves of a file whose length reached the disk before its content.
+        let text = text.trim_matches('\0').trim();
         if text.is_empty() {
             return Self::Nobody;
         }
@@ -97,7 +99,8 @@ mod tests {
     fn debris_has_no_owner() {
         assert_eq!(Holder::parse(b""), Holder::Nobody);
         assert_eq!(Holder::parse(b"\r\n"), Holder::Nobody);
-        for content in [&b"\xff\xfe"[..], b"c1\neth0", b"{\"a\": 1}", b"c1\r\n../x", b"\0\0\0\0"] {
+        assert_eq!(Holder::parse(b"\0\0\0\0"), Holder::Nobody);
+        for content in [&b"\xff\xfe"[..], b"c1\neth0", b"{\"a\": 1}", b"c1\r\n../x", b"c1\0\0\r\neth0"] {
             assert!(matches!(Holder::parse(content), Holder::Unknown(_)), "{content:?}");
         }
     }

@@ -14,18 +14,23 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Collects the sets: those of the runtime, then the single range at the top level of `ipam`, then `ranges`.
+    /// Collects the sets: those of the runtime, then the single range at the top level of `ipam`, then `ranges`; without any,
+    /// the one of `rangeFromFile`.
     ///
     /// # Errors
-    /// Code 7: no range at all, a range or set that is invalid, sets that overlap, or more than one set of a family in
+    /// Code 5: that file cannot be read. Code 7: no range at all, a range or set that is invalid, sets that overlap, or more than one set of a family in
     /// a version that has one address of each (RES-01).
     pub(crate) fn read(call: &Call, ipam: &Ipam) -> Result<Self, Error> {
         let mut sets = call.config.capability::<Vec<Vec<RangeKeys>>>("ipRanges")?.unwrap_or_default();
         sets.extend(ipam.single_range().map(|range| vec![range]));
         sets.extend(ipam.ranges.iter().flatten().cloned());
+        if sets.is_empty() {
+            sets.extend(ipam.range_from_file()?.map(|range| vec![range]));
+        }
         Self::new(&sets, call.config.version).map_err(|cause| {
-            Error::invalid_config(format!("network {}: {cause}", call.config.name))
-                .with_details("range sets are counted from 0: runtimeConfig.ipRanges, ipam.subnet, ipam.ranges")
+            Error::invalid_config(format!("network {}: {cause}", call.config.name)).with_details(
+                "range sets are counted from 0: runtimeConfig.ipRanges, ipam.subnet, ipam.ranges, ipam.rangeFromFile",
+            )
         })
     }
 

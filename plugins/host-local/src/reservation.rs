@@ -14,6 +14,7 @@ use cni::Error;
 
 use crate::error::io_error;
 use crate::index;
+use crate::map;
 use crate::owner::Owner;
 use crate::store::{FILE_MODE, Store, address_path};
 
@@ -63,8 +64,10 @@ impl<'a> Reservation<'a> {
     /// Leaves the addresses to the attachment.
     pub(crate) fn keep(mut self) {
         self.is_kept = true;
-        let is_indexed = index::insert(self.store.directory(), self.owner, self.held, &self.taken).is_ok();
-        self.store.settle(is_removed(&self.new) && is_indexed);
+        let directory = self.store.directory();
+        let is_mapped = self.taken.iter().all(|address| map::note(directory, *address, true).is_ok());
+        let is_indexed = index::insert(directory, self.owner, self.held, &self.taken).is_ok();
+        self.store.settle(is_removed(&self.new) && is_indexed && is_mapped);
     }
 }
 

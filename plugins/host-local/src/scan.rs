@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
+use crate::map;
 use crate::owner::Holder;
 use crate::store::address_path;
 
@@ -15,6 +16,8 @@ pub(crate) struct Contents {
     pub(crate) addresses: Vec<(IpAddr, Holder)>,
     /// The names of the index's links.
     pub(crate) links: Vec<String>,
+    /// The names of the maps.
+    pub(crate) maps: Vec<String>,
 }
 
 impl Contents {
@@ -41,6 +44,8 @@ pub(crate) fn scan(directory: &Path) -> io::Result<Contents> {
         if name.starts_with('.') {
             if entry.file_type()?.is_symlink() {
                 contents.links.push(name.to_owned());
+            } else if name.starts_with(map::PREFIX) {
+                contents.maps.push(name.to_owned());
             }
         } else if let Ok(address) = name.parse() {
             contents.addresses.push((address, read_holder(&entry.path())));

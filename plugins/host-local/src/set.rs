@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::config::RangeKeys;
-use crate::range::{Range, address, number};
+use crate::range::{Range, number};
 
 /// A range set. It has one range at least.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +50,10 @@ impl RangeSet {
         self.0.iter().any(|range| other.0.iter().any(|theirs| range.overlaps(theirs)))
     }
 
-    /// Every address of the set once, with its range: from the one after `last_reserved` on, around the set, up to
-    /// `last_reserved`; from the start if that is none of the set's. So a container that crashes in a loop does not see
-    /// the same address again before the others were used.
-    pub(crate) fn candidates(&self, last_reserved: Option<IpAddr>) -> impl Iterator<Item = (IpAddr, &Range)> {
+    /// The set in the order of allocation, every address once: from the one after `last_reserved` on, around the set, up
+    /// to `last_reserved`; from the start if that is none of the set's. So a container that crashes in a loop does not
+    /// see the same address again before the others were used.
+    pub(crate) fn spans(&self, last_reserved: Option<IpAddr>) -> impl Iterator<Item = Span<'_>> {
         let position = last_reserved.and_then(|last| {
             let index = self.0.iter().position(|range| range.contains(last))?;
             Some((index, number(last)))
@@ -62,15 +62,35 @@ impl RangeSet {
         let (middle, after) = after.split_at(usize::from(position.is_some()));
         let cut = position.map(|(_, last)| last);
 
-        let behind_cut = middle.iter().map(move |range| {
-            let from = cut.and_then(|cut| cut.checked_add(1));
-            (range, from.map(|from| from..=number(range.last)))
-        });
-        let others = after.iter().chain(before).map(|range| (range, Some(number(range.first)..=number(range.last))));
-        let up_to_cut = middle.iter().map(move |range| (range, cut.map(|cut| number(range.first)..=cut)));
-        behind_cut.chain(others).chain(up_to_cut).flat_map(|(range, numbers)| {
-            numbers.into_iter().flatten().map(move |number| (address(number, range.is_ipv4()), range))
-        })
+        let behind_cut =
+            middle.iter().filter_map(move |range| Span::new(range, cut?.checked_add(1)?, number(range.last)));
+        let others = after.iter().chain(before);
+        let others = others.filter_map(|range| Span::new(range, number(range.first), number(range.last)));
+        let up_to_cut = middle.iter().filter_map(move |range| Span::new(range, number(range.first), cut?));
+        behind_cut.chain(others).chain(up_to_cut)
+    }
+}
+
+/// Consecutive addresses of a range, as [numbers](number).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span<'a> {
+    /// The range.
+    pub(crate) range: &'a Range,
+    /// The first address.
+    pub(crate) from: u128,
+    /// The last address, not below the first.
+    pub(crate) to: u128,
+}
+
+impl<'a> Span<'a> {
+    /// `None` without an address.
+    fn new(range: &'a Range, from: u128, to: u128) -> Option<Self> {
+        (from <= to).then_some(Self { range, from, to })
+    }
+
+    /// What is left of it behind `number`.
+    pub(crate) fn behind(self, number: u128) -> Option<Self> {
+        Self::new(self.range, number.checked_add(1)?, self.to)
     }
 }
 
@@ -90,6 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::range::address;
 
     fn range(subnet: &str, start: &str, end: &str) -> RangeKeys {
         RangeKeys {
@@ -100,14 +121,18 @@ mod tests {
         }
     }
 
-    fn candidates(set: &RangeSet, last: &str) -> String {
+    fn addresses(set: &RangeSet, last: Option<IpAddr>) -> impl Iterator<Item = IpAddr> {
+        set.spans(last).flat_map(|span| (span.from..=span.to).map(move |n| address(n, span.range.is_ipv4())))
+    }
+
+    fn order(set: &RangeSet, last: &str) -> String {
         let last = (!last.is_empty()).then(|| last.parse().unwrap());
-        let texts: Vec<String> = set.candidates(last).take(9).map(|(address, _)| address.to_string()).collect();
+        let texts: Vec<String> = addresses(set, last).take(9).map(|address| address.to_string()).collect();
         texts.join(" ")
     }
 
     #[test]
-    fn candidates_go_around_the_set() {
+    fn the_order_goes_around_the_set() {
         let set = RangeSet::new(&[
             range("10.1.0.0/24", "10.1.0.7", "10.1.0.9"),
             range("10.2.0.0/24", "10.2.0.4", "10.2.0.4"),
@@ -122,20 +147,20 @@ mod tests {
             ("10.2.0.4", "10.3.0.254 10.3.0.255 10.1.0.7 10.1.0.8 10.1.0.9 10.2.0.4"),
             ("10.3.0.255", "10.1.0.7 10.1.0.8 10.1.0.9 10.2.0.4 10.3.0.254 10.3.0.255"),
         ] {
-            assert_eq!(candidates(&set, last), expected, "after {last}");
+            assert_eq!(order(&set, last), expected, "after {last}");
         }
     }
 
     #[test]
-    fn candidates_stop_at_the_ends_of_the_address_space() {
+    fn the_order_stops_at_the_ends_of_the_address_space() {
         let all = RangeSet::new(&[RangeKeys { subnet: Some("::/0".into()), ..RangeKeys::default() }]).unwrap();
-        assert!(candidates(&all, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff").starts_with("::1 ::2 ::3 "));
+        assert!(order(&all, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff").starts_with("::1 ::2 ::3 "));
         assert!(
-            candidates(&all, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe")
+            order(&all, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe")
                 .starts_with("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ::1 ")
         );
         let top = RangeSet::new(&[range("255.255.255.252/30", "255.255.255.255", "255.255.255.255")]).unwrap();
-        assert_eq!(candidates(&top, "255.255.255.255"), "255.255.255.255");
+        assert_eq!(order(&top, "255.255.255.255"), "255.255.255.255");
     }
 
     #[test]
@@ -177,7 +202,7 @@ mod tests {
             }).collect();
             let last = *expected.iter().nth(chosen.index(expected.len())).unwrap();
 
-            let seen: Vec<IpAddr> = set.candidates(Some(last)).map(|(address, _)| address).collect();
+            let seen: Vec<IpAddr> = addresses(&set, Some(last)).collect();
             prop_assert_eq!(seen.last(), Some(&last));
             prop_assert_eq!(seen.len(), expected.len());
             prop_assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), expected);

@@ -8,7 +8,8 @@ use nix::unistd::{AccessFlags, access};
 use serde_json::Value;
 
 use crate::config::Ipam;
-use crate::free::candidates;
+use crate::free::{Candidates, Maps};
+use crate::index;
 use crate::pool::Pool;
 use crate::set::RangeSet;
 use crate::store::address_path;
@@ -61,6 +62,7 @@ fn check_directory(directory: &Path) -> Result<(), Error> {
 
 /// Looks where ADD would look.
 fn has_free(pool: &Pool, set: &RangeSet, index: usize, directory: &Path) -> bool {
-    candidates(pool, set, index, directory)
+    let maps = if index::is_complete(directory) { Maps::Read } else { Maps::Ignored };
+    Candidates::new(pool, set, index, directory, maps)
         .any(|(address, _)| address_path(directory, address).symlink_metadata().is_err())
 }

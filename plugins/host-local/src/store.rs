@@ -7,7 +7,7 @@
 //! | `lock` | nothing; whoever reads or writes the others holds an exclusive flock(2) on it |
 //!
 //! These are the reference's names, contents and lock. What we add to them is hidden from it: `.new` (see
-//! [`crate::reservation`]), and the links and the mark of [`crate::index`].
+//! [`crate::reservation`]), the links and the mark of [`crate::index`], and the maps of [`crate::map`].
 
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
@@ -21,7 +21,9 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::error::io_error;
+use crate::free::Maps;
 use crate::index;
+use crate::map;
 use crate::owner::{Holder, Owner};
 use crate::reservation;
 use crate::scan::{read_holder, scan};
@@ -80,6 +82,11 @@ impl Store {
         &self.directory
     }
 
+    /// What a search may do with the maps: they are right as long as the index is.
+    pub(crate) fn maps(&self) -> Maps {
+        if self.indexed.get() { Maps::Kept } else { Maps::Ignored }
+    }
+
     /// The addresses that this attachment holds.
     ///
     /// # Errors
@@ -133,7 +140,10 @@ impl Store {
             Err(cause) if cause.kind() != ErrorKind::NotFound => {
                 Err(io_error(&path, "remove this file to release the address", &cause))
             }
-            _ => Ok(()),
+            _ => {
+                self.indexed.set(self.indexed.get() && map::note(&self.directory, address, false).is_ok());
+                Ok(())
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{BLUE, OURS, REFERENCE, Scene, address, assert_empty, blue, files, taken};
+use common::{BLUE, OURS, REFERENCE, Scene, address, assert_empty, blue, files, fill, taken, with};
 use harness::{bin, sh};
 use serde_json::{Value, json};
 
@@ -121,11 +121,65 @@ fn contents_lost_to_a_power_failure() {
     scene.add(OURS, "c2", &config).ok();
     fs::write(format!("{BLUE}/{given}"), "").unwrap();
     let list = json!([{"containerID": "c2", "ifname": "eth0"}]);
-    let config = common::with(&config, "cniVersion", json!("1.1.0"));
-    scene.network_verb("GC", &common::with(&config, "cni.dev/valid-attachments", list)).ok();
+    let config = with(&config, "cniVersion", json!("1.1.0"));
+    scene.network_verb("GC", &with(&config, "cni.dev/valid-attachments", list)).ok();
     scene.add(OURS, "c1", &config).ok();
     assert_eq!(taken(BLUE).len(), 2);
     assert_eq!(scene.add(OURS, "c1", &config).error().0, 110);
+}
+
+/// What else a power failure leaves: files cut short, and files of zeros. Nothing is lost for ever, and no call stops at it.
+#[test]
+fn files_cut_short_by_a_power_failure() {
+    let scene = Scene::new();
+    let pool = json!({"ranges": [[{"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.10", "rangeEnd": "10.1.2.17"}]]});
+    let config = with(&blue(pool), "cniVersion", json!("1.1.0"));
+    for is_indexed in [true, false] {
+        for (number, content) in
+            ["", "\0\0\0\0\0\0\0\0\0\0", "dead1", "dead12\r\n", "dead123\r\net", "d"].iter().enumerate()
+        {
+            fs::create_dir_all(BLUE).unwrap();
+            let path = format!("{BLUE}/10.1.2.{}", 10 + number);
+            if is_indexed {
+                // The name and the index have reached the disk, the content has not.
+                scene.call(OURS, "ADD", &format!("dead{number}"), &config).run().ok();
+            }
+            fs::write(path, content).unwrap();
+        }
+        fs::write(format!("{BLUE}/last_reserved_ip.0"), "10.1.2").unwrap();
+        scene.network_verb("STATUS", &config).ok();
+        let given = address(&scene.add(OURS, "alive", &config).ok());
+        let list = json!([{"containerID": "alive", "ifname": "eth0"}]);
+        scene.network_verb("GC", &with(&config, "cni.dev/valid-attachments", list)).ok();
+        assert_eq!(taken(BLUE).into_keys().collect::<Vec<_>>(), [given]);
+        for number in 0..7 {
+            scene.add(OURS, &format!("c{number}"), &config).ok();
+        }
+        assert_eq!(scene.network_verb("STATUS", &config).error().0, 50);
+        fs::remove_dir_all(BLUE).unwrap();
+    }
+}
+
+/// The maps are hints: a bit too many or too few, a map that is cut short or cannot be written costs time, no address.
+#[test]
+fn a_map_that_is_wrong_hides_no_address() {
+    let scene = Scene::new();
+    let config = with(&blue(json!({"subnet": "10.1.0.0/24"})), "cniVersion", json!("1.1.0"));
+    let map = format!("{BLUE}/.taken.10.1.0.0");
+    let contents: [&[u8]; 5] = [&[0xff; 8192], &[0; 8192], &[0xff; 100], b"", &[0xff; 9000]];
+    for content in contents {
+        fill(BLUE, (2..255).filter(|last| *last != 200).map(|last| format!("10.1.0.{last}")), "10.1.0.201");
+        scene.del(OURS, "nobody", &config).ok();
+        assert_eq!(fs::metadata(&map).unwrap().len(), 8192);
+        fs::write(&map, content).unwrap();
+        scene.network_verb("STATUS", &config).ok();
+        assert_eq!(address(&scene.add(OURS, "c1", &config).ok()), "10.1.0.200");
+        assert_eq!(scene.network_verb("STATUS", &config).error().0, 50);
+        assert_eq!(scene.add(OURS, "c2", &config).error().0, 11);
+        scene.del(OURS, "c1", &config).ok();
+        assert_eq!(address(&scene.add(OURS, "c2", &config).ok()), "10.1.0.200");
+        fs::remove_dir_all(BLUE).unwrap();
+    }
 }
 
 #[test]
@@ -194,6 +248,44 @@ fn a_disk_without_inodes_loses_nothing() {
     assert!((2..11).contains(&refused), "{refused} of 12 were refused");
 }
 
+/// The first bytes of a file can be written and the others cannot, as on a disk that fills up or with a quota: the call
+/// fails and is undone. Where the kernel ends the process instead, DEL cleans up.
+#[test]
+fn a_write_that_fails_in_the_middle() {
+    let scene = Scene::new();
+    let config =
+        blue(json!({"ranges": [[{"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.100"}], [{"subnet": "fd00::/64"}]]}));
+    scene.add(OURS, "c1", &config).ok();
+    let before = taken(BLUE);
+    // `c2`, CR, LF, `eth0` are 8 bytes, `10.1.2.101` 10.
+    for (bytes, path) in [(0, ".new"), (3, ".new"), (7, ".new"), (8, "last_reserved_ip.0"), (9, "last_reserved_ip.0")] {
+        for (signal, is_killed) in [("trap '' XFSZ", false), (":", true)] {
+            let limited = format!("#!/bin/sh\n{signal}\nexec prlimit --fsize={bytes} -- {}\n", bin(OURS).display());
+            fs::write("/run/limited", limited).unwrap();
+            sh("chmod 755 /run/limited").ok();
+            let reply = scene.add("/run/limited", "c2", &config);
+            if is_killed {
+                assert_eq!(reply.status, 128 + 25, "SIGXFSZ: {reply}");
+                scene.del(OURS, "c2", &config).ok();
+            } else {
+                let (code, msg, _) = reply.error();
+                let expected = format!("{BLUE}/{path}: ");
+                assert!(
+                    code == 5 && msg.contains(&expected) && msg.contains("File too large"),
+                    "{bytes}: {code} {msg}"
+                );
+            }
+            assert_eq!(taken(BLUE), before, "{bytes} bytes, killed: {is_killed}");
+            assert!(!files(BLUE).contains_key(".new"));
+            // Whatever the half-written note of the last address says, the next one is free and in the range.
+            let given = address(&scene.add(OURS, "c3", &config).ok());
+            assert!(!before.contains_key(&given) && given.starts_with("10.1.2.1"), "{given}");
+            scene.del(OURS, "c3", &config).ok();
+        }
+    }
+    assert_eq!(taken(BLUE), before);
+}
+
 #[test]
 fn a_read_only_disk_loses_nothing() {
     let scene = Scene::new();
@@ -202,14 +294,20 @@ fn a_read_only_disk_loses_nothing() {
     let result = scene.add(OURS, "c1", &config).ok();
     sh(&format!("mount -o remount,ro {BLUE}")).ok();
     let before = files(BLUE);
-    for reply in [scene.add(OURS, "c2", &config), scene.del(OURS, "c1", &config)] {
+    let list = with(&with(&config, "cniVersion", json!("1.1.0")), "cni.dev/valid-attachments", json!([]));
+    let gc = scene.network_verb("GC", &list);
+    for reply in [scene.add(OURS, "c2", &config), scene.del(OURS, "c1", &config), gc] {
         let (code, msg, _) = reply.error();
         assert_eq!(code, 5);
         assert!(msg.contains(BLUE) && msg.contains("Read-only file system"), "{msg}");
     }
     scene.del(OURS, "c2", &config).ok();
-    scene.call(OURS, "CHECK", "c1", &common::with(&config, "prevResult", result)).run().ok();
+    scene.call(OURS, "CHECK", "c1", &with(&config, "prevResult", result)).run().ok();
     assert_eq!(files(BLUE), before);
+    sh(&format!("mount -o remount,rw {BLUE}")).ok();
+    assert_eq!(address(&scene.add(OURS, "c2", &config).ok()), "10.1.2.3");
+    scene.network_verb("GC", &list).ok();
+    assert_empty(BLUE);
 }
 
 /// Names of links have an end at 255 bytes; container IDs have none.

@@ -7,10 +7,15 @@ mod common;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::{OURS, Scene, named, taken};
+use common::{OURS, Scene, address, fill, named, taken};
 use serde_json::json;
 
 const TAKEN: u32 = 50_000;
+
+/// An address below 10.0.0.0/8.
+fn nth(number: u32) -> String {
+    std::net::Ipv4Addr::from(0x0a00_0000 + number).to_string()
+}
 
 /// The shortest of several runs, which is the least disturbed one.
 fn shortest(mut run: impl FnMut(u32)) -> Duration {
@@ -28,12 +33,7 @@ fn fifty_thousand_taken_addresses_cost_nothing() {
     let large = named("large", json!({"subnet": "10.0.0.0/15"}));
     let small = named("small", json!({"subnet": "10.2.0.0/15"}));
     let directory = "/var/lib/cni/networks/large";
-    fs::create_dir_all(directory).unwrap();
-    for number in 2..TAKEN + 2 {
-        let [_, a, b, c] = number.to_be_bytes();
-        fs::write(format!("{directory}/10.{a}.{b}.{c}"), format!("other{number}\r\neth0")).unwrap();
-    }
-    fs::write(format!("{directory}/last_reserved_ip.0"), "10.0.195.81").unwrap();
+    fill(directory, (2..TAKEN + 2).map(nth), "10.0.195.81");
 
     let first = Instant::now();
     scene.add(OURS, "first", &large).ok();
@@ -49,6 +49,37 @@ fn fifty_thousand_taken_addresses_cost_nothing() {
     assert!(del_large < del_small * 3 / 2, "DEL: {del_small:?} alone, {del_large:?} beside {TAKEN}");
 }
 
+/// The hard case: the search begins at the start of the long run. And in pieces: 50,000 with a gap now and then, far apart
+/// in an IPv6 network.
+#[test]
+fn a_search_past_fifty_thousand_taken_addresses_costs_nothing() {
+    let scene = Scene::new();
+    let run = named("run", json!({"subnet": "10.0.0.0/15"}));
+    let pieces = named("pieces", json!({"subnet": "fd00::/64", "rangeStart": "fd00::fff0"}));
+    let small = named("small", json!({"subnet": "10.2.0.0/15"}));
+    let directory = |name: &str| format!("/var/lib/cni/networks/{name}");
+    let piece = |number: u32| std::net::Ipv6Addr::from((0xfd00_u128 << 112) + 0xfff0 + u128::from(number)).to_string();
+    fill(&directory("run"), (2..TAKEN + 2).map(nth), "10.0.0.2");
+    fill(&directory("pieces"), (0..TAKEN).filter(|number| number % 9000 != 8999).map(piece), &piece(0));
+
+    let hard = |config, name: &str, last: &str, expected: &[String]| {
+        let mut given = Vec::new();
+        let add = shortest(|number| {
+            fs::write(format!("{}/last_reserved_ip.0", directory(name)), last).unwrap();
+            given.push(address(&scene.add(OURS, &format!("c{number}"), config).ok()));
+        });
+        assert_eq!(given[..expected.len()], *expected);
+        add
+    };
+    let in_run = hard(&run, "run", "10.0.0.2", &(TAKEN + 2..TAKEN + 22).map(nth).collect::<Vec<_>>());
+    let gaps: Vec<String> =
+        [8999, 17999, 26999, 35999, 44999].into_iter().chain(TAKEN..TAKEN + 15).map(piece).collect();
+    let in_pieces = hard(&pieces, "pieces", &piece(0), &gaps);
+    let baseline = shortest(|number| drop(scene.add(OURS, &format!("s{number}"), &small).ok()));
+    println!("ADD to an empty pool {baseline:?}, past a run of {TAKEN} {in_run:?}, past pieces {in_pieces:?}");
+    assert!(in_run < baseline * 3 / 2 && in_pieces < baseline * 3 / 2, "{baseline:?}, {in_run:?}, {in_pieces:?}");
+}
+
 /// A full pool is told in the time of listing it, not of trying every address; and its one free address is found,
 /// wherever it is.
 #[test]
@@ -56,11 +87,7 @@ fn a_full_pool_of_sixty_thousand() {
     let scene = Scene::new();
     let config = common::with(&named("full", json!({"subnet": "10.0.0.0/16"})), "cniVersion", json!("1.1.0"));
     let directory = "/var/lib/cni/networks/full";
-    fs::create_dir_all(directory).unwrap();
-    for number in 2..u32::from(u16::MAX) {
-        let [_, _, b, c] = number.to_be_bytes();
-        fs::write(format!("{directory}/10.0.{b}.{c}"), format!("other{number}\r\neth0")).unwrap();
-    }
+    fill(directory, (2..u32::from(u16::MAX)).map(nth), "10.0.0.1");
     let (code, msg, _) = scene.add(OURS, "c1", &config).error();
     assert_eq!(
         (code, msg.contains("no IP addresses available in range set: 10.0.0.1-10.0.255.254")),
@@ -71,10 +98,24 @@ fn a_full_pool_of_sixty_thousand() {
     let add = shortest(|_| assert_eq!(scene.add(OURS, "c1", &config).error().0, 11));
     println!("STATUS of a full pool {status:?}, ADD {add:?}");
 
+    // The only free address, over and over, at the other end of the pool.
+    fs::remove_file(format!("{directory}/10.0.200.7")).unwrap();
+    scene.del(OURS, "nobody", &config).ok();
+    let add_and_del = |number| {
+        let id = format!("cycle{number}");
+        assert_eq!(address(&scene.add(OURS, &id, &config).ok()), "10.0.200.7");
+        scene.del(OURS, &id, &config).ok();
+    };
+    add_and_del(99);
+    let cycle = shortest(add_and_del);
+    println!("ADD and DEL of the only free address {cycle:?}");
+    assert!(cycle < add / 4, "{cycle:?} beside {add:?} for listing the pool");
+    fs::write(format!("{directory}/10.0.200.7"), "other\r\neth0").unwrap();
+
     for last in ["10.0.0.2", "10.0.200.7", "10.0.255.254"] {
         fs::remove_file(format!("{directory}/{last}")).unwrap();
         scene.network_verb("STATUS", &config).ok();
-        assert_eq!(common::address(&scene.add(OURS, &format!("c-{last}"), &config).ok()), last);
+        assert_eq!(address(&scene.add(OURS, &format!("c-{last}"), &config).ok()), last);
         assert_eq!(scene.network_verb("STATUS", &config).error().0, 50);
     }
 }

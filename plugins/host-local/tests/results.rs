@@ -116,6 +116,48 @@ fn asked_for_addresses_and_their_precedence() {
     }
 }
 
+/// The file counts where nothing else gives a range.
+#[test]
+fn a_range_from_a_file() {
+    let scene = Scene::new();
+    let file = "/run/range.json";
+    let ipam = json!({"rangeFromFile": file, "routes": [{"dst": "0.0.0.0/0"}]});
+    let status = |config: &Value| scene.network_verb("STATUS", &with(config, "cniVersion", json!("1.1.0")));
+    let add = |config: &Value| {
+        let reply = scene.add(OURS, "c1", config);
+        scene.del(OURS, "c1", config).ok();
+        reply
+    };
+    std::fs::write(
+        file,
+        r#"{"subnet": "10.4.0.0/16", "rangeStart": "10.4.3.2", "rangeEnd": "10.4.3.9", "gateway": "10.4.0.9"}"#,
+    )
+    .unwrap();
+    status(&blue(ipam.clone())).ok();
+    let ips = add(&blue(ipam.clone())).ok()["ips"].clone();
+    assert_eq!(ips, json!([{"address": "10.4.3.2/16", "gateway": "10.4.0.9"}]));
+
+    let mut configured = blue(ipam.clone());
+    configured["ipam"]["ranges"] = json!([[{"subnet": "10.5.0.0/24"}]]);
+    assert_eq!(addresses(&add(&configured).ok()), ["10.5.0.2"]);
+    let runtime = with(&blue(ipam.clone()), "runtimeConfig", json!({"ipRanges": [[{"subnet": "10.6.0.0/24"}]]}));
+    assert_eq!(addresses(&add(&runtime).ok()), ["10.6.0.2"]);
+
+    for (content, code, expected) in [
+        (Some("[[]]"), 7, "ipam.rangeFromFile: /run/range.json is no range"),
+        (Some(""), 7, "ipam.rangeFromFile: /run/range.json is no range"),
+        (Some("{}"), 7, "invalid range set 0: range 0: subnet is missing"),
+        (None, 5, "/run/range.json: cannot read it for ipam.rangeFromFile: No such file"),
+    ] {
+        std::fs::remove_file(file).unwrap();
+        content.iter().for_each(|content| std::fs::write(file, content).unwrap());
+        for reply in [add(&blue(ipam.clone())), status(&blue(ipam.clone()))] {
+            let (found, msg, _) = reply.error();
+            assert!(found == code && msg.contains(expected), "{content:?}: {found} {msg}");
+        }
+    }
+}
+
 /// The code and a part of the message of each refusal; nothing is left behind by any.
 #[test]
 fn refusals() {

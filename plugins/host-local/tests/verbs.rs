@@ -160,7 +160,7 @@ fn gc_keeps_what_it_cannot_read_and_says_so() {
     let scene = Scene::new();
     let config = dual();
     scene.add(OURS, "c1", &config).ok();
-    fs::write(format!("{BLUE}/10.1.2.200"), b"\0\0\0\0").unwrap();
+    fs::write(format!("{BLUE}/10.1.2.200"), b"{\"id\": 1}").unwrap();
     let (code, msg, _) = scene.network_verb("GC", &valid(&config, &[])).error();
     assert_eq!(code, 5);
     assert!(msg.contains(&format!("{BLUE}/10.1.2.200: cannot tell who holds this address")), "{msg}");
@@ -217,6 +217,42 @@ fn status_tells_a_pool_without_a_free_address() {
     scene.del(OURS, "c2", &config).ok();
     assert_eq!(status().ok(), Value::Null);
     assert_eq!(addresses(&scene.add(OURS, "c4", &config).ok()), ["10.1.2.2", "fd00::5"]);
+}
+
+/// Each set has to have a free address.
+#[test]
+fn status_tells_which_of_several_sets_is_used_up() {
+    let scene = Scene::new();
+    let set = |subnet: &str, start: &str, end: &str| json!([{"subnet": subnet, "rangeStart": start, "rangeEnd": end}]);
+    let both =
+        blue(json!({"ranges": [set("10.1.2.0/24", "10.1.2.8", "10.1.2.9"), set("fd00::/64", "fd00::8", "fd00::9")]}));
+    let both = with(&both, "cniVersion", json!("1.1.0"));
+    let status = |used_up: Option<&str>| {
+        let reply = scene.network_verb("STATUS", &both);
+        match used_up {
+            None => assert_eq!(reply.ok(), Value::Null),
+            Some(set) => assert_eq!(reply.error().0, 50, "{set}"),
+        }
+        assert!(used_up.is_none_or(|set| reply.error().1.contains(set)), "{reply}");
+    };
+    let only = |set: Value| blue(json!({ "ranges": [set] }));
+    let v6 = only(set("fd00::/64", "fd00::8", "fd00::9"));
+    status(None);
+    scene.add(REFERENCE, "a", &v6).ok();
+    status(None);
+    scene.add(OURS, "b", &v6).ok();
+    status(Some("fd00::8-fd00::9"));
+    assert_eq!(scene.add(OURS, "c", &both).error().0, 11);
+    assert_eq!(taken(BLUE).len(), 2, "the other set's address is free again");
+    scene.del(REFERENCE, "b", &v6).ok();
+    status(None);
+    scene.add(OURS, "d", &both).ok();
+    status(Some("fd00::8-fd00::9"));
+    scene.del(OURS, "a", &v6).ok();
+    scene.add(REFERENCE, "e", &only(set("10.1.2.0/24", "10.1.2.8", "10.1.2.9"))).ok();
+    status(Some("10.1.2.8-10.1.2.9"));
+    scene.del(OURS, "d", &both).ok();
+    status(None);
 }
 
 #[test]
