@@ -1,3 +1,5 @@
+mod kill;
+
 use crate::shell::{Output, status_number};
 use crate::{Namespace, Reply, executables, find_bin_dir, mounts};
 use nix::sched::{CloneFlags, setns, unshare};
