@@ -1,8 +1,8 @@
 //! The addresses of a call.
 //!
 //! `runtimeConfig.ips`, if there is one, else `args.cni.ips`, replaces all others. Otherwise the addresses are those of
-//! the configuration, and after them those of `IP` in `CNI_ARGS`; a gateway of `GATEWAY` there counts for each of them
-//! in whose network it lies. In `CNI_ARGS` both are lists with commas. This is the reference's order.
+//! the configuration, and after them those of `IP` in `CNI_ARGS`; a gateway of `GATEWAY` there counts for each of the
+//! latter in whose network it lies. In `CNI_ARGS` both are lists with commas. This is the reference's order.
 
 use std::net::IpAddr;
 
@@ -53,16 +53,20 @@ fn add_variables(call: &Call, ips: &mut Vec<IpConfig>) -> Result<(), Error> {
     let args = &call.environment.args;
     args.only(&["IP", "GATEWAY"])?;
     let refuse = |key: &str, cause: String| Error::new(Code::InvalidEnvironment, format!("CNI_ARGS: {key}: {cause}"));
+    let mut asked = Vec::new();
     for text in items(args.get("IP")) {
-        let address = parse(text).map_err(|cause| refuse("IP", cause))?;
-        // Asking for what is configured changes nothing.
-        if !ips.iter().any(|ip| ip.address == address) {
-            ips.push(ip_config(address, None));
-        }
+        asked.push(ip_config(parse(text).map_err(|cause| refuse("IP", cause))?, None));
     }
     for text in items(args.get("GATEWAY")) {
         let gateway = parse_host(text).map_err(|cause| refuse("GATEWAY", cause))?;
-        ips.iter_mut().filter(|ip| ip.address.contains(gateway)).for_each(|ip| ip.gateway = Some(gateway));
+        asked.iter_mut().filter(|ip| ip.address.contains(gateway)).for_each(|ip| ip.gateway = Some(gateway));
+    }
+    for ip in asked {
+        match ips.iter_mut().find(|other| other.address == ip.address) {
+            // It is given once, where the reference gives it twice.
+            Some(configured) => configured.gateway = ip.gateway.or(configured.gateway),
+            None => ips.push(ip),
+        }
     }
     Ok(())
 }

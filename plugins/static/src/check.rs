@@ -1,4 +1,7 @@
 //! CHECK: `prevResult` has the addresses of the call.
+//!
+//! The kernel is not asked. Whether the interface still has the addresses is for the plugin that made it to compare (CHK-3):
+//! only that one knows whether they are on an interface of the container at all, or in a virtual machine.
 
 use cni::{Call, Code, Error};
 use plugin::codes::DIFFERENT;

@@ -73,6 +73,10 @@ fn dual() -> Value {
 fn results_equal_the_references_in_every_version() {
     let scene = Scene::new();
     let single = network(&json!({"addresses": [{"address": "10.10.0.1/24", "gateway": ""}], "routes": null}));
+    let hosts = network(&json!({
+        "addresses": [{"address": "192.0.2.7/32"}, {"address": "FD00:0::0007/128", "gateway": "fe80::1"}],
+        "routes": [{"dst": "192.0.2.1/32", "gw": "0.0.0.0"}, {"dst": "::/0", "gw": "fe80::1"}], "dns": {"domain": "d.test"},
+    }));
     let runtime = with(&dual(), "runtimeConfig", json!({"ips": ["10.11.0.9/24"]}));
     let args = with(&dual(), "args", json!({"cni": {"ips": ["10.12.0.9/24"]}}));
     let both = with(&runtime, "args", json!({"cni": {"ips": ["10.12.0.9/24"]}}));
@@ -85,6 +89,8 @@ fn results_equal_the_references_in_every_version() {
         (&network(&json!({})), "IP=10.13.0.9/24;GATEWAY=10.13.0.254"),
         (&network(&json!({})), "IP=10.13.0.9/24,fd00::9/64;GATEWAY=10.13.0.254, fd00::1,192.0.2.1"),
         (&network(&json!({})), "IP=10.13.0.9/24;IgnoreUnknown=1;K8S_POD_NAME=p"),
+        (&single, "IP=fd00::9/64;GATEWAY=10.10.0.254,fd00::1"),
+        (&hosts, ""),
     ] {
         for version in VERSIONS {
             // The reference of the package speaks up to 1.0.0; 1.1.0 differs from it in what it adds only (RES-11).
@@ -107,8 +113,10 @@ fn precedence_of_the_sources() {
     let variables = "IP=10.4.0.1/24;GATEWAY=10.1.0.254,10.4.0.254";
     for (config, variables, expected) in [
         (&configured, "", &["10.1.0.1/24"][..]),
-        (&configured, variables, &["10.1.0.1/24 via 10.1.0.254", "10.4.0.1/24 via 10.4.0.254"]),
+        (&configured, variables, &["10.1.0.1/24", "10.4.0.1/24 via 10.4.0.254"]),
         (&configured, "IP=10.1.0.1/24", &["10.1.0.1/24"]),
+        (&configured, "IP=10.1.0.1/24;GATEWAY=10.1.0.254", &["10.1.0.1/24 via 10.1.0.254"]),
+        (&configured, "GATEWAY=10.1.0.254", &["10.1.0.1/24"]),
         (&configured, "IP=", &["10.1.0.1/24"]),
         (&args, variables, &["10.2.0.1/24"]),
         (&runtime, variables, &["10.3.0.1/24", "fd00::1/64"]),
@@ -202,6 +210,13 @@ fn check_wants_every_address_in_prev_result() {
         assert_eq!((code, msg.contains(expected)), (104, true), "{msg}");
     }
     assert_eq!(check(&checked, "IP=10.9.0.1/24").error().0, 104);
+    let runtime = with(&checked, "runtimeConfig", json!({"ips": ["10.9.0.1/24"]}));
+    assert_eq!(check(&runtime, "").error().0, 104);
+    let mut lost = checked.clone();
+    lost["prevResult"]["ips"].as_array_mut().unwrap().pop();
+    let (code, msg, _) = check(&lost, "").error();
+    assert_eq!((code, msg.contains("3ffe:ffff:0:1ff::1/64 of network lab: prevResult has only")), (104, true), "{msg}");
+    assert_eq!(scene.call(REFERENCE, "CHECK", &checked, "").ok(), Value::Null);
 }
 
 #[test]
