@@ -116,6 +116,8 @@ impl<'a> Attachment<'a> {
                 ("CNI_NETNS", self.netns.clone().into()),
                 ("CNI_IFNAME", INTERFACE.into()),
                 ("CNI_PATH", self.network.cni_path().into()),
+                // The reference runs tools.
+                ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin".into()),
             ],
             stdin: config.to_string(),
         })

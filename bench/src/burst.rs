@@ -40,7 +40,7 @@ pub(crate) struct Burst {
 pub(crate) fn measure(networks: &mut Networks<'_>, spaces: &Spaces) -> Result<BTreeMap<Contender, Burst>> {
     let mut seen: BTreeMap<Contender, Vec<Times>> = BTreeMap::new();
     for _ in 0..BURSTS {
-        for contender in Contender::ALL {
+        for contender in Job::Bridge.contenders(networks.programs()) {
             let network = networks.start(contender, Job::Bridge)?;
             seen.entry(contender).or_default().push(burst(&network, spaces)?);
         }

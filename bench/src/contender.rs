@@ -12,13 +12,18 @@ pub(crate) enum Contender {
     Ours,
     /// The reference plugins.
     Reference,
+    /// The reference plugins of a newer release, for jobs that older ones cannot do or do otherwise.
+    Newer,
     /// One process that does the job and nothing else.
     Floor,
 }
 
 impl Contender {
     /// In the order in which they take their turns in the first round.
-    pub(crate) const ALL: [Self; 3] = [Self::Ours, Self::Reference, Self::Floor];
+    pub(crate) const ALL: [Self; 4] = [Self::Ours, Self::Reference, Self::Newer, Self::Floor];
+    /// Whose figures are divided by whose.
+    pub(crate) const RATIOS: [(Self, Self); 3] =
+        [(Self::Ours, Self::Floor), (Self::Reference, Self::Ours), (Self::Newer, Self::Ours)];
 }
 
 impl fmt::Display for Contender {
@@ -26,6 +31,7 @@ impl fmt::Display for Contender {
         f.pad(match self {
             Self::Ours => "ours",
             Self::Reference => "reference",
+            Self::Newer => "newer reference",
             Self::Floor => "floor",
         })
     }
@@ -36,6 +42,7 @@ impl fmt::Display for Contender {
 pub(crate) struct Programs {
     ours: PathBuf,
     reference: PathBuf,
+    newer: Option<PathBuf>,
     floor: PathBuf,
 }
 
@@ -44,24 +51,38 @@ impl Programs {
     ///
     /// # Errors
     /// What is missing, and where to get it.
-    pub(crate) fn find(reference: &Path) -> Result<Self> {
+    pub(crate) fn find(reference: &Path, newer: Option<&Path>) -> Result<Self> {
         let Some(ours) = harness::find_bin_dir() else {
             bail!("no executables to measure: run `make build` first, or name their directory in PLUGBOARD_BIN_DIR")
         };
         require(&ours, &["bridge", "host-local", "netem-shaper"], "run `make build` first")?;
         let hint = "install Debian's containernetworking-plugins, or name another directory with --reference";
         require(reference, &["bridge", "host-local", "bandwidth"], hint)?;
+        if let Some(newer) = newer {
+            let hint = "`scripts/newer-reference` gets them, and without --newer they are left out";
+            require(newer, &["bridge", "host-local", "tap"], hint)?;
+        }
         let strace = Path::new(crate::strace::STRACE);
         require(strace.parent().unwrap_or(strace), &["strace"], "install Debian's strace")?;
         let own = std::env::current_exe()?;
         let own = own.parent().unwrap_or(Path::new("/"));
         require(own, &["floor"], "build it with `cargo build --release --package bench --bins`")?;
-        Ok(Self { ours, reference: reference.to_owned(), floor: own.join("floor") })
+        let newer = newer.map(Path::to_owned);
+        Ok(Self { ours, reference: reference.to_owned(), newer, floor: own.join("floor") })
+    }
+
+    /// Whether there is a newer reference.
+    pub(crate) fn has_newer(&self) -> bool {
+        self.newer.is_some()
     }
 
     /// The directory of the plugins; the floor has none.
     pub(crate) fn plugins(&self, contender: Contender) -> &Path {
-        if contender == Contender::Reference { &self.reference } else { &self.ours }
+        match contender {
+            Contender::Reference => &self.reference,
+            Contender::Newer => self.newer.as_ref().unwrap_or(&self.reference),
+            Contender::Ours | Contender::Floor => &self.ours,
+        }
     }
 
     /// The floor.

@@ -12,6 +12,7 @@ mod machine;
 mod memory;
 mod network;
 mod options;
+mod pool;
 mod report;
 mod rounds;
 mod spaces;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use harness::Host;
 
+use contender::Contender;
 use network::{Job, Networks};
 use options::Options;
 use report::Report;
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
         Ok(Some(options)) => match run(&options) {
             Ok(report) => {
                 print!("{}", report.render(options.markdown));
-                ExitCode::SUCCESS
+                if report.left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
             }
             Err(error) => failed(&error),
         },
@@ -54,16 +56,22 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<Report> {
-    let programs = contender::Programs::find(&options.reference)?;
+    let programs = contender::Programs::find(&options.reference, options.newer.as_deref())?;
     let host = Host::enter();
     let spaces = Spaces::make(&host, burst::CALLS);
     let mut networks = Networks::new(&host, programs);
-    let mut jobs = Vec::new();
+    let (mut jobs, mut left_out) = (Vec::new(), Vec::new());
     for job in Job::ALL {
         eprintln!("bench: {job}: {} rounds", options.rounds);
-        jobs.push((job, rounds::measure(job, options.rounds, &mut networks, &spaces)?));
+        // One job that this machine, or this version, cannot do keeps none of the others from being measured.
+        match rounds::measure(job, options.rounds, &mut networks, &spaces) {
+            Ok(measured) => jobs.push((job, measured)),
+            Err(error) => left_out.push((job, format!("{error:#}"))),
+        }
     }
     eprintln!("bench: {}", burst::TITLE);
     let bursts = burst::measure(&mut networks, &spaces)?;
-    Ok(Report { machine: machine::describe(), rounds: options.rounds, jobs, bursts })
+    eprintln!("bench: {}", pool::TITLE);
+    let pools = pool::measure(options.rounds, networks.programs(), spaces.path(Contender::Ours, 0)?)?;
+    Ok(Report { machine: machine::describe(), rounds: options.rounds, jobs, left_out, bursts, pools })
 }

@@ -27,11 +27,29 @@ pub(crate) enum Job {
     Bridge,
     /// The same, and what the container receives is limited to 100 Mbit/s.
     Shaped,
+    /// As [`Job::Bridge`], and what the container sends beyond its network carries the host's address.
+    Masquerade,
+    /// As [`Job::Bridge`], with an IPv6 address and default route, too.
+    DualStack,
+    /// A TAP device for a virtual machine. Ours is a port of the bridge on the host; the reference's is in the container's
+    /// namespace and on no bridge.
+    Tap,
 }
 
 impl Job {
     /// In the order in which they are measured.
-    pub(crate) const ALL: [Self; 2] = [Self::Bridge, Self::Shaped];
+    pub(crate) const ALL: [Self; 5] = [Self::Bridge, Self::Shaped, Self::Masquerade, Self::DualStack, Self::Tap];
+
+    /// Who can do it. The older reference masquerades by iptables and has no TAP devices.
+    pub(crate) fn contenders(self, programs: &Programs) -> Vec<Contender> {
+        let all: &[Contender] = match self {
+            Self::Bridge | Self::Shaped => &[Contender::Ours, Contender::Reference, Contender::Floor],
+            Self::Masquerade => &[Contender::Ours, Contender::Reference, Contender::Newer],
+            Self::DualStack => &[Contender::Ours, Contender::Reference],
+            Self::Tap => &[Contender::Ours, Contender::Newer],
+        };
+        all.iter().copied().filter(|contender| *contender != Contender::Newer || programs.has_newer()).collect()
+    }
 }
 
 impl fmt::Display for Job {
@@ -39,6 +57,9 @@ impl fmt::Display for Job {
         f.pad(match self {
             Self::Bridge => "bridge + host-local",
             Self::Shaped => "bridge + host-local, then 100 Mbit/s by tbf",
+            Self::Masquerade => "bridge + host-local with ipMasq (reference: iptables, newer: nftables)",
+            Self::DualStack => "bridge + host-local, IPv4 and IPv6",
+            Self::Tap => "TAP + host-local (ours on a bridge, the reference's on none)",
         })
     }
 }
@@ -65,20 +86,36 @@ pub(crate) struct Network {
 impl Network {
     /// The plugins that a runtime runs for ADD, in that order.
     pub(crate) fn chain(&self) -> Vec<Plugin> {
-        let mut chain = vec![self.plugin(
-            "bridge",
-            json!({
-                "bridge": self.bridge(),
-                "isGateway": true,
-                "ipam": {
-                    "type": "host-local",
-                    "ranges": [[{ "subnet": format!("{}.0.0/16", self.subnet()) }]],
-                    "routes": [{ "dst": "0.0.0.0/0" }],
-                },
-            }),
-        )];
+        let mut keys = json!({
+            "bridge": self.bridge(),
+            "isGateway": true,
+            "ipam": {
+                "type": "host-local",
+                "ranges": [[{ "subnet": format!("{}.0.0/16", self.subnet()) }]],
+                "routes": [{ "dst": "0.0.0.0/0" }],
+            },
+        });
+        let mut more = |added: Value| merge(&mut keys, added);
         match (self.job, self.contender) {
-            (Job::Bridge, _) => {}
+            (Job::Masquerade, Contender::Newer) => more(json!({ "ipMasq": true, "ipMasqBackend": "nftables" })),
+            (Job::Masquerade, _) => more(json!({ "ipMasq": true })),
+            (Job::DualStack, _) => more(json!({ "ipam": {
+                "type": "host-local",
+                "ranges": [
+                    [{ "subnet": format!("{}.0.0/16", self.subnet()) }],
+                    [{ "subnet": format!("fd00:{}::/64", self.number) }],
+                ],
+                "routes": [{ "dst": "0.0.0.0/0" }, { "dst": "::/0" }],
+            }})),
+            (Job::Tap, Contender::Ours) => more(json!({ "nic": "tap" })),
+            // It would look for its bridge in the container.
+            (Job::Tap, _) => more(json!({ "bridge": "", "isGateway": false })),
+            (Job::Bridge | Job::Shaped, _) => {}
+        }
+        let kind = if (self.job, self.contender) == (Job::Tap, Contender::Newer) { "tap" } else { "bridge" };
+        let mut chain = vec![self.plugin(kind, keys)];
+        match (self.job, self.contender) {
+            (Job::Bridge | Job::Masquerade | Job::DualStack | Job::Tap, _) => {}
             // Its "ingress" is what the pod receives. Bits.
             (Job::Shaped, Contender::Reference) => chain.push(self.plugin(
                 "bandwidth",
@@ -91,9 +128,7 @@ impl Network {
 
     fn plugin(&self, kind: &str, keys: Value) -> Plugin {
         let mut config = json!({ "cniVersion": CNI_VERSION, "name": self.bridge(), "type": kind });
-        if let (Value::Object(config), Value::Object(keys)) = (&mut config, keys) {
-            config.extend(keys);
-        }
+        merge(&mut config, keys);
         Plugin { program: self.programs.plugins(self.contender).join(kind), config }
     }
 
@@ -110,7 +145,7 @@ impl Network {
     /// The floor's arguments for the queue.
     pub(crate) fn queue(&self) -> Vec<String> {
         match self.job {
-            Job::Bridge => Vec::new(),
+            Job::Bridge | Job::Masquerade | Job::DualStack | Job::Tap => Vec::new(),
             Job::Shaped => [RATE, BURST, LIMIT].map(|number| number.to_string()).to_vec(),
         }
     }
@@ -131,6 +166,13 @@ impl Network {
     }
 }
 
+/// Adds keys to an object; those that it has are replaced.
+fn merge(object: &mut Value, keys: Value) {
+    if let (Value::Object(object), Value::Object(keys)) = (object, keys) {
+        object.extend(keys);
+    }
+}
+
 /// All networks of a run.
 #[derive(Debug)]
 pub(crate) struct Networks<'a> {
@@ -142,6 +184,11 @@ pub(crate) struct Networks<'a> {
 impl<'a> Networks<'a> {
     pub(crate) fn new(host: &'a Host, programs: Programs) -> Self {
         Self { host, programs: Arc::new(programs), count: 0 }
+    }
+
+    /// The executables.
+    pub(crate) fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     /// A fresh network in its steady state: the bridge is there, with an address and one member that stays.

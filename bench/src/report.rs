@@ -8,6 +8,7 @@ use crate::attachment::Verb;
 use crate::burst::{self, Burst};
 use crate::contender::Contender;
 use crate::network::Job;
+use crate::pool;
 use crate::rounds::{Figures, Measured};
 use crate::table::Table;
 use crate::targets::{mebibytes, ratio, targets};
@@ -18,7 +19,10 @@ pub(crate) struct Report {
     pub(crate) machine: String,
     pub(crate) rounds: usize,
     pub(crate) jobs: Vec<(Job, Measured)>,
+    /// Jobs that could not be measured, and why.
+    pub(crate) left_out: Vec<(Job, String)>,
     pub(crate) bursts: BTreeMap<Contender, Burst>,
+    pub(crate) pools: pool::Measured,
 }
 
 impl Report {
@@ -37,8 +41,12 @@ impl Report {
             section(job, &of_job(measured));
         }
         section(&burst::TITLE, &of_bursts(&self.bursts));
+        section(&pool::TITLE, &of_pools(&self.pools));
         page.push('\n');
-        for target in targets(&self.jobs, &self.bursts) {
+        for (job, cause) in &self.left_out {
+            let _ = writeln!(page, "{}not measured: {job}: {cause}", if markdown { "- " } else { "" });
+        }
+        for target in targets(&self.jobs, &self.bursts, &self.pools) {
             let _ = writeln!(page, "{}{target}", if markdown { "- " } else { "" });
         }
         page
@@ -54,7 +62,7 @@ fn of_job(measured: &Measured) -> Table {
                 table.row(figures_row(verb, contender, figures));
             }
         }
-        for (over, under) in [(Contender::Ours, Contender::Floor), (Contender::Reference, Contender::Ours)] {
+        for (over, under) in Contender::RATIOS {
             if let (Some(over_figures), Some(under_figures)) =
                 (measured.get(&(verb, over)), measured.get(&(verb, under)))
             {
@@ -96,13 +104,28 @@ fn of_bursts(bursts: &BTreeMap<Contender, Burst>) -> Table {
     for (contender, burst) in bursts {
         table.row([contender.to_string(), milliseconds(burst.wall), milliseconds(burst.cpu)]);
     }
-    for (over, under) in [(Contender::Ours, Contender::Floor), (Contender::Reference, Contender::Ours)] {
+    for (over, under) in Contender::RATIOS {
         if let (Some(over_burst), Some(under_burst)) = (bursts.get(&over), bursts.get(&under)) {
             table.row([
                 format!("{over} / {under}"),
                 format!("{:.2}", ratio(over_burst.wall, under_burst.wall)),
                 format!("{:.2}", ratio(over_burst.cpu, under_burst.cpu)),
             ]);
+        }
+    }
+    table
+}
+
+fn of_pools(pools: &pool::Measured) -> Table {
+    let mut table = Table::new(&["call", "pool", "by"], &["median ms", "p99 ms", "CPU ms"]);
+    for ((verb, state, contender), figures) in pools {
+        let times = [figures.wall, figures.wall_p99, figures.cpu].map(milliseconds);
+        table.row([verb.to_string(), state.to_string(), contender.to_string()].into_iter().chain(times));
+        let ours = pools.get(&(*verb, *state, Contender::Ours)).filter(|_| *contender == Contender::Reference);
+        if let Some(ours) = ours {
+            let times = [(figures.wall, ours.wall), (figures.wall_p99, ours.wall_p99), (figures.cpu, ours.cpu)];
+            let ratios = times.map(|(reference, ours)| format!("{:.2}", ratio(reference, ours)));
+            table.row([verb.to_string(), state.to_string(), "reference / ours".to_owned()].into_iter().chain(ratios));
         }
     }
     table

@@ -49,7 +49,7 @@ type Seen<T> = BTreeMap<(Verb, Contender), Vec<T>>;
 /// A call fails.
 pub(crate) fn measure(job: Job, rounds: usize, networks: &mut Networks<'_>, spaces: &Spaces) -> Result<Measured> {
     let mut started = Vec::new();
-    for contender in Contender::ALL {
+    for contender in job.contenders(networks.programs()) {
         started.push(networks.start(contender, job)?);
     }
     let turns = Turns { networks: started, spaces };
@@ -101,7 +101,7 @@ impl Turns<'_> {
                 let netns = self.spaces.path(network.contender, round)?;
                 attachments.push((network.contender, Attachment::new(network, &format!("{name}{round}"), netns)));
             }
-            attachments.rotate_left(round % Contender::ALL.len());
+            attachments.rotate_left(round % self.networks.len());
             for verb in Verb::ALL {
                 for (contender, attachment) in &mut attachments {
                     let parts = attachment.call(verb, observer)?;

@@ -17,7 +17,7 @@ pub(crate) struct Spaces {
 impl Spaces {
     /// Makes `count` for each contender.
     pub(crate) fn make(host: &Host, count: usize) -> Self {
-        let make = |round: usize| Contender::ALL.map(|contender| host.namespace(&format!("{contender}{round}")).path);
+        let make = |round: usize| Contender::ALL.map(|contender| host.namespace(&format!("{contender:?}{round}")).path);
         Self { paths: (0..count).map(make).collect() }
     }
 
@@ -27,10 +27,11 @@ impl Spaces {
     /// There are none.
     pub(crate) fn path(&self, contender: Contender, place: usize) -> Result<&Path> {
         let paths = place.checked_rem(self.paths.len()).and_then(|place| self.paths.get(place));
-        let [ours, reference, floor] = paths.context("no namespaces were made")?;
+        let [ours, reference, newer, floor] = paths.context("no namespaces were made")?;
         Ok(match contender {
             Contender::Ours => ours,
             Contender::Reference => reference,
+            Contender::Newer => newer,
             Contender::Floor => floor,
         })
     }

@@ -7,6 +7,7 @@ use crate::attachment::Verb;
 use crate::burst::{self, Burst};
 use crate::contender::Contender;
 use crate::network::Job;
+use crate::pool::{self, State};
 use crate::rounds::Measured;
 
 const FLOOR_RATIO: f64 = 1.6;
@@ -15,6 +16,11 @@ const BURST_RATIO: f64 = 3.0;
 /// The delegate.
 const CHILDREN: usize = 1;
 const PEAK_MIB: f64 = 3.0;
+/// ADD with ipMasq beside ADD without, and beside the reference's.
+const MASQUERADE_RATIO: f64 = 1.3;
+const MASQUERADE_REFERENCE_RATIO: f64 = 10.0;
+/// An allocation beside 50,000 addresses that are taken, and one from an empty pool.
+const POOL_RATIO: f64 = 1.5;
 
 /// A promise, and what was found.
 #[derive(Debug)]
@@ -31,7 +37,11 @@ impl std::fmt::Display for Target {
 }
 
 /// Compares what was measured with what is promised.
-pub(crate) fn targets(jobs: &[(Job, Measured)], bursts: &BTreeMap<Contender, Burst>) -> Vec<Target> {
+pub(crate) fn targets(
+    jobs: &[(Job, Measured)],
+    bursts: &BTreeMap<Contender, Burst>,
+    pools: &pool::Measured,
+) -> Vec<Target> {
     let mut targets = Vec::new();
     if let Some((job, measured)) = jobs.iter().find(|(job, _)| *job == Job::Bridge) {
         let wall = |contender| measured.get(&(Verb::Add, contender)).map(|figures| figures.wall).unwrap_or_default();
@@ -40,11 +50,47 @@ pub(crate) fn targets(jobs: &[(Job, Measured)], bursts: &BTreeMap<Contender, Bur
         targets.push(at_most(&format!("ADD of {job} beside the floor"), to_floor, FLOOR_RATIO, "times its time"));
         targets.push(at_least(&format!("ADD of {job} beside the reference"), to_reference, REFERENCE_RATIO));
     }
+    targets.extend(of_masquerading(jobs));
     targets.extend(of_all_calls(jobs));
     let wall = |contender| bursts.get(&contender).map(|burst| burst.wall).unwrap_or_default();
     let to_reference = ratio(wall(Contender::Reference), wall(Contender::Ours));
     targets.push(at_least(&format!("{} beside the reference", burst::TITLE), to_reference, BURST_RATIO));
+    targets.extend(of_pools(pools));
     targets
+}
+
+/// The time of ADD.
+fn add(jobs: &[(Job, Measured)], job: Job, contender: Contender) -> Option<Duration> {
+    let (_, measured) = jobs.iter().find(|(measured, _)| *measured == job)?;
+    measured.get(&(Verb::Add, contender)).map(|figures| figures.wall)
+}
+
+fn of_masquerading(jobs: &[(Job, Measured)]) -> Vec<Target> {
+    let Some(ours) = add(jobs, Job::Masquerade, Contender::Ours) else { return Vec::new() };
+    let without = add(jobs, Job::Bridge, Contender::Ours).map(|without| {
+        at_most("ADD with ipMasq beside ADD without", ratio(ours, without), MASQUERADE_RATIO, "times its time")
+    });
+    let references =
+        [(Contender::Reference, "iptables"), (Contender::Newer, "nftables")].map(|(reference, backend)| {
+            let reference = add(jobs, Job::Masquerade, reference)?;
+            let what = format!("ADD with ipMasq beside the reference's with {backend}");
+            Some(at_least(&what, ratio(reference, ours), MASQUERADE_REFERENCE_RATIO))
+        });
+    without.into_iter().chain(references.into_iter().flatten()).collect()
+}
+
+fn of_pools(pools: &pool::Measured) -> Vec<Target> {
+    let wall = |verb, state| pools.get(&(verb, state, Contender::Ours)).map(|figures| figures.wall).unwrap_or_default();
+    let beside = |verb, state: State| {
+        let what = format!("{verb} by host-local, {state}, beside an empty pool");
+        at_most(&what, ratio(wall(verb, state), wall(verb, State::Empty)), POOL_RATIO, "times its time")
+    };
+    vec![
+        beside(Verb::Add, State::Taken),
+        beside(Verb::Add, State::Search),
+        beside(Verb::Check, State::Taken),
+        beside(Verb::Del, State::Taken),
+    ]
 }
 
 fn of_all_calls(jobs: &[(Job, Measured)]) -> [Target; 2] {
