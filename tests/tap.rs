@@ -99,6 +99,25 @@ fn the_device_is_its_owners() {
     Guest::open_as(OTHER, GROUP, device(&result)).expect("a member of the group needs no privilege");
 }
 
+#[test]
+fn with_several_queues_it_can_be_opened_several_times() {
+    cites!("ADD-1");
+    let scene = Scene::new();
+    let (result, attached) = scene.added(Plugin::Bridge, &with(&tap(), json!({"multiQueue": true})));
+    let queues: Vec<Guest> =
+        (0..3).map(|_| Guest::open_queue(device(&result)).expect("one queue more can be opened")).collect();
+    assert_eq!(link(device(&result))["linkinfo"]["info_data"]["numqueues"], queues.len());
+    scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+    let (_, msg, _) = scene.call(Plugin::Bridge, "CHECK", with(&attached, json!({"multiQueue": false}))).run().error();
+    assert!(msg.contains("multi_queue: want off, have on"), "{msg}");
+    scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+
+    let (result, _) = scene.added(Plugin::Bridge, &tap());
+    let _only = Guest::open(device(&result)).expect("it can be opened");
+    let error = Guest::open(device(&result)).expect_err("it has one queue");
+    assert_eq!(error.raw_os_error(), Some(libc::EBUSY), "{error}");
+}
+
 /// `/dev/net/tun` is open to all on most hosts; the kernel lets anybody have a device that has neither owner nor group.
 #[test]
 fn without_an_owner_the_device_is_roots() {
@@ -130,6 +149,15 @@ fn what_is_missing_or_spoiled_is_reported() {
         ("ip link set TAP down", "down"),
         ("ip link set TAP nomaster", "br0"),
         ("ip link del TAP && ip link add TAP type veth && ip link set TAP up master br0", "a TAP device"),
+        ("ip link del TAP && ip tuntap add TAP mode tap user 0", "vnet_hdr: want on, have off"),
+        ("ip link del TAP && ip tuntap add TAP mode tap vnet_hdr user 54321", "owner: want 0, have 54321"),
+        (
+            "ip link del TAP && ip tuntap add TAP mode tap vnet_hdr user 0 group 54322",
+            "group: want anybody, have 54322",
+        ),
+        ("ip link del TAP && ip tuntap add TAP mode tap vnet_hdr user 0 multi_queue", "multi_queue: want off, have on"),
+        ("ip link del TAP && ip tuntap add TAP mode tun vnet_hdr user 0", "type: want TAP, have TUN"),
+        ("ip link set TAP address 02:00:00:00:00:01", "have 02:00:00:00:00:01"),
     ] {
         let scene = Scene::new();
         let (result, attached) = scene.added(Plugin::Bridge, &tap());
@@ -137,6 +165,25 @@ fn what_is_missing_or_spoiled_is_reported() {
         let (code, msg, details) = scene.call(Plugin::Bridge, "CHECK", attached).run().error();
         assert_eq!(code, codes::DIFFERENT, "{spoil}: {msg}");
         assert!(format!("{msg} {details}").contains(culprit), "{spoil}: {msg} {details}");
+    }
+}
+
+#[test]
+fn a_host_without_tap_devices_says_how_to_get_them() {
+    row("M65");
+    cites!("ADD-7", "ERR-4");
+    let scene = Scene::new();
+    harness::sh("mount -t tmpfs none /dev/net").ok();
+    for place in ["host", "container"] {
+        let before = scene.state();
+        let config = with(&tap(), json!({"tapNamespace": place}));
+        let (code, msg, _) = scene.call(Plugin::Bridge, "ADD", config.clone()).run().error();
+        assert_eq!(code, codes::UNSUPPORTED_BY_KERNEL, "{msg}");
+        assert!(msg.contains("modprobe tun") && msg.contains("mknod /dev/net/tun c 10 200"), "{msg}");
+        assert_eq!(before, scene.state());
+        let (code, msg, _) = scene.call(Plugin::Bridge, "STATUS", config).run().error();
+        assert_eq!(code, 50, "{msg}");
+        assert!(msg.contains("modprobe tun"), "{msg}");
     }
 }
 

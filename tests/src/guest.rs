@@ -7,6 +7,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
+use harness::Namespace;
+use nix::sched::{CloneFlags, setns};
+
 /// `struct virtio_net_hdr`, which stands before each frame (`IFF_VNET_HDR`).
 const VNET_HEADER_BYTES: usize = 10;
 const ETHERNET_BYTES: usize = 14;
@@ -49,13 +52,47 @@ impl Guest {
     /// `EPERM` when it is another user's, `EINVAL` when it is made for another kind of use.
     pub fn open(name: &str) -> std::io::Result<Self> {
         let device = File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun")?;
-        let request = request(name);
+        let request = request(name, 0);
         // SAFETY: the descriptor is open, and the structure is whole and outlives the call.
         unsafe { ioctl::set_interface(device.as_raw_fd(), &raw const request) }?;
         Ok(Self { device })
     }
 
+    /// Opens one queue of a device with several.
+    ///
+    /// # Errors
+    /// As [`Guest::open`]; `EINVAL` when the device has one queue.
+    pub fn open_queue(name: &str) -> std::io::Result<Self> {
+        let device = File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun")?;
+        let request = request(name, libc::IFF_MULTI_QUEUE);
+        // SAFETY: as above.
+        unsafe { ioctl::set_interface(device.as_raw_fd(), &raw const request) }?;
+        Ok(Self { device })
+    }
+
+    /// Opens the device of this name in a container's namespace, as the process of a virtual machine there does.
+    ///
+    /// # Errors
+    /// As [`Guest::open`].
+    ///
+    /// # Panics
+    /// If the namespace cannot be entered.
+    pub fn open_in(ns: &Namespace, name: &str) -> std::io::Result<Self> {
+        within(ns, || Self::open(name))
+    }
+
     /// The same as a user and a group without any privilege.
+    ///
+    /// # Errors
+    /// As [`Guest::open`].
+    ///
+    /// # Panics
+    /// If the namespace cannot be entered.
+    pub fn open_in_as(ns: &Namespace, user: u32, group: u32, name: &str) -> std::io::Result<Self> {
+        within(ns, || Self::open_as(user, group, name))
+    }
+
+    /// The same as a user and a group without any privilege, on the host.
     ///
     /// # Errors
     /// As [`Guest::open`].
@@ -65,7 +102,7 @@ impl Guest {
             let opened = scope.spawn(|| {
                 let device = File::options().read(true).write(true).open("/dev/net/tun")?;
                 become_user(user, group)?;
-                let request = request(name);
+                let request = request(name, 0);
                 // SAFETY: as above.
                 unsafe { ioctl::set_interface(device.as_raw_fd(), &raw const request) }?;
                 Ok(Self { device })
@@ -100,13 +137,25 @@ impl Guest {
     }
 }
 
+/// Does something in a namespace, on a thread for it alone: it needs no way back.
+fn within<T: Send>(ns: &Namespace, work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| {
+            let namespace = File::open(&ns.path).expect("the namespace is there");
+            setns(namespace, CloneFlags::CLONE_NEWNET).expect("it can be entered");
+            work()
+        });
+        done.join().expect("the thread ends")
+    })
+}
+
 /// As QEMU asks for a device that exists.
-fn request(name: &str) -> libc::ifreq {
+fn request(name: &str, more: libc::c_int) -> libc::ifreq {
     let mut ifr_name = [0; libc::IFNAMSIZ];
     for (space, byte) in ifr_name.iter_mut().zip(name.bytes()) {
         *space = byte.cast_signed();
     }
-    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR | more;
     let ifru_flags = flags.try_into().expect("the flags fit");
     libc::ifreq { ifr_name, ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags } }
 }

@@ -55,9 +55,20 @@ impl Identity {
     /// The name of the host interface: `pb` and 65 bits of a hash of all three parts, 15 bytes in all.
     #[must_use]
     pub fn host_name(&self) -> String {
+        self.device_name("pb")
+    }
+
+    /// The name of a device between the host interface and a TAP device in the container: as that of the host interface but
+    /// for its second letter. It differs from all three parts, for it is a hash of them.
+    #[must_use]
+    pub fn joint_name(&self) -> String {
+        self.device_name("pj")
+    }
+
+    fn device_name(&self, prefix: &str) -> String {
         const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
         let mut hash = self.hash("device");
-        let mut name = String::from("pb");
+        let mut name = String::from(prefix);
         for _ in 0..13 {
             let digit = usize::try_from(hash & 31).unwrap_or_default();
             name.push(ALPHABET.get(digit).map_or('a', |byte| char::from(*byte)));
@@ -76,6 +87,12 @@ impl Identity {
     #[must_use]
     pub fn host_mac(&self) -> Mac {
         self.mac("host interface")
+    }
+
+    /// The hardware address of the device that [`Identity::joint_name`] names.
+    #[must_use]
+    pub fn joint_mac(&self) -> Mac {
+        self.mac("joint")
     }
 
     /// A number for the attachment's lock.
@@ -164,6 +181,7 @@ mod tests {
         let vn1 = identity("home-net", "vn1", "eth1");
         assert_eq!(vn1.host_name(), "pbvd4zojfh5w7vp");
         assert_eq!(vn1.container_mac().to_string(), "26:37:56:27:d8:ba");
+        assert_eq!(vn1.joint_name(), "pjvd4zojfh5w7vp");
         assert_eq!(vn1.host_mac().to_string(), "42:38:63:8b:1b:bb");
         assert_eq!(vn1.alias(), "plugboard: eth1 on home-net of vn1");
     }

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use attachment::{
-    Address, Announced, Bridge, BridgePort, Creation, Device, Forwarding, Identity, Kernel, LinkLocal, Object, Others,
-    Qdisc, Route, Side, Sysctl, Tap, Unclaimed, Up, Veth, commands, differences,
+    Address, Announced, Borrowed, Bridge, BridgePort, Creation, Device, Forwarding, Identity, Kernel, LinkLocal,
+    Object, Others, Qdisc, Redirect, Route, Side, Sysctl, Tap, Unclaimed, Up, Veth, commands, differences,
 };
 use harness::{Host, Snapshot, sh};
 use netlink::qdisc::{self, Kind, Netem, Parent, Tbf};
@@ -56,7 +56,12 @@ fn whole() -> Vec<Box<dyn Object>> {
     let scoped = route::Route { scope: Some(200), ..route("10.7.0.0/16", None) };
     let mut objects: Vec<Box<dyn Object>> = vec![
         Box::new(Bridge { name: bridge.clone(), network, mtu: Some(1400), promiscuous: true }),
-        Box::new(Veth { identity: identity(), container_mac: identity().container_mac(), mtu: Some(1400) }),
+        Box::new(Veth {
+            identity: identity(),
+            container_mac: identity().container_mac(),
+            joint: false,
+            mtu: Some(1400),
+        }),
         Box::new(BridgePort { device: identity().host_name(), bridge: bridge.clone(), hairpin: true }),
         Box::new(LinkLocal { device: container(), mac: identity().container_mac() }),
         Box::new(Up { device: container() }),
@@ -76,9 +81,49 @@ fn whole() -> Vec<Box<dyn Object>> {
 
 fn tap() -> Vec<Box<dyn Object>> {
     let bridge = Bridge::shared("br0", "home-net");
-    let tap = Tap { identity: identity(), mtu: Some(1400), owner: Some(54_321), group: Some(54_322) };
+    let tap = Tap {
+        identity: identity(),
+        side: Side::Host,
+        mac: identity().host_mac(),
+        mtu: Some(1400),
+        owner: Some(54_321),
+        group: Some(54_322),
+        multi_queue: true,
+    };
     let port = BridgePort { device: identity().host_name(), bridge: "br0".to_owned(), hairpin: false };
     vec![Box::new(bridge), Box::new(tap), Box::new(port)]
+}
+
+/// A TAP device in the container, joined to the bridge.
+fn joined_tap() -> Vec<Box<dyn Object>> {
+    let veth = Veth { identity: identity(), container_mac: identity().joint_mac(), joint: true, mtu: None };
+    let port = BridgePort { device: identity().host_name(), bridge: "br0".to_owned(), hairpin: false };
+    let tap = Tap {
+        identity: identity(),
+        side: Side::Container,
+        mac: identity().container_mac(),
+        mtu: None,
+        owner: None,
+        group: None,
+        multi_queue: false,
+    };
+    let joint = Device::container(identity().joint_name());
+    vec![
+        Box::new(Bridge::shared("br0", "home-net")),
+        Box::new(veth),
+        Box::new(port),
+        Box::new(tap),
+        Box::new(Redirect { from: joint.clone(), to: container() }),
+        Box::new(Redirect { from: container(), to: joint.clone() }),
+        Box::new(Up { device: joint }),
+    ]
+}
+
+/// A device of another party's on a bridge.
+fn borrowed() -> Vec<Box<dyn Object>> {
+    sh("ip link show dev t0 || { ip tuntap add t0 mode tap && ip link set t0 address 02:00:00:00:00:01; }").ok();
+    let port = BridgePort { device: "t0".to_owned(), bridge: "br0".to_owned(), hairpin: false };
+    vec![Box::new(Bridge::shared("br0", "home-net")), Box::new(Borrowed::new("t0", "br0")), Box::new(port)]
 }
 
 /// Runs `make` on a host of its own and looks at what it made, with what a description finds different there.
@@ -154,18 +199,29 @@ fn a_whole_description_is_printed_in_order() {
 
 #[test]
 fn the_printed_commands_make_what_the_description_makes() {
-    let (made, differences) = on_a_host(whole, by_itself);
-    assert_eq!(differences, Vec::<String>::new(), "made by itself");
-    let (by_hand, differences) = on_a_host(whole, by_hand);
-    assert_eq!(differences, Vec::<String>::new(), "made by hand");
-    assert_eq!(made, by_hand);
+    both_ways_are_one(whole);
 }
 
 #[test]
 fn the_printed_commands_make_a_tap_device() {
-    let (made, differences) = on_a_host(tap, by_itself);
+    both_ways_are_one(tap);
+}
+
+#[test]
+fn the_printed_commands_join_a_tap_device_in_the_container() {
+    both_ways_are_one(joined_tap);
+}
+
+#[test]
+fn the_printed_commands_lend_a_device() {
+    both_ways_are_one(borrowed);
+}
+
+#[track_caller]
+fn both_ways_are_one(objects: fn() -> Vec<Box<dyn Object>>) {
+    let (made, differences) = on_a_host(objects, by_itself);
     assert_eq!(differences, Vec::<String>::new(), "made by itself");
-    let (by_hand, differences) = on_a_host(tap, by_hand);
+    let (by_hand, differences) = on_a_host(objects, by_hand);
     assert_eq!(differences, Vec::<String>::new(), "made by hand");
     assert_eq!(made, by_hand);
 }

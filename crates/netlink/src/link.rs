@@ -9,7 +9,7 @@ use netlink_packet_route::link::{
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::attributes::{iterate, read_text, read_u32, value_of};
-use crate::{Error, Mac, Object, Request, Socket};
+use crate::{Error, Mac, Object, Request, Socket, tap};
 
 /// The longest name of a link in bytes (`IFNAMSIZ` less the zero byte).
 pub const NAME_BYTES: usize = 15;
@@ -45,6 +45,8 @@ pub struct Link {
     pub is_peer_elsewhere: bool,
     /// Its alias.
     pub alias: Option<String>,
+    /// For a TUN or TAP device: its settings, where the kernel tells them.
+    pub tap: Option<tap::Settings>,
     /// For the port of a bridge: whether frames pass.
     pub port_state: Option<PortState>,
     /// For the port of a bridge: frames may leave through the port that they came in by.
@@ -73,6 +75,7 @@ const IFLA_PROMISCUITY: u16 = 30;
 /// Present when the other end of a veth is in another namespace.
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BRPORT_STATE: u16 = 1;
@@ -131,6 +134,7 @@ impl Link {
         for (kind, value) in iterate(info) {
             match kind {
                 IFLA_INFO_KIND => self.kind = read_text(value),
+                IFLA_INFO_DATA if self.kind == "tun" => self.tap = Some(tap::Settings::read(value)),
                 IFLA_INFO_SLAVE_KIND => port_kind = read_text(value),
                 IFLA_INFO_SLAVE_DATA if port_kind == "bridge" => {
                     self.hairpin = is_on(value, IFLA_BRPORT_MODE);
@@ -235,6 +239,12 @@ pub fn set_up(name: &str) -> Request {
     Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).up().build()))
 }
 
+/// `ip link set dev NAME down`.
+#[must_use]
+pub fn set_down(name: &str) -> Request {
+    Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).down().build()))
+}
+
 /// `ip link set dev NAME promisc on`.
 #[must_use]
 pub fn set_promiscuous(name: &str) -> Request {
@@ -245,6 +255,12 @@ pub fn set_promiscuous(name: &str) -> Request {
 #[must_use]
 pub fn set_master(name: &str, bridge: u32) -> Request {
     Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).controller(bridge).build()))
+}
+
+/// `ip link set dev NAME nomaster`.
+#[must_use]
+pub fn unset_master(name: &str) -> Request {
+    set_master(name, 0)
 }
 
 /// `ip link set dev NAME address MAC`.

@@ -3,6 +3,7 @@
 //! `netlink-packet-route` knows neither netem nor tbf: their options are bytes to it, written and read here.
 
 pub mod netem;
+pub mod redirect;
 pub mod tbf;
 
 use netlink_packet_core::{DefaultNla, Nla};

@@ -54,11 +54,16 @@ pub trait Interface: Sized {
     /// The addresses, routes and settings of the links.
     fn addressing(&self, addressing: &Success) -> Description;
 
-    /// The interfaces for the result, in order, with the place of the container's.
+    /// The interfaces for the result, in order, with the place of the container's; `None` where that is an earlier plugin's.
     ///
     /// # Errors
     /// The kernel cannot be asked.
-    fn interfaces(&self, kernel: &mut Kernel, sandbox: &str) -> Result<(Vec<cni::Interface>, usize), Error>;
+    fn interfaces(&self, kernel: &mut Kernel, sandbox: &str) -> Result<(Vec<cni::Interface>, Option<usize>), Error>;
+
+    /// The container interface is made here, and not an earlier plugin's. Known after [`Interface::survey`].
+    fn makes_nic(&self) -> bool {
+        true
+    }
 
     /// For CHECK: the container interface is as the final result says, whoever made it so (CHK-3).
     fn expect(&mut self, mac: Option<Mac>, mtu: Option<u32>);
@@ -136,14 +141,18 @@ fn make<I: Interface>(
 
     let sandbox = call.environment.netns.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
     let (interfaces, own) = interface.interfaces(kernel, &sandbox)?;
-    Ok(merge(call.config.prev_result.clone().unwrap_or_default(), interfaces, own, addressing))
+    Ok(merge(call, interfaces, own, addressing))
 }
 
 /// The previous plugin's result with ours behind it (ADD-5).
-fn merge(mut result: Success, interfaces: Vec<cni::Interface>, own: usize, addressing: Success) -> Success {
-    let own = result.interfaces.len() + own;
+fn merge(call: &Call, interfaces: Vec<cni::Interface>, own: Option<usize>, addressing: Success) -> Success {
+    let mut result = call.config.prev_result.clone().unwrap_or_default();
+    let own = match own {
+        Some(place) => Some(result.interfaces.len() + place),
+        None => listed(call, &result).map(|(place, _)| place),
+    };
     result.interfaces.extend(interfaces);
-    result.ips.extend(addressing.ips.into_iter().map(|ip| cni::IpConfig { interface: Some(own), ..ip }));
+    result.ips.extend(addressing.ips.into_iter().map(|ip| cni::IpConfig { interface: own, ..ip }));
     result.routes.extend(addressing.routes);
     if addressing.dns != cni::Dns::default() {
         result.dns = addressing.dns;
@@ -160,7 +169,8 @@ pub fn del<I: Interface>(call: &Call) -> Result<(), Error> {
     let identity = identity(call);
     let _alone = serialise(&identity)?;
     let started = Ipam::find(call).and_then(|ipam| ipam.start(Command::Del, call));
-    let mut kernel = Kernel::new(None);
+    let namespace = call.environment.netns.as_ref().and_then(|_| open_namespace(call).ok());
+    let mut kernel = Kernel::new(namespace);
     let failed = attachment::remove(&mut kernel, &I::remains(call, identity));
     let mut errors: Vec<Error> = failed.iter().map(from_attachment).collect();
     errors.extend(started.and_then(|mut work| work.wait()).err());
@@ -177,10 +187,14 @@ pub fn check<I: Interface>(call: &Call) -> Result<(), Error> {
     let mut kernel = Kernel::new(Some(open_namespace(call)?));
     let mut work = Ipam::find(call)?.start(Command::Check, call)?;
     interface.survey(call, &mut kernel)?;
-    let (own, listed) = own_interface(call, previous)?;
-    interface.expect(listed.mac.parse().ok(), listed.mtu);
+    let found = listed(call, previous);
+    if interface.makes_nic() {
+        let (_, own) = found.ok_or_else(|| not_listed(call))?;
+        interface.expect(own.mac.parse().ok(), own.mtu);
+    }
+    let own = found.map(|(place, _)| place);
     let expected = Success {
-        ips: previous.ips.iter().filter(|ip| ip.interface.is_none_or(|place| place == own)).cloned().collect(),
+        ips: previous.ips.iter().filter(|ip| ip.interface.is_none() || ip.interface == own).cloned().collect(),
         routes: previous.routes.clone(),
         ..Success::default()
     };
@@ -219,17 +233,15 @@ pub fn previous(call: &Call) -> Result<&Success, Error> {
 }
 
 /// The container interface in a result, with its place.
-fn own_interface<'a>(call: &Call, result: &'a Success) -> Result<(usize, &'a cni::Interface), Error> {
+fn listed<'a>(call: &Call, result: &'a Success) -> Option<(usize, &'a cni::Interface)> {
     let (name, netns) = (&call.environment.if_name, call.environment.netns.as_deref());
-    let found = result
-        .interfaces
-        .iter()
-        .enumerate()
-        .find(|(_, interface)| interface.name == *name && netns == Some(Path::new(&interface.sandbox)));
-    found.ok_or_else(|| {
-        let netns = netns.unwrap_or(Path::new("")).display();
-        Error::invalid_config(format!("prevResult has no interface {name} in {netns}"))
-    })
+    let mut interfaces = result.interfaces.iter().enumerate();
+    interfaces.find(|(_, interface)| interface.name == *name && netns == Some(Path::new(&interface.sandbox)))
+}
+
+fn not_listed(call: &Call) -> Error {
+    let netns = call.environment.netns.as_deref().unwrap_or(Path::new("")).display();
+    Error::invalid_config(format!("prevResult has no interface {} in {netns}", call.environment.if_name))
 }
 
 /// GC: removes what belongs to no valid attachment of this network (GC-1).

@@ -98,7 +98,12 @@ impl Vm {
 
     /// Pings `address` from the guest `count` times, 50 ms apart.
     pub fn ping(&self, address: &str, count: u32) -> Ping {
-        Ping::read(&self.sh(&Ping::command(address, &format!("-c{count} -i.05 -W2"))))
+        self.ping_with(address, &format!("-c{count} -i.05 -W2"))
+    }
+
+    /// Pings `address` from the guest with the options of iputils' `ping`.
+    pub fn ping_with(&self, address: &str, options: &str) -> Ping {
+        Ping::read(&self.sh(&Ping::command(address, options)))
     }
 
     /// Runs `iperf3 -c ADDRESS ARGS` in the guest against a server for this one test in `server`.

@@ -183,8 +183,11 @@ impl Keys {
 
     /// What cannot be had together, or means nothing without another key.
     fn refuse_contradictions(&self, call: &Call) -> Result<(), Error> {
-        if self.nic == Nic::Veth && (self.owner.is_some() || self.group.is_some() || self.multi_queue) {
-            return Err(Error::invalid_config("owner, group and multiQueue are of a TAP device: set nic to \"tap\""));
+        let of_a_tap = ["owner", "group", "multiQueue", "tapNamespace"];
+        if let Some(key) = of_a_tap.iter().find(|key| self.nic == Nic::Veth && call.config.object.contains_key(**key)) {
+            return Err(Error::invalid_config(format!(
+                "{key} is of a TAP device: set nic to \"tap\", or remove the key"
+            )));
         }
         if let Some(backend) = self.ip_masq_backend.as_deref().filter(|name| !["iptables", "nftables"].contains(name)) {
             let msg = format!("ipMasqBackend: {backend:?} is neither \"iptables\" nor \"nftables\"");
@@ -222,8 +225,6 @@ impl Keys {
             (self.port_isolation, "portIsolation"),
             (self.disable_container_interface, "disableContainerInterface"),
             (self.uplink.is_some(), "uplink"),
-            (self.multi_queue, "multiQueue"),
-            (self.tap_namespace == TapNamespace::Container, "tapNamespace"),
         ];
         match asked.into_iter().find(|(is_asked, _)| *is_asked) {
             Some((_, key)) => {

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use attachment::{
-    Address, Announced, Bridge, BridgePort, Device, Forwarding, Identity, Kernel, LinkLocal, Object, Others, Route,
-    Side, Sysctl, Tap, Unclaimed, Up, Veth,
+    Address, Announced, Bridge, BridgePort, Device, Forwarding, Identity, Kernel, Object, Others, Route, Side, Sysctl,
+    Unclaimed,
 };
 use cni::{Call, Error, Success};
 use ipnetwork::IpNetwork;
@@ -13,7 +13,9 @@ use plugin::codes::from_attachment;
 use plugin::interface::{Description, Interface, bridge_interface};
 use plugin::probe::probe;
 
-use crate::config::{Keys, Nic};
+use crate::adopted;
+use crate::config::Keys;
+use crate::nic::{self, Attached};
 
 /// The MTU in bytes of a veth or TAP device for which none was asked (`ETH_DATA_LEN`).
 const DEFAULT_MTU: u32 = 1500;
@@ -22,30 +24,20 @@ const DEFAULT_MTU: u32 = 1500;
 #[derive(Debug)]
 pub(crate) struct Bridged {
     pub(crate) keys: Keys,
-    identity: Identity,
-    mac: Mac,
+    pub(crate) identity: Identity,
+    pub(crate) mac: Mac,
+    /// The device of the previous plugin's that is the port, so that no NIC is made.
+    pub(crate) adopted: Option<String>,
     /// Addresses come from an allocator that gives each of them once, and need no asking around.
     is_allocated: bool,
 }
 
 impl Bridged {
-    fn mtu(&self) -> Option<u32> {
+    pub(crate) fn mtu(&self) -> Option<u32> {
         (self.keys.mtu != 0).then_some(self.keys.mtu)
     }
 
-    fn nic(&self) -> Box<dyn Object> {
-        match self.keys.nic {
-            Nic::Veth => Box::new(Veth { identity: self.identity.clone(), container_mac: self.mac, mtu: self.mtu() }),
-            Nic::Tap => Box::new(Tap {
-                identity: self.identity.clone(),
-                mtu: self.mtu(),
-                owner: self.keys.owner,
-                group: self.keys.group,
-            }),
-        }
-    }
-
-    fn container_interface(&self) -> Device {
+    pub(crate) fn container_interface(&self) -> Device {
         Device::container(self.identity.if_name())
     }
 
@@ -60,37 +52,35 @@ impl Interface for Bridged {
         let keys = Keys::read(call)?;
         let mac = keys.asked_mac(call)?.unwrap_or_else(|| identity.container_mac());
         let is_allocated = call.config.ipam.as_deref() == Some("host-local");
-        Ok(Self { keys, identity, mac, is_allocated })
+        Ok(Self { keys, identity, mac, adopted: None, is_allocated })
+    }
+
+    fn survey(&mut self, call: &Call, kernel: &mut Kernel) -> Result<(), Error> {
+        self.adopted = adopted::find(call, &self.identity, &self.keys.bridge, kernel)?;
+        Ok(())
     }
 
     fn links(&self) -> Description {
-        let mut links: Description = vec![
-            Box::new(Bridge {
-                name: self.keys.bridge.clone(),
-                network: self.identity.network().to_owned(),
-                mtu: self.mtu(),
-                promiscuous: self.keys.promisc_mode,
-            }),
-            self.nic(),
-            Box::new(BridgePort {
-                device: self.identity.host_name(),
-                bridge: self.keys.bridge.clone(),
-                hairpin: self.keys.hairpin_mode,
-            }),
-        ];
-        if self.keys.nic == Nic::Veth {
-            links.push(Box::new(LinkLocal { device: self.container_interface(), mac: self.mac }));
-            links.push(Box::new(Up { device: self.container_interface() }));
-        }
+        let mut links: Description = vec![Box::new(Bridge {
+            name: self.keys.bridge.clone(),
+            network: self.identity.network().to_owned(),
+            mtu: self.mtu(),
+            promiscuous: self.keys.promisc_mode,
+        })];
+        links.extend(self.nic(BridgePort {
+            device: self.port(),
+            bridge: self.keys.bridge.clone(),
+            hairpin: self.keys.hairpin_mode,
+        }));
         links
     }
 
     fn remains(call: &Call, identity: Identity) -> Description {
         let bridge = Keys::bridge_of(call);
-        vec![
-            Box::new(Bridge::shared(&bridge, identity.network())),
-            Box::new(Veth { container_mac: identity.container_mac(), mtu: None, identity }),
-        ]
+        let mut remains: Description = vec![Box::new(Bridge::shared(&bridge, identity.network()))];
+        remains.extend(adopted::remains(call, &identity, &bridge));
+        remains.extend(nic::remains(call, identity));
+        remains
     }
 
     fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error> {
@@ -113,7 +103,10 @@ impl Interface for Bridged {
 
     fn addressing(&self, addressing: &Success) -> Description {
         let mut objects: Description = Vec::new();
-        if self.keys.nic == Nic::Veth {
+        if self.attached() == Attached::ContainerTap {
+            objects.push(Box::new(Forwarding { device: self.identity.host_name() }));
+        }
+        if self.attached() == Attached::Veth {
             let device = self.container_interface();
             if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
                 objects.push(self.container_setting("disable_ipv6", "0"));
@@ -140,8 +133,11 @@ impl Interface for Bridged {
 
     /// Bridge, host interface, container interface, in the reference's order (RES-20). A virtual machine's NIC is listed
     /// with the address that its device model must be given.
-    fn interfaces(&self, kernel: &mut Kernel, sandbox: &str) -> Result<(Vec<cni::Interface>, usize), Error> {
+    fn interfaces(&self, kernel: &mut Kernel, sandbox: &str) -> Result<(Vec<cni::Interface>, Option<usize>), Error> {
         let bridge = bridge_interface(kernel, &self.keys.bridge)?;
+        if self.adopted.is_some() {
+            return Ok((vec![bridge], None));
+        }
         let host = cni::Interface {
             name: self.identity.host_name(),
             mac: self.identity.host_mac().to_string(),
@@ -155,7 +151,11 @@ impl Interface for Bridged {
             sandbox: sandbox.to_owned(),
             ..cni::Interface::default()
         };
-        Ok((vec![bridge, host, own], 2))
+        Ok((vec![bridge, host, own], Some(2)))
+    }
+
+    fn makes_nic(&self) -> bool {
+        self.adopted.is_none()
     }
 
     fn expect(&mut self, mac: Option<Mac>, mtu: Option<u32>) {
@@ -174,7 +174,7 @@ impl Interface for Bridged {
             ));
         }
         let (keys, identity, mac) = (self.keys.clone(), self.identity.clone(), self.mac);
-        probe(move || Self { keys, identity, mac, is_allocated: true }.links())
+        probe(move || Self { keys, identity, mac, adopted: None, is_allocated: true }.links())
     }
 }
 

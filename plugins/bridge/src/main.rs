@@ -3,9 +3,11 @@
 //! Keys and results are those of the reference plugin of the same name. A key that asks for something that is not here yet is
 //! refused, not ignored.
 
+mod adopted;
 mod config;
 mod describe;
 mod gateway;
+mod nic;
 
 use std::process::ExitCode;
 

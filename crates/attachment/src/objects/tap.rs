@@ -1,88 +1,164 @@
-//! A TAP device on the host, for a virtual machine.
+//! A TAP device, for a virtual machine.
 
-use netlink::{link, tap};
+use netlink::{Mac, link, tap};
 
 use crate::{Device, Difference, Error, Identity, Kernel, Object, Side, Step};
 
-/// A TAP device on the host, named after the attachment. The process that opens it (QEMU) is its other end.
+/// A TAP device. The process that opens it (QEMU) is its other end; without one it has no carrier.
+///
+/// On the host it is named after the attachment, and GC finds it by its alias. In the container it has the name of the
+/// container interface and stays until DEL or the end of its namespace: GC knows no namespaces.
 #[derive(Debug)]
 pub struct Tap {
     /// The attachment.
     pub identity: Identity,
+    /// Where it is.
+    pub side: Side,
+    /// Its own hardware address; that of the guest's NIC is the guest's affair.
+    pub mac: Mac,
     /// Its MTU in bytes.
     pub mtu: Option<u32>,
-    /// The user who may open it.
+    /// The user who may open it; root when neither user nor group is given.
     pub owner: Option<u32>,
     /// The group that may open it.
     pub group: Option<u32>,
+    /// It can be opened once for each queue of the guest.
+    pub multi_queue: bool,
 }
+
+/// What the kernel says of `/dev/net/tun` when it has no TAP devices, or nobody has made the node.
+const NO_TUN: [i32; 4] = [libc::ENOENT, libc::ENODEV, libc::ENXIO, libc::ENOTDIR];
 
 impl Tap {
     fn device(&self) -> Device {
-        Device::host(self.identity.host_name())
+        match self.side {
+            Side::Host => Device::host(self.identity.host_name()),
+            Side::Container => Device::container(self.identity.if_name()),
+        }
+    }
+
+    fn label(&self) -> String {
+        format!("TAP device {}", self.device())
+    }
+
+    fn request<'a>(&self, device: &'a Device) -> tap::Tap<'a> {
+        tap::Tap { name: &device.name, owner: self.owner, group: self.group, multi_queue: self.multi_queue }
+    }
+
+    fn explain(&self, source: netlink::Error) -> Error {
+        match source {
+            netlink::Error::System { call: tap::OPEN, source: reason }
+                if reason.raw_os_error().is_some_and(|errno| NO_TUN.contains(&errno)) =>
+            {
+                Error::Unsupported {
+                    feature: format!("TAP devices: {}: {reason}", tap::OPEN),
+                    remedy: "load the module with `modprobe tun`, and make the node, where nobody does, with \
+                             `mkdir -p /dev/net && mknod /dev/net/tun c 10 200`"
+                        .to_owned(),
+                }
+            }
+            source => Error::Refused { action: format!("make {}", self.label()), source },
+        }
+    }
+
+    /// What a process that opens the device may do with it, and who it may be.
+    fn differences_of_settings(&self, have: tap::Settings) -> Vec<Difference> {
+        let label = self.label();
+        let id = |id: Option<u32>| id.map_or_else(|| "anybody".to_owned(), |id| id.to_string());
+        let on = |value| if value { "on" } else { "off" };
+        let type_of = |is_tap| if is_tap { "TAP" } else { "TUN" };
+        let owner = self.request(&self.device()).effective_owner();
+        [
+            ("type", type_of(true).to_owned(), type_of(have.is_tap).to_owned()),
+            ("owner", id(owner), id(have.owner)),
+            ("group", id(self.group), id(have.group)),
+            ("multi_queue", on(self.multi_queue).to_owned(), on(have.multi_queue).to_owned()),
+            ("vnet_hdr", on(true).to_owned(), on(have.vnet_header).to_owned()),
+        ]
+        .into_iter()
+        .filter(|(_, want, have)| want != have)
+        .map(|(setting, want, have)| Difference::new(format!("{label}, {setting}"), want, have))
+        .collect()
     }
 }
 
 impl Object for Tap {
     fn refuse_existing(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let device = self.device();
-        match kernel.find(&device)? {
-            Some(_) => Err(Error::Exists(format!("TAP device {device}"))),
+        match kernel.find(&self.device())? {
+            Some(link) if link.kind == "tun" => Err(Error::Exists(self.label())),
+            Some(_) => Err(Error::Exists(format!("interface {}", self.device()))),
             None => Ok(()),
         }
     }
 
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let device = self.device();
-        let tap = tap::Tap { name: &device.name, owner: self.owner, group: self.group };
-        let made =
-            kernel.within(Side::Host, || tap.create())?.map_err(Error::refused(format!("make TAP device {device}")))?;
+        let tap = self.request(&device);
+        let made = kernel.within(self.side, || tap.create())?.map_err(|source| self.explain(source))?;
         let mut change = |what: &str, request| {
-            kernel.queue(Step::change(Side::Host, format!("{what} {device}"), request));
+            kernel.queue(Step::change(self.side, format!("{what} {device}"), request));
         };
         change("tag", link::set_alias_without_link_local(&device.name, &self.identity.alias()));
-        change("set the address of", link::set_mac(&device.name, self.identity.host_mac()));
+        change("set the address of", link::set_mac(&device.name, self.mac));
         if let Some(bytes) = self.mtu {
             change("set the MTU of", link::set_mtu(&device.name, bytes));
         }
         change("set up", link::set_up(&device.name));
-        // It must have its tag before it stays: GC knows it by nothing else.
+        // It must have its tag before it stays: GC and DEL know it by nothing else.
         kernel.flush()?;
-        made.keep().map_err(Error::refused(format!("keep TAP device {device}")))?;
+        made.keep().map_err(Error::refused(format!("keep {}", self.label())))?;
         kernel.mark_made();
         Ok(())
     }
 
     fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
-        let device = self.device();
-        let label = format!("TAP device {device}");
-        Ok(match kernel.find(&device)? {
-            None => vec![Difference::missing(label)],
-            Some(link) if link.kind != "tun" => vec![Difference::new(label, "a TAP device", link.kind)],
-            Some(link) if !link.is_up => vec![Difference::new(label, "up", "down")],
-            Some(_) => Vec::new(),
-        })
+        let label = self.label();
+        let Some(link) = kernel.find(&self.device())? else { return Ok(vec![Difference::missing(label)]) };
+        if link.kind != "tun" {
+            return Ok(vec![Difference::new(label, "a TAP device", link.kind)]);
+        }
+        let mut differences = link.tap.map(|have| self.differences_of_settings(have)).unwrap_or_default();
+        if !link.is_up {
+            differences.push(Difference::new(&label, "up", "down"));
+        }
+        if link.mac != Some(self.mac) {
+            let have = link.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
+            differences.push(Difference::new(format!("{label}, address"), self.mac, have));
+        }
+        if let Some(want) = self.mtu.filter(|want| *want != link.mtu) {
+            differences.push(Difference::new(format!("{label}, mtu"), want, link.mtu));
+        }
+        Ok(differences)
     }
 
+    /// In the container only if the namespace is still there, and the device is the one that was made here.
     fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let device = self.device();
-        kernel.remove(Side::Host, format!("remove TAP device {device}"), link::delete(&device.name))
+        if self.side == Side::Container {
+            if !kernel.has_container() {
+                return Ok(());
+            }
+            let alias = self.identity.alias();
+            let found = kernel.find(&device)?;
+            if found.is_none_or(|link| link.kind != "tun" || link.alias.as_deref() != Some(&alias)) {
+                return Ok(());
+            }
+        }
+        kernel.remove(self.side, format!("remove {}", self.label()), link::delete(&device.name))
     }
 
     fn commands(&self) -> Vec<String> {
         let device = self.device();
-        let owner = self.owner.or(if self.group.is_none() { Some(0) } else { None });
+        let (tool, name) = (device.tool("ip"), &device.name);
+        let owner = self.request(&device).effective_owner();
         let user = owner.map(|id| format!(" user {id}")).unwrap_or_default();
         let group = self.group.map(|id| format!(" group {id}")).unwrap_or_default();
+        let several = if self.multi_queue { " multi_queue" } else { "" };
         let mtu = self.mtu.map(|bytes| format!(" mtu {bytes}")).unwrap_or_default();
         vec![
-            format!("ip tuntap add dev {device} mode tap vnet_hdr{user}{group}"),
-            format!("ip link set {device} addrgenmode none"),
-            format!(
-                "ip link set {device} address {}{mtu} up alias '{}'",
-                self.identity.host_mac(),
-                self.identity.alias()
-            ),
+            format!("{tool} tuntap add dev {name} mode tap vnet_hdr{several}{user}{group}"),
+            format!("{tool} link set {name} addrgenmode none"),
+            format!("{tool} link set {name} address {}{mtu} up alias '{}'", self.mac, self.identity.alias()),
         ]
     }
 }

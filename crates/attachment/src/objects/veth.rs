@@ -10,8 +10,11 @@ use crate::{Device, Difference, Error, Identity, Kernel, Object, Side, Step};
 pub struct Veth {
     /// The attachment.
     pub identity: Identity,
-    /// The address of the container interface.
+    /// The address of the container's end.
     pub container_mac: Mac,
+    /// The container's end does not serve the container: it is joined to a TAP device there ([`crate::Redirect`]), has a name
+    /// of its own and no address.
+    pub joint: bool,
     /// The MTU of both ends in bytes.
     pub mtu: Option<u32>,
 }
@@ -22,36 +25,39 @@ impl Veth {
     }
 
     fn container(&self) -> Device {
-        Device::container(self.identity.if_name())
+        Device::container(if self.joint { self.identity.joint_name() } else { self.identity.if_name().to_owned() })
     }
 }
 
 impl Object for Veth {
     fn refuse_existing(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let interface = self.identity.if_name();
-        if kernel.find(&self.container())?.is_some() {
+        let interface = self.container();
+        if kernel.find(&interface)?.is_some() {
             let place = kernel.container()?.path().display();
-            return Err(Error::Exists(format!("interface {interface} in {place}")));
+            return Err(Error::Exists(format!("interface {} in {place}", interface.name)));
         }
         Ok(())
     }
 
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let host = self.host();
+        let (host, container) = (self.host(), self.container());
         let namespace = kernel.container()?;
-        let action =
-            format!("make veth {} with {} in {}", host.name, self.identity.if_name(), namespace.path().display());
+        let action = format!("make veth {} with {} in {}", host.name, container.name, namespace.path().display());
         let pair = veth::Veth {
             name: &host.name,
             mac: self.identity.host_mac(),
             mtu: self.mtu,
-            peer: veth::Peer { namespace, name: self.identity.if_name(), mac: self.container_mac },
+            peer: veth::Peer { namespace, name: &container.name, mac: self.container_mac },
         };
         let request = pair.create();
         kernel.queue(Step::make(Side::Host, action, request));
         // In the same send as the creation: a kill cannot leave a pair without its tag.
         let tag = link::set_alias_without_link_local(&host.name, &self.identity.alias());
         kernel.queue(Step::change(Side::Host, format!("tag {}", host.name), tag));
+        if self.joint {
+            let tag = link::set_alias_without_link_local(&container.name, &self.identity.alias());
+            kernel.queue(Step::change(Side::Container, format!("tag {container}"), tag));
+        }
         Ok(())
     }
 
@@ -98,16 +104,22 @@ impl Object for Veth {
 
     fn commands(&self) -> Vec<String> {
         let mtu = self.mtu.map(|bytes| format!(" mtu {bytes}")).unwrap_or_default();
-        let host = self.host().name;
-        vec![
+        let (host, container) = (self.host().name, self.container());
+        let mut commands = vec![
             format!(
                 "ip link add {host} address {}{mtu} up type veth peer name {} address {}{mtu} netns CONTAINER",
                 self.identity.host_mac(),
-                self.identity.if_name(),
+                container.name,
                 self.container_mac
             ),
             format!("ip link set {host} alias '{}'", self.identity.alias()),
             format!("ip link set {host} addrgenmode none"),
-        ]
+        ];
+        if self.joint {
+            let (tool, name) = (container.tool("ip"), &container.name);
+            commands.push(format!("{tool} link set {name} alias '{}'", self.identity.alias()));
+            commands.push(format!("{tool} link set {name} addrgenmode none"));
+        }
+        commands
     }
 }
