@@ -2,8 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use harness::{Host, Invocation, Namespace, ip};
+use harness::{Host, Namespace, ip};
 use lab::{Nic, Vm};
+use scenarios::{call, example, with};
 use serde_json::{Value, json};
 
 const MBIT: f64 = 1e6;
@@ -17,42 +18,14 @@ fn network(number: u8) -> Value {
         "ipam": {"type": "host-local", "ranges": [[{"subnet": format!("10.{number}.0.0/24")}]]}})
 }
 
-fn with(mut config: Value, keys: Value) -> Value {
-    let Value::Object(keys) = keys else { panic!("keys are given as an object, not {keys}") };
-    keys.into_iter().for_each(|(key, value)| config[key] = value);
-    config
-}
-
-fn without(mut config: Value, key: &str) -> Value {
-    config.as_object_mut().expect("an object").remove(key);
-    config
-}
-
-/// The plugins of an example, as the runtime passes each its configuration.
-fn example(name: &str) -> Vec<Value> {
-    let path = scenarios::examples().join(name);
-    let list: Value =
-        std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok()).expect("an example");
-    let plugins = list["plugins"].as_array().expect("a list");
-    let keys = json!({"cniVersion": list["cniVersion"], "name": list["name"]});
-    plugins.iter().map(|plugin| with(plugin.clone(), keys.clone())).collect()
-}
-
-fn call(plugin: &str, command: &str, ns: &Namespace, interface: &str, config: &Value) -> Value {
-    Invocation::new(plugin, command).container(&ns.name).netns(&ns.path).ifname(interface).config(config).run().ok()
-}
-
-/// Attaches an interface of a container as an example says: the results of its plugins.
+/// Attaches an interface of a container as an example says: the result of its last plugin, which CHECK confirms.
 fn add_all(ns: &Namespace, interface: &str, plugins: &[Value]) -> Value {
-    let name = |plugin: &Value| plugin["type"].as_str().expect("a type").to_owned();
     let mut result = Value::Null;
     for plugin in plugins {
-        let config =
-            if result.is_null() { plugin.clone() } else { with(plugin.clone(), json!({"prevResult": result})) };
-        result = call(&name(plugin), "ADD", ns, interface, &config);
+        result = call("ADD", ns, interface, &with(plugin, &json!({"prevResult": result}))).run().ok();
     }
     for plugin in plugins {
-        call(&name(plugin), "CHECK", ns, interface, &with(plugin.clone(), json!({"prevResult": result})));
+        call("CHECK", ns, interface, &with(plugin, &json!({"prevResult": result}))).run().ok();
     }
     result
 }
@@ -60,14 +33,13 @@ fn add_all(ns: &Namespace, interface: &str, plugins: &[Value]) -> Value {
 /// Detaches it.
 fn del_all(ns: &Namespace, interface: &str, plugins: &[Value], result: &Value) {
     for plugin in plugins.iter().rev() {
-        let name = plugin["type"].as_str().expect("a type");
-        call(name, "DEL", ns, interface, &with(plugin.clone(), json!({"prevResult": result})));
+        call("DEL", ns, interface, &with(plugin, &json!({"prevResult": result}))).run().ok();
     }
 }
 
 /// Attaches an interface of a container: the result of ADD.
 fn add(ns: &Namespace, interface: &str, config: &Value) -> Value {
-    call("bridge", "ADD", ns, interface, config)
+    call("ADD", ns, interface, config).run().ok()
 }
 
 /// The guest's NIC on the TAP device of a result.
@@ -111,9 +83,8 @@ fn a_guest_has_nics_on_two_networks_and_a_limit_on_one() {
     let host = Host::enter();
     let (c1, c2, vm) = (host.namespace("c1"), host.namespace("c2"), host.namespace("vm"));
     let (limited, other) = (example("tap.conflist"), network(2));
-    let other = with(other, json!({"nic": "tap", "mac": "02:00:00:00:00:07"}));
-    let neighbour = with(limited[0].clone(), json!({"nic": "veth"}));
-    let neighbour = without(neighbour, "owner");
+    let other = with(&other, &json!({"nic": "tap", "mac": "02:00:00:00:00:07"}));
+    let neighbour = with(&limited[0], &json!({"nic": null, "owner": null}));
     let (peer1, peer2) = (add(&c1, "eth0", &neighbour), add(&c2, "eth0", &network(2)));
     let (result1, result2) = (add_all(&vm, "eth0", &limited), add(&vm, "eth1", &other));
 
@@ -139,7 +110,7 @@ fn a_guest_has_nics_on_two_networks_and_a_limit_on_one() {
     drop(guest);
     del_all(&vm, "eth0", &limited, &result1);
     for (ns, interface, config) in [(&vm, "eth1", other), (&c1, "eth0", neighbour), (&c2, "eth0", network(2))] {
-        call("bridge", "DEL", ns, interface, &config);
+        call("DEL", ns, interface, &config).run().ok();
     }
     assert_eq!(names(&ip("link show")), ["lo"]);
 }
@@ -151,7 +122,7 @@ fn a_guest_in_its_containers_namespace_is_on_the_bridge() {
     let host = Host::enter();
     let (c1, pod) = (host.namespace("c1"), host.namespace("pod"));
     let plugins = example("tap-container.conflist");
-    let neighbour = ["tapNamespace", "multiQueue", "group", "nic"].into_iter().fold(plugins[0].clone(), without);
+    let neighbour = with(&plugins[0], &json!({"nic": null, "tapNamespace": null, "multiQueue": null, "group": null}));
     let peer = add(&c1, "eth0", &neighbour);
     let result = add_all(&pod, "eth0", &plugins);
 
@@ -183,7 +154,7 @@ fn a_guest_in_its_containers_namespace_is_on_the_bridge() {
         assert!(mean > 3.0 * 1500.0, "super-packets pass undivided: {mean:.0} bytes by {device}");
     }
 
-    call("bridge", "CHECK", &pod, "eth0", &with(plugins[0].clone(), json!({"prevResult": result})));
+    call("CHECK", &pod, "eth0", &with(&plugins[0], &json!({"prevResult": result}))).run().ok();
     del_all(&pod, "eth0", &plugins, &result);
     assert_eq!(names(&pod.ip("link show")), ["lo"], "it goes although the machine runs");
     assert_eq!(guest.ping(address(&peer), 1).received, 0);

@@ -5,7 +5,7 @@
 
 use harness::{Host, Invocation, Namespace, ip, row, tc};
 use lab::{Feature, on_full_kernel};
-use scenarios::{World, links, number};
+use scenarios::{World, call, example, links, number, with};
 use serde_json::{Value, json};
 
 const MBIT: f64 = 1e6;
@@ -98,6 +98,32 @@ fn nics_are_named_in_the_order_of_the_networks() {
         number(&vn2, &device, &format!("10.9.{place}.2/24"));
         assert_eq!(vn1.ping(&format!("10.9.{place}.2"), 3).received, 3, "{bridge}");
     }
+}
+
+#[test]
+fn a_node_keeps_its_address_on_a_network_and_the_host_interface_says_whose_it_is() {
+    row("M16");
+    let host = Host::enter();
+    let vn1 = host.namespace("vn1");
+    let config = &example("20-home-net.conflist")[0];
+    let attach = |config: &Value| {
+        let result = call("ADD", &vn1, "eth1", config).run().ok();
+        let mac = vn1.ip("link show dev eth1")[0]["address"].as_str().expect("an address").to_owned();
+        let host_interface = result["interfaces"][1]["name"].as_str().expect("a name").to_owned();
+        let alias = ip(&format!("link show dev {host_interface}"))[0]["ifalias"].as_str().map(str::to_owned);
+        call("DEL", &vn1, "eth1", config).run().ok();
+        (mac, alias.unwrap_or_default())
+    };
+    let (first, alias) = attach(config);
+    assert!(alias.ends_with("home-net of vn1"), "{alias}");
+    assert_eq!(attach(config), (first.clone(), alias), "the same after DEL and ADD");
+    let byte = u8::from_str_radix(&first[..2], 16).expect("hexadecimal");
+    assert_eq!(byte & 0b11, 0b10, "locally administered, and of one station: {first}");
+
+    let explicit = with(config, &json!({"mac": "02:00:00:00:00:42"}));
+    assert_eq!(attach(&explicit).0, "02:00:00:00:00:42");
+    let other = with(config, &json!({"name": "other-net"}));
+    assert_ne!(attach(&other).0, first, "another network, another address");
 }
 
 #[test]

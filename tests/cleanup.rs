@@ -1,12 +1,10 @@
 //! What is left when containers go: nothing.
 
-use harness::row;
 use protocol_tests::{LATEST, Plugin, Scene, State, cites, with};
 use serde_json::json;
 
 #[test]
 fn the_forwarding_database_forgets_a_container() {
-    row("M66");
     cites!("DEL-1", "DEL-4");
     let scene = Scene::new();
     let c2 = scene.host.namespace("c2");
@@ -28,7 +26,6 @@ fn the_forwarding_database_forgets_a_container() {
 
 #[test]
 fn a_container_that_was_killed_is_collected() {
-    row("M66");
     cites!("GC-1", "GC-5");
     let scene = Scene::new();
     let before = State::take(&[]);

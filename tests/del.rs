@@ -57,7 +57,6 @@ fn an_interface_that_has_vanished_is_no_obstacle() {
 #[test]
 fn the_host_is_cleaned_when_the_namespace_is_gone() {
     cites!("DEL-4", "DEL-6", "DEL-2");
-    harness::row("M66");
     for path in ["/run/netns/c1", "", "/proc/999999999/ns/net"] {
         let scene = Scene::new();
         let before = State::take(&[]);

@@ -34,7 +34,6 @@ fn interfaces(ns: &Namespace) -> Vec<String> {
 #[test]
 fn what_is_not_listed_goes_and_what_is_listed_stays() {
     cites!("GC-1", "GC-4", "GC-6", "GC-7");
-    harness::row("M66");
     let scene = Scene::new();
     let c2 = populate(&scene);
     let listed = valid(&[("c2", "eth0"), ("gone", "eth0")]);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use harness::row;
 use protocol_tests::{LATEST, Plugin, Process, Scene, State, cites, with};
 use serde_json::json;
 
@@ -19,7 +18,6 @@ fn leftovers() -> Vec<String> {
 
 #[test]
 fn del_after_a_kill_leaves_nothing() {
-    row("M65");
     cites!("DEL-8", "ADD-6");
     let scene = Scene::new();
     let config = Plugin::Bridge.config(LATEST);
@@ -42,7 +40,6 @@ fn del_after_a_kill_leaves_nothing() {
 
 #[test]
 fn add_after_a_kill_and_del_succeeds_beside_others() {
-    row("M65");
     cites!("DEL-8", "ADD-8");
     let scene = Scene::new();
     let config = Plugin::Bridge.config(LATEST);
@@ -63,8 +60,6 @@ fn add_after_a_kill_and_del_succeeds_beside_others() {
 
 #[test]
 fn gc_after_a_kill_leaves_nothing() {
-    row("M65");
-    row("M66");
     cites!("GC-1", "DEL-8");
     let scene = Scene::new();
     let config = with(&Plugin::Bridge.config(LATEST), json!({"cni.dev/valid-attachments": []}));
@@ -80,7 +75,6 @@ fn gc_after_a_kill_leaves_nothing() {
 
 #[test]
 fn del_after_a_killed_del_leaves_nothing() {
-    row("M65");
     cites!("DEL-3", "DEL-8");
     let scene = Scene::new();
     let config = Plugin::Bridge.config(LATEST);
@@ -98,7 +92,6 @@ fn del_after_a_killed_del_leaves_nothing() {
 
 #[test]
 fn shaping_that_was_killed_goes_with_del() {
-    row("M65");
     cites!("DEL-8", "ADD-6");
     let scene = Scene::new();
     let config = scene.config(Plugin::Shaper, LATEST);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use harness::row;
 use protocol_tests::{LATEST, Plugin, Scene, State, cites, with};
 use serde_json::{Value, json};
 
@@ -16,7 +15,6 @@ fn network(number: usize) -> Value {
 
 #[test]
 fn four_networks_in_one_container() {
-    row("M70");
     cites!("CAP-1", "CAP-5", "CAP-7", "ENV-12");
     let scene = Scene::new();
     let before = scene.state();
@@ -52,7 +50,6 @@ fn four_networks_in_one_container() {
 
 #[test]
 fn the_same_network_twice_in_one_container() {
-    row("M70");
     cites!("DEL-2", "GC-7");
     let scene = Scene::new();
     let before = scene.state();
@@ -79,7 +76,6 @@ fn all_at_once(scene: &Scene, containers: &[harness::Namespace], command: &str) 
 
 #[test]
 fn fifty_containers_at_once_on_one_new_bridge() {
-    row("M70");
     cites!("ADD-8");
     let scene = Scene::new();
     let before = State::take(&[]);

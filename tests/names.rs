@@ -1,6 +1,6 @@
 //! Names at their limits: a network's of 128 bytes, a container's of any length, an interface's of 15 bytes.
 
-use harness::{Invocation, row};
+use harness::Invocation;
 use protocol_tests::{LATEST, Plugin, Scene, State, cites, with};
 use serde_json::{Value, json};
 
@@ -27,7 +27,6 @@ fn valid(ids: &[&str]) -> Value {
 
 #[test]
 fn the_longest_names_serve_all_commands() {
-    row("M66");
     cites!("GC-1", "GC-7", "DEL-1", "CHK-1");
     assert_eq!(INTERFACE.len(), 15, "the longest name of a link");
     let scene = Scene::new();
@@ -55,7 +54,6 @@ fn the_longest_names_serve_all_commands() {
 
 #[test]
 fn a_longer_name_of_a_network_is_refused_and_leaves_nothing() {
-    row("M65");
     cites!("CFG-3", "ADD-6");
     let scene = Scene::new();
     let before = scene.state();

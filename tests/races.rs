@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Reply, row};
+use harness::Reply;
 use protocol_tests::{Delegate, LATEST, Plugin, Scene, State, cites, codes, with};
 use serde_json::{Value, json};
 
@@ -42,7 +42,6 @@ fn one_wins(count: usize, ipam: &Value, allocations: usize) {
 
 #[test]
 fn of_parallel_adds_of_one_attachment_one_wins_with_host_local() {
-    row("M70");
     cites!("ADD-7", "ADD-3", "ADD-8");
     let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]});
     one_wins(2, &ipam, 1);
@@ -51,7 +50,6 @@ fn of_parallel_adds_of_one_attachment_one_wins_with_host_local() {
 
 #[test]
 fn of_parallel_adds_of_one_attachment_one_wins_with_static() {
-    row("M70");
     cites!("ADD-7", "ADD-3", "ADD-8");
     let ipam = json!({"type": "static", "addresses": [{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}]});
     one_wins(2, &ipam, 0);
@@ -78,7 +76,6 @@ const SLOW: Duration = Duration::from_millis(300);
 
 #[test]
 fn del_waits_for_an_add_that_is_under_way() {
-    row("M65");
     cites!("DEL-8", "DEL-2");
     let scene = Scene::new();
     let answer = json!({"cniVersion": LATEST, "ips": [{"address": "10.1.0.5/24"}]});

@@ -1,6 +1,6 @@
 //! Who has just been attached can be reached: nobody waits for a time-out, or for duplicate detection.
 
-use harness::{Namespace, row};
+use harness::Namespace;
 use protocol_tests::{LATEST, Plugin, Scene, cites, with};
 use serde_json::{Value, json};
 
@@ -28,14 +28,12 @@ fn mac(ns: &Namespace) -> Value {
 
 #[test]
 fn an_address_that_moves_is_reached_at_its_new_place() {
-    row("M66");
     cites!("ADD-1");
     moves("10.1.0.9/24", "10.1.0.5", "24");
 }
 
 #[test]
 fn an_address_of_ipv6_that_moves_is_reached_at_its_new_place() {
-    row("M66");
     cites!("ADD-1");
     moves("fd00:1::9/64", "fd00:1::5", "64");
 }

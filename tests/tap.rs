@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use harness::row;
 use protocol_tests::{Guest, LATEST, Plugin, Process, Scene, State, Station, cites, codes, with};
 use serde_json::{Value, json};
 
@@ -170,7 +169,6 @@ fn what_is_missing_or_spoiled_is_reported() {
 
 #[test]
 fn a_host_without_tap_devices_says_how_to_get_them() {
-    row("M65");
     cites!("ADD-7", "ERR-4");
     let scene = Scene::new();
     harness::sh("mount -t tmpfs none /dev/net").ok();
@@ -240,8 +238,6 @@ const MOMENTS: u32 = 200;
 
 #[test]
 fn gc_after_a_kill_leaves_no_device() {
-    row("M65");
-    row("M66");
     cites!("GC-1", "DEL-8");
     let scene = Scene::new();
     let before = scene.state();

@@ -4,7 +4,6 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use harness::row;
 use protocol_tests::{Guest, LATEST, Plugin, Process, Scene, State, Station, cites, codes, with};
 use serde_json::{Value, json};
 
@@ -115,7 +114,6 @@ fn what_is_missing_or_spoiled_is_reported() {
 
 #[test]
 fn an_interface_of_that_name_is_left_alone() {
-    row("M65");
     cites!("ADD-3", "ADD-7", "DEL-1");
     let scene = Scene::new();
     scene.c1.sh("ip tuntap add eth0 mode tap").ok();
@@ -188,8 +186,6 @@ fn leftovers(scene: &Scene) -> Vec<String> {
 
 #[test]
 fn del_after_a_kill_leaves_nothing_on_either_side() {
-    row("M65");
-    row("M66");
     cites!("DEL-8");
     let scene = Scene::new();
     let before = scene.state();

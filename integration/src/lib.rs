@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::{Host, Namespace, Output, bin, bin_dir, sh};
-use serde_json::Value;
+use harness::{Host, Invocation, Namespace, Output, Reply, bin, bin_dir, sh};
+use serde_json::{Value, json};
 
 /// The configurations that the README shows. The scenarios run these very files.
 pub fn examples() -> PathBuf {
@@ -57,6 +57,41 @@ impl Default for World {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The plugins of an example, as the runtime passes each its configuration. Panics when there is no such example.
+pub fn example(name: &str) -> Vec<Value> {
+    let path = examples().join(name);
+    let list = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let list: Value = serde_json::from_str(&list).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let keys = json!({"cniVersion": list["cniVersion"], "name": list["name"]});
+    list["plugins"].as_array().into_iter().flatten().map(|plugin| with(plugin, &keys)).collect()
+}
+
+/// A configuration with keys added, replaced, or, where they are null, removed.
+pub fn with(config: &Value, keys: &Value) -> Value {
+    let mut config = config.clone();
+    for (key, value) in keys.as_object().into_iter().flatten() {
+        match (config.as_object_mut(), value.is_null()) {
+            (Some(object), true) => _ = object.remove(key),
+            _ => config[key] = value.clone(),
+        }
+    }
+    config
+}
+
+/// A call for an interface of a container, of the plugin that the configuration names.
+pub fn call(command: &str, ns: &Namespace, interface: &str, config: &Value) -> Invocation {
+    let plugin = config["type"].as_str().unwrap_or_else(|| panic!("{config} names no plugin"));
+    Invocation::new(plugin, command).container(&ns.name).netns(&ns.path).ifname(interface).config(config)
+}
+
+/// Makes calls at the same time; the replies are in the order of the calls.
+pub fn all_at_once(calls: Vec<Invocation>) -> Vec<Reply> {
+    std::thread::scope(|scope| {
+        let running: Vec<_> = calls.into_iter().map(|call| scope.spawn(move || call.run())).collect();
+        running.into_iter().map(|call| call.join().unwrap_or_else(|_| panic!("a call did not end"))).collect()
+    })
 }
 
 /// The names of a node's links, in the order in which they were made.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{Host, Invocation, Namespace, Reply, row};
+use harness::{Host, Invocation, Namespace, Reply};
 use serde_json::{Value, json};
 
 const OURS: &str = "static";
@@ -240,7 +240,6 @@ fn unknown_keys_of_ipam_are_told_on_stderr() {
 /// The example of the documentation, as a runtime splits it up: the same addresses in every run.
 #[test]
 fn the_example_gives_its_addresses_in_every_run() {
-    row("M40");
     let scene = Scene::new();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conf-examples/static.conflist");
     let list: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
