@@ -31,7 +31,7 @@ pub use kernel::{Kernel, Step};
 pub use lock::Lock;
 pub use object::{Device, Difference, Object, Objects, Side, commands, differences, refuse_existing, remove};
 pub use objects::{
-    Address, Announced, Borrowed, Bridge, BridgePort, Forwarding, LinkLocal, Others, Qdisc, Redirect, Route, Sysctl,
-    Tap, Unclaimed, Up, Veth,
+    Address, Announced, Borrowed, Bridge, BridgePort, Forwarding, GatewayVlan, LinkLocal, Others, PortVlans, Qdisc,
+    Redirect, Route, Settled, Sysctl, Tap, Unclaimed, Up, Veth,
 };
 pub use sweep::sweep;

@@ -6,6 +6,7 @@
 use netlink::link::{self, Link};
 
 use crate::lock::Mode;
+use crate::objects::gateway_vlan;
 use crate::{Device, Error, Kernel, Side, Tag};
 
 /// Removes what the attachments on a bridge shared, when none of them is left: the bridge itself too, if it was made here and
@@ -26,6 +27,7 @@ pub(crate) fn tear_down(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> 
 /// With the lock, because an attachment may have come meanwhile.
 fn remove_unused(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
     let Some((link, ports)) = unused(kernel, bridge)? else { return Ok(()) };
+    gateway_vlan::tear_down(kernel, &link)?;
     if !is_ours(&link) || !ports.is_empty() {
         return Ok(());
     }

@@ -26,7 +26,10 @@ pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Erro
                 errors.extend(removed.err());
                 served.extend(link.master);
             }
-            Some(Tag::Shared { network: of }) if of == network => served.push(link.index),
+            // The bridge itself, or the one below its gateway in a VLAN.
+            Some(Tag::Shared { network: of }) if of == network => {
+                served.extend([Some(link.index), link.peer].into_iter().flatten());
+            }
             _ => {}
         }
     }

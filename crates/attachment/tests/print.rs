@@ -5,10 +5,12 @@
 use std::path::Path;
 
 use attachment::{
-    Address, Announced, Borrowed, Bridge, BridgePort, Creation, Device, Forwarding, Identity, Kernel, LinkLocal,
-    Object, Others, Qdisc, Redirect, Route, Side, Sysctl, Tap, Unclaimed, Up, Veth, commands, differences,
+    Address, Announced, Borrowed, Bridge, BridgePort, Creation, Device, Forwarding, GatewayVlan, Identity, Kernel,
+    LinkLocal, Object, Others, PortVlans, Qdisc, Redirect, Route, Settled, Side, Sysctl, Tap, Unclaimed, Up, Veth,
+    commands, differences,
 };
 use harness::{Host, Snapshot, sh};
+use lab::{Feature, with_features};
 use netlink::qdisc::{self, Kind, Netem, Parent, Tbf};
 use netlink::{Namespace, route};
 
@@ -30,7 +32,7 @@ fn container() -> Device {
 }
 
 fn address(device: Device, address: &str, others: Others) -> Box<dyn Object> {
-    Box::new(Address { device, address: address.parse().unwrap(), others })
+    Box::new(Address { device, address: address.parse().unwrap(), others, is_detected: false })
 }
 
 fn setting(side: Side, path: &str, value: &'static str) -> Box<dyn Object> {
@@ -42,10 +44,24 @@ fn queue(parent: Parent, handle: u16, kind: Kind) -> Box<dyn Object> {
     Box::new(Qdisc { device, qdisc: qdisc::Qdisc { parent, handle, kind } })
 }
 
+fn veth(mtu: Option<u32>) -> Box<dyn Object> {
+    Box::new(Veth {
+        identity: identity(),
+        container_mac: identity().container_mac(),
+        joint: false,
+        mtu,
+        is_disabled: false,
+    })
+}
+
+fn port(bridge: &str) -> BridgePort {
+    BridgePort { device: identity().host_name(), bridge: bridge.to_owned(), hairpin: false, isolated: false }
+}
+
 /// All kinds of objects that can be made by hand on any machine. The name of the bridge has a dot, as that of one on a VLAN
 /// may have.
 fn whole() -> Vec<Box<dyn Object>> {
-    let (network, bridge) = ("home-net".to_owned(), "br.7".to_owned());
+    let (network, bridge) = ("home-net", "br.7".to_owned());
     let detailed = route::Route {
         priority: Some(50),
         table: Some(100),
@@ -55,15 +71,10 @@ fn whole() -> Vec<Box<dyn Object>> {
     };
     let scoped = route::Route { scope: Some(200), ..route("10.7.0.0/16", None) };
     let mut objects: Vec<Box<dyn Object>> = vec![
-        Box::new(Bridge { name: bridge.clone(), network, mtu: Some(1400), promiscuous: true }),
-        Box::new(Veth {
-            identity: identity(),
-            container_mac: identity().container_mac(),
-            joint: false,
-            mtu: Some(1400),
-        }),
-        Box::new(BridgePort { device: identity().host_name(), bridge: bridge.clone(), hairpin: true }),
-        Box::new(LinkLocal { device: container(), mac: identity().container_mac() }),
+        Box::new(Bridge { mtu: Some(1400), promiscuous: true, ..Bridge::shared(&bridge, network) }),
+        veth(Some(1400)),
+        Box::new(BridgePort { hairpin: true, isolated: true, ..port(&bridge) }),
+        Box::new(LinkLocal { device: container(), mac: identity().container_mac(), is_detected: false }),
         Box::new(Up { device: container() }),
         setting(Side::Container, "net/ipv6/conf/eth1/disable_ipv6", "0"),
         Box::new(Forwarding { device: identity().host_name() }),
@@ -90,14 +101,54 @@ fn tap() -> Vec<Box<dyn Object>> {
         group: Some(54_322),
         multi_queue: true,
     };
-    let port = BridgePort { device: identity().host_name(), bridge: "br0".to_owned(), hairpin: false };
-    vec![Box::new(bridge), Box::new(tap), Box::new(port)]
+    vec![Box::new(bridge), Box::new(tap), Box::new(port("br0"))]
+}
+
+/// A NIC in VLANs of a bridge whose host is the gateway of one of them.
+fn in_vlans() -> Vec<Box<dyn Object>> {
+    let bridge =
+        Bridge { vlan_filtering: true, gateway_vlan: Some(10), mtu: Some(1500), ..Bridge::shared("br0", "home-net") };
+    let vlans = PortVlans {
+        device: identity().host_name(),
+        bridge: "br0".to_owned(),
+        native: Some(10),
+        tagged: vec![(20, 29), (40, 40)],
+        keeps_default: false,
+    };
+    vec![
+        Box::new(bridge),
+        veth(None),
+        Box::new(port("br0")),
+        Box::new(vlans),
+        Box::new(GatewayVlan { bridge: "br0".to_owned(), network: "home-net".to_owned(), id: 10 }),
+        Box::new(Up { device: container() }),
+        address(Device::host("br0.10"), "10.9.0.1/24", Others::Respect),
+    ]
+}
+
+/// Addresses that are looked for first.
+fn detected() -> Vec<Box<dyn Object>> {
+    let address = "fd00:9::2/64".parse().unwrap();
+    vec![
+        Box::new(Bridge::shared("br0", "home-net")),
+        veth(None),
+        Box::new(port("br0")),
+        Box::new(LinkLocal { device: container(), mac: identity().container_mac(), is_detected: true }),
+        Box::new(Up { device: container() }),
+        Box::new(Address { device: container(), address, others: Others::Alone, is_detected: true }),
+        Box::new(Settled { device: container() }),
+    ]
 }
 
 /// A TAP device in the container, joined to the bridge.
 fn joined_tap() -> Vec<Box<dyn Object>> {
-    let veth = Veth { identity: identity(), container_mac: identity().joint_mac(), joint: true, mtu: None };
-    let port = BridgePort { device: identity().host_name(), bridge: "br0".to_owned(), hairpin: false };
+    let veth = Veth {
+        identity: identity(),
+        container_mac: identity().joint_mac(),
+        joint: true,
+        mtu: None,
+        is_disabled: false,
+    };
     let tap = Tap {
         identity: identity(),
         side: Side::Container,
@@ -111,7 +162,7 @@ fn joined_tap() -> Vec<Box<dyn Object>> {
     vec![
         Box::new(Bridge::shared("br0", "home-net")),
         Box::new(veth),
-        Box::new(port),
+        Box::new(port("br0")),
         Box::new(tap),
         Box::new(Redirect { from: joint.clone(), to: container() }),
         Box::new(Redirect { from: container(), to: joint.clone() }),
@@ -122,7 +173,7 @@ fn joined_tap() -> Vec<Box<dyn Object>> {
 /// A device of another party's on a bridge.
 fn borrowed() -> Vec<Box<dyn Object>> {
     sh("ip link show dev t0 || { ip tuntap add t0 mode tap && ip link set t0 address 02:00:00:00:00:01; }").ok();
-    let port = BridgePort { device: "t0".to_owned(), bridge: "br0".to_owned(), hairpin: false };
+    let port = BridgePort { device: "t0".to_owned(), ..port("br0") };
     vec![Box::new(Bridge::shared("br0", "home-net")), Box::new(Borrowed::new("t0", "br0")), Box::new(port)]
 }
 
@@ -164,9 +215,10 @@ fn by_hand(objects: Vec<Box<dyn Object>>) {
 fn a_whole_description_is_printed_in_order() {
     let port = "pbvd4zojfh5w7vp";
     let expected = [
-        "ip link add br.7 mtu 1400 up type bridge",
+        "ip link add br.7 up type bridge",
         "ip link set br.7 address $(cat /sys/class/net/br.7/address)",
         "ip link set br.7 alias 'plugboard: shared by home-net'",
+        "ip link set br.7 mtu 1400",
         "sysctl -w net/ipv6/conf/br.7/accept_ra=0",
         "ip link set br.7 promisc on",
         &format!(
@@ -177,6 +229,7 @@ fn a_whole_description_is_printed_in_order() {
         &format!("ip link set {port} addrgenmode none"),
         &format!("ip link set {port} master br.7"),
         &format!("bridge link set dev {port} hairpin on"),
+        &format!("bridge link set dev {port} isolated on"),
         "ip -n CONTAINER address add fe80::2437:56ff:fe27:d8ba/64 dev eth1 nodad",
         "ip -n CONTAINER link set eth1 up",
         "ip netns exec CONTAINER sysctl -w net.ipv6.conf.eth1.disable_ipv6=0",
@@ -195,6 +248,15 @@ fn a_whole_description_is_printed_in_order() {
         assert_eq!(printed, expected);
     }
     assert_eq!(printed.len(), expected.len(), "{printed:#?}");
+}
+
+#[track_caller]
+fn both_ways_are_one(objects: fn() -> Vec<Box<dyn Object>>) {
+    let (made, differences) = on_a_host(objects, by_itself);
+    assert_eq!(differences, Vec::<String>::new(), "made by itself");
+    let (by_hand, differences) = on_a_host(objects, by_hand);
+    assert_eq!(differences, Vec::<String>::new(), "made by hand");
+    assert_eq!(made, by_hand);
 }
 
 #[test]
@@ -217,13 +279,28 @@ fn the_printed_commands_lend_a_device() {
     both_ways_are_one(borrowed);
 }
 
-#[track_caller]
-fn both_ways_are_one(objects: fn() -> Vec<Box<dyn Object>>) {
-    let (made, differences) = on_a_host(objects, by_itself);
-    assert_eq!(differences, Vec::<String>::new(), "made by itself");
-    let (by_hand, differences) = on_a_host(objects, by_hand);
-    assert_eq!(differences, Vec::<String>::new(), "made by hand");
-    assert_eq!(made, by_hand);
+#[test]
+fn the_printed_commands_look_for_duplicates() {
+    both_ways_are_one(detected);
+}
+
+#[test]
+fn the_printed_commands_make_vlans() {
+    let port = "pbvd4zojfh5w7vp";
+    let printed = commands(&in_vlans());
+    for expected in [
+        "ip link add br0 up type bridge vlan_filtering 1",
+        "ip link add link br0 name br0.10 type vlan id 10",
+        "ip link set br0.10 alias 'plugboard: shared by home-net'",
+        "bridge vlan add dev br0 vid 10 self",
+        &format!("bridge vlan del dev {port} vid 1"),
+        &format!("bridge vlan add dev {port} vid 10 pvid untagged"),
+        &format!("bridge vlan add dev {port} vid 20-29"),
+        &format!("bridge vlan add dev {port} vid 40"),
+    ] {
+        assert!(printed.iter().any(|command| command == expected), "{expected} in {printed:#?}");
+    }
+    with_features(&[Feature::Vlan, Feature::BridgeVlanFiltering], || both_ways_are_one(in_vlans));
 }
 
 /// Not every kernel has netem: what counts is that `tc` takes the command and leaves the verdict to the kernel.

@@ -22,10 +22,27 @@ pub fn add(index: u32, address: IpNetwork) -> Request {
     Request::create(RouteNetlinkMessage::NewAddress(message))
 }
 
+/// As [`add`], with duplicate detection for IPv6: the address cannot be used before its [`State`] says so.
+#[must_use]
+pub fn add_with_detection(index: u32, address: IpNetwork) -> Request {
+    Request::create(RouteNetlinkMessage::NewAddress(message(index, address)))
+}
+
 /// `ip address del ADDRESS dev INDEX`.
 #[must_use]
 pub fn delete(index: u32, address: IpNetwork) -> Request {
     Request::change(RouteNetlinkMessage::DelAddress(message(index, address)))
+}
+
+/// How far an address is through duplicate detection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It can be used.
+    Usable,
+    /// Nobody has objected yet.
+    Tentative,
+    /// Somebody else has it.
+    Duplicate,
 }
 
 /// The addresses of one link, link-local ones included.
@@ -33,6 +50,14 @@ pub fn delete(index: u32, address: IpNetwork) -> Request {
 /// # Errors
 /// Those of [`Socket::dump`].
 pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<IpNetwork>, Error> {
+    Ok(states(socket, index)?.into_iter().map(|(address, _)| address).collect())
+}
+
+/// The addresses of one link with their states.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn states(socket: &mut Socket, index: u32) -> Result<Vec<(IpNetwork, State)>, Error> {
     let mut message = AddressMessage::default();
     message.header.index = index;
     let messages = socket.dump("addresses", &Request::dump(RouteNetlinkMessage::GetAddress(message)))?;
@@ -57,14 +82,18 @@ fn message(index: u32, address: IpNetwork) -> AddressMessage {
 }
 
 /// `IFA_LOCAL` is the link's own address; without it `IFA_ADDRESS` is (`if_addr.h`).
-fn read(message: &AddressMessage) -> Option<IpNetwork> {
+fn read(message: &AddressMessage) -> Option<(IpNetwork, State)> {
     let mut own: Option<IpAddr> = None;
+    let mut state = State::Usable;
     for attribute in &message.attributes {
         match attribute {
             AddressAttribute::Local(address) => own = Some(*address),
             AddressAttribute::Address(address) => own = own.or(Some(*address)),
+            // A duplicate stays tentative (`addrconf_dad_failure` in `net/ipv6/addrconf.c`).
+            AddressAttribute::Flags(flags) if flags.contains(AddressFlags::Dadfailed) => state = State::Duplicate,
+            AddressAttribute::Flags(flags) if flags.contains(AddressFlags::Tentative) => state = State::Tentative,
             _ => {}
         }
     }
-    IpNetwork::new(own?, message.header.prefix_len).ok()
+    Some((IpNetwork::new(own?, message.header.prefix_len).ok()?, state))
 }

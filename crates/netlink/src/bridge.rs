@@ -1,7 +1,7 @@
 //! Linux bridges.
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::InfoKind;
+use netlink_packet_route::link::{InfoBridge, InfoData, InfoKind};
 
 use crate::link;
 use crate::{Mac, Request};
@@ -16,17 +16,33 @@ pub struct Bridge<'a> {
     pub mac: Mac,
     /// Its MTU in bytes; when not given, the bridge follows the smallest of its ports.
     pub mtu: Option<u32>,
+    /// Ports receive only frames of their VLANs.
+    pub vlan_filtering: bool,
 }
 
+/// The MTU in bytes that the kernel gives a bridge (`ETH_DATA_LEN`).
+const KERNELS_MTU: u32 = 1500;
+
 impl Bridge<'_> {
-    /// `ip link add NAME address MAC mtu BYTES up type bridge`.
+    /// `ip link add NAME address MAC up type bridge [vlan_filtering 1]`, to be followed by [`Bridge::fix_mtu`].
     #[must_use]
     pub fn create(&self) -> Request {
-        let bridge = link::of_kind(InfoKind::Bridge).name(self.name).address(self.mac.0.to_vec()).up();
-        let bridge = match self.mtu {
-            Some(bytes) => bridge.mtu(bytes),
-            None => bridge,
-        };
+        let mut bridge = link::of_kind(InfoKind::Bridge).name(self.name).address(self.mac.0.to_vec()).up();
+        if self.mtu == Some(KERNELS_MTU) {
+            bridge = bridge.mtu(KERNELS_MTU - 1); // so that setting it is a change
+        }
+        if self.vlan_filtering {
+            bridge = bridge.set_info_data(InfoData::Bridge(vec![InfoBridge::VlanFiltering(true)]));
+        }
         Request::create(RouteNetlinkMessage::NewLink(bridge.build()))
+    }
+
+    /// `ip link set NAME mtu BYTES`, if it is to have a certain one.
+    ///
+    /// Only a change of the MTU keeps the bridge from following its ports (`br_change_mtu` in `net/bridge/br_device.c`): an
+    /// MTU in the creation does not.
+    #[must_use]
+    pub fn fix_mtu(&self) -> Option<Request> {
+        self.mtu.map(|bytes| link::set_mtu(self.name, bytes))
     }
 }

@@ -11,6 +11,7 @@ pub mod address;
 mod attributes;
 pub mod bridge;
 pub mod bridge_port;
+pub mod bridge_vlan;
 mod error;
 pub mod link;
 mod mac;
@@ -22,6 +23,7 @@ pub mod route;
 mod socket;
 pub mod tap;
 pub mod veth;
+pub mod vlan;
 
 pub use error::{Error, KernelError};
 pub use mac::Mac;

@@ -8,7 +8,7 @@ use netlink_packet_route::link::{
 };
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
-use crate::attributes::{iterate, read_text, read_u32, value_of};
+use crate::attributes::{iterate, read_text, read_u16, read_u32, value_of};
 use crate::{Error, Mac, Object, Request, Socket, tap};
 
 /// The longest name of a link in bytes (`IFNAMSIZ` less the zero byte).
@@ -39,7 +39,7 @@ pub struct Link {
     pub is_promiscuous: bool,
     /// The index of the bridge or switch that it is a port of.
     pub master: Option<u32>,
-    /// The index of the other end of a veth, in that end's namespace.
+    /// The index of the other end of a veth, in that end's namespace; of a VLAN device that of the link below it.
     pub peer: Option<u32>,
     /// The other end is in another namespace.
     pub is_peer_elsewhere: bool,
@@ -51,6 +51,14 @@ pub struct Link {
     pub port_state: Option<PortState>,
     /// For the port of a bridge: frames may leave through the port that they came in by.
     pub hairpin: bool,
+    /// For the port of a bridge: it reaches only ports that are not isolated.
+    pub isolated: bool,
+    /// For a bridge: ports receive only frames of their VLANs.
+    pub vlan_filtering: bool,
+    /// For a bridge: the VLAN that new ports are in, 0 for none; `None` from a kernel without VLAN filtering.
+    pub default_pvid: Option<u16>,
+    /// For a VLAN device: its VLAN.
+    pub vlan_id: Option<u16>,
 }
 
 /// Whether frames pass a port of a bridge.
@@ -80,6 +88,10 @@ const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_BRPORT_MODE: u16 = 4;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
+const IFLA_BR_VLAN_FILTERING: u16 = 7;
+const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
+const IFLA_VLAN_ID: u16 = 1;
 
 const RTM_NEWLINK: u16 = 16;
 /// The length of a `struct ifinfomsg`; its index and its flags are at these offsets.
@@ -135,9 +147,17 @@ impl Link {
             match kind {
                 IFLA_INFO_KIND => self.kind = read_text(value),
                 IFLA_INFO_DATA if self.kind == "tun" => self.tap = Some(tap::Settings::read(value)),
+                IFLA_INFO_DATA if self.kind == "bridge" => {
+                    self.vlan_filtering = is_on(value, IFLA_BR_VLAN_FILTERING);
+                    self.default_pvid = value_of(value, IFLA_BR_VLAN_DEFAULT_PVID).and_then(|id| read_u16(id, 0));
+                }
+                IFLA_INFO_DATA if self.kind == "vlan" => {
+                    self.vlan_id = value_of(value, IFLA_VLAN_ID).and_then(|id| read_u16(id, 0));
+                }
                 IFLA_INFO_SLAVE_KIND => port_kind = read_text(value),
                 IFLA_INFO_SLAVE_DATA if port_kind == "bridge" => {
                     self.hairpin = is_on(value, IFLA_BRPORT_MODE);
+                    self.isolated = is_on(value, IFLA_BRPORT_ISOLATED);
                     self.port_state = value_of(value, IFLA_BRPORT_STATE).map(|state| {
                         if state.first() == Some(&BR_STATE_DISABLED) { PortState::Disabled } else { PortState::Enabled }
                     });
@@ -199,6 +219,16 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Link>, Error> {
 pub fn ports(socket: &mut Socket, bridge: u32) -> Result<Vec<Link>, Error> {
     let mut links = read_all(socket, LinkMessageBuilder::<LinkUnspec>::default().controller(bridge).build())?;
     links.retain(|link| link.master == Some(bridge)); // kernels before 4.14 do not filter
+    Ok(links)
+}
+
+/// The VLAN devices on a link: `ip link show type vlan`, of those the ones with that link below them.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn vlans_on(socket: &mut Socket, below: u32) -> Result<Vec<Link>, Error> {
+    let mut links = read_all(socket, of_kind(InfoKind::Vlan).build())?;
+    links.retain(|link| link.kind == "vlan" && link.peer == Some(below) && !link.is_peer_elsewhere);
     Ok(links)
 }
 

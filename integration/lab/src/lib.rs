@@ -2,7 +2,7 @@
 //! terminal or modules of its own.
 //!
 //! The plugins need kernel features that not every kernel has: netem, 802.1Q, VLAN filtering, the Open vSwitch datapath.
-//! A test that needs them calls [`on_full_kernel`]; the command `lab` runs anything else. Both boot Debian's cloud
+//! A test that needs them calls [`with_features`]; the command `lab` runs anything else. Both boot Debian's cloud
 //! kernel in QEMU, on a root in memory that is made of this machine's own tools, with a clock that is virtual unless
 //! asked: time in the guest passes as its one CPU executes instructions, and jumps ahead while it sleeps. A delay of
 //! 10 ms is then 10.0 ms whatever else the machine does, and sleeping costs nothing.
@@ -40,7 +40,7 @@ mod vm_root;
 pub use cache::default_cache;
 pub use feature::Feature;
 pub use guest::{Clock, Ending, Guest};
-pub use scenario::on_full_kernel;
+pub use scenario::{on_full_kernel, with_features};
 pub use vm::{Nic, Vm};
 
 /// Set in the environment of everything that runs in the lab.

@@ -13,14 +13,26 @@ const BIN_DIR: &str = "/plugboard/bin";
 /// Printed by a test that ran to its end in the lab. Its status alone would not tell it from no test at all.
 const COMPLETED: &str = "lab: ran to its end:";
 
+/// [`with_features`] for a test that observes all of a row of the mission's table. `row` is its id, see [`harness::row`].
+pub fn on_full_kernel<F: FnOnce()>(row: &str, features: &[Feature], body: F) {
+    run::<F>(features, || {
+        harness::row(row);
+        body();
+    });
+}
+
 /// Runs a test's body on a kernel that has all of `features`: this machine's if it has them, else the lab's.
 ///
 /// In the lab runs the calling test executable, asked for the one test that makes this call, with the executables under
 /// test in `PLUGBOARD_BIN_DIR` and the repository's `conf-examples` where they are here. Which kernel it was is printed.
-/// `row` is the id in the mission's table, see [`harness::row`].
 ///
 /// Panics when the body does, and when neither kernel will do.
-pub fn on_full_kernel<F: FnOnce()>(row: &str, features: &[Feature], body: F) {
+pub fn with_features<F: FnOnce()>(features: &[Feature], body: F) {
+    run::<F>(features, body);
+}
+
+/// `F` is the test's own body, by which the test is known.
+fn run<F>(features: &[Feature], body: impl FnOnce()) {
     let test = test_name::<F>();
     let missing: Vec<_> = features.iter().filter(|feature| !feature.is_present()).collect();
     let in_lab = std::env::var_os(IN_LAB).is_some();
@@ -28,7 +40,6 @@ pub fn on_full_kernel<F: FnOnce()>(row: &str, features: &[Feature], body: F) {
         if !in_lab {
             println!("kernel: this machine's ({})", running_version());
         }
-        harness::row(row);
         body();
         if in_lab {
             println!("{COMPLETED} {test}");

@@ -100,10 +100,10 @@ pub(crate) struct Keys {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Trunk {
     #[serde(rename = "minID")]
-    min_id: Option<u16>,
+    pub(crate) min_id: Option<u16>,
     #[serde(rename = "maxID")]
-    max_id: Option<u16>,
-    id: Option<u16>,
+    pub(crate) max_id: Option<u16>,
+    pub(crate) id: Option<u16>,
 }
 
 /// What the container's NIC is.
@@ -177,6 +177,7 @@ impl Keys {
             )));
         }
         keys.refuse_contradictions(call)?;
+        keys.check_vlans()?;
         keys.check_gateway()?;
         Ok(keys)
     }
@@ -194,7 +195,13 @@ impl Keys {
             return Err(Error::invalid_config(msg));
         }
         let has_ipam = call.config.ipam.is_some();
+        let is_tap = self.nic == Nic::Tap;
         let contradictions = [
+            (is_tap && self.enabledad, "enabledad is of a veth: the addresses of a TAP device are its guest's"),
+            (
+                is_tap && self.disable_container_interface,
+                "disableContainerInterface is of a veth; with nic \"tap\" there is no container interface",
+            ),
             (self.hairpin_mode && self.promisc_mode, "hairpinMode and promiscMode cannot be set at the same time"),
             (
                 self.disable_container_interface && has_ipam,
@@ -217,13 +224,9 @@ impl Keys {
     fn refuse_unsupported(&self, call: &Call) -> Result<(), Error> {
         let asked = [
             (self.ip_masq, "ipMasq"),
-            (self.vlan != 0, "vlan"),
-            (!self.vlan_trunk.is_empty(), "vlanTrunk"),
+            (self.vlan != 0 && self.uplink.is_some(), "vlan"),
             (self.macspoofchk, "macspoofchk"),
             (self.ipspoofchk, "ipspoofchk"),
-            (self.enabledad, "enabledad"),
-            (self.port_isolation, "portIsolation"),
-            (self.disable_container_interface, "disableContainerInterface"),
             (self.uplink.is_some(), "uplink"),
         ];
         match asked.into_iter().find(|(is_asked, _)| *is_asked) {

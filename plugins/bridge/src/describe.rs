@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use attachment::{
-    Address, Announced, Bridge, BridgePort, Device, Forwarding, Identity, Kernel, Object, Others, Route, Side, Sysctl,
-    Unclaimed,
+    Address, Announced, Bridge, BridgePort, Device, Forwarding, GatewayVlan, Identity, Kernel, Object, Others, Route,
+    Settled, Side, Sysctl, Unclaimed,
 };
 use cni::{Call, Error, Success};
 use ipnetwork::IpNetwork;
@@ -21,7 +21,7 @@ use crate::nic::{self, Attached};
 const DEFAULT_MTU: u32 = 1500;
 
 /// A NIC on a bridge.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bridged {
     pub(crate) keys: Keys,
     pub(crate) identity: Identity,
@@ -30,6 +30,10 @@ pub(crate) struct Bridged {
     pub(crate) adopted: Option<String>,
     /// Addresses come from an allocator that gives each of them once, and need no asking around.
     is_allocated: bool,
+    /// The bridge's MTU in bytes, where the configuration names one. CHECK expects it whatever the NIC's has become.
+    bridge_mtu: Option<u32>,
+    /// Addresses come from somewhere.
+    pub(crate) has_ipam: bool,
 }
 
 impl Bridged {
@@ -37,11 +41,40 @@ impl Bridged {
         (self.keys.mtu != 0).then_some(self.keys.mtu)
     }
 
+    fn bridge(&self) -> Bridge {
+        Bridge {
+            name: self.keys.bridge.clone(),
+            network: self.identity.network().to_owned(),
+            mtu: self.bridge_mtu,
+            promiscuous: self.keys.promisc_mode,
+            vlan_filtering: self.keys.filters_vlans(),
+            gateway_vlan: self.gateway_vlan(),
+        }
+    }
+
+    /// The port, its VLANs, and what needs a port to be there.
+    fn on_the_bridge(&self) -> Description {
+        let mut objects: Description = vec![Box::new(BridgePort {
+            device: self.port(),
+            bridge: self.keys.bridge.clone(),
+            hairpin: self.keys.hairpin_mode,
+            isolated: self.keys.port_isolation,
+        })];
+        if let Some(vlans) = self.keys.port_vlans(self.port()) {
+            objects.push(Box::new(vlans));
+        }
+        if let Some(id) = self.gateway_vlan() {
+            let network = self.identity.network().to_owned();
+            objects.push(Box::new(GatewayVlan { bridge: self.keys.bridge.clone(), network, id }));
+        }
+        objects
+    }
+
     pub(crate) fn container_interface(&self) -> Device {
         Device::container(self.identity.if_name())
     }
 
-    fn container_setting(&self, setting: &str, value: &'static str) -> Box<dyn Object> {
+    pub(crate) fn container_setting(&self, setting: &str, value: &'static str) -> Box<dyn Object> {
         let path = format!("net/ipv6/conf/{}/{setting}", self.identity.if_name());
         Box::new(Sysctl { side: Side::Container, path, value, optional: true })
     }
@@ -52,7 +85,9 @@ impl Interface for Bridged {
         let keys = Keys::read(call)?;
         let mac = keys.asked_mac(call)?.unwrap_or_else(|| identity.container_mac());
         let is_allocated = call.config.ipam.as_deref() == Some("host-local");
-        Ok(Self { keys, identity, mac, adopted: None, is_allocated })
+        let bridge_mtu = Some(keys.mtu).filter(|bytes| *bytes != 0);
+        let has_ipam = call.config.ipam.is_some();
+        Ok(Self { keys, identity, mac, adopted: None, is_allocated, bridge_mtu, has_ipam })
     }
 
     fn survey(&mut self, call: &Call, kernel: &mut Kernel) -> Result<(), Error> {
@@ -61,17 +96,8 @@ impl Interface for Bridged {
     }
 
     fn links(&self) -> Description {
-        let mut links: Description = vec![Box::new(Bridge {
-            name: self.keys.bridge.clone(),
-            network: self.identity.network().to_owned(),
-            mtu: self.mtu(),
-            promiscuous: self.keys.promisc_mode,
-        })];
-        links.extend(self.nic(BridgePort {
-            device: self.port(),
-            bridge: self.keys.bridge.clone(),
-            hairpin: self.keys.hairpin_mode,
-        }));
+        let mut links: Description = vec![Box::new(self.bridge())];
+        links.extend(self.nic(self.on_the_bridge()));
         links
     }
 
@@ -106,17 +132,26 @@ impl Interface for Bridged {
         if self.attached() == Attached::ContainerTap {
             objects.push(Box::new(Forwarding { device: self.identity.host_name() }));
         }
-        if self.attached() == Attached::Veth {
+        if self.has_interface() {
             let device = self.container_interface();
+            let is_detected = self.keys.enabledad;
             if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
                 objects.push(self.container_setting("disable_ipv6", "0"));
             }
             objects.push(Box::new(Forwarding { device: self.identity.host_name() }));
             for ip in &addressing.ips {
-                if !self.is_allocated {
+                if !(self.is_allocated || (is_detected && ip.address.is_ipv6())) {
                     objects.push(Box::new(Unclaimed { device: device.clone(), address: ip.address.ip() }));
                 }
-                objects.push(Box::new(Address { device: device.clone(), address: ip.address, others: Others::Alone }));
+                objects.push(Box::new(Address {
+                    device: device.clone(),
+                    address: ip.address,
+                    others: Others::Alone,
+                    is_detected,
+                }));
+            }
+            if is_detected {
+                objects.push(Box::new(Settled { device: device.clone() }));
             }
             for ip in &addressing.ips {
                 objects.push(Box::new(Announced { device: device.clone(), address: ip.address.ip(), mac: self.mac }));
@@ -131,12 +166,16 @@ impl Interface for Bridged {
         objects
     }
 
-    /// Bridge, host interface, container interface, in the reference's order (RES-20). A virtual machine's NIC is listed
-    /// with the address that its device model must be given.
+    /// Bridge, host interface, container interface, gateway in a VLAN, in the reference's order (RES-20). A virtual machine's
+    /// NIC is listed with the address that its device model must be given.
     fn interfaces(&self, kernel: &mut Kernel, sandbox: &str) -> Result<(Vec<cni::Interface>, Option<usize>), Error> {
         let bridge = bridge_interface(kernel, &self.keys.bridge)?;
+        let gateway = match self.gateway_vlan() {
+            Some(_) => Some(bridge_interface(kernel, &self.keys.gateway_interface())?),
+            None => None,
+        };
         if self.adopted.is_some() {
-            return Ok((vec![bridge], None));
+            return Ok((std::iter::once(bridge).chain(gateway).collect(), None));
         }
         let host = cni::Interface {
             name: self.identity.host_name(),
@@ -151,7 +190,7 @@ impl Interface for Bridged {
             sandbox: sandbox.to_owned(),
             ..cni::Interface::default()
         };
-        Ok((vec![bridge, host, own], Some(2)))
+        Ok(([bridge, host, own].into_iter().chain(gateway).collect(), Some(2)))
     }
 
     fn makes_nic(&self) -> bool {
@@ -163,18 +202,16 @@ impl Interface for Bridged {
         self.keys.mtu = mtu.unwrap_or(0); // before 1.1.0 a result does not tell, and a later plugin may have changed it
     }
 
-    /// Makes the links in a namespace of their own; and no link of another kind may have the bridge's name on the host.
+    /// Makes the links in a namespace of their own; and what has the bridge's name on the host must be able to serve.
     fn probe(&self) -> Result<(), Error> {
+        let unavailable = |error| Error::new(cni::Code::NotAvailable, from_attachment(&error).msg);
         let found =
             Kernel::new(None).find(&Device::host(&self.keys.bridge)).map_err(|error| from_attachment(&error))?;
-        if let Some(link) = found.filter(|link| link.kind != "bridge") {
-            return Err(Error::new(
-                cni::Code::NotAvailable,
-                format!("link {} exists and is no bridge; rename one of the two", link.name),
-            ));
+        if let Some(link) = found {
+            self.bridge().check(&link).map_err(unavailable)?;
         }
-        let (keys, identity, mac) = (self.keys.clone(), self.identity.clone(), self.mac);
-        probe(move || Self { keys, identity, mac, adopted: None, is_allocated: true }.links())
+        let copy = self.clone();
+        probe(move || copy.links())
     }
 }
 

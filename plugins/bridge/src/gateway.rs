@@ -40,6 +40,11 @@ impl Keys {
 }
 
 impl Bridged {
+    /// The VLAN of the gateway, if it is going to have addresses.
+    pub(crate) fn gateway_vlan(&self) -> Option<u16> {
+        self.keys.gateway_vlan().filter(|_| self.has_ipam)
+    }
+
     /// The gateway's addresses, and forwarding.
     pub(crate) fn gateway(&self, addressing: &Success) -> Description {
         let mut objects: Description = Vec::new();
@@ -52,7 +57,8 @@ impl Bridged {
                 IpNetwork::V4(_) => "net/ipv4/ip_forward",
                 IpNetwork::V6(_) => "net/ipv6/conf/all/forwarding",
             };
-            objects.push(Box::new(Address { device: Device::host(self.keys.gateway_interface()), address, others }));
+            let device = Device::host(self.keys.gateway_interface());
+            objects.push(Box::new(Address { device, address, others, is_detected: false }));
             objects.push(Box::new(Sysctl { side: Side::Host, path: path.to_owned(), value: "1", optional: false }));
         }
         objects

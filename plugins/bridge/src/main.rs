@@ -8,6 +8,7 @@ mod config;
 mod describe;
 mod gateway;
 mod nic;
+mod vlans;
 
 use std::process::ExitCode;
 

@@ -142,13 +142,14 @@ fn stable(value: &Value) -> Value {
 }
 
 fn stable_members(members: &Map<String, Value>) -> Map<String, Value> {
-    // A bridge without an address of its own takes one of its ports'.
-    let is_bridge = members.get("linkinfo").is_some_and(|info| info["info_kind"] == "bridge");
+    // A bridge without an address of its own takes one of its ports', and a VLAN device that of the link below it.
+    let takes_another =
+        members.get("linkinfo").is_some_and(|info| ["bridge", "vlan"].map(Value::from).contains(&info["info_kind"]));
     members
         .iter()
         .filter(|(key, _)| !VOLATILE.contains(&key.as_str()) && !key.ends_with("_timer"))
         .filter(|(key, _)| !VOLATILE_GROUPS.iter().any(|group| key.starts_with(group)))
-        .filter(|(key, _)| !(is_bridge && *key == "address"))
+        .filter(|(key, _)| !(takes_another && *key == "address"))
         .map(|(key, value)| (key.clone(), stable(value)))
         .collect()
 }

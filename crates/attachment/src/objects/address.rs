@@ -14,6 +14,8 @@ pub struct Address {
     pub address: IpNetwork,
     /// What to do about other addresses of the link.
     pub others: Others,
+    /// An IPv6 address goes through duplicate detection; it can be used when [`Settled`](crate::Settled) says so.
+    pub is_detected: bool,
 }
 
 /// What an address means for the other addresses of its link.
@@ -79,8 +81,11 @@ impl Object for Address {
             return Ok(());
         }
         let index = kernel.index(&self.device)?;
-        let (side, action, request) =
-            (self.device.side, format!("add {}", self.label()), address::add(index, self.address));
+        let (side, action) = (self.device.side, format!("add {}", self.label()));
+        let request = match self.is_detected {
+            true => address::add_with_detection(index, self.address),
+            false => address::add(index, self.address),
+        };
         kernel.queue(match self.others {
             Others::Alone => Step::make(side, action, request),
             // It stays when this call fails: another attachment may have adopted it by then, or have been quicker.
@@ -105,8 +110,12 @@ impl Object for Address {
     }
 
     fn commands(&self) -> Vec<String> {
-        let option = if self.address.is_ipv6() { "nodad" } else { "brd +" };
+        let option = match self.address.is_ipv6() {
+            true if self.is_detected => "",
+            true => " nodad",
+            false => " brd +",
+        };
         let tool = self.device.tool("ip");
-        vec![format!("{tool} address add {} dev {} {option}", self.address, self.device.name)]
+        vec![format!("{tool} address add {} dev {}{option}", self.address, self.device.name)]
     }
 }

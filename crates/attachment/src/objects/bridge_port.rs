@@ -13,6 +13,23 @@ pub struct BridgePort {
     pub bridge: String,
     /// Frames may leave through the port that they came in by.
     pub hairpin: bool,
+    /// It reaches only ports that are not isolated, and the bridge itself.
+    pub isolated: bool,
+}
+
+impl BridgePort {
+    /// Kernels before 4.18 acknowledge it and do nothing.
+    fn isolate(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let action = format!("isolate {}", self.device);
+        kernel.queue(Step::change(Side::Host, action, bridge_port::set_isolated(&self.device, true)));
+        match kernel.find(&Device::host(&self.device))? {
+            Some(link) if !link.isolated => Err(Error::Unsupported {
+                feature: format!("isolated bridge ports, which {} needs", self.device),
+                remedy: "use Linux 4.18 or later".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Object for BridgePort {
@@ -23,6 +40,9 @@ impl Object for BridgePort {
         if self.hairpin {
             let action = format!("set hairpin on {}", self.device);
             kernel.queue(Step::change(Side::Host, action, bridge_port::set_hairpin(&self.device, true)));
+        }
+        if self.isolated {
+            self.isolate(kernel)?;
         }
         Ok(())
     }
@@ -37,10 +57,12 @@ impl Object for BridgePort {
             let have = link.master.map_or_else(|| "no port".to_owned(), |index| format!("a port of link {index}"));
             let what = format!("interface {}", self.device);
             differences.push(Difference::new(what, format!("a port of bridge {}", self.bridge), have));
-        } else if link.hairpin != self.hairpin {
+        } else {
+            let settings = [("hairpin", self.hairpin, link.hairpin), ("isolation", self.isolated, link.isolated)];
             let on = |value| if value { "on" } else { "off" };
-            let what = format!("hairpin of {}", self.device);
-            differences.push(Difference::new(what, on(self.hairpin), on(link.hairpin)));
+            for (setting, want, have) in settings.into_iter().filter(|(_, want, have)| want != have) {
+                differences.push(Difference::new(format!("{setting} of {}", self.device), on(want), on(have)));
+            }
         }
         Ok(differences)
     }
@@ -54,6 +76,9 @@ impl Object for BridgePort {
         let mut commands = vec![format!("ip link set {} master {}", self.device, self.bridge)];
         if self.hairpin {
             commands.push(format!("bridge link set dev {} hairpin on", self.device));
+        }
+        if self.isolated {
+            commands.push(format!("bridge link set dev {} isolated on", self.device));
         }
         commands
     }

@@ -18,6 +18,8 @@ pub struct LinkLocal {
     pub device: Device,
     /// Its hardware address.
     pub mac: Mac,
+    /// It goes through duplicate detection all the same.
+    pub is_detected: bool,
 }
 
 impl LinkLocal {
@@ -35,7 +37,11 @@ impl Object for LinkLocal {
         let Some(address) = self.address() else { return Ok(()) };
         let index = kernel.index(&self.device)?;
         let action = format!("add address {address} on {}", self.device);
-        kernel.queue(Step::change(self.device.side, action, address::add(index, address)).tolerating(NO_IPV6));
+        let request = match self.is_detected {
+            true => address::add_with_detection(index, address),
+            false => address::add(index, address),
+        };
+        kernel.queue(Step::change(self.device.side, action, request).tolerating(NO_IPV6));
         Ok(())
     }
 
@@ -52,6 +58,7 @@ impl Object for LinkLocal {
     fn commands(&self) -> Vec<String> {
         let Some(address) = self.address() else { return Vec::new() };
         let (tool, name) = (self.device.tool("ip"), &self.device.name);
-        vec![format!("{tool} address add {address} dev {name} nodad")]
+        let option = if self.is_detected { "" } else { " nodad" };
+        vec![format!("{tool} address add {address} dev {name}{option}")]
     }
 }

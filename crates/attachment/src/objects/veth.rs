@@ -17,6 +17,8 @@ pub struct Veth {
     pub joint: bool,
     /// The MTU of both ends in bytes.
     pub mtu: Option<u32>,
+    /// The container interface is left down; whoever gets it may set it up.
+    pub is_disabled: bool,
 }
 
 impl Veth {
@@ -67,13 +69,15 @@ impl Object for Veth {
         let near = kernel.find(&host)?;
         let far = kernel.find(&container)?;
         let label = |device: &Device| format!("interface {device}");
-        for (device, found) in [(&host, &near), (&container, &far)] {
+        for (device, found, may_be_down) in [(&host, &near, false), (&container, &far, self.is_disabled)] {
             match found {
                 None => differences.push(Difference::missing(label(device))),
                 Some(Link { kind, .. }) if kind != "veth" => {
                     differences.push(Difference::new(label(device), "a veth", kind));
                 }
-                Some(Link { is_up: false, .. }) => differences.push(Difference::new(label(device), "up", "down")),
+                Some(Link { is_up: false, .. }) if !may_be_down => {
+                    differences.push(Difference::new(label(device), "up", "down"));
+                }
                 Some(_) => {}
             }
         }
