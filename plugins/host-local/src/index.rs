@@ -21,6 +21,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use nix::fcntl::readlinkat;
+
 use crate::map;
 use crate::owner::{Holder, Owner};
 use crate::scan::Contents;
@@ -92,13 +94,13 @@ pub(crate) fn remove(directory: &Path, owner: &Owner) -> io::Result<()> {
 /// The kernel's; the index is incomplete then.
 pub(crate) fn rebuild(directory: &Path, contents: &Contents) -> io::Result<()> {
     let mut missing = wanted(contents);
+    let opened = File::open(directory)?;
     for name in &contents.links {
-        let path = directory.join(name);
-        let target = fs::read_link(&path)?;
-        if missing.get(name).is_some_and(|address| target.as_os_str() == address.as_str()) {
+        let target = readlinkat(&opened, name.as_str())?;
+        if missing.get(name).is_some_and(|address| target == address.as_str()) {
             missing.remove(name);
         } else {
-            fs::remove_file(&path)?;
+            fs::remove_file(directory.join(name))?;
         }
     }
     for name in &contents.maps {

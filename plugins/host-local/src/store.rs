@@ -107,7 +107,10 @@ impl Store {
     /// Whether the file agrees with the index. It does if it is empty: a power failure can keep the file and lose its
     /// content.
     fn may_hold(&self, owner: &Owner, address: IpAddr) -> bool {
-        let holder = read_holder(&address_path(&self.directory, address));
+        let Ok(directory) = File::open(&self.directory) else {
+            return false;
+        };
+        let holder = read_holder(&directory, &address.to_string());
         holder.is(owner) || holder == Holder::Nobody
     }
 

@@ -64,6 +64,26 @@ fn results_and_files_equal_the_references_in_every_version() {
     }
 }
 
+/// The names of files are addresses: with another spelling of one, two containers would get it.
+#[test]
+fn addresses_are_spelt_as_the_reference_spells_them() {
+    let scene = Scene::new();
+    let config = blue(json!({"ranges": [
+        [{"subnet": "2001:DB8:0:0:1::/80", "rangeStart": "2001:db8:0000:0:1::000A", "rangeEnd": "2001:db8::1:0:0:b"}],
+        [{"subnet": "2001:db8:0:1:1:1::/96", "rangeStart": "2001:db8:0:1:1:1:0:0", "rangeEnd": "2001:db8:0:1:1:1:0:2"}],
+        [{"subnet": "fd00:0:0:1::/64", "rangeStart": "fd00:0:0:1:0:0:0:8", "rangeEnd": "fd00:0:0:1::9"}],
+    ]}));
+    let ours = scene.add(OURS, "c1", &config).ok();
+    let files = visible(BLUE);
+    std::fs::remove_dir_all(BLUE).unwrap();
+    assert_eq!(comparable(ours), comparable(scene.add(REFERENCE, "c1", &config).ok()));
+    assert_eq!(files, visible(BLUE));
+    assert!(addresses(&scene.add(OURS, "c2", &config).ok()).iter().all(|address| !files.contains_key(address)));
+    for plugin in [OURS, REFERENCE] {
+        assert_ne!(scene.add(plugin, "c3", &config).status, 0, "two of each: {plugin}");
+    }
+}
+
 #[test]
 fn several_addresses_of_a_family_from_0_3_0_on() {
     let scene = Scene::new();
