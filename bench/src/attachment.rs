@@ -116,8 +116,7 @@ impl<'a> Attachment<'a> {
                 ("CNI_NETNS", self.netns.clone().into()),
                 ("CNI_IFNAME", INTERFACE.into()),
                 ("CNI_PATH", self.network.cni_path().into()),
-                // The reference runs tools.
-                ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin".into()),
+                ("PATH", self.network.tools().into()),
             ],
             stdin: config.to_string(),
         })

@@ -20,6 +20,10 @@ const RATE: u32 = 12_500_000;
 const BURST: u32 = 65_536;
 const LIMIT: u32 = 690_536;
 
+/// The newer reference has only `nft` and `ip` to run. Where it finds iptables, DEL also looks for rules of that, and ends with
+/// an error because there are none (1.9.1 with iptables 1.8.9).
+const NEWER_TOOLS: &str = "/run/bench-tools";
+
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Job {
@@ -137,6 +141,11 @@ impl Network {
         self.programs.plugins(self.contender).to_owned()
     }
 
+    /// Where the plugins look for tools that they run.
+    pub(crate) fn tools(&self) -> &'static str {
+        if self.contender == Contender::Newer { NEWER_TOOLS } else { "/usr/sbin:/usr/bin:/sbin:/bin" }
+    }
+
     /// The floor's executable.
     pub(crate) fn floor(&self) -> PathBuf {
         self.programs.floor().to_owned()
@@ -183,6 +192,7 @@ pub(crate) struct Networks<'a> {
 
 impl<'a> Networks<'a> {
     pub(crate) fn new(host: &'a Host, programs: Programs) -> Self {
+        sh(&format!("mkdir {NEWER_TOOLS} && ln -s $(command -v nft) $(command -v ip) {NEWER_TOOLS}")).ok();
         Self { host, programs: Arc::new(programs), count: 0 }
     }
 
