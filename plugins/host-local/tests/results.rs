@@ -64,6 +64,39 @@ fn results_and_files_equal_the_references_in_every_version() {
     }
 }
 
+/// The largest pools that there are, from both ends, and the smallest; no call goes through the addresses.
+#[test]
+fn pools_of_any_size() {
+    let scene = Scene::new();
+    let last_v6 = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+    for (subnet, last, expected) in [
+        ("0.0.0.0/0", "0.0.0.1", ["0.0.0.2", "0.0.0.3"]),
+        ("0.0.0.0/0", "255.255.255.253", ["255.255.255.254", "0.0.0.2"]),
+        ("10.0.0.0/8", "10.255.255.254", ["10.0.0.2", "10.0.0.3"]),
+        ("255.255.255.252/30", "255.255.255.252", ["255.255.255.254", ""]),
+        ("::/0", last_v6, ["::2", "::3"]),
+        ("::/0", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", [last_v6, "::2"]),
+        ("fd00::/8", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", ["fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "fd00::2"]),
+        ("fd00::/64", "fd00::ffff:ffff:ffff:ffff", ["fd00::2", "fd00::3"]),
+        ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffc/126", "::", ["ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", last_v6]),
+    ] {
+        let config = with(&blue(json!({ "subnet": subnet })), "cniVersion", json!("1.1.0"));
+        std::fs::create_dir_all(BLUE).unwrap();
+        std::fs::write(format!("{BLUE}/last_reserved_ip.0"), last).unwrap();
+        for (number, expected) in expected.iter().enumerate() {
+            let status = scene.network_verb("STATUS", &config);
+            let reply = scene.add(OURS, &format!("c{number}"), &config);
+            if expected.is_empty() {
+                assert_eq!((status.error().0, reply.error().0), (50, 11), "{subnet}");
+            } else {
+                status.ok();
+                assert_eq!(addresses(&reply.ok()), [*expected], "{subnet} after {last}");
+            }
+        }
+        std::fs::remove_dir_all(BLUE).unwrap();
+    }
+}
+
 /// The names of files are addresses: with another spelling of one, two containers would get it.
 #[test]
 fn addresses_are_spelt_as_the_reference_spells_them() {
