@@ -21,6 +21,6 @@ pub use delegate::Delegate;
 pub use guest::{Guest, Station};
 pub use plugins::{ALL, INTERFACE, IPAM, LATEST, Plugin, VERSIONS, with};
 pub use process::{Process, error_object};
-pub use router::advertise;
+pub use router::{advertise, advertise_prefix};
 pub use scene::Scene;
 pub use state::State;

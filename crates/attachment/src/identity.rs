@@ -144,6 +144,8 @@ pub enum Tag<'a> {
     Shared {
         /// The network.
         network: &'a str,
+        /// Of a bridge: the device of the host that is its port, and whose addresses it has.
+        uplink: Option<&'a str>,
     },
 }
 
@@ -152,8 +154,12 @@ impl<'a> Tag<'a> {
     #[must_use]
     pub fn read(alias: &'a str) -> Option<Self> {
         let text = alias.strip_prefix(MARK)?;
-        if let Some(network) = text.strip_prefix("shared by ") {
-            return Some(Self::Shared { network });
+        if let Some(text) = text.strip_prefix("shared by ") {
+            // Neither a network's name nor a link's has a blank.
+            return Some(match text.split_once(" over ") {
+                Some((network, uplink)) => Self::Shared { network, uplink: Some(uplink) },
+                None => Self::Shared { network: text, uplink: None },
+            });
         }
         let (_, text) = text.split_once(" on ")?;
         let (network, _) = text.split_once(" of ")?;
@@ -164,6 +170,12 @@ impl<'a> Tag<'a> {
     #[must_use]
     pub fn shared(network: &str) -> String {
         format!("{MARK}shared by {network}")
+    }
+
+    /// The alias of a bridge that the attachments of `network` share and that has `uplink` as a port.
+    #[must_use]
+    pub fn shared_over(network: &str, uplink: &str) -> String {
+        format!("{MARK}shared by {network} over {uplink}")
     }
 }
 
@@ -210,7 +222,11 @@ mod tests {
         let alias = identity(&"n".repeat(128), &"c".repeat(300), "eth1").alias();
         assert_eq!(alias.len(), ALIAS_BYTES);
         assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: &"n".repeat(128) }));
-        assert_eq!(Tag::read(&Tag::shared("home-net")), Some(Tag::Shared { network: "home-net" }));
+        assert_eq!(Tag::read(&Tag::shared("home-net")), Some(Tag::Shared { network: "home-net", uplink: None }));
+        let long = "n".repeat(128);
+        let alias = Tag::shared_over(&long, "enp101s0f0np0.2");
+        assert!(alias.len() <= ALIAS_BYTES);
+        assert_eq!(Tag::read(&alias), Some(Tag::Shared { network: &long, uplink: Some("enp101s0f0np0.2") }));
         assert_eq!(Tag::read("somebody's"), None);
     }
 

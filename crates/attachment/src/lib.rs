@@ -19,10 +19,12 @@ mod error;
 mod identity;
 mod kernel;
 mod lock;
+mod migration;
 mod object;
 mod objects;
 mod shared;
 mod sweep;
+mod uplink;
 
 pub use create::Creation;
 pub use error::Error;
@@ -35,3 +37,4 @@ pub use objects::{
     Redirect, Route, Settled, Sysctl, Tap, Unclaimed, Up, Veth,
 };
 pub use sweep::sweep;
+pub use uplink::{Uplink, Vlan};

@@ -7,7 +7,7 @@ use netlink::link::{self, Link};
 
 use crate::lock::Mode;
 use crate::objects::gateway_vlan;
-use crate::{Device, Error, Kernel, Side, Tag};
+use crate::{Device, Error, Kernel, Side, Step, Tag, migration};
 
 /// Removes what the attachments on a bridge shared, when none of them is left: the bridge itself too, if it was made here and
 /// has no port of anybody else.
@@ -24,14 +24,32 @@ pub(crate) fn tear_down(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> 
     removed
 }
 
-/// With the lock, because an attachment may have come meanwhile.
+/// With the lock, because an attachment may have come meanwhile. The steps go out in one send: a kill cannot leave the host
+/// without its addresses.
 fn remove_unused(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
     let Some((link, ports)) = unused(kernel, bridge)? else { return Ok(()) };
     gateway_vlan::tear_down(kernel, &link)?;
-    if !is_ours(&link) || !ports.is_empty() {
-        return Ok(());
+    let Some(Tag::Shared { uplink, .. }) = link.alias.as_deref().and_then(Tag::read) else { return Ok(()) };
+    let uplink = match uplink {
+        Some(name) => kernel.find(&Device::host(name))?,
+        None => None,
+    };
+    let is_uplink = |port: &Link| uplink.as_ref().is_some_and(|uplink| uplink.index == port.index);
+    if !ports.iter().all(is_uplink) {
+        return Ok(()); // somebody else uses it
     }
-    kernel.remove(Side::Host, format!("remove bridge {bridge}"), link::delete(bridge))
+    if let Some(uplink) = &uplink {
+        migration::back(kernel, &link, uplink)?;
+    }
+    kernel.queue(removal("bridge", bridge));
+    if let Some(vlan) = uplink.filter(is_made_here) {
+        kernel.queue(removal("VLAN device", &vlan.name));
+    }
+    kernel.flush()
+}
+
+fn removal(kind: &str, name: &str) -> Step {
+    Step::change(Side::Host, format!("remove {kind} {name}"), link::delete(name)).tolerating(&[libc::ENODEV])
 }
 
 /// A bridge without an attachment on it, and its ports.
@@ -44,10 +62,11 @@ fn unused(kernel: &mut Kernel, bridge: &str) -> Result<Option<(Link, Vec<Link>)>
     Ok((!is_used).then_some((link, ports)))
 }
 
-fn is_ours(link: &Link) -> bool {
+/// Whether a device is one that attachments share and that goes with the last of them.
+pub(crate) fn is_made_here(link: &Link) -> bool {
     matches!(link.alias.as_deref().and_then(Tag::read), Some(Tag::Shared { .. }))
 }
 
-fn is_attachment(port: &Link) -> bool {
+pub(crate) fn is_attachment(port: &Link) -> bool {
     matches!(port.alias.as_deref().and_then(Tag::read), Some(Tag::Attachment { .. }))
 }

@@ -27,7 +27,7 @@ pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Erro
                 served.extend(link.master);
             }
             // The bridge itself, or the one below its gateway in a VLAN.
-            Some(Tag::Shared { network: of }) if of == network => {
+            Some(Tag::Shared { network: of, .. }) if of == network => {
                 served.extend([Some(link.index), link.peer].into_iter().flatten());
             }
             _ => {}

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use attachment::{
     Address, Announced, Borrowed, Bridge, BridgePort, Creation, Device, Forwarding, GatewayVlan, Identity, Kernel,
-    LinkLocal, Object, Others, PortVlans, Qdisc, Redirect, Route, Settled, Side, Sysctl, Tap, Unclaimed, Up, Veth,
-    commands, differences,
+    LinkLocal, Object, Others, PortVlans, Qdisc, Redirect, Route, Settled, Side, Sysctl, Tap, Unclaimed, Up, Uplink,
+    Veth, commands, differences,
 };
 use harness::{Host, Snapshot, sh};
 use lab::{Feature, with_features};
@@ -177,11 +177,31 @@ fn borrowed() -> Vec<Box<dyn Object>> {
     vec![Box::new(Bridge::shared("br0", "home-net")), Box::new(Borrowed::new("t0", "br0")), Box::new(port)]
 }
 
+fn over_an_uplink() -> Vec<Box<dyn Object>> {
+    let uplink = Some(Uplink { device: "eth0".to_owned(), vlan: None });
+    vec![Box::new(Bridge { uplink, ..Bridge::shared("br0", "home-net") })]
+}
+
+/// A host in a network, with addresses and routes of both families.
+fn plug() {
+    sh("ip link add eth0 address 02:00:00:00:00:01 mtu 1400 type veth peer name far address 02:00:00:00:00:02").ok();
+    sh("ip link set far up && ip link set eth0 up && sysctl -qw net.ipv6.conf.eth0.accept_ra=0").ok();
+    for address in ["10.2.0.1/24", "10.3.0.1/16", "fd00:2::1/64"] {
+        let option = if address.contains(':') { "nodad" } else { "brd +" };
+        sh(&format!("ip address add {address} dev eth0 {option}")).ok();
+    }
+    for route in ["10.7.0.0/16 dev eth0", "10.8.0.0/16 via 10.7.0.1 table 100 metric 7", "default via 10.2.0.254"] {
+        sh(&format!("ip route add {route}")).ok();
+    }
+    sh("ip route add fd00:7::/64 via fd00:2::fe metric 50 && ip route add default via fd00:2::fe").ok();
+}
+
 /// Runs `make` on a host of its own and looks at what it made, with what a description finds different there.
 fn on_a_host(objects: fn() -> Vec<Box<dyn Object>>, make: fn(Vec<Box<dyn Object>>)) -> (Snapshot, Vec<String>) {
     let other = std::thread::spawn(move || {
         let host = Host::enter();
         let container = host.namespace(CONTAINER);
+        plug();
         make(objects());
         let mut kernel = Kernel::new(Some(Namespace::open(&container.path).unwrap()));
         let differences = differences(&mut kernel, &objects()).unwrap();
@@ -301,6 +321,15 @@ fn the_printed_commands_make_vlans() {
         assert!(printed.iter().any(|command| command == expected), "{expected} in {printed:#?}");
     }
     with_features(&[Feature::Vlan, Feature::BridgeVlanFiltering], || both_ways_are_one(in_vlans));
+}
+
+#[test]
+fn the_printed_commands_move_a_host_to_its_bridge() {
+    let (made, differences) = on_a_host(over_an_uplink, by_itself);
+    assert_eq!(differences, Vec::<String>::new(), "made by itself");
+    let (by_hand, differences) = on_a_host(over_an_uplink, by_hand);
+    assert_eq!(differences, Vec::<String>::new(), "made by hand");
+    assert_eq!(made, by_hand);
 }
 
 /// Not every kernel has netem: what counts is that `tc` takes the command and leaves the verdict to the kernel.

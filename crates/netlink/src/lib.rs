@@ -13,6 +13,7 @@ pub mod bridge;
 pub mod bridge_port;
 pub mod bridge_vlan;
 mod error;
+pub mod layer3;
 pub mod link;
 mod mac;
 mod namespace;

@@ -35,6 +35,8 @@ pub struct Link {
     pub is_up: bool,
     /// It is up and has carrier (`operstate` is up, or unknown for a device that does not tell).
     pub is_running: bool,
+    /// It leads back to its own host.
+    pub is_loopback: bool,
     /// It receives what is addressed to others.
     pub is_promiscuous: bool,
     /// The index of the bridge or switch that it is a port of.
@@ -92,6 +94,9 @@ const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
 const IFLA_VLAN_ID: u16 = 1;
+const IFLA_VLAN_PROTOCOL: u16 = 5;
+/// The protocol of 802.1Q, as on the wire (`if_ether.h`); devices of 802.1ad are of the same kind.
+const ETH_P_8021Q: [u8; 2] = [0x81, 0x00];
 
 const RTM_NEWLINK: u16 = 16;
 /// The length of a `struct ifinfomsg`; its index and its flags are at these offsets.
@@ -99,6 +104,7 @@ const HEADER_BYTES: usize = 16;
 const INDEX_OFFSET: usize = 4;
 const FLAGS_OFFSET: usize = 8;
 const IFF_UP: u32 = 1;
+const IFF_LOOPBACK: u32 = 0x8;
 const IFF_PROMISC: u32 = 0x100;
 /// `operstate` (RFC 2863): a device that does not tell, and one that is up.
 const OPERSTATES_RUNNING: [u8; 2] = [0, 6];
@@ -116,6 +122,7 @@ impl Link {
         let mut link = Self {
             index: read_u32(&object.payload, INDEX_OFFSET)?,
             is_up: flags & IFF_UP != 0,
+            is_loopback: flags & IFF_LOOPBACK != 0,
             is_promiscuous: flags & IFF_PROMISC != 0,
             ..Self::default()
         };
@@ -152,7 +159,8 @@ impl Link {
                     self.default_pvid = value_of(value, IFLA_BR_VLAN_DEFAULT_PVID).and_then(|id| read_u16(id, 0));
                 }
                 IFLA_INFO_DATA if self.kind == "vlan" => {
-                    self.vlan_id = value_of(value, IFLA_VLAN_ID).and_then(|id| read_u16(id, 0));
+                    let is_8021q = value_of(value, IFLA_VLAN_PROTOCOL).is_none_or(|found| found == ETH_P_8021Q);
+                    self.vlan_id = value_of(value, IFLA_VLAN_ID).filter(|_| is_8021q).and_then(|id| read_u16(id, 0));
                 }
                 IFLA_INFO_SLAVE_KIND => port_kind = read_text(value),
                 IFLA_INFO_SLAVE_DATA if port_kind == "bridge" => {

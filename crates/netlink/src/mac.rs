@@ -1,6 +1,7 @@
 //! Hardware addresses.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use crate::Error;
@@ -30,6 +31,15 @@ impl Mac {
         } else {
             Err(Error::System { call: "getrandom", source: std::io::Error::last_os_error() })
         }
+    }
+
+    /// The link-local address that follows from it: with `ff:fe` in its middle and the universal bit turned over (RFC 4291,
+    /// appendix A).
+    #[must_use]
+    pub fn link_local(self) -> Ipv6Addr {
+        let [a, b, c, d, e, f] = self.0.map(u16::from);
+        let join = |high: u16, low: u16| high << 8 | low;
+        Ipv6Addr::new(0xfe80, 0, 0, 0, join(a ^ 2, b), join(c, 0xff), join(0xfe, d), join(e, f))
     }
 
     /// Whether a device can have it: neither a group address nor all zero.

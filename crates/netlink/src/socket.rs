@@ -155,11 +155,19 @@ impl Socket {
         Ok((!interrupted).then_some(objects))
     }
 
+    /// All of it or nothing. More than the socket has room for, some 2000 routes, takes more room.
     fn send(&self, bytes: &[u8]) -> Result<(), Error> {
         let kernel = NetlinkAddr::new(0, 0);
+        let mut has_grown = false;
         loop {
             match socket::sendto(self.fd.as_raw_fd(), bytes, &kernel, MsgFlags::empty()) {
                 Err(Errno::EINTR) => {}
+                Err(Errno::EMSGSIZE) if !has_grown => {
+                    has_grown = true;
+                    let room = bytes.len().saturating_mul(2);
+                    socket::setsockopt(&self.fd, socket::sockopt::SndBufForce, &room)
+                        .map_err(Error::system("setsockopt(SO_SNDBUFFORCE)"))?;
+                }
                 other => return other.map(drop).map_err(Error::system("send to netlink")),
             }
         }

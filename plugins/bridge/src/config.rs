@@ -4,6 +4,8 @@ use cni::{Call, Code, Error};
 use netlink::Mac;
 use serde::Deserialize;
 
+use crate::uplink::{bridge_of, default_bridge};
+
 /// All keys at the top level.
 pub(crate) const KEYS: &[&str] = &[
     "autoVlan",
@@ -42,7 +44,7 @@ const ARGS: &[&str] = &["MAC", "IP", "GATEWAY"];
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Keys {
-    /// The bridge's name. Made if it does not exist.
+    /// The bridge's name; `cni0`, or with an uplink `br-` with its name. Made if it does not exist.
     pub(crate) bridge: String,
     /// The bridge gets the gateway's address, and the host forwards.
     pub(crate) is_gateway: bool,
@@ -129,7 +131,7 @@ pub(crate) enum TapNamespace {
 impl Default for Keys {
     fn default() -> Self {
         Self {
-            bridge: "cni0".to_owned(),
+            bridge: String::new(),
             is_gateway: false,
             is_default_gateway: false,
             force_address: false,
@@ -166,6 +168,12 @@ impl Keys {
     pub(crate) fn read(call: &Call) -> Result<Self, Error> {
         let mut keys: Self = call.config.keys()?;
         keys.is_gateway |= keys.is_default_gateway;
+        if !call.config.object.contains_key("bridge") {
+            keys.bridge = default_bridge(keys.uplink.as_deref(), keys.vlan.into()).ok_or_else(|| {
+                let uplink = keys.uplink.as_deref().unwrap_or_default();
+                Error::invalid_config(format!("bridge: the uplink {uplink} makes too long a name; name the bridge"))
+            })?;
+        }
         keys.refuse_unsupported(call)?;
         if keys.bridge.is_empty()
             || keys.bridge.len() > netlink::link::NAME_BYTES
@@ -176,6 +184,7 @@ impl Keys {
                 keys.bridge
             )));
         }
+        keys.refuse_uplink()?;
         keys.refuse_contradictions(call)?;
         keys.check_vlans()?;
         keys.check_gateway()?;
@@ -216,19 +225,12 @@ impl Keys {
 
     /// The bridge's name, whatever else the configuration says.
     pub(crate) fn bridge_of(call: &Call) -> String {
-        let named = call.config.object.get("bridge").and_then(|name| name.as_str());
-        named.map_or_else(|| Self::default().bridge, str::to_owned)
+        bridge_of(call).unwrap_or_default()
     }
 
     /// Nothing is silently weaker than asked.
     fn refuse_unsupported(&self, call: &Call) -> Result<(), Error> {
-        let asked = [
-            (self.ip_masq, "ipMasq"),
-            (self.vlan != 0 && self.uplink.is_some(), "vlan"),
-            (self.macspoofchk, "macspoofchk"),
-            (self.ipspoofchk, "ipspoofchk"),
-            (self.uplink.is_some(), "uplink"),
-        ];
+        let asked = [(self.ip_masq, "ipMasq"), (self.macspoofchk, "macspoofchk"), (self.ipspoofchk, "ipspoofchk")];
         match asked.into_iter().find(|(is_asked, _)| *is_asked) {
             Some((_, key)) => {
                 let value = call.config.object.get(key).map(ToString::to_string).unwrap_or_default();

@@ -13,11 +13,12 @@ use plugin::codes::from_attachment;
 use plugin::interface::{Description, Interface, bridge_interface};
 use plugin::probe::probe;
 
-use crate::adopted;
 use crate::config::Keys;
 use crate::nic::{self, Attached};
+use crate::{adopted, path};
 
-/// The MTU in bytes of a veth or TAP device for which none was asked (`ETH_DATA_LEN`).
+/// The MTU in bytes that the kernel gives a veth or TAP device where neither the configuration nor the path says another
+/// (`ETH_DATA_LEN`).
 const DEFAULT_MTU: u32 = 1500;
 
 /// A NIC on a bridge.
@@ -49,6 +50,7 @@ impl Bridged {
             promiscuous: self.keys.promisc_mode,
             vlan_filtering: self.keys.filters_vlans(),
             gateway_vlan: self.gateway_vlan(),
+            uplink: self.keys.uplink(),
         }
     }
 
@@ -92,6 +94,14 @@ impl Interface for Bridged {
 
     fn survey(&mut self, call: &Call, kernel: &mut Kernel) -> Result<(), Error> {
         self.adopted = adopted::find(call, &self.identity, &self.keys.bridge, kernel)?;
+        if let Some(uplink) = self.keys.uplink().filter(|_| self.keys.is_gateway) {
+            uplink.refuse_gateway(kernel).map_err(|error| from_attachment(&error))?;
+        }
+        if self.keys.mtu == 0 {
+            let path = path::survey(&self.keys, kernel).map_err(|error| from_attachment(&error))?;
+            self.keys.mtu = path.mtu.unwrap_or_default();
+            self.bridge_mtu = path.mtu.filter(|_| path.is_for_the_bridge);
+        }
         Ok(())
     }
 
@@ -210,7 +220,11 @@ impl Interface for Bridged {
         if let Some(link) = found {
             self.bridge().check(&link).map_err(unavailable)?;
         }
-        let copy = self.clone();
+        let mut copy = self.clone();
+        if let Some(uplink) = copy.keys.uplink() {
+            uplink.refuse_unusable(&mut Kernel::new(None)).map_err(unavailable)?;
+            (copy.keys.uplink, copy.keys.vlan) = (None, 0); // they are not where the rest is tried out
+        }
         probe(move || copy.links())
     }
 }

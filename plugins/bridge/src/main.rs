@@ -8,6 +8,8 @@ mod config;
 mod describe;
 mod gateway;
 mod nic;
+mod path;
+mod uplink;
 mod vlans;
 
 use std::process::ExitCode;

@@ -49,6 +49,20 @@ impl Namespace {
         Iperf::measure(server, address, args, |command| self.sh(command))
     }
 
+    /// Does something with a thread in the namespace.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        // A thread for it alone: it needs no way back.
+        std::thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                let namespace = std::fs::File::open(&self.path).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+                nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)
+                    .unwrap_or_else(|e| panic!("setns {}: {e}", self.name));
+                work()
+            });
+            inside.join().unwrap_or_else(|_| panic!("the work in {} failed", self.name))
+        })
+    }
+
     /// Removes the namespace as `ip netns delete` does. Its devices go as soon as nothing else holds it.
     pub fn delete(&self) {
         sh(&format!("ip netns delete {}", self.name)).ok();

@@ -6,7 +6,8 @@ use netlink::link::{self, Link};
 use crate::lock::Mode;
 use crate::objects::gateway_vlan::device_on;
 use crate::objects::no_vlan_filtering;
-use crate::{Device, Difference, Error, Kernel, Object, Side, Step, Sysctl, Tag, shared};
+use crate::uplink::Port;
+use crate::{Device, Difference, Error, Kernel, Object, Side, Step, Sysctl, Tag, Uplink, shared};
 
 /// A bridge on the host. The first attachment makes it, later ones adopt it, the last one out removes it if it was made here.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Bridge {
     pub vlan_filtering: bool,
     /// The VLAN in which its host has a device of its own on it; see [`GatewayVlan`](crate::GatewayVlan).
     pub gateway_vlan: Option<u16>,
+    /// The device of the host that is its port. A bridge that is made here gets its address, MTU, IP addresses and routes.
+    pub uplink: Option<Uplink>,
 }
 
 impl Bridge {
@@ -36,7 +39,19 @@ impl Bridge {
             promiscuous: false,
             vlan_filtering: false,
             gateway_vlan: None,
+            uplink: None,
         }
+    }
+
+    /// The link of this name as it is between two calls: nobody is in the middle of making it.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub fn settled(&self, kernel: &mut Kernel) -> Result<Option<Link>, Error> {
+        kernel.lock(Mode::Use)?;
+        let found = kernel.find(&self.device());
+        kernel.unlock();
+        found
     }
 
     fn device(&self) -> Device {
@@ -45,6 +60,11 @@ impl Bridge {
 
     fn label(&self) -> String {
         format!("bridge {}", self.name)
+    }
+
+    /// The MTU that is asked for; with an uplink the bridge has the uplink's, whatever its guests have.
+    fn own_mtu(&self) -> Option<u32> {
+        self.mtu.filter(|_| self.uplink.is_none())
     }
 
     /// Fails when a link of its name cannot serve. What an operator made is not changed.
@@ -61,7 +81,7 @@ impl Bridge {
                 "choose another name for the bridge, or remove the link".to_owned(),
             );
         }
-        if let Some(mtu) = self.mtu.filter(|mtu| *mtu != link.mtu) {
+        if let Some(mtu) = self.own_mtu().filter(|mtu| *mtu != link.mtu) {
             return conflict(
                 format!("an MTU of {mtu} bytes"),
                 format!("is a bridge with an MTU of {} bytes", link.mtu),
@@ -88,6 +108,29 @@ impl Bridge {
         Ok(found)
     }
 
+    fn refuse_uplink(&self, uplink: &Uplink, kernel: &mut Kernel) -> Result<(), Error> {
+        let bridge = self.find(kernel)?;
+        let port = uplink.refuse(kernel, &self.name, bridge.as_ref())?;
+        let path = port.link();
+        match self.mtu.filter(|mtu| *mtu > path.mtu) {
+            None => Ok(()),
+            Some(mtu) => Err(Error::Conflict {
+                object: format!("uplink {}", path.name),
+                want: format!("mtu {mtu}"),
+                have: format!("has mtu {}", path.mtu),
+                remedy: "leave mtu out to take that of the uplink, or raise it there".to_owned(),
+            }),
+        }
+    }
+
+    fn is_complete(&self, bridge: &Link, kernel: &mut Kernel) -> Result<bool, Error> {
+        self.uplink.as_ref().map_or(Ok(true), |uplink| uplink.is_port_of(bridge, kernel))
+    }
+
+    fn alias(&self, port: Option<&str>) -> String {
+        port.map_or_else(|| Tag::shared(&self.network), |port| Tag::shared_over(&self.network, port))
+    }
+
     fn adopt(&self, link: &Link, kernel: &mut Kernel) {
         if !link.is_up {
             let action = format!("set {} up", self.label());
@@ -96,15 +139,17 @@ impl Bridge {
         self.set_promiscuous(kernel);
     }
 
-    fn make(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        // Another one for each bridge: two hosts with a bridge of the same name may share a segment.
-        let mac = Mac::random().map_err(Error::refused("choose an address for the bridge"))?;
-        let bridge =
-            netlink::bridge::Bridge { name: &self.name, mac, mtu: self.mtu, vlan_filtering: self.vlan_filtering };
+    /// Another address for each bridge, because two hosts with a bridge of the same name may share a segment; one with an
+    /// uplink is the host in the physical network, and keeps the address that its neighbours know.
+    fn make(&self, port: Option<&Port>, kernel: &mut Kernel) -> Result<(), Error> {
+        let known = port.and_then(|port| port.link().mac);
+        let mac = known.map_or_else(Mac::random, Ok).map_err(Error::refused("choose an address for the bridge"))?;
+        let mtu = port.map(|port| port.link().mtu).or(self.mtu);
+        let bridge = netlink::bridge::Bridge { name: &self.name, mac, mtu, vlan_filtering: self.vlan_filtering };
         let label = self.label();
         kernel.queue(Step::make(Side::Host, format!("make {label}"), bridge.create()));
         // In the same send as the creation: a kill cannot leave a bridge without its tag.
-        let tag = link::set_alias(&self.name, &Tag::shared(&self.network));
+        let tag = link::set_alias(&self.name, &self.alias(port.map(Port::name)));
         kernel.queue(Step::change(Side::Host, format!("tag {label}"), tag));
         if let Some(request) = bridge.fix_mtu() {
             kernel.queue(Step::change(Side::Host, format!("set the mtu of {label}"), request));
@@ -113,7 +158,10 @@ impl Bridge {
         if self.vlan_filtering {
             self.verify_filtering(kernel)?;
         }
-        self.no_router_advertisements().create(kernel)
+        match port {
+            Some(Port::There(link)) => Uplink::pass_settings(kernel, &link.name, &self.name),
+            _ => self.no_router_advertisements().create(kernel),
+        }
     }
 
     /// A kernel without VLAN filtering refuses the bridge, or makes one that does not filter.
@@ -147,12 +195,22 @@ impl Bridge {
 }
 
 impl Object for Bridge {
+    /// Only where there is an uplink: without one nothing can be in the way of a bridge that is not said when it is made.
+    fn refuse_existing(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let Some(uplink) = &self.uplink else { return Ok(()) };
+        kernel.lock(Mode::Use)?; // nobody is in the middle of making it
+        let usable = self.refuse_uplink(uplink, kernel);
+        kernel.unlock();
+        usable
+    }
+
     /// Holds the lock until the description's other objects are made, so that the bridge is not removed before it has its
     /// new port, and nobody else makes its gateway in a VLAN.
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
         kernel.lock(Mode::Use)?;
         if let Some(link) = self.find(kernel)?
             && self.has_gateway(kernel)?
+            && self.is_complete(&link, kernel)?
         {
             self.adopt(&link, kernel);
             return Ok(());
@@ -161,13 +219,24 @@ impl Object for Bridge {
         if !self.has_gateway(kernel)? {
             kernel.mark_made(); // what is not left to others goes with an ADD that fails, when its NIC has gone
         }
-        match self.find(kernel)? {
-            Some(link) => {
-                self.adopt(&link, kernel);
-                Ok(())
-            }
-            None => self.make(kernel),
+        let found = self.find(kernel)?;
+        let Some(uplink) = &self.uplink else {
+            return match &found {
+                Some(link) => {
+                    self.adopt(link, kernel);
+                    Ok(())
+                }
+                None => self.make(None, kernel),
+            };
+        };
+        let port = uplink.refuse(kernel, &self.name, found.as_ref())?;
+        let had = port.layer3(kernel, &self.name)?;
+        match &found {
+            Some(link) => self.adopt(link, kernel),
+            None => self.make(Some(&port), kernel)?,
         }
+        let Some(bridge) = kernel.find(&self.device())? else { return Err(Error::Missing(self.label())) };
+        uplink.attach(kernel, &bridge, (&port, &had), &self.network)
     }
 
     fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
@@ -187,8 +256,11 @@ impl Object for Bridge {
         note(link.is_up, "", "up", "down");
         note(!self.promiscuous || link.is_promiscuous, "", "promiscuous", "not promiscuous");
         note(!self.vlan_filtering || link.vlan_filtering, " vlan_filtering", "1", "0");
-        if let Some(mtu) = self.mtu {
+        if let Some(mtu) = self.own_mtu() {
             note(mtu == link.mtu, " mtu", &mtu.to_string(), &link.mtu.to_string());
+        }
+        if let Some(uplink) = self.uplink.as_ref().filter(|_| link.is_up) {
+            differences.extend(uplink.differences(kernel, &link)?);
         }
         Ok(differences)
     }
@@ -199,19 +271,34 @@ impl Object for Bridge {
     }
 
     fn commands(&self) -> Vec<String> {
+        let port = self.uplink.as_ref().map(Uplink::port_name);
+        let alias = self.alias(port.as_deref());
         let filtering = if self.vlan_filtering { " vlan_filtering 1" } else { "" };
-        let mut commands = vec![
-            format!("ip link add {} up type bridge{filtering}", self.name),
-            // An address that was set stays; the kernel's own choice changes with the ports.
-            format!("ip link set {0} address $(cat /sys/class/net/{0}/address)", self.name),
-            format!("ip link set {} alias '{}'", self.name, Tag::shared(&self.network)),
-        ];
+        let mut commands = match &self.uplink {
+            Some(Uplink { device, .. }) => vec![
+                format!("ip link add {} address $(cat /sys/class/net/{device}/address) up type bridge", self.name),
+                format!("ip link set {} mtu $(($(cat /sys/class/net/{device}/mtu) - 1))", self.name),
+                format!("ip link set {} mtu $(cat /sys/class/net/{device}/mtu)", self.name),
+            ],
+            None => vec![
+                format!("ip link add {} up type bridge{filtering}", self.name),
+                // An address that was set stays; the kernel's own choice changes with the ports.
+                format!("ip link set {0} address $(cat /sys/class/net/{0}/address)", self.name),
+            ],
+        };
+        commands.push(format!("ip link set {} alias '{alias}'", self.name));
         // Only a change of it makes it stay.
-        commands.extend(self.mtu.filter(|bytes| *bytes == 1500).map(|_| format!("ip link set {} mtu 1499", self.name)));
-        commands.extend(self.mtu.map(|bytes| format!("ip link set {} mtu {bytes}", self.name)));
-        commands.extend(self.no_router_advertisements().commands());
+        let mtu = self.own_mtu();
+        commands.extend(mtu.filter(|bytes| *bytes == 1500).map(|_| format!("ip link set {} mtu 1499", self.name)));
+        commands.extend(mtu.map(|bytes| format!("ip link set {} mtu {bytes}", self.name)));
+        if !self.uplink.as_ref().is_some_and(Uplink::has_own_settings) {
+            commands.extend(self.no_router_advertisements().commands());
+        }
         if self.promiscuous {
             commands.push(format!("ip link set {} promisc on", self.name));
+        }
+        if let Some(uplink) = &self.uplink {
+            commands.extend(uplink.commands(&self.name, &self.network));
         }
         commands
     }

@@ -1,7 +1,5 @@
 //! The IPv6 link-local address of a container's interface.
 
-use std::net::Ipv6Addr;
-
 use ipnetwork::{IpNetwork, Ipv6Network};
 use netlink::{Mac, address};
 
@@ -23,12 +21,8 @@ pub struct LinkLocal {
 }
 
 impl LinkLocal {
-    /// RFC 4291, appendix A: the hardware address with `ff:fe` in its middle and the universal bit turned over.
     fn address(&self) -> Option<IpNetwork> {
-        let [a, b, c, d, e, f] = self.mac.0.map(u16::from);
-        let join = |high: u16, low: u16| high << 8 | low;
-        let address = Ipv6Addr::new(0xfe80, 0, 0, 0, join(a ^ 2, b), join(c, 0xff), join(0xfe, d), join(e, f));
-        Ipv6Network::new(address, 64).ok().map(IpNetwork::V6)
+        Ipv6Network::new(self.mac.link_local(), 64).ok().map(IpNetwork::V6)
     }
 }
 

@@ -1,0 +1,84 @@
+//! The host's addresses and routes on their way between an uplink and its bridge.
+//!
+//! A port of a bridge is no place for addresses: what comes in through it belongs to the bridge. So they move to the bridge
+//! when the uplink becomes its port, and back at the end. Each way is one send, which the kernel handles whole, and what is
+//! in use goes last: the host is reachable throughout.
+
+use netlink::layer3::Layer3;
+use netlink::link::{self, Link};
+
+use crate::{Error, Kernel, Side, Step};
+
+/// It has come by itself, or had not gone.
+const THERE: &[i32] = &[libc::EEXIST];
+/// It has gone with something else.
+const GONE: &[i32] = &[libc::ESRCH, libc::ENOENT, libc::EADDRNOTAVAIL];
+
+/// What an uplink has, before anything is changed.
+///
+/// # Errors
+/// [`Error::Conflict`] for what cannot be moved.
+pub(crate) fn survey(kernel: &mut Kernel, uplink: &Link, bridge: &str) -> Result<Layer3, Error> {
+    let has = of(kernel, uplink)?;
+    if has.has_nexthop_objects() {
+        return Err(Error::Conflict {
+            object: format!("uplink {}", uplink.name),
+            want: format!("its addresses and routes on bridge {bridge}"),
+            have: "has a route by a nexthop object (`ip nexthop`), which is bound to it".to_owned(),
+            remedy: "replace it by a plain route, or make the bridge yourself and name it in `bridge`".to_owned(),
+        });
+    }
+    Ok(has)
+}
+
+/// Makes the uplink a port of the bridge, which takes over what it `had`.
+///
+/// # Errors
+/// The kernel's refusal; then the uplink is as it was, no port and with all its addresses and routes.
+pub(crate) fn onto(kernel: &mut Kernel, uplink: &Link, had: &Layer3, bridge: &Link) -> Result<(), Error> {
+    let action = format!("make {} a port of bridge {}", uplink.name, bridge.name);
+    kernel.queue(Step::make(Side::Host, action, link::set_master(&uplink.name, bridge.index)));
+    queue_additions(kernel, had, bridge);
+    for request in had.withdraw() {
+        let action = format!("take the addresses and routes from {}", uplink.name);
+        kernel.queue(Step::change(Side::Host, action, request).tolerating(GONE));
+    }
+    kernel.flush().inspect_err(|_| put_back(kernel, uplink, had))
+}
+
+/// Queues the way back: what the bridge has by now goes to the uplink. The bridge still has to be removed, in the same send.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub(crate) fn back(kernel: &mut Kernel, bridge: &Link, uplink: &Link) -> Result<(), Error> {
+    let is_free = uplink.master.is_none_or(|master| master == bridge.index);
+    if !is_free || crate::shared::is_made_here(uplink) {
+        return Ok(()); // somebody else's by now; or it goes with the bridge
+    }
+    let has = of(kernel, bridge)?.without_link_local();
+    queue_additions(kernel, &has, uplink);
+    let action = format!("take {} out of bridge {}", uplink.name, bridge.name);
+    kernel.queue(Step::change(Side::Host, action, link::unset_master(&uplink.name)));
+    Ok(())
+}
+
+fn of(kernel: &mut Kernel, link: &Link) -> Result<Layer3, Error> {
+    let action = format!("move the addresses and routes of {}", link.name);
+    Layer3::of(kernel.socket(Side::Host)?, link).map_err(Error::refused(action))
+}
+
+fn queue_additions(kernel: &mut Kernel, layer3: &Layer3, link: &Link) {
+    for request in layer3.add_to(link.index) {
+        let action = format!("give the addresses and routes to {}", link.name);
+        kernel.queue(Step::change(Side::Host, action, request).tolerating(THERE));
+    }
+}
+
+/// As far as the kernel lets us: the error that led here is the one to report.
+fn put_back(kernel: &mut Kernel, uplink: &Link, had: &Layer3) {
+    let mut requests = vec![link::unset_master(&uplink.name)];
+    requests.extend(had.restore());
+    if let Ok(socket) = kernel.socket(Side::Host) {
+        let _ = socket.batch(requests);
+    }
+}
