@@ -1,0 +1,164 @@
+//! The files of `conf-examples`: each works, and each key that the README lists is in one of them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use harness::{Namespace, Snapshot, sh};
+use lab::{Feature, with_features};
+use scenarios::{World, examples};
+use serde_json::Value;
+
+/// What the kernel must have for an example, by a key that occurs in it. Those not listed need nothing that a kernel may lack.
+const NEEDS: [(&str, &[Feature]); 4] = [
+    ("vlan", &[Feature::Vlan, Feature::BridgeVlanFiltering]),
+    ("vlanTrunk", &[Feature::Vlan, Feature::BridgeVlanFiltering]),
+    ("lat", &[Feature::Netem]),
+    ("ipMasq", &[Feature::NftablesNat]),
+];
+
+/// What an operator has to have done on the host, by the file's name.
+fn prepare(example: &Example) {
+    let script = match example.file.as_str() {
+        // A network behind a device of the host, and one in a VLAN of it.
+        name if name.contains("uplink") => {
+            "ip link add eth0 type veth peer name far && ip link set eth0 up && ip link set far up"
+        }
+        _ => "true",
+    };
+    sh(script).ok();
+    for file in example.values("rangeFromFile") {
+        let file = file.as_str().filter(|file| file.starts_with("/etc/cni/")).expect("a file below /etc/cni");
+        fs::write(file, "{\"subnet\": \"10.77.0.0/24\"}\n").unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
+}
+
+/// A file of `conf-examples`.
+struct Example {
+    file: String,
+    content: Value,
+}
+
+impl Example {
+    fn all() -> Vec<Self> {
+        let files = fs::read_dir(examples()).expect("the examples are there");
+        let mut paths: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "conflist"));
+        paths.sort();
+        assert!(!paths.is_empty());
+        paths.iter().map(Self::read).collect()
+    }
+
+    fn read(path: &PathBuf) -> Self {
+        let text = fs::read_to_string(path).expect("an example can be read");
+        let content = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self { file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), content }
+    }
+
+    fn network(&self) -> &str {
+        self.content["name"].as_str().unwrap_or_else(|| panic!("{} has no name", self.file))
+    }
+
+    fn keys(&self) -> BTreeSet<&str> {
+        let mut keys = BTreeSet::new();
+        walk(&self.content, &mut |key, _| _ = keys.insert(key));
+        keys
+    }
+
+    fn values(&self, wanted: &str) -> Vec<Value> {
+        let mut values = Vec::new();
+        walk(&self.content, &mut |key, value| {
+            if key == wanted {
+                values.push(value.clone());
+            }
+        });
+        values
+    }
+
+    fn needs(&self) -> Vec<Feature> {
+        let keys = self.keys();
+        let met = NEEDS.iter().filter(|(key, _)| keys.contains(key));
+        met.flat_map(|(_, features)| features.iter().copied()).collect()
+    }
+}
+
+fn walk<'a>(value: &'a Value, see: &mut dyn FnMut(&'a str, &'a Value)) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(key, value)| {
+            see(key, value);
+            walk(value, see);
+        }),
+        Value::Array(members) => members.iter().for_each(|value| walk(value, see)),
+        _ => {}
+    }
+}
+
+/// ADD, CHECK and DEL for two containers at once, by the command line, and nothing is left.
+fn works(example: &Example) {
+    let network = example.network().to_owned();
+    println!("{}: network {network}", example.file);
+    let world = World::new();
+    prepare(example);
+    let nodes: Vec<Namespace> = ["ex1", "ex2"].map(|name| world.node(name)).into();
+    // Where an example gives a fixed address, a second container cannot have it.
+    let is_fixed = example.values("type").contains(&Value::from("static"));
+    let nodes = if is_fixed { &nodes[..1] } else { &nodes[..] };
+    let look = || {
+        // The host goes on forwarding for others.
+        let nodes: Vec<&Namespace> = nodes.iter().collect();
+        Snapshot::take::<PathBuf>(&nodes, &[])
+    };
+    let before = look();
+    for node in nodes {
+        world.plugboard(&format!("attach --primary {network} {} {network}", node.name)).ok();
+    }
+    for node in nodes {
+        world.plugboard(&format!("check {}", node.name)).ok();
+    }
+    assert!(look() != before, "{}: something was made", example.file);
+    for node in nodes {
+        world.plugboard(&format!("detach {}", node.name)).ok();
+    }
+    assert_eq!(before, look(), "{}: nothing is left", example.file);
+}
+
+#[test]
+fn every_example_works() {
+    let (plain, demanding): (Vec<_>, Vec<_>) =
+        Example::all().into_iter().partition(|example| example.needs().is_empty());
+    assert!(!plain.is_empty() && !demanding.is_empty());
+    if std::env::var_os(lab::IN_LAB).is_none() {
+        plain.iter().for_each(works);
+    }
+    let mut needs: Vec<Feature> = Vec::new();
+    for need in demanding.iter().flat_map(Example::needs) {
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
+    with_features(&needs, || demanding.iter().for_each(works));
+}
+
+/// The keys in the tables of the README's section on plugins: the code in the first column, of a path its last part.
+fn documented() -> BTreeSet<String> {
+    let readme = fs::read_to_string(examples().join("../README.md")).expect("the README is there");
+    let (_, section) = readme.split_once("## Plugins and their keys").expect("the section on plugins");
+    let (section, _) = section.split_once("\n## ").expect("another section behind it");
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let codes = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    codes.map(|code| code.rsplit('.').next().unwrap_or(code).trim_end_matches("[]").to_owned()).collect()
+}
+
+#[test]
+fn every_key_of_the_readme_is_in_an_example() {
+    let examples = Example::all();
+    let shown: BTreeSet<&str> = examples.iter().flat_map(Example::keys).collect();
+    let documented = documented();
+    assert!(
+        documented.contains("portIsolation") && documented.contains("subnet"),
+        "the tables were read: {documented:?}"
+    );
+    let missing: Vec<&String> = documented.iter().filter(|key| !shown.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "no example shows the keys {missing:?}");
+}
