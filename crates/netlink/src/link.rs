@@ -68,8 +68,10 @@ pub struct Link {
 pub enum PortState {
     /// None do: the port or the bridge is down, or has no carrier.
     Disabled,
-    /// They do, or will when the spanning tree agrees.
-    Enabled,
+    /// They will when the spanning tree agrees.
+    Waiting,
+    /// They do.
+    Forwarding,
 }
 
 // Attributes of a link (`if_link.h`).
@@ -108,8 +110,9 @@ const IFF_LOOPBACK: u32 = 0x8;
 const IFF_PROMISC: u32 = 0x100;
 /// `operstate` (RFC 2863): a device that does not tell, and one that is up.
 const OPERSTATES_RUNNING: [u8; 2] = [0, 6];
-/// The state of a bridge's port that is down (`if_bridge.h`).
+/// States of a bridge's port (`if_bridge.h`): down, and forwarding. Between them it listens and learns.
 const BR_STATE_DISABLED: u8 = 0;
+const BR_STATE_FORWARDING: u8 = 3;
 
 impl Link {
     /// Reads an answer to [`get`]; `None` if it carries no link.
@@ -166,8 +169,10 @@ impl Link {
                 IFLA_INFO_SLAVE_DATA if port_kind == "bridge" => {
                     self.hairpin = is_on(value, IFLA_BRPORT_MODE);
                     self.isolated = is_on(value, IFLA_BRPORT_ISOLATED);
-                    self.port_state = value_of(value, IFLA_BRPORT_STATE).map(|state| {
-                        if state.first() == Some(&BR_STATE_DISABLED) { PortState::Disabled } else { PortState::Enabled }
+                    self.port_state = value_of(value, IFLA_BRPORT_STATE).map(|state| match state.first() {
+                        Some(&BR_STATE_DISABLED) => PortState::Disabled,
+                        Some(&BR_STATE_FORWARDING) => PortState::Forwarding,
+                        _ => PortState::Waiting,
                     });
                 }
                 _ => {}

@@ -1,15 +1,16 @@
 //! A port of a bridge letting frames through.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use netlink::link::PortState;
+use netlink::link::{self, PortState};
 
-use crate::{Device, Difference, Error, Kernel, Object};
+use crate::{Device, Difference, Error, Kernel, Object, Side};
 
-/// A port forwards as soon as a worker of the kernel has seen its carrier: within microseconds as a rule. A bridge with
-/// spanning tree takes half a minute, for which nobody should wait.
-const ATTEMPTS: u32 = 200;
+/// A port forwards as soon as a worker of the kernel has seen its carrier, and the bridge itself sends as soon as the worker
+/// has seen that it has such a port: within microseconds as a rule, and on a busy machine when the worker gets its turn. With
+/// spanning tree a port listens and learns for half a minute, for which nobody should wait.
+const LIMIT: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_micros(100);
 
 /// A port that lets frames through, so that the first packet after ADD arrives. It stands behind what gives it carrier.
@@ -19,13 +20,26 @@ pub struct Forwarding {
     pub device: String,
 }
 
+impl Forwarding {
+    fn is_ready(&self, kernel: &mut Kernel) -> Result<bool, Error> {
+        let Some(port) = kernel.find(&Device::host(&self.device))? else { return Ok(true) };
+        let bridge = match (port.port_state, port.master) {
+            (Some(PortState::Disabled), _) => return Ok(false),
+            (Some(PortState::Forwarding), Some(bridge)) => bridge,
+            _ => return Ok(true),
+        };
+        let bridge = link::find_index(kernel.socket(Side::Host)?, bridge)
+            .map_err(Error::refused(format!("look up link {bridge}")))?;
+        Ok(bridge.is_none_or(|bridge| bridge.is_running || !bridge.is_up))
+    }
+}
+
 impl Object for Forwarding {
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        for _ in 0..ATTEMPTS {
-            match kernel.find(&Device::host(&self.device))?.and_then(|link| link.port_state) {
-                Some(PortState::Disabled) => thread::sleep(PAUSE),
-                _ => break,
-            }
+        let started = Instant::now();
+        // What still has no carrier then is told by CHECK.
+        while !self.is_ready(kernel)? && started.elapsed() < LIMIT {
+            thread::sleep(PAUSE);
         }
         Ok(())
     }
