@@ -1,5 +1,6 @@
 //! vxvde's clouds of hosts on one segment: members come, go and move.
 
+use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use harness::{Host, Namespace, row, sh};
@@ -50,6 +51,15 @@ impl Member {
     }
 }
 
+/// What a container hears of ARP announcements (RFC 5227: sender and target are the same), from now on for 5 seconds.
+fn announcements(listener: &Namespace) -> impl Iterator<Item = String> {
+    let mut tcpdump = listener.spawn("exec timeout 5 tcpdump -l -n -i eth0 -c 1 'arp[14:4] = arp[24:4]' 2>&1");
+    let output = tcpdump.child().stdout.take().expect("its output is ours");
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("listening on")), "tcpdump listens");
+    lines.inspect(move |_| _ = &tcpdump) // which ends with the last of them
+}
+
 #[test]
 fn a_member_that_moves_to_another_host_is_reached_at_once() {
     row("M33");
@@ -70,10 +80,13 @@ fn a_member_that_moves_to_another_host_is_reached_at_once() {
     assert_eq!(unheard.received, 0, "without an announcement: {unheard:?}");
     mover.sh("ip link del eth0").ok();
 
+    let mut announcements = announcements(&peer);
     let started = Instant::now();
     let on_c = mac(&c.add(&mover, ADDRESS));
     let heard = peer.ping(ADDRESS, 3);
     let taken = started.elapsed();
+    let heard_of = announcements.find(|line| line.contains("who-has")).unwrap_or_default();
+    assert!(heard_of.contains(&format!("{ADDRESS} tell {ADDRESS}")), "an announcement reaches the peer: {heard_of}");
     assert_eq!(on_c, on_b, "the address is the same on every host");
     assert_eq!(heard.received, 3, "on c: {heard:?}");
     assert!(taken < Duration::from_secs(1), "{taken:?} from the start of ADD to the third answer");
