@@ -59,7 +59,8 @@ fn each_failure_says_what_and_changes_nothing() {
         ("no bridge but a veth", add("eth1", json!({"bridge": "not-a-bridge"})), 102, "not-a-bridge"),
         ("no bridge but a TAP", add("eth1", json!({"bridge": "t0", "nic": "tap"})), 102, "t0"),
         // the kernel, an operator's bridge, and IPAM
-        ("an MTU beyond the kernel's", add("eth1", json!({"mtu": 10_000_000})), 103, "pb"),
+        ("an MTU beyond the bridge's", add("eth1", json!({"mtu": 9000})), 102, "1500"),
+        ("an MTU beyond the kernel's", add("eth1", json!({"bridge": "br-new", "mtu": 10_000_000})), 103, "br-new"),
         (
             "another gateway on the bridge",
             add(
