@@ -301,9 +301,15 @@ fn what_the_router_advertised_moves_and_is_kept_up() {
     );
     assert!(own("br-eth0").contains(&address));
     assert_eq!(sh("cat /proc/sys/net/ipv6/conf/br-eth0/accept_ra").ok(), "2");
-    // The next advertisement is taken for what it is, not for a duplicate.
+    // The next advertisement is taken whole: its route is no duplicate of the copy, and what else it says counts.
     let genuine = |device: &str| default(device).contains("metric 1024 expires");
     wait(&|| genuine("br-eth0"), "the bridge listens to the router");
+    let later = || sh("ip -o -6 address show dev br-eth0 to 2001:db8:6::/64").ok();
+    for _ in 0..20 {
+        advertise_prefix(&site.router, "eth0", "2001:db8:6::".parse().expect("a prefix"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(!later().is_empty(), "{}", sh("ip -6 address; ip -6 route").ok());
     site.call("DEL", &config()).run().ok();
     assert!(is_whole("eth0") && own("eth0").contains(&address));
     wait(&|| genuine("eth0"), "the host listens to its router again");
