@@ -154,7 +154,8 @@ fn a_delegates_error_is_reported_after_the_rest_is_done() {
 /// Keys with which ADD is refused, each with the arguments of `CNI_ARGS`.
 fn refused_by_add() -> Vec<(Value, &'static str)> {
     vec![
-        (json!({"ipMasq": true}), ""),
+        (json!({"ipMasqBackend": "pf"}), ""),
+        (json!({"ipMasq": true, "uplink": "eth9"}), ""),
         (json!({"vlan": 7}), ""),
         (json!({"mtu": "big"}), ""),
         (json!({"isGateway": "yes"}), ""),

@@ -91,8 +91,6 @@ fn an_unsupported_field_comes_with_key_and_value() {
     for (key, value) in [
         ("disableContainerInterface", json!(true)),
         ("enabledad", json!(true)),
-        ("ipMasq", json!(true)),
-        ("macspoofchk", json!(true)),
         ("portIsolation", json!(true)),
         ("vlan", json!(7)),
         ("vlanTrunk", json!([{"id": 7}])),

@@ -29,6 +29,7 @@ fn every_kind_of_nic_and_queue_that_the_kernel_has_is_ready() {
         (Plugin::Bridge, json!({"nic": "veth", "mtu": 1400, "hairpinMode": true}), true),
         (Plugin::Bridge, json!({"nic": "tap", "owner": 1000, "group": 1000}), true),
         (Plugin::Bridge, json!({"promiscMode": true, "isGateway": true}), true),
+        (Plugin::Bridge, json!({"ipMasq": true, "macspoofchk": true, "ipspoofchk": true}), true),
         (Plugin::Shaper, json!({"bw": "100Mbps", "lat": "10ms"}), has_netem),
         (Plugin::Shaper, json!({"bw": null, "lat": "10ms"}), has_netem),
     ] {

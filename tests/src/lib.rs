@@ -8,6 +8,7 @@ pub mod checklist;
 mod citation;
 pub mod codes;
 mod delegate;
+mod frames;
 mod guest;
 pub mod libcni;
 mod plugins;
@@ -18,6 +19,7 @@ mod state;
 
 pub use citation::Citation;
 pub use delegate::Delegate;
+pub use frames::{Frames, ethernet};
 pub use guest::{Guest, Station};
 pub use plugins::{ALL, INTERFACE, IPAM, LATEST, Plugin, VERSIONS, with};
 pub use process::{Process, error_object};

@@ -85,6 +85,16 @@ impl Scene {
         (result, config)
     }
 
+    /// The same for `eth0` of another container, by `bridge`.
+    ///
+    /// # Panics
+    /// If ADD fails.
+    pub fn added_for(&self, ns: &Namespace, config: &Value) -> (Value, Value) {
+        let result = self.call_for(ns, "eth0", Plugin::Bridge, "ADD", config.clone()).run().ok();
+        let config = with(config, json!({"prevResult": result}));
+        (result, config)
+    }
+
     /// What the host and the container look like, IPAM's files included.
     pub fn state(&self) -> State {
         State::take(&[&self.c1])

@@ -52,6 +52,11 @@ impl Identity {
         &self.network
     }
 
+    /// The container's ID.
+    pub(crate) fn container_id(&self) -> &str {
+        &self.container_id
+    }
+
     /// The name of the host interface: `pb` and 65 bits of a hash of all three parts, 15 bytes in all.
     #[must_use]
     pub fn host_name(&self) -> String {

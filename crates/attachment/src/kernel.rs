@@ -66,6 +66,9 @@ impl End {
 pub struct Kernel {
     host: End,
     container: Option<End>,
+    /// The host's packet filter. What is removed through it is removed before links are: to close it waits until the kernel
+    /// is done with what was removed, and the removal of a link takes longer.
+    netfilter: Option<Socket>,
     queue: Vec<(usize, Step)>,
     current: usize,
     made: Vec<usize>,
@@ -80,6 +83,7 @@ impl Kernel {
         Self {
             host: end(None),
             container: container.map(|namespace| end(Some(namespace))),
+            netfilter: None,
             queue: Vec::new(),
             current: 0,
             made: Vec::new(),
@@ -120,6 +124,14 @@ impl Kernel {
     pub fn socket(&mut self, side: Side) -> Result<&mut Socket, Error> {
         self.flush()?;
         self.end(side)?.socket()
+    }
+
+    /// The socket of the host's packet filter. What is queued stays so: the packet filter goes by names, and needs no links.
+    pub(crate) fn netfilter(&mut self) -> Result<&mut Socket, netlink::Error> {
+        match &mut self.netfilter {
+            Some(socket) => Ok(socket),
+            none => Ok(none.insert(Socket::open_netfilter()?)),
+        }
     }
 
     /// Runs `work` with the thread in the namespace of one side, after everything queued has been sent.

@@ -1,6 +1,6 @@
 //! The description of one attachment, and its verbs.
 //!
-//! An attachment is a list of [`Object`]s: links, ports, addresses, routes, queues, each on the host's or the container's
+//! An attachment is a list of [`Object`]s: links, ports, addresses, routes, queues, filter rules, each on the host's or the container's
 //! side. A plugin writes the list; the verbs do the rest:
 //!
 //! | verb | here |
@@ -16,6 +16,7 @@
 mod advertisement;
 mod create;
 mod error;
+mod firewall;
 mod identity;
 mod kernel;
 mod lock;
@@ -33,8 +34,8 @@ pub use kernel::{Kernel, Step};
 pub use lock::Lock;
 pub use object::{Device, Difference, Object, Objects, Side, commands, differences, refuse_existing, remove};
 pub use objects::{
-    Address, Announced, Borrowed, Bridge, BridgePort, Forwarding, GatewayVlan, LinkLocal, Others, PortVlans, Qdisc,
-    Redirect, Route, Settled, Sysctl, Tap, Unclaimed, Up, Veth,
+    Address, Announced, Borrowed, Bridge, BridgePort, Elements, Forwarding, GatewayVlan, LinkLocal, Members, Others,
+    PortVlans, Qdisc, Redirect, Route, Settled, Sysctl, Tap, Unclaimed, Up, Veth,
 };
 pub use sweep::sweep;
 pub use uplink::{Uplink, Vlan};

@@ -131,7 +131,10 @@ pub fn refuse_existing(kernel: &mut Kernel, objects: &Objects) -> Result<(), Err
 pub fn differences(kernel: &mut Kernel, objects: &Objects) -> Result<Vec<Difference>, Error> {
     let mut all = Vec::new();
     for object in objects {
-        all.extend(object.differences(kernel)?);
+        // Two objects may need the same thing.
+        let new = object.differences(kernel)?.into_iter().filter(|difference| !all.contains(difference));
+        let new: Vec<Difference> = new.collect();
+        all.extend(new);
     }
     Ok(all)
 }

@@ -5,6 +5,7 @@
 
 use netlink::link::{self, Link};
 
+use crate::firewall::forward;
 use crate::lock::Mode;
 use crate::objects::gateway_vlan;
 use crate::{Device, Error, Kernel, Side, Step, Tag, migration};
@@ -15,7 +16,7 @@ use crate::{Device, Error, Kernel, Side, Step, Tag, migration};
 /// # Errors
 /// What the kernel refuses.
 pub(crate) fn tear_down(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
-    if unused(kernel, bridge)?.is_none() {
+    if matches!(look(kernel, bridge)?, Found::Used) {
         return Ok(());
     }
     kernel.lock(Mode::Change)?;
@@ -27,9 +28,15 @@ pub(crate) fn tear_down(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> 
 /// With the lock, because an attachment may have come meanwhile. The steps go out in one send: a kill cannot leave the host
 /// without its addresses.
 fn remove_unused(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
-    let Some((link, ports)) = unused(kernel, bridge)? else { return Ok(()) };
+    let (link, ports) = match look(kernel, bridge)? {
+        Found::Used => return Ok(()),
+        Found::Gone => return forward::remove(kernel, bridge),
+        Found::Unused(link, ports) => (link, ports),
+    };
     gateway_vlan::tear_down(kernel, &link)?;
-    let Some(Tag::Shared { uplink, .. }) = link.alias.as_deref().and_then(Tag::read) else { return Ok(()) };
+    let Some(Tag::Shared { uplink, .. }) = link.alias.as_deref().and_then(Tag::read) else {
+        return forward::remove(kernel, bridge);
+    };
     let uplink = match uplink {
         Some(name) => kernel.find(&Device::host(name))?,
         None => None,
@@ -38,6 +45,7 @@ fn remove_unused(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
     if !ports.iter().all(is_uplink) {
         return Ok(()); // somebody else uses it
     }
+    let unruled = forward::remove(kernel, bridge);
     if let Some(uplink) = &uplink {
         migration::back(kernel, &link, uplink)?;
     }
@@ -45,21 +53,31 @@ fn remove_unused(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
     if let Some(vlan) = uplink.filter(is_made_here) {
         kernel.queue(removal("VLAN device", &vlan.name));
     }
-    kernel.flush()
+    kernel.flush()?;
+    unruled
 }
 
 fn removal(kind: &str, name: &str) -> Step {
     Step::change(Side::Host, format!("remove {kind} {name}"), link::delete(name)).tolerating(&[libc::ENODEV])
 }
 
-/// A bridge without an attachment on it, and its ports.
-fn unused(kernel: &mut Kernel, bridge: &str) -> Result<Option<(Link, Vec<Link>)>, Error> {
+/// What has become of a bridge.
+enum Found {
+    /// There is none.
+    Gone,
+    /// It has an attachment.
+    Used,
+    /// It has none, but perhaps ports of others.
+    Unused(Box<Link>, Vec<Link>),
+}
+
+fn look(kernel: &mut Kernel, bridge: &str) -> Result<Found, Error> {
     let found = kernel.find(&Device::host(bridge))?;
-    let Some(link) = found.filter(|link| link.kind == "bridge") else { return Ok(None) };
+    let Some(link) = found.filter(|link| link.kind == "bridge") else { return Ok(Found::Gone) };
     let ports = link::ports(kernel.socket(Side::Host)?, link.index)
         .map_err(Error::refused(format!("list the ports of bridge {bridge}")))?;
     let is_used = ports.iter().any(is_attachment);
-    Ok((!is_used).then_some((link, ports)))
+    Ok(if is_used { Found::Used } else { Found::Unused(Box::new(link), ports) })
 }
 
 /// Whether a device is one that attachments share and that goes with the last of them.

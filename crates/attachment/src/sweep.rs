@@ -2,9 +2,11 @@
 
 use netlink::link;
 
-use crate::{Bridge, Error, Identity, Kernel, Object, Side, Tag};
+use crate::firewall::owner::Owner;
+use crate::firewall::{elements, forward};
+use crate::{Bridge, Error, Identity, Kernel, Object, Side, Tag, shared};
 
-/// Removes the host interfaces of `network` that belong to none of the `valid` attachments, and then the bridges that
+/// Removes what `network` has in the packet filter, and the host interfaces, that belong to none of the `valid` attachments, and then the bridges that
 /// they were on if nothing uses them any more. Devices of other networks, and those that are not ours, are left alone.
 ///
 /// Everything else of an attachment (its container interface, addresses, routes, queues) goes with its host interface.
@@ -17,7 +19,8 @@ pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Erro
         Ok(links) => links,
         Err(error) => return vec![error],
     };
-    let mut errors = Vec::new();
+    let is_stale = |owner: &Owner<'_>| owner.network == network && !keep.iter().any(|name| name == owner.host_name);
+    let mut errors: Vec<Error> = elements::remove(kernel, is_stale).err().into_iter().collect();
     let mut served = Vec::new();
     for link in &links {
         match link.alias.as_deref().and_then(Tag::read) {
@@ -35,6 +38,11 @@ pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Erro
     }
     for bridge in links.iter().filter(|link| link.kind == "bridge" && served.contains(&link.index)) {
         errors.extend(Bridge::shared(&bridge.name, network).remove(kernel).err());
+    }
+    // A rule stays behind where its bridge was removed by somebody else.
+    match forward::bridges(kernel) {
+        Ok(bridges) => errors.extend(bridges.iter().filter_map(|bridge| shared::tear_down(kernel, bridge).err())),
+        Err(error) => errors.push(error),
     }
     errors
 }

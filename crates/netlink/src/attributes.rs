@@ -5,8 +5,11 @@ const KIND_MASK: u16 = 0x3fff;
 
 const HEADER_BYTES: usize = 4;
 
+/// Says that an attribute holds attributes (`NLA_F_NESTED`).
+const NESTED: u16 = 0x8000;
+
 /// Appends an attribute.
-pub(crate) fn append(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
+pub fn append(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
     let Ok(length) = u16::try_from(value.len().saturating_add(HEADER_BYTES)) else {
         return; // no attribute of ours is near 64 KiB
     };
@@ -16,8 +19,15 @@ pub(crate) fn append(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
     bytes.resize(bytes.len().next_multiple_of(4), 0);
 }
 
+/// Appends an attribute that holds those which `fill` appends.
+pub fn append_nested(bytes: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+    let mut inner = Vec::new();
+    fill(&mut inner);
+    append(bytes, NESTED | kind, &inner);
+}
+
 /// The kind and the value of each attribute, up to the first that is cut short.
-pub(crate) fn iterate(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub fn iterate(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(read_u16(bytes, 0)?);
         let kind = read_u16(bytes, 2)? & KIND_MASK;
@@ -28,27 +38,32 @@ pub(crate) fn iterate(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// The value of the attribute of `kind`.
-pub(crate) fn value_of(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+#[must_use]
+pub fn value_of(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     iterate(bytes).find_map(|(found, value)| (found == kind).then_some(value))
 }
 
 /// A 16-bit number at `offset`.
-pub(crate) fn read_u16(bytes: &[u8], offset: usize) -> Option<u16> {
+#[must_use]
+pub fn read_u16(bytes: &[u8], offset: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(offset..offset.checked_add(2)?)?.try_into().ok()?))
 }
 
 /// A 32-bit number at `offset`.
-pub(crate) fn read_u32(bytes: &[u8], offset: usize) -> Option<u32> {
+#[must_use]
+pub fn read_u32(bytes: &[u8], offset: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(offset..offset.checked_add(4)?)?.try_into().ok()?))
 }
 
 /// A 64-bit number that is all of `bytes`.
-pub(crate) fn read_u64(bytes: &[u8]) -> Option<u64> {
+#[must_use]
+pub fn read_u64(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_ne_bytes(bytes.try_into().ok()?))
 }
 
 /// A text that may end with a zero byte.
-pub(crate) fn read_text(bytes: &[u8]) -> String {
+#[must_use]
+pub fn read_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
 }
 

@@ -1,7 +1,7 @@
 //! Linux bridges.
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{InfoBridge, InfoData, InfoKind};
+use netlink_packet_route::link::{BridgeBooleanOptionFlags, BridgeBooleanOptions, InfoBridge, InfoData, InfoKind};
 
 use crate::link;
 use crate::{Mac, Request};
@@ -24,16 +24,23 @@ pub struct Bridge<'a> {
 const KERNELS_MTU: u32 = 1500;
 
 impl Bridge<'_> {
-    /// `ip link add NAME address MAC up type bridge [vlan_filtering 1]`, to be followed by [`Bridge::fix_mtu`].
+    /// `ip link add NAME address MAC up type bridge no_linklocal_learn 1 [vlan_filtering 1]`, to be followed by
+    /// [`Bridge::fix_mtu`]. Frames to a bridge's own group addresses (IEEE 802.1D, 7.12.6), not all of which packet filters
+    /// see, teach it nothing.
     #[must_use]
     pub fn create(&self) -> Request {
+        let mut settings = vec![InfoBridge::MultiBoolOpt(BridgeBooleanOptions {
+            value: BridgeBooleanOptionFlags::NoLinkLocalLearn,
+            mask: BridgeBooleanOptionFlags::NoLinkLocalLearn,
+        })];
+        if self.vlan_filtering {
+            settings.push(InfoBridge::VlanFiltering(true));
+        }
         let mut bridge = link::of_kind(InfoKind::Bridge).name(self.name).address(self.mac.0.to_vec()).up();
         if self.mtu == Some(KERNELS_MTU) {
             bridge = bridge.mtu(KERNELS_MTU - 1); // so that setting it is a change
         }
-        if self.vlan_filtering {
-            bridge = bridge.set_info_data(InfoData::Bridge(vec![InfoBridge::VlanFiltering(true)]));
-        }
+        let bridge = bridge.set_info_data(InfoData::Bridge(settings));
         Request::create(RouteNetlinkMessage::NewLink(bridge.build()))
     }
 

@@ -1,4 +1,4 @@
-//! rtnetlink over a blocking socket of our own.
+//! Netlink over a blocking socket of our own: rtnetlink, and the transactions of netfilter.
 //!
 //! A [`Socket`] sends any number of [`Request`]s in one go and returns one answer for each, with the kernel's own words
 //! where it refuses. The other modules make requests and read answers, one file per kind of object. Nothing here knows
@@ -8,7 +8,7 @@
 //! because a runtime costs more than the whole of a plugin's work.
 
 pub mod address;
-mod attributes;
+pub mod attributes;
 pub mod bridge;
 pub mod bridge_port;
 pub mod bridge_vlan;
@@ -23,6 +23,7 @@ mod request;
 pub mod route;
 mod socket;
 pub mod tap;
+mod transaction;
 pub mod veth;
 pub mod vlan;
 
@@ -31,3 +32,4 @@ pub use mac::Mac;
 pub use namespace::Namespace;
 pub use request::{Answer, Object, Request};
 pub use socket::Socket;
+pub use transaction::Refusal;

@@ -33,8 +33,8 @@ impl Mac {
         }
     }
 
-    /// The link-local address that follows from it: with `ff:fe` in its middle and the universal bit turned over (RFC 4291,
-    /// appendix A).
+    /// The IPv6 link-local address that follows from it: with `ff:fe` in its middle and the universal bit turned over
+    /// (RFC 4291, appendix A).
     #[must_use]
     pub fn link_local(self) -> Ipv6Addr {
         let [a, b, c, d, e, f] = self.0.map(u16::from);
@@ -92,6 +92,11 @@ mod tests {
         for text in ["", "02:00", "02:00:00:00:00:00:00", "2:0:0:0:0:0", "02:00:00:00:00:0g", "+2:00:00:00:00:00"] {
             assert!(text.parse::<Mac>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_link_local_address_follows() {
+        assert_eq!(Mac([0x26, 0x37, 0x56, 0x27, 0xd8, 0xba]).link_local().to_string(), "fe80::2437:56ff:fe27:d8ba");
     }
 
     #[test]

@@ -17,9 +17,9 @@ pub type Answer = Result<Option<Object>, Error>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
     /// `RTM_NEWLINK` and so on.
-    pub(crate) message_type: u16,
+    pub message_type: u16,
     /// What follows the header.
-    pub(crate) payload: Vec<u8>,
+    pub payload: Vec<u8>,
 }
 
 impl Object {
@@ -66,6 +66,18 @@ impl Request {
     #[must_use]
     pub fn raw(message_type: u16, flags: u16, payload: Vec<u8>) -> Self {
         Self { body: Body::Raw { message_type, payload }, flags: NLM_F_REQUEST | flags, is_question: false }
+    }
+
+    /// Asks for one object in bytes.
+    #[must_use]
+    pub fn question(message_type: u16, payload: Vec<u8>) -> Self {
+        Self { is_question: true, ..Self::raw(message_type, 0, payload) }
+    }
+
+    /// Asks for a whole table in bytes.
+    #[must_use]
+    pub fn list(message_type: u16, payload: Vec<u8>) -> Self {
+        Self { is_question: true, ..Self::raw(message_type, NLM_F_DUMP, payload) }
     }
 
     /// Changes or removes an object that exists.

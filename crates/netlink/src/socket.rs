@@ -41,10 +41,26 @@ impl Socket {
     /// # Errors
     /// [`Error::System`] when the kernel has no rtnetlink or the process has no file descriptor left.
     pub fn open() -> Result<Self, Error> {
-        let fd =
-            socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
-                .map_err(Error::system("socket(AF_NETLINK)"))?;
-        for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
+        Self::of(
+            SockProtocol::NetlinkRoute,
+            &[libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK],
+        )
+    }
+
+    /// Opens a socket for netfilter in the calling thread's namespace.
+    ///
+    /// # Errors
+    /// [`Error::System`] with `EPROTONOSUPPORT` when the kernel has no netfilter over netlink.
+    pub fn open_netfilter() -> Result<Self, Error> {
+        let mut socket = Self::of(SockProtocol::NetlinkNetFilter, &[libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK])?;
+        socket.expect_large_objects();
+        Ok(socket)
+    }
+
+    fn of(protocol: SockProtocol, options: &[libc::c_int]) -> Result<Self, Error> {
+        let fd = socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+            .map_err(Error::system("socket(AF_NETLINK)"))?;
+        for &option in options {
             match set_netlink_option(&fd, option) {
                 Err(error) if error.errno() != Some(libc::ENOPROTOOPT) => return Err(error),
                 _ => {} // strict checking came with 4.20; whoever lists filters what comes
@@ -155,8 +171,14 @@ impl Socket {
         Ok((!interrupted).then_some(objects))
     }
 
+    /// The number of the next message.
+    pub(crate) fn next_sequence(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
     /// All of it or nothing. More than the socket has room for, some 2000 routes, takes more room.
-    fn send(&self, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn send(&self, bytes: &[u8]) -> Result<(), Error> {
         let kernel = NetlinkAddr::new(0, 0);
         let mut has_grown = false;
         loop {
@@ -174,7 +196,7 @@ impl Socket {
     }
 
     /// Receives one datagram and hands its messages to `take` until that returns false.
-    fn receive(&mut self, mut take: impl FnMut(Message<'_>) -> Result<bool, Error>) -> Result<(), Error> {
+    pub(crate) fn receive(&mut self, mut take: impl FnMut(Message<'_>) -> Result<bool, Error>) -> Result<(), Error> {
         if self.received.is_empty() {
             self.received.resize(ANSWER_BYTES, 0);
         }
@@ -198,8 +220,8 @@ impl Socket {
 }
 
 /// A message of the kernel.
-struct Message<'a> {
-    header: NetlinkHeader,
+pub(crate) struct Message<'a> {
+    pub(crate) header: NetlinkHeader,
     payload: &'a [u8],
 }
 
@@ -221,8 +243,13 @@ impl<'a> Message<'a> {
         Ok(Some((Self { header, payload }, tail)))
     }
 
+    /// The message acknowledges or refuses a request.
+    pub(crate) fn is_verdict(&self) -> bool {
+        self.header.message_type == NLMSG_ERROR
+    }
+
     /// The kernel's refusal; `None` for an acknowledgement.
-    fn error(&self) -> Option<KernelError> {
+    pub(crate) fn error(&self) -> Option<KernelError> {
         let code = read_u32(self.payload, 0).map(u32::cast_signed)?;
         (code != 0).then(|| KernelError { errno: code.saturating_neg(), text: self.extended_text() })
     }

@@ -1,9 +1,10 @@
 //! The keys of the configuration.
 
-use cni::{Call, Code, Error};
+use cni::{Call, Error};
 use netlink::Mac;
 use serde::Deserialize;
 
+use crate::firewall::{IP_MASQ_ON_UPLINK, IPSPOOFCHK_WITHOUT_ADDRESSES};
 use crate::uplink::{bridge_of, default_bridge};
 
 /// All keys at the top level.
@@ -164,7 +165,7 @@ impl Keys {
     /// Reads and validates.
     ///
     /// # Errors
-    /// Code 7 naming the key; code 2 for a key of the reference that asks for something this plugin cannot do yet.
+    /// Code 7 naming the key.
     pub(crate) fn read(call: &Call) -> Result<Self, Error> {
         let mut keys: Self = call.config.keys()?;
         keys.is_gateway |= keys.is_default_gateway;
@@ -174,7 +175,6 @@ impl Keys {
                 Error::invalid_config(format!("bridge: the uplink {uplink} makes too long a name; name the bridge"))
             })?;
         }
-        keys.refuse_unsupported(call)?;
         if keys.bridge.is_empty()
             || keys.bridge.len() > netlink::link::NAME_BYTES
             || keys.bridge.contains(['/', ':', ' '])
@@ -212,6 +212,8 @@ impl Keys {
                 "disableContainerInterface is of a veth; with nic \"tap\" there is no container interface",
             ),
             (self.hairpin_mode && self.promisc_mode, "hairpinMode and promiscMode cannot be set at the same time"),
+            (self.ip_masq && self.uplink.is_some() && self.vlan == 0, IP_MASQ_ON_UPLINK),
+            (self.ipspoofchk && !has_ipam, IPSPOOFCHK_WITHOUT_ADDRESSES),
             (
                 self.disable_container_interface && has_ipam,
                 "ipam gives addresses to an interface that disableContainerInterface keeps down; remove one of the two",
@@ -226,21 +228,6 @@ impl Keys {
     /// The bridge's name, whatever else the configuration says.
     pub(crate) fn bridge_of(call: &Call) -> String {
         bridge_of(call).unwrap_or_default()
-    }
-
-    /// Nothing is silently weaker than asked.
-    fn refuse_unsupported(&self, call: &Call) -> Result<(), Error> {
-        let asked = [(self.ip_masq, "ipMasq"), (self.macspoofchk, "macspoofchk"), (self.ipspoofchk, "ipspoofchk")];
-        match asked.into_iter().find(|(is_asked, _)| *is_asked) {
-            Some((_, key)) => {
-                let value = call.config.object.get(key).map(ToString::to_string).unwrap_or_default();
-                Err(Error::new(
-                    Code::UnsupportedField,
-                    format!("{key}: {value} is not supported by this version of the plugin; remove the key"),
-                ))
-            }
-            None => Ok(()),
-        }
     }
 
     /// The address that was asked for, from the nearest source (CAP-7).

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use attachment::{
-    Address, Announced, Bridge, BridgePort, Device, Forwarding, GatewayVlan, Identity, Kernel, Object, Others, Route,
-    Settled, Side, Sysctl, Unclaimed,
+    Address, Announced, Bridge, BridgePort, Device, Elements, Forwarding, GatewayVlan, Identity, Kernel, Members,
+    Object, Others, Route, Settled, Side, Sysctl, Unclaimed,
 };
 use cni::{Call, Error, Success};
 use ipnetwork::IpNetwork;
@@ -94,6 +94,7 @@ impl Interface for Bridged {
 
     fn survey(&mut self, call: &Call, kernel: &mut Kernel) -> Result<(), Error> {
         self.adopted = adopted::find(call, &self.identity, &self.keys.bridge, kernel)?;
+        self.refuse_guard_of_adopted()?;
         if let Some(uplink) = self.keys.uplink().filter(|_| self.keys.is_gateway) {
             uplink.refuse_gateway(kernel).map_err(|error| from_attachment(&error))?;
         }
@@ -107,6 +108,8 @@ impl Interface for Bridged {
 
     fn links(&self) -> Description {
         let mut links: Description = vec![Box::new(self.bridge())];
+        links.push(Box::new(Members { bridge: self.keys.bridge.clone() }));
+        links.push(self.guard());
         links.extend(self.nic(self.on_the_bridge()));
         links
     }
@@ -115,7 +118,8 @@ impl Interface for Bridged {
         let bridge = Keys::bridge_of(call);
         let mut remains: Description = vec![Box::new(Bridge::shared(&bridge, identity.network()))];
         remains.extend(adopted::remains(call, &identity, &bridge));
-        remains.extend(nic::remains(call, identity));
+        remains.extend(nic::remains(call, identity.clone()));
+        remains.push(Box::new(Elements::of(identity)));
         remains
     }
 
@@ -123,6 +127,7 @@ impl Interface for Bridged {
         if addressing.dns == cni::Dns::default() {
             addressing.dns = call.config.dns()?;
         }
+        self.keys.check_addresses(addressing)?;
         if !self.keys.is_gateway {
             return Ok(());
         }
@@ -138,7 +143,7 @@ impl Interface for Bridged {
     }
 
     fn addressing(&self, addressing: &Success) -> Description {
-        let mut objects: Description = Vec::new();
+        let mut objects: Description = vec![self.translation(addressing)];
         if self.attached() == Attached::ContainerTap {
             objects.push(Box::new(Forwarding { device: self.identity.host_name() }));
         }
@@ -225,7 +230,11 @@ impl Interface for Bridged {
             uplink.refuse_unusable(&mut Kernel::new(None)).map_err(unavailable)?;
             (copy.keys.uplink, copy.keys.vlan) = (None, 0); // they are not where the rest is tried out
         }
-        probe(move || copy.links())
+        probe(move || {
+            let mut objects = copy.links();
+            objects.push(copy.example_of_translation());
+            objects
+        })
     }
 }
 

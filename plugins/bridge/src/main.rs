@@ -1,11 +1,11 @@
 //! The plugin `bridge`: a NIC of the container on a Linux bridge of the host.
 //!
-//! Keys and results are those of the reference plugin of the same name. A key that asks for something that is not here yet is
-//! refused, not ignored.
+//! Keys and results are those of the reference plugin of the same name.
 
 mod adopted;
 mod config;
 mod describe;
+mod firewall;
 mod gateway;
 mod nic;
 mod path;

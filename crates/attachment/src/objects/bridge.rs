@@ -276,12 +276,15 @@ impl Object for Bridge {
         let filtering = if self.vlan_filtering { " vlan_filtering 1" } else { "" };
         let mut commands = match &self.uplink {
             Some(Uplink { device, .. }) => vec![
-                format!("ip link add {} address $(cat /sys/class/net/{device}/address) up type bridge", self.name),
+                format!(
+                    "ip link add {} address $(cat /sys/class/net/{device}/address) up type bridge no_linklocal_learn 1",
+                    self.name
+                ),
                 format!("ip link set {} mtu $(($(cat /sys/class/net/{device}/mtu) - 1))", self.name),
                 format!("ip link set {} mtu $(cat /sys/class/net/{device}/mtu)", self.name),
             ],
             None => vec![
-                format!("ip link add {} up type bridge{filtering}", self.name),
+                format!("ip link add {} up type bridge no_linklocal_learn 1{filtering}", self.name),
                 // An address that was set stays; the kernel's own choice changes with the ports.
                 format!("ip link set {0} address $(cat /sys/class/net/{0}/address)", self.name),
             ],

@@ -1,0 +1,345 @@
+//! Elements of our sets: adding, comparing and removing them.
+
+use netlink::{Refusal, Request, Socket, link};
+use nftables::{Element, Key, Set, element, rule};
+
+use super::ATTEMPTS;
+use super::owner::Owner;
+use super::refusal::{check_srcnat, of_addition, of_netfilter};
+use super::tables::{GUARDED, IPGUARDED, Ours};
+use crate::{Difference, Error, Kernel, Side};
+
+/// The most elements that one transaction removes: its message must fit the socket's buffer.
+const AT_ONCE: usize = 500;
+
+/// An element as an attachment asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The table.
+    pub(crate) ours: Ours,
+    /// The set.
+    pub(crate) set: &'static Set,
+    /// The key.
+    pub(crate) key: Key,
+    /// The key as `nft` writes it.
+    pub(crate) text: String,
+}
+
+impl Entry {
+    fn element(&self, comment: &str) -> Element {
+        Element { key: self.key.clone(), comment: comment.to_owned() }
+    }
+
+    fn label(&self) -> String {
+        format!("{} in set {} of table {}", self.text, self.set.name, self.ours.table())
+    }
+}
+
+/// Adds elements, and the tables that they need, in one transaction.
+///
+/// The kernel is asked for the tables first: to have a transaction refused takes it 10 ms (`synchronize_rcu` in
+/// `__nf_tables_abort`). If somebody makes or removes a table meanwhile, all begins anew.
+///
+/// # Errors
+/// [`Error::Conflict`] for an element that another attachment has; [`Error::Unsupported`].
+pub(crate) fn add(kernel: &mut Kernel, comment: &str, entries: &[Entry]) -> Result<(), Error> {
+    let socket = kernel.netfilter().map_err(of_netfilter)?;
+    let mut entries: Vec<&Entry> = entries.iter().collect();
+    let mut absent = absent(socket, &entries)?;
+    for _ in 0..ATTEMPTS {
+        let Some(first) = entries.first() else { return Ok(()) };
+        let action = format!("add {}", first.label());
+        let (requests, meanings) = addition(comment, &entries, &absent);
+        let Err(refusal) = nftables::transaction(socket, None, requests) else { return Ok(()) };
+        let meaning = refusal.place.and_then(|place| meanings.get(place).copied());
+        match (refusal.error.errno(), meaning) {
+            (Some(libc::ENOENT), Some(Meaning::Elements(ours))) if !absent.contains(&ours) => absent.push(ours),
+            (Some(libc::EEXIST), Some(Meaning::Table(_))) => absent.clear(),
+            (Some(libc::EEXIST), Some(Meaning::Elements(_))) => entries = not_ours_yet(socket, comment, &entries)?,
+            (_, Some(Meaning::Table(ours) | Meaning::Part(ours))) => {
+                return Err(of_addition(refusal, &format!("make table {}", ours.table()), Some(ours)));
+            }
+            _ => return Err(of_addition(refusal, &action, None)),
+        }
+    }
+    Err(incomplete(&entries))
+}
+
+/// The tables that the entries need and that are not there.
+fn absent(socket: &mut Socket, entries: &[&Entry]) -> Result<Vec<Ours>, Error> {
+    let mut needed = Ours::ALL.to_vec();
+    needed.retain(|ours| entries.iter().any(|entry| entry.ours == *ours));
+    let answers = socket.batch(needed.iter().map(|ours| ours.table().get()).collect()).map_err(of_netfilter)?;
+    let mut absent = Vec::new();
+    for (ours, answer) in needed.into_iter().zip(answers) {
+        match answer {
+            Ok(_) => {}
+            Err(error) if error.errno() == Some(libc::ENOENT) => {
+                check_table(ours)?;
+                absent.push(ours);
+            }
+            Err(error) => return Err(of_netfilter(error)),
+        }
+    }
+    Ok(absent)
+}
+
+/// What a request of an addition is about.
+#[derive(Debug, Clone, Copy)]
+enum Meaning {
+    Table(Ours),
+    Part(Ours),
+    Elements(Ours),
+}
+
+/// The requests that make the `absent` tables and then the elements.
+fn addition(comment: &str, entries: &[&Entry], absent: &[Ours]) -> (Vec<Request>, Vec<Meaning>) {
+    let mut requests = Vec::new();
+    let mut meanings = Vec::new();
+    for &ours in absent {
+        let parts = ours.create();
+        meanings.push(Meaning::Table(ours));
+        meanings.resize(meanings.len() + parts.len().saturating_sub(1), Meaning::Part(ours));
+        requests.extend(parts);
+    }
+    for ours in Ours::ALL {
+        for set in ours.sets() {
+            let of_set = entries.iter().filter(|entry| entry.ours == ours && entry.set == set);
+            let elements: Vec<Element> = of_set.map(|entry| entry.element(comment)).collect();
+            if !elements.is_empty() {
+                requests.push(element::create(&ours.table(), set, &elements));
+                meanings.push(Meaning::Elements(ours));
+            }
+        }
+    }
+    (requests, meanings)
+}
+
+fn check_table(ours: Ours) -> Result<(), Error> {
+    if ours != Ours::Nat {
+        return Ok(());
+    }
+    match std::fs::read_to_string("/proc/sys/kernel/osrelease") {
+        Ok(release) => check_srcnat(release.trim()),
+        Err(_) => Ok(()), // without /proc nothing tells
+    }
+}
+
+/// The entries that are not there yet; those of an earlier call for the same attachment stay.
+///
+/// # Errors
+/// [`Error::Conflict`] for the first that is somebody else's.
+fn not_ours_yet<'a>(socket: &mut Socket, comment: &str, entries: &[&'a Entry]) -> Result<Vec<&'a Entry>, Error> {
+    let mut missing = Vec::new();
+    for entry in entries {
+        match find(socket, entry)? {
+            None => missing.push(*entry),
+            Some(found) if found.comment == comment => {}
+            Some(found) => {
+                return Err(Error::Conflict {
+                    object: entry.label(),
+                    want: "it for this attachment".to_owned(),
+                    have: format!("is there already, with the comment {:?}", found.comment),
+                    remedy: "detach the other one first, or give each its own address".to_owned(),
+                });
+            }
+        }
+    }
+    Ok(missing)
+}
+
+fn find(socket: &mut Socket, entry: &Entry) -> Result<Option<Element>, Error> {
+    let found = list(socket, entry.ours, entry.set)?;
+    Ok(found.into_iter().find(|element| element.key == entry.key))
+}
+
+fn list(socket: &mut Socket, ours: Ours, set: &Set) -> Result<Vec<Element>, Error> {
+    let action = || format!("list set {} of table {}", set.name, ours.table());
+    element::list(socket, &ours.table(), set).map_err(|source| Error::Refused { action: action(), source })
+}
+
+fn incomplete(entries: &[&Entry]) -> Error {
+    let table = entries.first().map(|entry| entry.ours.table().to_string()).unwrap_or_default();
+    Error::Conflict {
+        object: format!("table {table}"),
+        want: "its sets and chains".to_owned(),
+        have: "exists without its sets, or keeps being made and removed by others".to_owned(),
+        remedy: format!("remove it (nft delete table {table}) and attach the containers on this host anew"),
+    }
+}
+
+/// What differs: elements that are missing or somebody else's, and rules that our tables lack.
+pub(crate) fn differences(kernel: &mut Kernel, comment: &str, entries: &[Entry]) -> Result<Vec<Difference>, Error> {
+    let socket = kernel.netfilter().map_err(of_netfilter)?;
+    let mut differences = Vec::new();
+    for entry in entries {
+        match find(socket, entry)? {
+            None => differences.push(Difference::missing(entry.label())),
+            Some(found) if found.comment != comment => {
+                let what = format!("comment of {}", entry.label());
+                differences.push(Difference::new(what, comment, found.comment));
+            }
+            Some(_) => {}
+        }
+    }
+    for ours in Ours::ALL {
+        if entries.iter().any(|entry| entry.ours == ours) {
+            differences.extend(lacking_rules(socket, ours)?);
+        }
+    }
+    Ok(differences)
+}
+
+/// The chains of a table that have another number of rules than they should, or none because they are gone.
+fn lacking_rules(socket: &mut Socket, ours: Ours) -> Result<Vec<Difference>, Error> {
+    let table = ours.table();
+    let refused = |source| Error::Refused { action: format!("list table {table}"), source };
+    let chains = nftables::chain::list(socket, Some(table.family)).map_err(refused)?;
+    let rules = rule::list(socket, &table, None).map_err(refused)?;
+    let mut differences = Vec::new();
+    for (base, want) in ours.chains() {
+        let chain = base.chain;
+        if !chains.iter().any(|found| found.chain == chain && found.is_at(base.hook)) {
+            differences.push(Difference::missing(format!("chain {chain}")));
+            continue;
+        }
+        let have = rules.iter().filter(|rule| rule.chain == chain).count();
+        if have != want.len() {
+            differences.push(Difference::new(format!("rules in chain {chain}"), want.len(), have));
+        }
+    }
+    Ok(differences)
+}
+
+/// An element with its place.
+struct Placed {
+    ours: Ours,
+    set: &'static Set,
+    element: Element,
+}
+
+/// Removes the elements of ours whose owner is `doomed`; then those of our tables that have no element left.
+///
+/// # Errors
+/// What the kernel says; a kernel without nf_tables has nothing to remove.
+pub(crate) fn remove(kernel: &mut Kernel, doomed: impl Fn(&Owner<'_>) -> bool) -> Result<(), Error> {
+    let is_doomed = |placed: &Placed| Owner::read(&placed.element.comment).is_some_and(|owner| doomed(&owner));
+    for attempt in 1..=ATTEMPTS {
+        let Some(seen) = look(kernel)? else { return Ok(()) };
+        let (mut going, staying): (Vec<Placed>, Vec<Placed>) = seen.elements.into_iter().partition(is_doomed);
+        silence(kernel, &going)?;
+        let is_more = going.len() > AT_ONCE;
+        going.truncate(AT_ONCE);
+        // At last without the tables, and whatever else has changed: somebody keeps changing things.
+        let generation = seen.generation.filter(|_| attempt < ATTEMPTS);
+        let is_empty = |ours: Ours| generation.is_some() && !is_more && staying.iter().all(|left| left.ours != ours);
+        let requests = removal(&seen.tables, &going, is_empty);
+        let done = nftables::transaction(kernel.netfilter().map_err(of_netfilter)?, generation, requests);
+        match done {
+            Ok(()) if !is_more => return Ok(()),
+            Ok(()) => {}
+            Err(refusal) if is_stale(&refusal) => {}
+            Err(refusal) => {
+                return Err(Error::Refused {
+                    action: "remove elements of our tables".to_owned(),
+                    source: refusal.error,
+                });
+            }
+        }
+    }
+    Err(Error::Missing("a moment in which nobody else changes the packet filter".to_owned()))
+}
+
+/// Somebody was quicker.
+fn is_stale(refusal: &Refusal) -> bool {
+    matches!(refusal.error.errno(), Some(libc::ERESTART | libc::ENOENT))
+}
+
+/// Our tables as they are at one generation of the rule set.
+struct Seen {
+    generation: Option<u32>,
+    tables: Vec<Ours>,
+    elements: Vec<Placed>,
+}
+
+/// Looks at our tables; `None` where there is neither, or no nf_tables.
+fn look(kernel: &mut Kernel) -> Result<Option<Seen>, Error> {
+    let socket = match kernel.netfilter() {
+        Ok(socket) => socket,
+        Err(error) => return unless_unsupported(of_netfilter(error)),
+    };
+    let mut questions = vec![nftables::get_generation()];
+    questions.extend(Ours::ALL.map(|ours| ours.table().get()));
+    let mut answers = match socket.batch(questions) {
+        Ok(answers) => answers.into_iter(),
+        Err(error) => return unless_unsupported(of_netfilter(error)),
+    };
+    let generation = answers.next().and_then(|answer| nftables::read_generation(&answer));
+    let mut tables = Vec::new();
+    for (ours, answer) in Ours::ALL.into_iter().zip(answers) {
+        match answer {
+            Ok(_) => tables.push(ours),
+            Err(error) if error.errno() == Some(libc::ENOENT) => {}
+            Err(error) => return unless_unsupported(of_netfilter(error)),
+        }
+    }
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    let mut elements = Vec::new();
+    for &ours in &tables {
+        for set in ours.sets() {
+            elements.extend(list(socket, ours, set)?.into_iter().map(|element| Placed { ours, set, element }));
+        }
+    }
+    Ok(Some(Seen { generation, tables, elements }))
+}
+
+fn unless_unsupported(error: Error) -> Result<Option<Seen>, Error> {
+    if matches!(error, Error::Unsupported { .. }) { Ok(None) } else { Err(error) }
+}
+
+/// The requests that remove the elements, and the tables that have none left.
+fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -> Vec<Request> {
+    let mut requests = Vec::new();
+    for &ours in tables {
+        if is_empty(ours) {
+            requests.push(ours.table().delete());
+            continue;
+        }
+        for set in ours.sets() {
+            let of_set = going.iter().filter(|placed| placed.ours == ours && placed.set == set);
+            let keys: Vec<&Key> = of_set.map(|placed| &placed.element.key).collect();
+            if !keys.is_empty() {
+                requests.push(element::delete(&ours.table(), set, keys));
+            }
+        }
+    }
+    requests
+}
+
+/// Sets ports down that are about to lose their guard: whoever sends until the end must not get past it. It costs nothing: to
+/// remove a link that is down takes less.
+///
+/// A port whose state is disabled would not do: when the kernel hears of its carrier, it lets frames pass again.
+fn silence(kernel: &mut Kernel, going: &[Placed]) -> Result<(), Error> {
+    let guards = going.iter().filter(|placed| [&GUARDED, &IPGUARDED].contains(&placed.set));
+    let mut ports: Vec<&str> =
+        guards.filter_map(|placed| Owner::read(&placed.element.comment)).map(|owner| owner.host_name).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    if ports.is_empty() {
+        return Ok(());
+    }
+    let requests = ports.iter().map(|port| link::set_down(port)).collect();
+    let answers = kernel.socket(Side::Host)?.batch(requests).map_err(Error::refused("talk to the kernel"))?;
+    for (port, answer) in ports.iter().zip(answers) {
+        match answer {
+            Err(source) if !source.is_missing() => {
+                return Err(Error::Refused { action: format!("set {port} down"), source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

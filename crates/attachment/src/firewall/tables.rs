@@ -1,0 +1,194 @@
+//! Our two tables: sets, chains and rules.
+
+use netlink::Request;
+use nftables::rule::Place;
+use nftables::{
+    Base, BaseChain, Chain, Comparison, Expression, Family, Field, Hook, Kind, Meta, Policy, Rule, Set, Table, Type,
+    Verdict,
+};
+
+/// The name of both.
+const NAME: &str = "plugboard";
+
+/// A table of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ours {
+    /// `inet plugboard`: source NAT.
+    Nat,
+    /// `bridge plugboard`: who may send what.
+    Filter,
+}
+
+/// Addresses behind the gateway interface of the first part: what comes in there from them, and leaves elsewhere, is
+/// translated.
+pub(crate) static MASQUERADE4: Set = Set { name: "masquerade4", key: &[Type::Ifname, Type::Ipv4] };
+/// The same for IPv6.
+pub(crate) static MASQUERADE6: Set = Set { name: "masquerade6", key: &[Type::Ifname, Type::Ipv6] };
+/// Ports whose hardware addresses are checked.
+pub(crate) static GUARDED: Set = Set { name: "guarded", key: &[Type::Ifname] };
+/// The hardware addresses of those ports.
+pub(crate) static MACS: Set = Set { name: "macs", key: &[Type::Ifname, Type::Ether] };
+/// Ports whose IP addresses are checked.
+pub(crate) static IPGUARDED: Set = Set { name: "ipguarded", key: &[Type::Ifname] };
+/// The IPv4 addresses of those ports.
+pub(crate) static ADDRESSES4: Set = Set { name: "addresses4", key: &[Type::Ifname, Type::Ipv4] };
+/// The IPv6 addresses of those ports.
+pub(crate) static ADDRESSES6: Set = Set { name: "addresses6", key: &[Type::Ifname, Type::Ipv6] };
+
+const LINK_SOURCE: Field = Field { base: Base::Link, offset: 6, length: 6 };
+const ETHERTYPE: Field = Field { base: Base::Link, offset: 12, length: 2 };
+const ARP_SENDER_MAC: Field = Field { base: Base::Network, offset: 8, length: 6 };
+const ARP_SENDER_IP: Field = Field { base: Base::Network, offset: 14, length: 4 };
+const IPV4_SOURCE: Field = Field { base: Base::Network, offset: 12, length: 4 };
+const IPV4_DESTINATION: Field = Field { base: Base::Network, offset: 16, length: 4 };
+const IPV6_SOURCE: Field = Field { base: Base::Network, offset: 8, length: 16 };
+const IPV6_DESTINATION_FIRST: Field = Field { base: Base::Network, offset: 24, length: 1 };
+const ICMPV6_TYPE: Field = Field { base: Base::Transport, offset: 0, length: 1 };
+/// RFC 4861, 4.4.
+const ADVERTISED: Field = Field { base: Base::Transport, offset: 8, length: 16 };
+
+const NFPROTO_IPV4: [u8; 1] = [2];
+const NFPROTO_IPV6: [u8; 1] = [10];
+const IPPROTO_ICMPV6: [u8; 1] = [58];
+const NEIGHBOUR_ADVERTISEMENT: [u8; 1] = [136];
+const IPV4: [u8; 2] = [0x08, 0x00];
+const ARP: [u8; 2] = [0x08, 0x06];
+const IPV6: [u8; 2] = [0x86, 0xdd];
+
+/// `srcnat` (`NF_IP_PRI_NAT_SRC`).
+const SRCNAT: i32 = 100;
+/// Before everything else that sees frames (`NF_BR_PRI_NAT_DST_BRIDGED`).
+const FIRST: i32 = -300;
+
+impl Ours {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Nat, Self::Filter];
+
+    pub(crate) fn table(self) -> Table {
+        let family = if self == Self::Nat { Family::Inet } else { Family::Bridge };
+        Table::new(family, NAME)
+    }
+
+    pub(crate) fn sets(self) -> Vec<&'static Set> {
+        match self {
+            Self::Nat => vec![&MASQUERADE4, &MASQUERADE6],
+            Self::Filter => vec![&GUARDED, &MACS, &IPGUARDED, &ADDRESSES4, &ADDRESSES6],
+        }
+    }
+
+    fn chain(self, name: &str, kind: Kind, hook: Hook, priority: i32) -> BaseChain {
+        let chain = Chain { table: self.table(), name: name.to_owned() };
+        BaseChain { chain, kind, hook, priority, policy: Policy::Accept }
+    }
+
+    /// Its chains, each with its rules in order.
+    pub(crate) fn chains(self) -> Vec<(BaseChain, Vec<Rule>)> {
+        match self {
+            Self::Nat => vec![(self.chain("postrouting", Kind::Nat, Hook::Postrouting, SRCNAT), translation())],
+            Self::Filter => vec![
+                (self.chain("prerouting", Kind::Filter, Hook::Prerouting, FIRST), [mac_guard(), ip_guard()].concat()),
+                // Frames to the bridge's own group addresses come by here alone, and the bridge learns from them.
+                (self.chain("input", Kind::Filter, Hook::Input, FIRST), vec![foreign_source()]),
+            ],
+        }
+    }
+
+    /// The requests that make it, without elements. The first makes the table itself.
+    pub(crate) fn create(self) -> Vec<Request> {
+        let table = self.table();
+        let mut requests = vec![table.create()];
+        requests.extend((1..).zip(self.sets()).map(|(id, set)| set.create(&table, id)));
+        for (base, rules) in self.chains() {
+            requests.push(base.create());
+            requests.extend(rules.iter().map(|rule| rule.create(&base.chain, Place::Last)));
+        }
+        requests
+    }
+
+    /// The same for people, as `nft` reads it. The target of an advertisement needs nft 1.0.8.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Nat => include_str!("nat.nft"),
+            Self::Filter => include_str!("filter.nft"),
+        }
+    }
+}
+
+/// Source NAT. What leaves through the gateway interface it belongs to stays as it is: that is traffic between the members
+/// of the bridge, which `br_netfilter` may hand to these hooks.
+fn translation() -> Vec<Rule> {
+    let of = |family: [u8; 1], rest: Vec<Expression>| {
+        let mut expressions = vec![Expression::Meta(Meta::Nfproto), equal(&family)];
+        expressions.extend(rest);
+        Rule::new(expressions)
+    };
+    let from = |link: Meta, source: Field, set: &'static Set, end: Expression| {
+        vec![Expression::Meta(link), Expression::AndField(source), Expression::In(set), end]
+    };
+    let stays = || Expression::Verdict(Verdict::Return);
+    vec![
+        of(NFPROTO_IPV4, from(Meta::Oifname, IPV4_SOURCE, &MASQUERADE4, stays())),
+        of(
+            NFPROTO_IPV4,
+            vec![
+                Expression::Field(IPV4_DESTINATION),
+                Expression::Mask(&[0xf0, 0, 0, 0]),
+                equal(&[224, 0, 0, 0]),
+                stays(),
+            ],
+        ),
+        of(NFPROTO_IPV4, from(Meta::Iifname, IPV4_SOURCE, &MASQUERADE4, Expression::Masquerade)),
+        of(NFPROTO_IPV6, from(Meta::Oifname, IPV6_SOURCE, &MASQUERADE6, stays())),
+        of(NFPROTO_IPV6, vec![Expression::Field(IPV6_DESTINATION_FIRST), equal(&[0xff]), stays()]),
+        of(NFPROTO_IPV6, from(Meta::Iifname, IPV6_SOURCE, &MASQUERADE6, Expression::Masquerade)),
+    ]
+}
+
+fn mac_guard() -> Vec<Rule> {
+    let mut arp = vec![Expression::Meta(Meta::Protocol), equal(&ARP)];
+    arp.extend(not_among(ARP_SENDER_MAC, &MACS));
+    vec![foreign_source(), dropped(&GUARDED, arp)]
+}
+
+fn foreign_source() -> Rule {
+    dropped(&GUARDED, not_among(LINK_SOURCE, &MACS))
+}
+
+fn ip_guard() -> Vec<Rule> {
+    let others = [IPV4, ARP, IPV6]
+        .iter()
+        .flat_map(|kind| [Expression::Field(ETHERTYPE), Expression::Compare(Comparison::Unequal, kind.to_vec())]);
+    let of = |kind: [u8; 2], rest: Vec<Expression>| {
+        let mut expressions = vec![Expression::Field(ETHERTYPE), equal(&kind)];
+        expressions.extend(rest);
+        dropped(&IPGUARDED, expressions)
+    };
+    let mut advertisement =
+        vec![Expression::Meta(Meta::L4proto), equal(&IPPROTO_ICMPV6), Expression::Field(ICMPV6_TYPE)];
+    advertisement.push(equal(&NEIGHBOUR_ADVERTISEMENT));
+    advertisement.extend(not_among(ADVERTISED, &ADDRESSES6));
+    vec![
+        dropped(&IPGUARDED, others.collect()),
+        of(IPV4, not_among(IPV4_SOURCE, &ADDRESSES4)),
+        of(ARP, not_among(ARP_SENDER_IP, &ADDRESSES4)),
+        of(IPV6, not_among(IPV6_SOURCE, &ADDRESSES6)),
+        of(IPV6, advertisement),
+    ]
+}
+
+/// Drops and counts what comes from a port in the set and meets the conditions.
+fn dropped(ports: &'static Set, conditions: Vec<Expression>) -> Rule {
+    let mut expressions = vec![Expression::Meta(Meta::Iifname), Expression::In(ports)];
+    expressions.extend(conditions);
+    expressions.extend([Expression::Counter, Expression::Verdict(Verdict::Drop)]);
+    Rule::new(expressions)
+}
+
+/// The field is none of those that its port may have there.
+fn not_among(field: Field, set: &'static Set) -> Vec<Expression> {
+    vec![Expression::Meta(Meta::Iifname), Expression::AndField(field), Expression::NotIn(set)]
+}
+
+fn equal(value: &[u8]) -> Expression {
+    Expression::Compare(Comparison::Equal, value.to_vec())
+}

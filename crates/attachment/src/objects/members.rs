@@ -1,0 +1,41 @@
+//! Members of a bridge reaching each other.
+
+use crate::firewall::forward;
+use crate::{Difference, Error, Kernel, Object, shared};
+
+/// Members of a bridge reach each other although the host's firewall drops what it forwards. Stands behind the bridge, whose
+/// lock keeps what they share.
+#[derive(Debug)]
+pub struct Members {
+    /// The bridge.
+    pub bridge: String,
+}
+
+impl Object for Members {
+    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        if forward::ensure(kernel, &self.bridge)? {
+            kernel.mark_made();
+        }
+        Ok(())
+    }
+
+    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+        forward::differences(kernel, &self.bridge)
+    }
+
+    /// The rule is the bridge's: it goes with the last attachment.
+    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        shared::tear_down(kernel, &self.bridge)
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let command = |tool: &str| {
+            format!(
+                "! {tool} -S FORWARD | grep -qx -e '-P FORWARD DROP' || {tool} -I FORWARD -i {0} -o {0} \
+                 -m comment --comment 'plugboard: members of {0}' -j ACCEPT",
+                self.bridge
+            )
+        };
+        vec![command("iptables"), command("ip6tables")]
+    }
+}

@@ -1,0 +1,104 @@
+//! Rules.
+
+use netlink::attributes::{read_text, value_of};
+use netlink::{Error, Object, Request, Socket};
+
+use crate::message::{NLM_F_APPEND, NLM_F_CREATE, Verb, open, read_long};
+use crate::userdata::{comment, read_comment};
+use crate::{Chain, Expression, Table};
+
+const NFTA_RULE_TABLE: u16 = 1;
+const NFTA_RULE_CHAIN: u16 = 2;
+const NFTA_RULE_HANDLE: u16 = 3;
+const NFTA_RULE_EXPRESSIONS: u16 = 4;
+const NFTA_RULE_USERDATA: u16 = 7;
+
+/// A rule to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its steps.
+    pub expressions: Vec<Expression>,
+    /// Its comment; empty for none.
+    pub comment: String,
+}
+
+/// Where a rule goes in its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Before all others.
+    First,
+    /// Behind all others.
+    Last,
+}
+
+impl Rule {
+    /// A rule without a comment.
+    #[must_use]
+    pub fn new(expressions: Vec<Expression>) -> Self {
+        Self { expressions, comment: String::new() }
+    }
+
+    /// `nft add rule …`, `nft insert rule …`.
+    #[must_use]
+    pub fn create(&self, chain: &Chain, place: Place) -> Request {
+        let mut body = chain.table.body().text(NFTA_RULE_CHAIN, &chain.name).nested(NFTA_RULE_EXPRESSIONS, |list| {
+            self.expressions.iter().for_each(|expression| expression.put(list));
+        });
+        if !self.comment.is_empty() {
+            body = body.bytes(NFTA_RULE_USERDATA, &comment(&self.comment));
+        }
+        let place = if place == Place::Last { NLM_F_APPEND } else { 0 };
+        body.change(Verb::NewRule, NLM_F_CREATE | place)
+    }
+}
+
+/// A rule that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its chain.
+    pub chain: Chain,
+    /// The kernel's number for it.
+    pub handle: u64,
+    /// Its comment; empty for none.
+    pub comment: String,
+}
+
+impl Found {
+    /// `nft delete rule … handle …`.
+    #[must_use]
+    pub fn delete(&self) -> Request {
+        let body = self.chain.table.body().text(NFTA_RULE_CHAIN, &self.chain.name);
+        body.long(NFTA_RULE_HANDLE, self.handle).change(Verb::DelRule, 0)
+    }
+
+    /// The rule in a message of the kernel.
+    #[must_use]
+    pub fn read(object: &Object) -> Option<Self> {
+        let (family, attributes) = open(object, Verb::NewRule)?;
+        let name = |kind| value_of(attributes, kind).map(read_text);
+        let table = Table::new(family?, name(NFTA_RULE_TABLE)?);
+        Some(Self {
+            chain: Chain { table, name: name(NFTA_RULE_CHAIN)? },
+            handle: read_long(value_of(attributes, NFTA_RULE_HANDLE)?)?,
+            comment: value_of(attributes, NFTA_RULE_USERDATA).and_then(read_comment).unwrap_or_default(),
+        })
+    }
+}
+
+/// The rules of a table, or of one of its chains, in order: `nft list table …`. None where there is no such table.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn list(socket: &mut Socket, table: &Table, chain: Option<&str>) -> Result<Vec<Found>, Error> {
+    let body = chain.into_iter().fold(table.body(), |body, name| body.text(NFTA_RULE_CHAIN, name));
+    match socket.dump("rules", &body.list(Verb::GetRule)) {
+        // Older kernels list all tables.
+        Ok(objects) => Ok(objects
+            .iter()
+            .filter_map(Found::read)
+            .filter(|rule| rule.chain.table == *table && chain.is_none_or(|name| rule.chain.name == name))
+            .collect()),
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}

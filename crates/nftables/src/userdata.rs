@@ -1,0 +1,65 @@
+//! What the tool keeps beside an object, to show it as it was written: kind, length and value in a byte each
+//! (libnftnl's `udata.h`).
+
+use crate::Type;
+
+/// The longest comment in bytes that `nft` itself accepts (`NFTNL_UDATA_COMMENT_MAXLEN` less the zero byte).
+pub const COMMENT_BYTES: usize = 127;
+
+/// The kind of a comment, for a rule and for an element (`NFTNL_UDATA_RULE_COMMENT`, `NFTNL_UDATA_SET_ELEM_COMMENT`).
+const COMMENT: u8 = 0;
+/// `NFTNL_UDATA_SET_KEYBYTEORDER`.
+const KEY_BYTE_ORDER: u8 = 0;
+const BYTE_ORDER_NONE: u32 = 0;
+const BYTE_ORDER_HOST: u32 = 1;
+const BYTE_ORDER_BIG: u32 = 2;
+
+/// A comment as user data. One beyond 254 bytes, which no length tells, is cut.
+pub(crate) fn comment(comment: &str) -> Vec<u8> {
+    let mut text: Vec<u8> = comment.bytes().take(usize::from(u8::MAX) - 1).collect();
+    text.push(0);
+    let mut value = vec![COMMENT, u8::try_from(text.len()).unwrap_or(u8::MAX)];
+    value.extend(text);
+    value
+}
+
+/// The comment in the user data of a rule or an element.
+pub(crate) fn read_comment(mut bytes: &[u8]) -> Option<String> {
+    while let [kind, length, rest @ ..] = bytes {
+        let (value, tail) = rest.split_at_checked(usize::from(*length))?;
+        if *kind == COMMENT {
+            return Some(netlink::attributes::read_text(value));
+        }
+        bytes = tail;
+    }
+    None
+}
+
+/// How the bytes of a set's key are ordered, without which the tool prints names backwards.
+pub(crate) fn key_byte_order(key: &[Type]) -> Vec<u8> {
+    let order = match key {
+        [Type::Ifname] => BYTE_ORDER_HOST,
+        [_] => BYTE_ORDER_BIG,
+        _ => BYTE_ORDER_NONE,
+    };
+    let mut bytes = vec![KEY_BYTE_ORDER, 4];
+    bytes.extend(order.to_ne_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_read_back_among_others() {
+        let bytes = comment("of vn1");
+        assert_eq!(bytes, *b"\x00\x07of vn1\0");
+        assert_eq!(read_comment(&bytes).as_deref(), Some("of vn1"));
+        let behind = [&[9, 2, 1, 1][..], &bytes].concat();
+        assert_eq!(read_comment(&behind).as_deref(), Some("of vn1"));
+        for cut in [&[][..], &[0], &[0, 9, b'x'], &[9, 1, 0]] {
+            assert_eq!(read_comment(cut), None, "{cut:?}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! `macspoofchk` and `ipspoofchk`: a port lets only what is its own pass.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use harness::{row, sh};
+use protocol_tests::{Frames, LATEST, Plugin, Scene, State, cites, codes, ethernet, with};
+use serde_json::{Value, json};
+
+const BROADCAST: [u8; 6] = [0xff; 6];
+/// Of somebody else on the bridge.
+const FOREIGN_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x99];
+const FOREIGN4: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 99);
+const FOREIGN6: Ipv6Addr = Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 0x99);
+const OWN4: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 5);
+const OWN6: Ipv6Addr = Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 5);
+
+const IPV4: u16 = 0x0800;
+const ARP: u16 = 0x0806;
+const IPV6: u16 = 0x86dd;
+const VLAN: u16 = 0x8100;
+const LLDP: u16 = 0x88cc;
+
+/// Long enough for a frame to cross a bridge on a busy machine.
+const LIMIT: Duration = Duration::from_millis(300);
+
+fn config(keys: Value) -> Value {
+    let addresses = json!([{"address": format!("{OWN4}/24")}, {"address": format!("{OWN6}/64")}]);
+    let ipam = json!({"type": "static", "addresses": addresses});
+    with(&with(&Plugin::Bridge.config(LATEST), json!({"ipam": ipam})), keys)
+}
+
+/// A host with `c1` as configured, and a member of the same bridge that listens to everything.
+struct Stage {
+    scene: Scene,
+    sender: Frames,
+    listener: Frames,
+    mac: [u8; 6],
+    config: Value,
+}
+
+impl Stage {
+    fn new(keys: Value) -> Self {
+        let scene = Scene::new();
+        // The checks of br_netfilter would cut the marks off.
+        sh("for file in /proc/sys/net/bridge/bridge-nf-call-ip*; do echo 0 > $file; done").ok();
+        let peer = scene.host.namespace("peer");
+        let plain = with(&Plugin::Bridge.config(LATEST), json!({"name": "peers", "ipam": null}));
+        scene.call_for(&peer, "eth0", Plugin::Bridge, "ADD", plain).run().ok();
+        peer.sh("ip link set eth0 promisc on && ip address add 10.1.0.9/24 dev eth0 && ip address add fd00:1::9/64 dev eth0 nodad").ok();
+        let (result, config) = scene.added(Plugin::Bridge, &config(keys));
+        let mac = bytes(result["interfaces"][2]["mac"].as_str().expect("a MAC"));
+        let sender = Frames::open(&scene.c1, "eth0").expect("the interface is there");
+        let listener = Frames::open(&peer, "eth0").expect("the interface is there");
+        Self { scene, sender, listener, mac, config }
+    }
+
+    /// Whether a frame arrives. Each is marked at its end.
+    fn arrives(&self, mut frame: Vec<u8>, mark: &str) -> bool {
+        frame.resize(frame.len().max(80), 0);
+        frame.extend(mark.as_bytes());
+        assert!(self.sender.send(&frame), "{mark} is sent");
+        self.listener.ends_with(mark.as_bytes(), LIMIT)
+    }
+}
+
+fn bytes(mac: &str) -> [u8; 6] {
+    let bytes: Vec<u8> = mac.split(':').map(|byte| u8::from_str_radix(byte, 16).expect("hexadecimal")).collect();
+    bytes.try_into().expect("six of them")
+}
+
+/// RFC 826.
+fn arp(operation: u16, mac: [u8; 6], address: Ipv4Addr) -> Vec<u8> {
+    let fixed = [0, 1, 8, 0, 6, 4];
+    [&fixed[..], &operation.to_be_bytes(), &mac, &address.octets(), &[0; 6], &[10, 1, 0, 9]].concat()
+}
+
+/// RFC 791, of a protocol for experiments (RFC 3692).
+fn ipv4(from: Ipv4Addr) -> Vec<u8> {
+    let mut header = vec![0x45, 0, 0, 66, 0, 0, 0, 0, 64, 253, 0, 0];
+    header.extend(from.octets());
+    header.extend([10, 1, 0, 9]);
+    let sum: u32 = header.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).expect("it is folded");
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
+    header
+}
+
+/// RFC 8200, with a payload of `next`.
+fn ipv6(from: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len().max(26)).expect("it is short");
+    let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    let header = [0x60, 0, 0, 0, length.to_be_bytes()[0], length.to_be_bytes()[1], next, 255];
+    [&header[..], &from.octets(), &all_nodes.octets(), payload].concat()
+}
+
+/// A neighbour advertisement (RFC 4861, 4.4).
+fn advertisement(target: Ipv6Addr, mac: [u8; 6]) -> Vec<u8> {
+    [&[136, 0, 0, 0, 0x20, 0, 0, 0][..], &target.octets(), &[2, 1], &mac].concat()
+}
+
+/// Frames from `c1` as others would send them, each with what stops it.
+fn foreign(mac: [u8; 6]) -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let own = |kind, payload: Vec<u8>| ethernet(mac, BROADCAST, kind, &payload);
+    let tagged = [&[0, 7, 8, 0][..], &ipv4(FOREIGN4)].concat();
+    vec![
+        ("foreign MAC", ethernet(FOREIGN_MAC, BROADCAST, IPV4, &ipv4(OWN4)), "macspoofchk"),
+        ("foreign ARP sender MAC", own(ARP, arp(2, FOREIGN_MAC, OWN4)), "macspoofchk"),
+        ("foreign ARP question", own(ARP, arp(1, mac, FOREIGN4)), "ipspoofchk"),
+        ("foreign ARP answer", own(ARP, arp(2, mac, FOREIGN4)), "ipspoofchk"),
+        ("foreign IPv4 source", own(IPV4, ipv4(FOREIGN4)), "ipspoofchk"),
+        ("foreign IPv6 source", own(IPV6, ipv6(FOREIGN6, 253, &[])), "ipspoofchk"),
+        ("foreign advertisement", own(IPV6, ipv6(OWN6, 58, &advertisement(FOREIGN6, mac))), "ipspoofchk"),
+        ("tagged frame", own(VLAN, tagged), "ipspoofchk"),
+        ("another protocol", own(0x88b5, Vec::new()), "ipspoofchk"),
+    ]
+}
+
+/// Frames that every guard lets pass.
+fn own(mac: [u8; 6]) -> Vec<(&'static str, Vec<u8>)> {
+    let frame = |kind, payload: Vec<u8>| ethernet(mac, BROADCAST, kind, &payload);
+    let [a, b, c, d, e, f] = mac;
+    let link_local = Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+    vec![
+        ("own IPv4", frame(IPV4, ipv4(OWN4))),
+        ("DHCP's IPv4", frame(IPV4, ipv4(Ipv4Addr::UNSPECIFIED))),
+        ("own ARP", frame(ARP, arp(1, mac, OWN4))),
+        ("an ARP probe", frame(ARP, arp(1, mac, Ipv4Addr::UNSPECIFIED))),
+        ("own IPv6", frame(IPV6, ipv6(OWN6, 253, &[]))),
+        ("link-local IPv6", frame(IPV6, ipv6(link_local, 253, &[]))),
+        ("duplicate detection", frame(IPV6, ipv6(Ipv6Addr::UNSPECIFIED, 253, &[]))),
+        ("own advertisement", frame(IPV6, ipv6(OWN6, 58, &advertisement(OWN6, mac)))),
+        ("link-local advertisement", frame(IPV6, ipv6(link_local, 58, &advertisement(link_local, mac)))),
+    ]
+}
+
+#[test]
+fn each_guard_stops_what_it_is_for_and_nothing_else() {
+    for keys in [
+        json!({}),
+        json!({"macspoofchk": true}),
+        json!({"ipspoofchk": true}),
+        json!({"macspoofchk": true, "ipspoofchk": true}),
+    ] {
+        let stage = Stage::new(keys.clone());
+        for (what, frame) in own(stage.mac) {
+            assert!(stage.arrives(frame, what), "{what} arrives with {keys}");
+        }
+        for (what, frame, guard) in foreign(stage.mac) {
+            let is_stopped = keys[guard] == true;
+            assert_eq!(stage.arrives(frame, what), !is_stopped, "{what} with {keys}");
+        }
+        for address in ["10.1.0.9", "fd00:1::9"] {
+            assert!(stage.scene.c1.ping(address, 2).all_answered(), "{address} with {keys}");
+        }
+        stage.scene.call(Plugin::Bridge, "CHECK", stage.config.clone()).run().ok();
+        stage.scene.call(Plugin::Bridge, "DEL", stage.config.clone()).run().ok();
+        assert_eq!(sh("nft list ruleset").ok(), "", "{keys}");
+    }
+}
+
+#[test]
+fn what_is_stopped_is_counted() {
+    let stage = Stage::new(json!({"macspoofchk": true}));
+    let packets = || {
+        let rules = sh("nft -j list chain bridge plugboard prerouting").ok();
+        let rules: Value = serde_json::from_str(&rules).expect("JSON");
+        let counters: Vec<u64> = rules["nftables"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .flat_map(|entry| {
+                entry["rule"]["expr"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|e| e["counter"]["packets"].as_u64())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        counters.iter().sum::<u64>()
+    };
+    assert_eq!(packets(), 0);
+    stage.arrives(ethernet(FOREIGN_MAC, BROADCAST, 0x88b5, &[]), "foreign");
+    assert_eq!(packets(), 1);
+}
+
+/// Frames to the bridge's own group addresses are not forwarded, but the bridge learns from them where an address is.
+#[test]
+fn the_bridge_learns_no_foreign_address_from_a_guarded_port() {
+    let learned = |keys: Value| {
+        let stage = Stage::new(keys);
+        for group in [0x02, 0x03, 0x0e] {
+            let frame = ethernet([0x02, 0, 0, 0, 0, group], [0x01, 0x80, 0xc2, 0, 0, group], LLDP, &[0; 60]);
+            assert!(stage.sender.send(&frame));
+        }
+        assert!(stage.arrives(ethernet(stage.mac, BROADCAST, 0x88b5, &[]), "a frame behind it"));
+        sh("bridge fdb show br br0 | grep -c '^02:00:00:00:00:0'").stdout.trim().to_owned()
+    };
+    assert_eq!(learned(json!({})), "0");
+    assert_eq!(learned(json!({"macspoofchk": true})), "0");
+}
+
+/// Sends foreign frames from `c1` as fast as it can, as soon as there is an interface, while `work` is done.
+fn flooding(scene: &Scene, work: impl FnOnce()) {
+    let is_over = AtomicBool::new(false);
+    let c1 = &scene.c1;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let namespace = std::fs::File::open(&c1.path).expect("the namespace is there");
+            nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("it can be entered");
+            let frame = [&ethernet(FOREIGN_MAC, BROADCAST, 0x88b5, &[0; 60])[..], b"foreign"].concat();
+            let mut frames = None;
+            while !is_over.load(Ordering::Relaxed) {
+                match &frames {
+                    None => frames = Frames::open_here("eth0").ok(),
+                    Some(open) => _ = Frames::send(open, &frame),
+                }
+            }
+        });
+        work();
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn not_one_frame_passes_before_the_guard_stands_or_after_it_has_gone() {
+    row("M66");
+    cites!("ADD-1", "DEL-1");
+    for (keys, passes) in
+        [(json!({}), true), (json!({"macspoofchk": true}), false), (json!({"ipspoofchk": true}), false)]
+    {
+        let scene = Scene::new();
+        let peer = scene.host.namespace("peer");
+        let plain = with(&Plugin::Bridge.config(LATEST), json!({"name": "peers", "ipam": null}));
+        scene.call_for(&peer, "eth0", Plugin::Bridge, "ADD", plain).run().ok();
+        peer.sh("ip link set eth0 promisc on").ok();
+        let listener = Frames::open(&peer, "eth0").expect("the interface is there");
+        let mut passed = false;
+        for _ in 0..5 {
+            flooding(&scene, || {
+                scene.call(Plugin::Bridge, "ADD", config(keys.clone())).run().ok();
+                passed |= listener.ends_with(b"foreign", Duration::from_millis(20));
+                scene.call(Plugin::Bridge, "DEL", config(keys.clone())).run().ok();
+                passed |= listener.ends_with(b"foreign", Duration::from_millis(20));
+            });
+        }
+        assert_eq!(passed, passes, "{keys}");
+    }
+}
+
+#[test]
+fn ipspoofchk_without_addresses_is_refused() {
+    cites!("ERR-5");
+    let scene = Scene::new();
+    let before = scene.state();
+    let (code, msg, _) =
+        scene.call(Plugin::Bridge, "ADD", config(json!({"ipspoofchk": true, "ipam": null}))).run().error();
+    assert!(code == 7 && msg.contains("ipspoofchk") && msg.contains("add ipam"), "{code}: {msg}");
+    assert_eq!(before, scene.state());
+}
+
+#[test]
+fn a_device_of_another_plugin_is_not_guarded() {
+    cites!("ERR-5");
+    let scene = Scene::new();
+    sh("ip tuntap add mode tap name tap9").ok();
+    let before = scene.state();
+    let previous = json!({"cniVersion": LATEST, "interfaces": [{"name": "tap9"}]});
+    for key in ["macspoofchk", "ipspoofchk"] {
+        let call = scene.call(Plugin::Bridge, "ADD", config(json!({key: true, "prevResult": previous.clone()})));
+        let (code, msg, _) = call.run().error();
+        assert!(code == 7 && msg.contains(key) && msg.contains("tap9"), "{code}: {msg}");
+        assert_eq!(before, scene.state());
+    }
+}
+
+#[test]
+fn check_reports_a_guard_that_is_gone() {
+    cites!("CHK-1");
+    let scene = Scene::new();
+    let keys = json!({"macspoofchk": true, "ipspoofchk": true});
+    for (loss, part) in [
+        ("nft flush set bridge plugboard guarded", "in set guarded"),
+        ("nft flush set bridge plugboard macs", "in set macs"),
+        ("nft flush set bridge plugboard ipguarded", "in set ipguarded"),
+        ("nft flush set bridge plugboard addresses4", "in set addresses4"),
+        ("nft flush set bridge plugboard addresses6", "in set addresses6"),
+        ("nft flush chain bridge plugboard prerouting", "prerouting: want 7, have 0"),
+        ("nft flush chain bridge plugboard input", "input: want 1, have 0"),
+        ("nft delete table bridge plugboard", "bridge plugboard"),
+    ] {
+        let (_, attached) = scene.added(Plugin::Bridge, &config(keys.clone()));
+        scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+        sh(loss).ok();
+        let (code, msg, _) = scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().error();
+        assert!(code == codes::DIFFERENT && msg.contains(part), "{loss}: {code} {msg}");
+        scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+        assert_eq!(sh("nft list ruleset").ok(), "");
+    }
+}
+
+#[test]
+fn guards_end_where_the_bridge_decides_about_its_ports() {
+    let scene = Scene::new();
+    sh("ip link add br0 type bridge stp_state 1 forward_delay 200 && ip link set br0 up").ok();
+    let before = State::take(&[]);
+    let keys = json!({"macspoofchk": true, "ipspoofchk": true});
+    scene.call(Plugin::Bridge, "ADD", config(keys.clone())).run().ok();
+    scene.call(Plugin::Bridge, "DEL", config(keys)).run().ok();
+    assert_eq!(before, State::take(&[]));
+}
+
+#[test]
+fn a_tap_device_is_guarded_as_well() {
+    let scene = Scene::new();
+    let keys = json!({"nic": "tap", "macspoofchk": true, "ipspoofchk": true});
+    let (result, attached) = scene.added(Plugin::Bridge, &config(keys));
+    let rules = sh("nft list table bridge plugboard").ok();
+    for key in ["name", "mac"] {
+        let interface = if key == "name" { 1 } else { 2 };
+        let value = result["interfaces"][interface][key].as_str().expect("a text");
+        assert!(rules.contains(value), "{value}\n{rules}");
+    }
+    scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+    scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+    assert_eq!(sh("nft list ruleset").ok(), "");
+}
+
+/// What names the owner of an element fits wherever a network's name does.
+#[test]
+fn long_names_are_found_again() {
+    let scene = Scene::new();
+    let before = scene.state();
+    let container = "c".repeat(200);
+    let long = |keys: Value| with(&config(keys), json!({"name": "n".repeat(128), "cni.dev/valid-attachments": []}));
+    for command in ["DEL", "GC"] {
+        let keys = json!({"macspoofchk": true, "ipspoofchk": true, "ipMasq": true});
+        let call = |command: &str| {
+            let call = scene.call(Plugin::Bridge, command, long(keys.clone()));
+            if command == "GC" { call } else { call.container(&container) }
+        };
+        call("ADD").run().ok();
+        sh("nft list ruleset").ok();
+        call(command).run().ok();
+        assert_eq!(before, scene.state(), "{command}");
+    }
+}
