@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use protocol_tests::{Guest, LATEST, Plugin, Process, Scene, State, Station, cites, codes, with};
+use protocol_tests::{Guest, LATEST, Plugin, Scene, State, Station, cites, codes, with};
 use serde_json::{Value, json};
 
 /// Users and groups that no machine has.
@@ -172,9 +172,6 @@ fn keys_of_a_tap_device_are_refused_for_a_veth() {
     assert_eq!(before, scene.state());
 }
 
-/// How many moments of ADD see a kill, from its start to beyond its end.
-const MOMENTS: u32 = 150;
-
 /// Links of the host and of the container, and allocations, cheaply.
 fn leftovers(scene: &Scene) -> Vec<String> {
     let on_host = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
@@ -190,30 +187,20 @@ fn del_after_a_kill_leaves_nothing_on_either_side() {
     let scene = Scene::new();
     let before = scene.state();
     let config = tap();
-    let whole = (0..5).map(|_| {
-        let started = Instant::now();
-        scene.call(Plugin::Bridge, "ADD", config.clone()).run().ok();
-        let taken = started.elapsed();
-        scene.call(Plugin::Bridge, "DEL", config.clone()).run().ok();
-        taken
-    });
-    let whole = whole.min().unwrap_or_default();
-    let (mut killed, mut half_done) = (0, 0);
-    for moment in 0..MOMENTS {
-        let time = whole * moment / MOMENTS;
-        let add = Process::new(Plugin::Bridge, "ADD").attachment(&scene.c1, "eth0");
-        let was_killed = add.kill_after(&config, time);
-        killed += u32::from(was_killed);
-        half_done += u32::from(was_killed && leftovers(&scene).iter().any(|name| name == "eth0"));
+    let mut half_done = 0;
+    let mut calls = 0;
+    while scene.call(Plugin::Bridge, "ADD", config.clone()).kill_after_system_calls(calls) {
+        half_done += u32::from(leftovers(&scene).iter().any(|name| name == "eth0"));
         scene.call(Plugin::Bridge, "DEL", config.clone()).run().ok();
         // The delegate of a killed ADD may still be at work.
         let end = Instant::now() + Duration::from_secs(2);
         while !leftovers(&scene).is_empty() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(5));
         }
-        assert_eq!(leftovers(&scene), Vec::<String>::new(), "killed after {time:?}");
+        assert_eq!(leftovers(&scene), Vec::<String>::new(), "killed after {calls} system calls");
+        calls += 1;
     }
+    scene.call(Plugin::Bridge, "DEL", config).run().ok();
     assert_eq!(before, scene.state());
-    assert!(killed > MOMENTS / 10, "the kill came in the middle of ADD {killed} times");
-    assert!(half_done > 0, "there was a TAP device to clean up {half_done} times");
+    assert!(calls > 40 && half_done > 5, "{calls} kills, {half_done} of them with a TAP device to clean up");
 }

@@ -23,6 +23,7 @@ mod lock;
 mod migration;
 mod object;
 mod objects;
+mod patience;
 mod shared;
 mod sweep;
 mod uplink;
@@ -34,8 +35,8 @@ pub use kernel::{Kernel, Step};
 pub use lock::Lock;
 pub use object::{Device, Difference, Object, Objects, Side, commands, differences, refuse_existing, remove};
 pub use objects::{
-    Address, Announced, Borrowed, Bridge, BridgePort, Elements, Forwarding, GatewayVlan, LinkLocal, Members, Others,
-    PortVlans, Qdisc, Redirect, Route, Settled, Sysctl, Tap, Unclaimed, Up, Veth,
+    Address, Announced, Borrowed, Bridge, BridgePort, Elements, Forwarding, GatewayVlan, LinkLocal, Listening, Members,
+    Others, PortVlans, Qdisc, Redirect, Route, Settled, Sysctl, Tap, Unclaimed, Up, Veth,
 };
 pub use sweep::sweep;
 pub use uplink::{Uplink, Vlan};

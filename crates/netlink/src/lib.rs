@@ -16,6 +16,7 @@ mod error;
 pub mod layer3;
 pub mod link;
 mod mac;
+pub mod multicast;
 mod namespace;
 pub mod neighbour;
 pub mod qdisc;

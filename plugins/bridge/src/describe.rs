@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use attachment::{
-    Address, Announced, Bridge, BridgePort, Device, Elements, Forwarding, GatewayVlan, Identity, Kernel, Members,
-    Object, Others, Route, Settled, Side, Sysctl, Unclaimed,
+    Address, Announced, Bridge, BridgePort, Device, Elements, Forwarding, GatewayVlan, Identity, Kernel, Listening,
+    Members, Object, Others, Route, Settled, Side, Sysctl, Unclaimed,
 };
 use cni::{Call, Error, Success};
 use ipnetwork::IpNetwork;
@@ -169,6 +169,7 @@ impl Interface for Bridged {
                 objects.push(Box::new(Settled { device: device.clone() }));
             }
             for ip in &addressing.ips {
+                objects.push(Box::new(Listening { device: device.clone(), address: ip.address.ip() }));
                 objects.push(Box::new(Announced { device: device.clone(), address: ip.address.ip(), mac: self.mac }));
             }
             for route in &addressing.routes {

@@ -1,6 +1,6 @@
 //! The bridge as the gateway of its containers: which interface of the host has the gateway's addresses.
 
-use attachment::{Address, Device, Others, Side, Sysctl};
+use attachment::{Address, Device, Listening, Others, Side, Sysctl};
 use cni::{Error, Success};
 use ipnetwork::IpNetwork;
 use plugin::interface::Description;
@@ -58,7 +58,8 @@ impl Bridged {
                 IpNetwork::V6(_) => "net/ipv6/conf/all/forwarding",
             };
             let device = Device::host(self.keys.gateway_interface());
-            objects.push(Box::new(Address { device, address, others, is_detected: false }));
+            objects.push(Box::new(Address { device: device.clone(), address, others, is_detected: false }));
+            objects.push(Box::new(Listening { device, address: address.ip() }));
             objects.push(Box::new(Sysctl { side: Side::Host, path: path.to_owned(), value: "1", optional: false }));
         }
         objects

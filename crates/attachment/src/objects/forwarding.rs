@@ -1,19 +1,14 @@
 //! A port of a bridge letting frames through.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use netlink::link::{self, PortState};
 
-use crate::{Device, Difference, Error, Kernel, Object, Side};
-
-/// A port forwards as soon as a worker of the kernel has seen its carrier, and the bridge itself sends as soon as the worker
-/// has seen that it has such a port: within microseconds as a rule, and on a busy machine when the worker gets its turn. With
-/// spanning tree a port listens and learns for half a minute, for which nobody should wait.
-const LIMIT: Duration = Duration::from_millis(500);
-const PAUSE: Duration = Duration::from_micros(100);
+use crate::{Device, Difference, Error, Kernel, Object, Side, patience};
 
 /// A port that lets frames through, so that the first packet after ADD arrives. It stands behind what gives it carrier.
+///
+/// A port forwards as soon as a worker of the kernel has seen its carrier, and the bridge itself sends as soon as the worker
+/// has seen that it has such a port. With spanning tree a port listens and learns for half a minute, for which nobody should
+/// wait.
 #[derive(Debug)]
 pub struct Forwarding {
     /// The port.
@@ -36,12 +31,7 @@ impl Forwarding {
 
 impl Object for Forwarding {
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let started = Instant::now();
-        // What still has no carrier then is told by CHECK.
-        while !self.is_ready(kernel)? && started.elapsed() < LIMIT {
-            thread::sleep(PAUSE);
-        }
-        Ok(())
+        patience::until(kernel, |kernel| self.is_ready(kernel))
     }
 
     fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
