@@ -1,4 +1,4 @@
-//! What Chiao's scripts do without noticing: failures, and containers that are gone.
+//! What scripts that add NICs to containers do without noticing: failures, and containers that are gone.
 
 use std::process::Child;
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! The keys of `bridge`, each by what it does to the traffic or to the kernel's state, and nothing of it without the key.
 //!
 //! Elsewhere: `mac` and `ips` in `conventions.rs` and `libcni_runtime.rs`, `dns` in `configuration.rs`, the TAP device's in `tap.rs`
-//! and `tap_namespace.rs`, `vlan`, `vlanTrunk` and `preserveDefaultVlan` in `vlan.rs`, `delegateTimeoutSeconds` in `delegation.rs`.
+//! and `tap_namespace.rs`, `vlan`, `vlanTrunk` and `preserveDefaultVlan` in `vlan.rs`, `uplink` and `autoVlan` in `uplink.rs` and the scenarios,
+//! `ipMasq` and `ipMasqBackend` in `nat.rs`, `macspoofchk` and `ipspoofchk` in `filter.rs`, `delegateTimeoutSeconds` in `faults.rs`.
 
 use std::time::{Duration, Instant};
 

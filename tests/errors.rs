@@ -87,7 +87,7 @@ fn a_message_names_the_variables() {
 fn an_unsupported_field_comes_with_key_and_value() {
     cites!("ERR-5");
     let scene = Scene::new();
-    // What bridge cannot do (yet) it refuses; nothing is silently weaker than asked.
+    // What bridge cannot do it refuses; nothing is silently weaker than asked.
     for (key, value) in [
         ("disableContainerInterface", json!(true)),
         ("enabledad", json!(true)),

@@ -186,7 +186,8 @@ fn what_is_stopped_is_counted() {
     assert_eq!(packets(), 1);
 }
 
-/// Frames to the bridge's own group addresses are not forwarded, but the bridge learns from them where an address is.
+/// Frames to a bridge's own group addresses are not forwarded, but a bridge learns from them where an address is. One that is
+/// made here does not (`no_linklocal_learn`), guarded or not.
 #[test]
 fn the_bridge_learns_no_foreign_address_from_a_guarded_port() {
     let learned = |keys: Value| {

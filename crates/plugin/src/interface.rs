@@ -26,7 +26,7 @@ pub trait Interface: Sized {
     /// Reads and validates the configuration.
     ///
     /// # Errors
-    /// Code 7, and 2 for what is not supported.
+    /// Code 7 naming the key.
     fn read(call: &Call, identity: Identity) -> Result<Self, Error>;
 
     /// Asks the kernel what the description depends on: an MTU that the configuration leaves to the path, devices that

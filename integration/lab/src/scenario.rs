@@ -13,7 +13,7 @@ const BIN_DIR: &str = "/plugboard/bin";
 /// Printed by a test that ran to its end in the lab. Its status alone would not tell it from no test at all.
 const COMPLETED: &str = "lab: ran to its end:";
 
-/// [`with_features`] for a test that observes all of a row of the mission's table. `row` is its id, see [`harness::row`].
+/// [`with_features`] for a test that observes all that a feature promises. `row` is its id, see [`harness::row`].
 pub fn on_full_kernel<F: FnOnce()>(row: &str, features: &[Feature], body: F) {
     run::<F>(features, || {
         harness::row(row);

@@ -45,7 +45,7 @@ const ARGS: &[&str] = &["MAC", "IP", "GATEWAY"];
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Keys {
-    /// The bridge's name; `cni0`, or with an uplink `br-` with its name. Made if it does not exist.
+    /// The bridge's name. Default: `cni0`; with an uplink `br-` and its name. Made if it does not exist.
     pub(crate) bridge: String,
     /// The bridge gets the gateway's address, and the host forwards.
     pub(crate) is_gateway: bool,
@@ -65,7 +65,7 @@ pub(crate) struct Keys {
     pub(crate) vlan: u16,
     /// The VLANs that the NIC carries tagged.
     pub(crate) vlan_trunk: Vec<Trunk>,
-    /// The port stays in the bridge's default VLAN, too.
+    /// With VLANs of its own, the port stays in the bridge's default VLAN, too. Default: true.
     pub(crate) preserve_default_vlan: bool,
     /// Frames from other addresses than the NIC's own are dropped.
     pub(crate) macspoofchk: bool,
@@ -88,13 +88,14 @@ pub(crate) struct Keys {
     pub(crate) nic: Nic,
     /// Where the TAP device is.
     pub(crate) tap_namespace: TapNamespace,
-    /// The TAP device has a queue for each processor of the guest.
+    /// The TAP device can be opened once for each queue of the guest.
     pub(crate) multi_queue: bool,
-    /// The user who may open the TAP device, by number.
+    /// The user who may open the TAP device, by number. Default: root where there is no `group` either.
     pub(crate) owner: Option<u32>,
     /// The group that may open the TAP device, by number.
     pub(crate) group: Option<u32>,
 
+    /// Checked, and means nothing else: rules are nftables' in either case.
     ip_masq_backend: Option<String>,
 }
 

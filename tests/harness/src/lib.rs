@@ -29,7 +29,8 @@ pub use reply::Reply;
 pub use shell::{Background, Output, ip, sh, spawn, tc};
 pub use snapshot::Snapshot;
 
-/// Prints the id of the mission's row that the running test observes, so that a run of the suite shows it.
+/// Prints the id of a feature, such as `M19`, so that a run of the suite shows what was observed. For tests that observe all
+/// that the feature promises.
 pub fn row(id: &str) {
     println!("row {id}");
 }
