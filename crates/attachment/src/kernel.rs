@@ -72,7 +72,7 @@ pub struct Kernel {
     queue: Vec<(usize, Step)>,
     current: usize,
     made: Vec<usize>,
-    lock: Option<Lock>,
+    lock: Option<(Mode, Lock)>,
 }
 
 impl Kernel {
@@ -180,6 +180,22 @@ impl Kernel {
         Ok(self.end(device.side)?.seen.iter().find(|link| link.name == device.name))
     }
 
+    /// A link as it was when it was last looked up, or as it is now.
+    ///
+    /// # Errors
+    /// What the kernel says other than that there is none.
+    pub(crate) fn known(&mut self, device: &Device) -> Result<Option<Link>, Error> {
+        match self.seen(device)? {
+            Some(link) => Ok(Some(link.clone())),
+            None => self.find(device),
+        }
+    }
+
+    /// A link of the host by its index, as it was when it was last looked up, if it was.
+    pub(crate) fn seen_index(&self, index: u32) -> Option<&Link> {
+        self.host.seen.iter().find(|link| link.index == index)
+    }
+
     /// Removes something at once, after everything queued has been sent; what is not there is removed already.
     ///
     /// # Errors
@@ -258,15 +274,20 @@ impl Kernel {
         made
     }
 
-    /// Takes the lock for the host's shared objects, or changes its mode. It is held until [`Kernel::unlock`].
+    /// Takes the lock for the host's shared objects, unless it is held in this mode or the stronger one. It is held until
+    /// [`Kernel::unlock`]. Without it links may have changed, so what was seen of the host's is forgotten.
     pub(crate) fn lock(&mut self, mode: Mode) -> Result<(), Error> {
+        if matches!(self.lock, Some((held, _)) if held == mode || held == Mode::Change) {
+            return Ok(());
+        }
         self.lock = None; // a second descriptor of ours would wait for the first
-        self.lock = Some(Lock::of_host(mode)?);
+        self.lock = Some((mode, Lock::of_host(mode)?));
+        self.host.seen.clear();
         Ok(())
     }
 
     /// Releases the lock.
-    pub(crate) fn unlock(&mut self) {
+    pub fn unlock(&mut self) {
         self.lock = None;
     }
 }

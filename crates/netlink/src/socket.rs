@@ -52,9 +52,7 @@ impl Socket {
     /// # Errors
     /// [`Error::System`] with `EPROTONOSUPPORT` when the kernel has no netfilter over netlink.
     pub fn open_netfilter() -> Result<Self, Error> {
-        let mut socket = Self::of(SockProtocol::NetlinkNetFilter, &[libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK])?;
-        socket.expect_large_objects();
-        Ok(socket)
+        Self::of(SockProtocol::NetlinkNetFilter, &[libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK])
     }
 
     fn of(protocol: SockProtocol, options: &[libc::c_int]) -> Result<Self, Error> {
@@ -134,8 +132,8 @@ impl Socket {
         Err(Error::Interrupted(table))
     }
 
-    /// Makes room for objects of any size, such as links with many names.
-    pub(crate) fn expect_large_objects(&mut self) {
+    /// Makes room for objects of any size, such as links with many names, or sets with many elements.
+    pub fn expect_large_objects(&mut self) {
         self.received.resize(DUMP_BYTES, 0);
     }
 

@@ -107,6 +107,7 @@ pub fn delete<'a>(table: &Table, set: &Set, keys: impl IntoIterator<Item = &'a K
 /// # Errors
 /// Those of [`Socket::dump`].
 pub fn list(socket: &mut Socket, table: &Table, set: &Set) -> Result<Vec<Element>, Error> {
+    socket.expect_large_objects();
     match socket.dump("set elements", &set.body(table).list(Verb::GetElement)) {
         Ok(objects) => Ok(objects.iter().flat_map(read).collect()),
         Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Vec::new()),

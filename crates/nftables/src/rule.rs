@@ -91,6 +91,7 @@ impl Found {
 /// Those of [`Socket::dump`].
 pub fn list(socket: &mut Socket, table: &Table, chain: Option<&str>) -> Result<Vec<Found>, Error> {
     let body = chain.into_iter().fold(table.body(), |body, name| body.text(NFTA_RULE_CHAIN, name));
+    socket.expect_large_objects();
     match socket.dump("rules", &body.list(Verb::GetRule)) {
         // Older kernels list all tables.
         Ok(objects) => Ok(objects

@@ -30,7 +30,7 @@ pub trait Interface: Sized {
     fn read(call: &Call, identity: Identity) -> Result<Self, Error>;
 
     /// Asks the kernel what the description depends on: an MTU that the configuration leaves to the path, devices that
-    /// others made. Nothing is changed here, and nobody is locked out: what must hold is looked at again when it is made.
+    /// others made. Nothing is changed here. The lock for shared objects may be held from then on.
     ///
     /// # Errors
     /// Code 7 or 102 for what cannot serve; the kernel cannot be asked.

@@ -119,10 +119,8 @@ fn check_table(ours: Ours) -> Result<(), Error> {
     if ours != Ours::Nat {
         return Ok(());
     }
-    match std::fs::read_to_string("/proc/sys/kernel/osrelease") {
-        Ok(release) => check_srcnat(release.trim()),
-        Err(_) => Ok(()), // without /proc nothing tells
-    }
+    let kernel = nix::sys::utsname::uname().ok();
+    kernel.as_ref().and_then(|kernel| kernel.release().to_str()).map_or(Ok(()), check_srcnat)
 }
 
 /// The entries that are not there yet; those of an earlier call for the same attachment stay.

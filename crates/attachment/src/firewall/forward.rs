@@ -69,7 +69,6 @@ pub(crate) fn ensure(kernel: &mut Kernel, bridge: &str) -> Result<bool, Error> {
             Err(error) => return unless_unsupported(error, false),
         };
         if closed.is_empty() {
-            note_legacy(bridge);
             return Ok(false);
         }
         if generation.is_none() {
@@ -201,8 +200,12 @@ fn note_closed(bridge: &str, chain: Option<&Chain>, error: &netlink::Error) {
     ));
 }
 
-/// What the older iptables drops cannot be seen here, let alone changed.
-fn note_legacy(bridge: &str) {
+/// Tells how to let the members of a bridge reach each other where the older iptables is in use: what that drops cannot be seen
+/// here, let alone changed.
+pub(crate) fn note_legacy(bridge: &str) {
+    if !Path::new(BRIDGED_PACKETS).exists() {
+        return;
+    }
     let names = std::fs::read_to_string(LEGACY_TABLES).unwrap_or_default();
     if names.lines().any(|name| name == "filter") {
         note(&format!(

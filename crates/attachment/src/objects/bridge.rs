@@ -43,15 +43,14 @@ impl Bridge {
         }
     }
 
-    /// The link of this name as it is between two calls: nobody is in the middle of making it.
+    /// The link of this name as it is between two calls: nobody is in the middle of making it. The lock is held from then on,
+    /// so that the link is still so when it is adopted.
     ///
     /// # Errors
     /// The kernel cannot be asked.
     pub fn settled(&self, kernel: &mut Kernel) -> Result<Option<Link>, Error> {
         kernel.lock(Mode::Use)?;
-        let found = kernel.find(&self.device());
-        kernel.unlock();
-        found
+        kernel.known(&self.device())
     }
 
     fn device(&self) -> Device {
@@ -104,6 +103,13 @@ impl Bridge {
     /// The bridge, if it exists and can serve.
     fn find(&self, kernel: &mut Kernel) -> Result<Option<Link>, Error> {
         let found = kernel.find(&self.device())?;
+        found.iter().try_for_each(|link| self.check(link))?;
+        Ok(found)
+    }
+
+    /// The bridge as it was seen under the lock, if it can serve.
+    fn find_settled(&self, kernel: &mut Kernel) -> Result<Option<Link>, Error> {
+        let found = self.settled(kernel)?;
         found.iter().try_for_each(|link| self.check(link))?;
         Ok(found)
     }
@@ -207,8 +213,7 @@ impl Object for Bridge {
     /// Holds the lock until the description's other objects are made, so that the bridge is not removed before it has its
     /// new port, and nobody else makes its gateway in a VLAN.
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        kernel.lock(Mode::Use)?;
-        if let Some(link) = self.find(kernel)?
+        if let Some(link) = self.find_settled(kernel)?
             && self.has_gateway(kernel)?
             && self.is_complete(&link, kernel)?
         {

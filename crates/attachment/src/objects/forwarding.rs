@@ -23,6 +23,9 @@ impl Forwarding {
             (Some(PortState::Forwarding), Some(bridge)) => bridge,
             _ => return Ok(true),
         };
+        if kernel.seen_index(bridge).is_some_and(|bridge| bridge.is_running) {
+            return Ok(true); // it has sent before
+        }
         let bridge = link::find_index(kernel.socket(Side::Host)?, bridge)
             .map_err(Error::refused(format!("look up link {bridge}")))?;
         Ok(bridge.is_none_or(|bridge| bridge.is_running || !bridge.is_up))

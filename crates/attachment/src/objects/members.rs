@@ -1,7 +1,7 @@
 //! Members of a bridge reaching each other.
 
 use crate::firewall::forward;
-use crate::{Difference, Error, Kernel, Object, shared};
+use crate::{Device, Difference, Error, Kernel, Object, shared};
 
 /// Members of a bridge reach each other although the host's firewall drops what it forwards. Stands behind the bridge, whose
 /// lock keeps what they share.
@@ -15,6 +15,8 @@ impl Object for Members {
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
         if forward::ensure(kernel, &self.bridge)? {
             kernel.mark_made();
+        } else if kernel.seen(&Device::host(&self.bridge))?.is_none() {
+            forward::note_legacy(&self.bridge); // once for each bridge: when it is made
         }
         Ok(())
     }
