@@ -18,7 +18,7 @@ fn network(number: usize) -> [Value; 2] {
 
 #[test]
 fn four_networks_in_one_container_and_fifty_containers_on_one_new_bridge() {
-    row("M70");
+    let _row = row("M70");
     let host = Host::enter();
     let pod = host.namespace("pod");
     for number in 1..=4 {

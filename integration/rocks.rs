@@ -133,7 +133,7 @@ fn silence_ms(machine: &Namespace, work: impl FnOnce()) -> u32 {
 
 #[test]
 fn a_virtual_machine_is_in_the_physical_network_of_its_host() {
-    row("M50");
+    let _row = row("M50");
     let room = Room::new();
     let (host, other, guest) = (room.machine("container"), room.machine("other"), room.machine("compute-0-0-1"));
     room.plug(&host, "eth0", "private", &["172.16.254.238/24", "172.16.254.239/24", "fd00:16::238/64"]);
@@ -198,6 +198,7 @@ fn vlan_2() -> Value {
 #[test]
 fn guests_are_in_a_vlan_through_the_logical_device_of_their_host() {
     on_full_kernel("M51", &[Feature::Vlan, Feature::Tap], || {
+        let _further_rows = ["M53", "M54"].map(row);
         let room = Room::new();
         let [a, b] = cluster(&room);
         let (g1, g2) = (room.machine("hosted-0-0-0"), room.machine("hosted-0-1-0"));
@@ -238,7 +239,6 @@ fn guests_are_in_a_vlan_through_the_logical_device_of_their_host() {
 }
 
 fn an_undefined_vlan_is_an_error_or_is_made(room: &Room, host: &Namespace, guest: &Namespace) {
-    row("M53");
     let before = Snapshot::take::<&str>(&[host, guest], &[]);
     let config = network("vlan100", json!({"uplink": "eth0", "vlan": 100}));
     let (code, message, _) = call(host, guest, "eth0", "ADD", &config).error();
@@ -264,7 +264,6 @@ fn an_undefined_vlan_is_an_error_or_is_made(room: &Room, host: &Namespace, guest
 }
 
 fn one_device_and_one_bridge_serve_all_guests(room: &Room, host: &Namespace) {
-    row("M54");
     host.sh("ip link del vlan2").ok();
     let before = Snapshot::take::<&str>(&[host], &[]);
     let config = example("uplink-vlan.conflist");
@@ -387,6 +386,7 @@ fn lease(machine: &Namespace, nic: &str) -> Option<String> {
 #[test]
 fn clusters_are_fully_virtual() {
     on_full_kernel("M55", &[Feature::Vlan], || {
+        let _further_row = row("M56");
         let room = Room::new();
         let [a, b] = cluster(&room);
         for (host, address) in [(&a, "203.0.113.10/24"), (&b, "203.0.113.11/24")] {
@@ -430,7 +430,6 @@ fn clusters_are_fully_virtual() {
 }
 
 fn two_clusters_with_the_same_addresses(room: &Room, hosts: [&Namespace; 2]) {
-    row("M56");
     let clusters = [3, 4].map(|vlan| {
         let config = network(&format!("cluster{vlan}"), json!({"uplink": "eth0", "vlan": vlan, "autoVlan": true}));
         [1, 2].map(|number| {
@@ -441,18 +440,30 @@ fn two_clusters_with_the_same_addresses(room: &Room, hosts: [&Namespace; 2]) {
         })
     });
     let captures = [0, 1].map(|cluster| [0, 1].map(|guest| Capture::on(&clusters[cluster][guest].0, "eth0")));
-    for cluster in &clusters {
+    for (cluster, own_address) in clusters.iter().zip(["10.1.1.31", "10.1.1.41"]) {
         let [(first, _), (second, peer)] = cluster;
         assert_eq!(first.ping("10.1.1.2", 3).received, 3);
         let neighbour = first.ip("neighbour show 10.1.1.2");
         assert_eq!(text(&neighbour[0]["lladdr"]), peer, "its own cluster's");
-        second.sh("ping -b -c3 -i.2 10.1.1.255");
-        second.sh("ip neighbour flush dev eth0; ping -c1 -W1 10.1.1.77");
+        let broadcast = second.ping_with("10.1.1.255", "-b -c3 -i.2 -W1");
+        assert_eq!(broadcast.sent, 3, "{broadcast:?}");
+        second.sh(&format!("ip address add {own_address}/24 dev eth0")).ok();
+        assert_eq!(first.ping(own_address, 3).received, 3);
+    }
+    // An address that only the other cluster has.
+    for (cluster, foreign_address) in clusters.iter().zip(["10.1.1.41", "10.1.1.31"]) {
+        for (guest, _) in cluster {
+            let across = guest.ping_with(foreign_address, "-c3 -i.2 -W1");
+            assert_eq!((across.sent, across.received), (3, 0), "{} to {foreign_address}: {across:?}", guest.name);
+        }
     }
     for (cluster, captures) in captures.into_iter().enumerate() {
         let foreign: Vec<&str> = clusters[1 - cluster].iter().map(|(_, mac)| &**mac).collect();
         for lines in captures.map(Capture::end) {
-            assert!(lines.iter().any(|line| line.contains("10.1.1.255")), "its own broadcasts: {lines:#?}");
+            let of_second = naming(&lines, &[&clusters[cluster][1].1]);
+            let broadcasts =
+                of_second.iter().filter(|line| line.contains("> ff:ff:ff:ff:ff:ff") && line.contains("10.1.1.255"));
+            assert_eq!(broadcasts.count(), 3, "its own broadcasts: {lines:#?}");
             assert_eq!(naming(&lines, &foreign), Vec::<&String>::new(), "nothing of the other cluster");
         }
     }

@@ -10,7 +10,7 @@ fn with_static_address(address: &str) -> Value {
 
 #[test]
 fn addresses_are_those_of_the_configuration_and_only_one_node_has_each() {
-    row("M40");
+    let _row = row("M40");
     let host = Host::enter();
     let (c1, c2) = (host.namespace("c1"), host.namespace("c2"));
     let call = |command: &str, node: &harness::Namespace, address: &str| {

@@ -62,7 +62,7 @@ fn announcements(listener: &Namespace) -> impl Iterator<Item = String> {
 
 #[test]
 fn a_member_that_moves_to_another_host_is_reached_at_once() {
-    row("M33");
+    let _row = row("M33");
     let cloud = Host::enter();
     sh("ip link add switch up type bridge").ok();
     let [a, b, c] = ["host-a", "host-b", "host-c"].map(|name| Member::new(&cloud, name));

@@ -56,7 +56,7 @@ fn queues() -> Vec<Value> {
 
 #[test]
 fn by_default_a_node_has_one_nic_on_the_primary_network() {
-    row("M01");
+    let _row = row("M01");
     let world = World::new();
     let c1 = world.node("c1");
     let results = world.attach_json("c1", "walt-net");
@@ -75,7 +75,7 @@ fn by_default_a_node_has_one_nic_on_the_primary_network() {
 
 #[test]
 fn two_nodes_reach_each_other_on_a_secondary_network() {
-    row("M02");
+    let _row = row("M02");
     let world = World::new();
     let (vn1, _vn2) = home_nodes(&world, "", "");
     assert_eq!(vn1.ping("10.9.0.2", 3).received, 3);
@@ -85,7 +85,7 @@ fn two_nodes_reach_each_other_on_a_secondary_network() {
 
 #[test]
 fn nics_are_named_in_the_order_of_the_networks() {
-    row("M03");
+    let _row = row("M03");
     let world = World::new();
     let all = "walt-net,net-a,net-b,net-c";
     let (vn1, vn2) = world.nodes(all, all);
@@ -102,7 +102,7 @@ fn nics_are_named_in_the_order_of_the_networks() {
 
 #[test]
 fn a_node_keeps_its_address_on_a_network_and_the_host_interface_says_whose_it_is() {
-    row("M16");
+    let _row = row("M16");
     let host = Host::enter();
     let vn1 = host.namespace("vn1");
     let config = &example("20-home-net.conflist")[0];
@@ -128,7 +128,7 @@ fn a_node_keeps_its_address_on_a_network_and_the_host_interface_says_whose_it_is
 
 #[test]
 fn an_unmanaged_network_leaves_addresses_to_the_node() {
-    row("M05");
+    let _row = row("M05");
     let world = World::new();
     let vn1 = world.node("vn1");
     let results = world.attach_json("vn1", "walt-net,home-net");
@@ -177,7 +177,7 @@ fn latency_on_both_ends_adds_up() {
 /// so the best of a few tries counts.
 #[test]
 fn bandwidth_limits_the_download_only() {
-    row("M09");
+    let _row = row("M09");
     let world = World::new();
     let (vn1, vn2) = home_nodes(&world, "[bw=100Mbps]", "");
     for (name, address) in [("vn3", "10.9.0.3/24"), ("vn4", "10.9.0.4/24")] {
@@ -218,8 +218,15 @@ fn limits_on_both_ends_limit_both_directions() {
 }
 
 #[test]
+fn rates_and_delays_have_their_units() {
+    on_full_kernel("M11", &[Feature::Netem], || {
+        gigabits_are_a_thousand_megabits();
+        microseconds_are_kept_and_not_compensated_for();
+        other_units_are_refused();
+    });
+}
+
 fn gigabits_are_a_thousand_megabits() {
-    row("M11");
     let world = World::new();
     let (vn1, vn2) = home_nodes(&world, "[bw=1Gbps]", "");
     let queues = queues();
@@ -229,30 +236,25 @@ fn gigabits_are_a_thousand_megabits() {
     assert_within("download in Mbit/s", best.unwrap_or_default(), 930.0, 980.0);
 }
 
-#[test]
 fn microseconds_are_kept_and_not_compensated_for() {
-    on_full_kernel("M11", &[Feature::Netem], || {
-        let world = World::new();
-        let (vn1, _vn2) = home_nodes(&world, "[lat=500us]", "");
-        let base = {
-            let (vn3, vn4) = (world.node("vn3"), world.node("vn4"));
-            world.attach("vn3", "walt-net,home-net").ok();
-            world.attach("vn4", "walt-net,home-net").ok();
-            number(&vn3, "eth1", "10.9.0.3/24");
-            number(&vn4, "eth1", "10.9.0.4/24");
-            round_trip_ms(&vn3, "10.9.0.4")
-        };
-        let added = round_trip_ms(&vn1, "10.9.0.2") - base;
-        assert_within("added round trip in ms", added, 0.35, 0.65);
-        // tc computes in ticks and shows its own 500 us as 0.000499 s.
-        let delay = queues()[0]["options"]["delay"]["delay"].as_f64().unwrap_or_default();
-        assert!((delay - 0.0005).abs() < 1.5e-6, "tc shows {delay} s");
-    });
+    let world = World::new();
+    let (vn1, _vn2) = home_nodes(&world, "[lat=500us]", "");
+    let base = {
+        let (vn3, vn4) = (world.node("vn3"), world.node("vn4"));
+        world.attach("vn3", "walt-net,home-net").ok();
+        world.attach("vn4", "walt-net,home-net").ok();
+        number(&vn3, "eth1", "10.9.0.3/24");
+        number(&vn4, "eth1", "10.9.0.4/24");
+        round_trip_ms(&vn3, "10.9.0.4")
+    };
+    let added = round_trip_ms(&vn1, "10.9.0.2") - base;
+    assert_within("added round trip in ms", added, 0.35, 0.65);
+    // tc computes in ticks and shows its own 500 us as 0.000499 s.
+    let delay = queues()[0]["options"]["delay"]["delay"].as_f64().unwrap_or_default();
+    assert!((delay - 0.0005).abs() < 1.5e-6, "tc shows {delay} s");
 }
 
-#[test]
 fn other_units_are_refused() {
-    row("M11");
     let host = Host::enter();
     let vn1 = host.namespace("vn1");
     let call = |kind: &str, config: &Value| {
@@ -271,7 +273,7 @@ fn other_units_are_refused() {
 
 #[test]
 fn the_primary_network_can_be_limited_too() {
-    row("M12");
+    let _row = row("M12");
     let world = World::new();
     let unlimited = world.node("vn2");
     let plain = world.attach_json("vn2", "walt-net");
@@ -285,7 +287,17 @@ fn the_primary_network_can_be_limited_too() {
     let other = download(&unlimited, &limited, &address(&shaped), 1);
     assert!(other > 200.0, "the other node downloads {other:.0} Mbit/s");
 
-    // What the shaper returns is what bridge returned before it: the same keys, and the interfaces as the kernel has them.
+    // What the shaper returns is what bridge returned before it.
+    let vn3 = world.node("vn3");
+    let bridge = &example("10-walt-net.conflist")[0];
+    let made = call("ADD", &vn3, "eth0", bridge).run().ok();
+    let interfaces = made["interfaces"].as_array().expect("interfaces");
+    assert_eq!((interfaces.len(), made["ips"].as_array().map(Vec::len)), (3, Some(1)), "{made:#}");
+    let shaper = json!({"cniVersion": bridge["cniVersion"], "name": bridge["name"], "type": "netem-shaper",
+        "bw": "50Mbps", "prevResult": made});
+    let passed_on = call("ADD", &vn3, "eth0", &shaper).run().ok();
+    assert_eq!(passed_on, made, "the shaper passes on what bridge made");
+    // So does the list that the runtime runs: the same keys, and the interfaces as the kernel has them.
     let shape = |results: &Value| -> Vec<String> {
         results[0]["result"].as_object().expect("a result").keys().cloned().collect()
     };

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Namespace, row, sh};
+use harness::{Namespace, sh};
 use protocol_tests::{LATEST, Plugin, Scene, cites, codes, with};
 use serde_json::{Value, json};
 
@@ -98,7 +98,6 @@ fn mtu_of_the_nic_and_of_the_bridge() {
 
 #[test]
 fn another_mtu_of_a_bridge_that_exists_is_a_conflict() {
-    row("M65");
     cites!("ADD-6");
     let scene = Scene::new();
     let c2 = scene.host.namespace("c2");
@@ -232,7 +231,6 @@ fn enabledad() {
 
 #[test]
 fn disable_container_interface() {
-    row("M65");
     let scene = Scene::new();
     let before = scene.state();
     let keys = json!({"disableContainerInterface": true, "ipam": null, "mac": "02:00:00:00:00:07"});

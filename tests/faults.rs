@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Invocation, row};
+use harness::Invocation;
 use protocol_tests::{ALL, Delegate, LATEST, Plugin, Scene, State, cites, codes, with};
 use serde_json::{Value, json};
 
@@ -41,7 +41,6 @@ fn ranges(sets: Value) -> Value {
 
 #[test]
 fn malformed_environment() {
-    row("M65");
     let scene = Scene::new();
     let still = Still::new(&scene);
     for plugin in ALL {
@@ -58,7 +57,6 @@ fn malformed_environment() {
 
 #[test]
 fn environment_that_is_no_text() {
-    row("M65");
     let scene = Scene::new();
     use std::os::unix::ffi::OsStrExt;
     let garbage = std::ffi::OsStr::from_bytes(b"\xff\xfe");
@@ -73,7 +71,6 @@ fn environment_that_is_no_text() {
 
 #[test]
 fn stdin_that_is_no_configuration() {
-    row("M65");
     cites!("CFG-2");
     let scene = Scene::new();
     let half = 512 * 1024;
@@ -105,7 +102,6 @@ fn stdin_that_is_no_configuration() {
 
 #[test]
 fn a_message_stays_readable_whatever_the_input() {
-    row("M65");
     let scene = Scene::new();
     let long = "x".repeat(100_000);
     for reply in [
@@ -124,7 +120,6 @@ fn a_message_stays_readable_whatever_the_input() {
 
 #[test]
 fn unknown_version() {
-    row("M65");
     cites!("VER-5");
     let scene = Scene::new();
     let still = Still::new(&scene);
@@ -136,7 +131,6 @@ fn unknown_version() {
 
 #[test]
 fn a_namespace_that_is_missing_or_none() {
-    row("M65");
     let scene = Scene::new();
     std::fs::write("/run/netns/file", "").expect("a file among the namespaces");
     let still = Still::new(&scene);
@@ -157,7 +151,6 @@ fn a_namespace_that_is_missing_or_none() {
 
 #[test]
 fn an_interface_that_exists() {
-    row("M65");
     cites!("ADD-3");
     let scene = Scene::new();
     scene.c1.sh("ip link add eth0 type bridge && ip address add 10.3.0.1/24 dev eth0").ok();
@@ -168,7 +161,6 @@ fn an_interface_that_exists() {
 
 #[test]
 fn a_bridge_that_is_none() {
-    row("M65");
     let scene = Scene::new();
     harness::sh("ip link add br0 type veth peer name other0").ok();
     let still = Still::new(&scene);
@@ -180,7 +172,6 @@ fn a_bridge_that_is_none() {
 
 #[test]
 fn an_mtu_that_the_kernel_refuses() {
-    row("M65");
     let scene = Scene::new();
     let still = Still::new(&scene);
     for mtu in [json!(-1), json!(10_000_000_000_u64), json!(1500.5), json!("1500")] {
@@ -193,7 +184,6 @@ fn an_mtu_that_the_kernel_refuses() {
 
 #[test]
 fn a_range_that_is_exhausted() {
-    row("M65");
     let scene = Scene::new();
     let one = ranges(json!([[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.9"}]]));
     let c2 = scene.host.namespace("c2");
@@ -205,7 +195,6 @@ fn a_range_that_is_exhausted() {
 
 #[test]
 fn ranges_that_make_no_sense() {
-    row("M65");
     let scene = Scene::new();
     let still = Still::new(&scene);
     for (sets, culprit) in [
@@ -225,7 +214,6 @@ fn ranges_that_make_no_sense() {
 
 #[test]
 fn an_address_that_is_in_use_on_the_bridge() {
-    row("M65");
     let scene = Scene::new();
     let c2 = scene.host.namespace("c2");
     let ipam = json!({"type": "static", "addresses": [{"address": "10.1.0.5/24"}]});
@@ -237,7 +225,6 @@ fn an_address_that_is_in_use_on_the_bridge() {
 
 #[test]
 fn a_delegate_that_is_missing() {
-    row("M65");
     cites!("DLG-1");
     let scene = Scene::new();
     let missing = || bridge(&scene, json!({"ipam": {"type": "not-installed"}}));
@@ -249,7 +236,6 @@ fn a_delegate_that_is_missing() {
 
 #[test]
 fn a_delegate_that_fails_or_prints_garbage() {
-    row("M65");
     cites!("DLG-4");
     let scene = Scene::new();
     let ipam = json!({"ipam": {"type": "made-up"}});
@@ -276,7 +262,6 @@ fn a_delegate_that_fails_or_prints_garbage() {
 
 #[test]
 fn a_delegate_that_hangs() {
-    row("M65");
     let scene = Scene::new();
     // The child of the script keeps its pipes open: they must not hold the plugin up either.
     let delegate = Delegate::new(&scene, "made-up", "made-up", "[ $CNI_COMMAND = ADD ] || exit 0; sleep 77; true");
@@ -290,7 +275,6 @@ fn a_delegate_that_hangs() {
 
 #[test]
 fn a_delegate_that_reads_nothing() {
-    row("M65");
     let scene = Scene::new();
     let directory = scene.directory("deaf");
     let answer = json!({"cniVersion": LATEST, "ips": [{"address": "10.9.0.1/24"}]});
@@ -305,7 +289,6 @@ fn a_delegate_that_reads_nothing() {
 
 #[test]
 fn limits_that_make_no_sense() {
-    row("M65");
     let scene = Scene::new();
     let shaped = scene.config(Plugin::Shaper, LATEST);
     let still = Still::new(&scene);
@@ -329,7 +312,6 @@ fn limits_that_make_no_sense() {
 
 #[test]
 fn a_latency_that_the_kernel_cannot_give() {
-    row("M65");
     let scene = Scene::new();
     let lacking =
         harness::sh("ip link add probe0 type bridge && tc qdisc add dev probe0 root netem delay 1ms").status != 0;
@@ -348,8 +330,6 @@ fn a_latency_that_the_kernel_cannot_give() {
 
 #[test]
 fn shaping_without_an_interface() {
-    row("M65");
-    row("M69");
     cites!("ADD-4", "CHK-2");
     let scene = Scene::new();
     let alone = Plugin::Shaper.config(LATEST);
@@ -366,7 +346,6 @@ fn shaping_without_an_interface() {
 
 #[test]
 fn a_gateway_address_that_the_bridge_must_not_change() {
-    row("M65");
     let scene = Scene::new();
     harness::sh("ip link add br0 type bridge && ip link set br0 up && ip address add 10.1.0.250/24 dev br0").ok();
     let still = Still::new(&scene);

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use harness::{row, sh};
+use harness::sh;
 use protocol_tests::{Frames, LATEST, Plugin, Scene, State, cites, codes, ethernet, with};
 use serde_json::{Value, json};
 
@@ -227,7 +227,6 @@ fn flooding(scene: &Scene, work: impl FnOnce()) {
 
 #[test]
 fn not_one_frame_passes_before_the_guard_stands_or_after_it_has_gone() {
-    row("M66");
     cites!("ADD-1", "DEL-1");
     for (keys, passes) in
         [(json!({}), true), (json!({"macspoofchk": true}), false), (json!({"ipspoofchk": true}), false)]

@@ -46,7 +46,7 @@ fn address(result: &Value, range: usize) -> String {
 
 #[test]
 fn members_reach_each_other_and_foreign_rules_stay() {
-    row("M19");
+    let _row = row("M19");
     cites!("ADD-1", "DEL-1");
     let (scene, c2) = docker_host();
     let before = State::take(&[&scene.c1, &c2]);
@@ -83,8 +83,7 @@ fn without_the_rule_they_would_not() {
 
 #[test]
 fn the_bridge_and_its_rule_live_from_the_first_member_to_the_last() {
-    row("M18");
-    row("M65");
+    let _row = row("M18");
     cites!("DEL-2", "DEL-8");
     let (scene, c2) = docker_host();
     let before = State::take(&[&scene.c1, &c2]);
@@ -157,7 +156,6 @@ fn a_failed_add_leaves_no_rule() {
 
 #[test]
 fn fifty_at_once_make_one_rule() {
-    row("M70");
     cites!("ADD-8");
     let (scene, _) = docker_host();
     let before = State::take(&[]);

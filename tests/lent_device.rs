@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use harness::{Invocation, row};
+use harness::Invocation;
 use protocol_tests::{Delegate, Guest, LATEST, Plugin, Scene, Station, cites, codes, with};
 use serde_json::{Value, json};
 
@@ -37,7 +37,6 @@ fn link(name: &str) -> Value {
 
 #[test]
 fn the_device_of_the_previous_plugin_becomes_the_port() {
-    row("M69");
     cites!("ADD-5", "DEL-1", "CHK-4");
     let (scene, unmake, made) = behind_a_maker();
     harness::sh("ip link set t0 up").ok();
@@ -111,7 +110,6 @@ fn the_last_attachment_out_removes_the_bridge_whoever_made_its_device() {
 
 #[test]
 fn a_failed_add_gives_the_device_back() {
-    row("M65");
     cites!("ADD-7");
     let (scene, _, made) = behind_a_maker();
     harness::sh("ip link set t0 up && ip link set t0 down").ok(); // the first time gives it a queue that stays
@@ -125,7 +123,6 @@ fn a_failed_add_gives_the_device_back() {
 
 #[test]
 fn several_devices_are_refused_and_ports_and_bridges_are_none() {
-    row("M65");
     cites!("ADD-7");
     let (scene, _, mut made) = behind_a_maker();
     harness::sh("ip tuntap add t1 mode tap && ip link add other type bridge").ok();
@@ -150,7 +147,6 @@ fn several_devices_are_refused_and_ports_and_bridges_are_none() {
 /// The reference's `ptp` leaves the host's end of its veth free. On the bridge it connects the container with the others.
 #[test]
 fn the_host_interface_of_ptp_becomes_the_port() {
-    row("M69");
     cites!("ADD-5", "DEL-1");
     let scene = Scene::new();
     let c2 = scene.host.namespace("c2");

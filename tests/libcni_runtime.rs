@@ -1,6 +1,5 @@
 //! The plugins under a runtime's own library: libcni as Debian has it, which knows the versions up to 1.0.0.
 
-use harness::row;
 use protocol_tests::libcni::Runtime;
 use protocol_tests::{ALL, Plugin, Scene, VERSIONS, cites, with};
 use serde_json::{Value, json};
@@ -16,7 +15,6 @@ fn list(version: &str, plugins: &[Value]) -> Value {
 
 #[test]
 fn libcni_adds_checks_and_deletes_in_every_version() {
-    row("M68");
     cites!("ADD-2", "CHK-1", "DEL-1");
     let scene = Scene::new();
     let runtime = Runtime::new(&scene);
@@ -37,7 +35,6 @@ fn libcni_adds_checks_and_deletes_in_every_version() {
 
 #[test]
 fn check_fails_when_the_interface_is_gone() {
-    row("M68");
     cites!("CHK-4");
     let scene = Scene::new();
     let runtime = Runtime::new(&scene);
@@ -52,7 +49,6 @@ fn check_fails_when_the_interface_is_gone() {
 
 #[test]
 fn libcni_reads_the_versions() {
-    row("M68");
     cites!("VER-1", "VER-3", "VER-10");
     let scene = Scene::new();
     let runtime = Runtime::new(&scene);
@@ -64,7 +60,6 @@ fn libcni_reads_the_versions() {
 
 #[test]
 fn unknown_commands_and_bad_json_have_their_codes() {
-    row("M68");
     cites!("ENV-14", "CFG-2");
     let scene = Scene::new();
     for plugin in ALL {
@@ -77,7 +72,6 @@ fn unknown_commands_and_bad_json_have_their_codes() {
 
 #[test]
 fn a_chain_of_three_plugins() {
-    row("M69");
     cites!("ADD-4", "ADD-5", "CHK-3", "DEL-1", "RES-24");
     let scene = Scene::new();
     let runtime = Runtime::new(&scene);
@@ -99,7 +93,6 @@ fn a_chain_of_three_plugins() {
 
 #[test]
 fn the_order_of_a_chain_is_free_where_it_makes_sense() {
-    row("M69");
     cites!("CAP-6");
     let scene = Scene::new();
     let runtime = Runtime::new(&scene);
@@ -122,7 +115,6 @@ fn the_order_of_a_chain_is_free_where_it_makes_sense() {
 
 #[test]
 fn capabilities_reach_the_plugins_by_way_of_libcni() {
-    row("M69");
     cites!("CFG-8", "CAP-1");
     let scene = Scene::new();
     let runtime = Runtime::new(&scene);

@@ -74,7 +74,7 @@ fn ruleset() -> String {
 
 #[test]
 fn guests_reach_the_internet_and_each_other_by_their_own_addresses() {
-    row("M43");
+    let _row = row("M43");
     cites!("CFG-5");
     let scene = Scene::new();
     let (internet, c2) = (internet(&scene), scene.host.namespace("c2"));
@@ -278,7 +278,6 @@ fn check_reports_what_the_firewall_has_lost() {
 
 #[test]
 fn fifty_first_users_of_the_table_share_it_and_the_last_removes_it() {
-    row("M70");
     cites!("ADD-8", "DEL-3");
     let scene = Scene::new();
     let before = State::take(&[]);
@@ -305,7 +304,6 @@ fn fifty_first_users_of_the_table_share_it_and_the_last_removes_it() {
 
 #[test]
 fn the_rules_go_when_the_namespace_has_vanished() {
-    row("M66");
     cites!("DEL-4", "GC-5");
     let stale = with(&config(), json!({"cni.dev/valid-attachments": []}));
     for (command, is_link_gone) in [("DEL", false), ("GC", false), ("DEL", true), ("GC", true)] {
@@ -365,7 +363,6 @@ fn a_failed_add_leaves_no_rule() {
 
 #[test]
 fn rules_that_were_left_by_a_kill_go_with_del_or_gc() {
-    row("M65");
     cites!("DEL-8", "GC-1");
     let scene = Scene::new();
     let whole = with(&config(), json!({"macspoofchk": true, "ipspoofchk": true, "cni.dev/valid-attachments": []}));
@@ -384,7 +381,6 @@ fn rules_that_were_left_by_a_kill_go_with_del_or_gc() {
 
 #[test]
 fn rules_that_a_killed_del_left_go_with_the_next() {
-    row("M65");
     cites!("DEL-3", "DEL-8");
     let scene = Scene::new();
     let whole = with(&config(), json!({"macspoofchk": true, "ipspoofchk": true}));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Invocation, Namespace, ip, ping, row, sh};
+use harness::{Invocation, Namespace, ip, ping, sh};
 use protocol_tests::{LATEST, Plugin, Scene, State, advertise_prefix, cites, codes, with};
 use serde_json::{Value, json};
 
@@ -342,35 +342,30 @@ fn killed_everywhere(command: &str, cleaner: &str) {
 
 #[test]
 fn del_after_an_add_killed_after_any_system_call_gives_the_uplink_back() {
-    row("M65");
     cites!("DEL-8");
     killed_everywhere("ADD", "DEL");
 }
 
 #[test]
 fn gc_after_an_add_killed_after_any_system_call_gives_the_uplink_back() {
-    row("M65");
     cites!("GC-1");
     killed_everywhere("ADD", "GC");
 }
 
 #[test]
 fn del_after_a_del_killed_after_any_system_call_gives_the_uplink_back() {
-    row("M65");
     cites!("DEL-8");
     killed_everywhere("DEL", "DEL");
 }
 
 #[test]
 fn gc_after_a_del_killed_after_any_system_call_gives_the_uplink_back() {
-    row("M65");
     cites!("GC-1");
     killed_everywhere("DEL", "GC");
 }
 
 #[test]
 fn an_add_completes_what_a_killed_one_began() {
-    row("M65");
     let site = Site::new();
     let before = layer3();
     let mut count = 0;
@@ -392,7 +387,6 @@ fn an_add_completes_what_a_killed_one_began() {
 
 #[test]
 fn parallel_first_and_last_users_find_one_bridge_and_keep_the_host() {
-    row("M70");
     let site = Site::new();
     let before = layer3();
     let guests: Vec<_> = (0..20).map(|number| site.scene.host.namespace(&format!("p{number}"))).collect();

@@ -77,9 +77,9 @@ fn program() -> &'static Path {
                 .args([&fresh, &source])
                 .envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "")])
                 .output()
-                .expect("Debian's golang-go is installed: `make deps`");
+                .expect("Debian's golang-go is installed: `make test-tools`");
             let errors = String::from_utf8_lossy(&build.stderr);
-            assert!(build.status.success(), "golang-github-appc-cni-dev is installed (`make deps`):\n{errors}");
+            assert!(build.status.success(), "golang-github-appc-cni-dev is installed (`make test-tools`):\n{errors}");
             std::fs::rename(&fresh, &program).expect("the program is put in place");
         }
         program

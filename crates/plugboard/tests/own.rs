@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use harness::{Namespace, Snapshot, row, sh, tc};
+use harness::{Namespace, Snapshot, sh, tc};
 use serde_json::{Value, json};
 use support::Lab;
 
@@ -40,7 +40,6 @@ fn listed(lab: &Lab) -> Vec<Value> {
 
 #[test]
 fn detach_leaves_nothing_not_even_the_bridges() {
-    row("M66");
     let lab = lab();
     let (c1, c2) = (lab.host.namespace("c1"), lab.host.namespace("c2"));
     // Forwarding, once switched on, stays.
@@ -69,7 +68,6 @@ fn detach_leaves_nothing_not_even_the_bridges() {
 /// The plugin that was at work lives on; the detach waits for its end.
 #[test]
 fn a_detach_after_a_killed_attach_leaves_nothing() {
-    row("M65");
     let lab = lab();
     let c1 = lab.host.namespace("c1");
     lab.plugboard("attach c1 walt-net").ok();
@@ -93,7 +91,6 @@ fn a_detach_after_a_killed_attach_leaves_nothing() {
 
 #[test]
 fn twenty_attach_and_detach_at_once() {
-    row("M66");
     let lab = lab();
     let names: Vec<_> = (0..CONTAINERS).map(|number| format!("c{number}")).collect();
     let namespaces: Vec<_> = names.iter().map(|name| lab.host.namespace(name)).collect();
@@ -119,7 +116,6 @@ fn twenty_attach_and_detach_at_once() {
 
 #[test]
 fn a_limit_is_a_queue_on_the_host_interface_and_check_tells_a_changed_one() {
-    row("M68");
     let lab = lab();
     let c1 = lab.host.namespace("c1");
     lab.plugboard("attach c1 'walt-net,home-net[bw=50Mbps]'").ok();

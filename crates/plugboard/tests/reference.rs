@@ -2,7 +2,7 @@
 
 mod support;
 
-use harness::{Namespace, Snapshot, ip, row, sh};
+use harness::{Namespace, Snapshot, ip, sh};
 use serde_json::{Value, json};
 use support::{Lab, assert_refused};
 
@@ -26,7 +26,6 @@ fn if_names(namespace: &Namespace) -> Vec<String> {
 
 #[test]
 fn two_containers_on_two_networks_reach_each_other() {
-    row("M02");
     let lab = lab();
     let (c1, c2) = (lab.host.namespace("c1"), lab.host.namespace("c2"));
     for name in ["c1", "c2"] {
@@ -55,7 +54,6 @@ fn two_containers_on_two_networks_reach_each_other() {
 
 #[test]
 fn check_tells_the_interface_that_differs() {
-    row("M68");
     let lab = lab();
     let c1 = lab.host.namespace("c1");
     lab.plugboard("attach c1 walt-net,home-net").ok();
@@ -77,7 +75,6 @@ fn check_tells_the_interface_that_differs() {
 
 #[test]
 fn detach_leaves_nothing_and_twice_is_fine() {
-    row("M66");
     let lab = lab();
     // The reference never removes its bridges.
     let warm_up = lab.host.namespace("c0");
@@ -99,7 +96,6 @@ fn detach_leaves_nothing_and_twice_is_fine() {
 
 #[test]
 fn a_network_that_fails_takes_the_others_down_with_it() {
-    row("M65");
     let lab = lab();
     lab.network_with("broken", &json!({"cniVersion": "1.0.0", "plugins": [{"type": "bridge", "bridge": "nobridge"}]}));
     sh("ip link add nobridge type veth peer name nobridgepeer").ok();

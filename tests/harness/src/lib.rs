@@ -29,8 +29,23 @@ pub use reply::Reply;
 pub use shell::{Background, Output, ip, sh, spawn, tc};
 pub use snapshot::Snapshot;
 
-/// Prints the id of a feature, such as `M19`, so that a run of the suite shows what was observed. For tests that observe all
-/// that the feature promises.
-pub fn row(id: &str) {
-    println!("row {id}");
+/// Names a feature, such as `M19`, in a test that observes all that the feature promises. Held for as long as the test runs,
+/// it prints the id when the test has passed: a run of the suite shows what was observed.
+#[must_use = "the id is printed when this is dropped, which must be at the test's end"]
+#[derive(Debug)]
+pub struct Row<'a> {
+    id: &'a str,
+}
+
+/// The [`Row`] of a feature, for a test's first statement: `let _row = row("M19");`.
+pub const fn row(id: &str) -> Row<'_> {
+    Row { id }
+}
+
+impl Drop for Row<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            println!("row {}", self.id);
+        }
+    }
 }

@@ -30,7 +30,7 @@ fn state(containers: &[&Namespace]) -> (Snapshot, String) {
 
 #[test]
 fn each_failure_says_what_and_changes_nothing() {
-    row("M65");
+    let _row = row("M65");
     let (_host, ctn, other) = host_in_use();
     let add = |interface: &str, keys: Value| call("ADD", &ctn, interface, &with(&config(), &keys));
     let taken = json!({"ipam": {"type": "static", "addresses": [{"address": "192.168.1.2/24"}]}});
@@ -135,7 +135,7 @@ fn forwarding_database() -> String {
 
 #[test]
 fn a_container_that_is_gone_leaves_nothing() {
-    row("M66");
+    let _row = row("M66");
     let _host = Host::enter();
     let mut containers = ["gone", "forgotten", "stays"].map(Container::start);
     let nics = containers.each_mut().map(|container| nic(&container.call("ADD").run().ok()));
