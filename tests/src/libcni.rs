@@ -1,5 +1,7 @@
 //! Calls by way of libcni, the runtime's library: Debian's, through the small program in `libcni/`.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -17,12 +19,47 @@ const REFERENCE_PLUGINS: &str = "/usr/lib/cni";
 pub struct Runtime {
     program: &'static Path,
     configurations: PathBuf,
+    plugins: String,
 }
 
 impl Runtime {
     /// A runtime without networks. The program is built once.
     pub fn new(scene: &Scene) -> Self {
-        Self { program: program(), configurations: scene.directory("net.d") }
+        let plugins = format!("{}:{REFERENCE_PLUGINS}", bin_dir().display());
+        Self { program: program(), configurations: scene.directory("net.d"), plugins }
+    }
+
+    /// A runtime that notes each call of these plugins before they get it.
+    ///
+    /// # Panics
+    /// If a plugin is in no directory of plugins, or the script before it cannot be written.
+    pub fn noting(scene: &Scene, names: &[&str]) -> Self {
+        let runtime = Self::new(scene);
+        let directory = scene.directory("noting");
+        for name in names {
+            let mut places = runtime.plugins.split(':').map(|place| Path::new(place).join(name));
+            let plugin = places.find(|path| path.exists()).expect("the plugin is installed: `make test-tools`");
+            let script = format!(
+                "#!/bin/sh\necho \"$CNI_COMMAND {name}\" >> '{}/calls'\nexec '{}'\n",
+                directory.display(),
+                plugin.display()
+            );
+            let path = directory.join(name);
+            std::fs::write(&path, script).expect("the script is written");
+            std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("the script is made executable");
+        }
+        Self { plugins: format!("{}:{}", directory.display(), runtime.plugins), ..runtime }
+    }
+
+    /// The calls that were noted since the last time, in order, as `ADD bridge`.
+    ///
+    /// # Panics
+    /// If there were none.
+    pub fn calls(scene: &Scene) -> Vec<String> {
+        let path = scene.directory("noting").join("calls");
+        let calls = std::fs::read_to_string(&path).expect("a plugin was called");
+        std::fs::remove_file(path).expect("it was there");
+        calls.lines().map(str::to_owned).collect()
     }
 
     /// Defines a network.
@@ -53,11 +90,8 @@ impl Runtime {
     }
 
     fn program(&self, variables: &str, arguments: &str) -> Output {
-        let (program, configurations, plugins) =
-            (self.program.display(), self.configurations.display(), bin_dir().display().to_string());
-        harness::sh(&format!(
-            "NETCONFPATH='{configurations}' CNI_PATH='{plugins}:{REFERENCE_PLUGINS}' {variables} '{program}' {arguments}"
-        ))
+        let (program, configurations, plugins) = (self.program.display(), self.configurations.display(), &self.plugins);
+        harness::sh(&format!("NETCONFPATH='{configurations}' CNI_PATH='{plugins}' {variables} '{program}' {arguments}"))
     }
 }
 
