@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Namespace, sh};
-use protocol_tests::{LATEST, Plugin, Scene, cites, codes, with};
+use harness::{Namespace, sh, wait_until};
+use protocol_tests::{Frames, LATEST, Plugin, Scene, cites, codes, ethernet, with};
 use serde_json::{Value, json};
 
 fn config(keys: Value) -> Value {
@@ -122,14 +122,21 @@ fn another_mtu_of_a_bridge_that_exists_is_a_conflict() {
 
 /// Broadcasts of the container's own that come back to it.
 fn echoes(ns: &Namespace) -> usize {
-    let mut listening = ns.spawn("timeout 2 tcpdump -Q in -n -l -i eth0 arp and host 10.1.0.99 2>&1");
-    std::thread::sleep(Duration::from_millis(700));
-    ns.ping_with("10.1.0.99", "-c1 -W1");
-    let mut heard = String::new();
-    let stdout = listening.child().stdout.as_mut().expect("it is piped");
-    std::io::Read::read_to_string(stdout, &mut heard).expect("a text");
-    assert!(heard.contains("listening"), "{heard}");
-    heard.lines().filter(|line| line.contains("who-has 10.1.0.99")).count()
+    const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x99];
+    let frame = |text: &[u8]| ethernet(MAC, [0xff; 6], 0x88b5, &[&[0; 60][..], text].concat());
+    // A socket does not get what it sends itself, unless somebody sends it back.
+    let own = Frames::open(ns, "eth0").expect("the interface is there");
+    assert!(own.send(&frame(b"own")));
+    assert!(Frames::open_here("br0").expect("the bridge is there").send(&frame(b"the bridge's")));
+    let (mut echoes, mut is_over) = (0, false);
+    wait_until("the bridge's own frame arrives behind it", || {
+        for heard in std::iter::from_fn(|| own.next()) {
+            echoes += usize::from(heard.ends_with(b"own"));
+            is_over |= heard.ends_with(b"the bridge's");
+        }
+        is_over
+    });
+    echoes
 }
 
 #[test]
@@ -207,7 +214,7 @@ fn enabledad() {
     let took = start.elapsed();
     println!("ADD with duplicate detection took {took:.2?}");
     assert!(took > Duration::from_millis(900), "the kernel listens for a second: {took:?}");
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(9), "it returns when the kernel is done, not after its limit of 10 s: {took:?}");
     let addresses = scene.c1.sh("ip -6 address show dev eth0").ok();
     assert!(addresses.contains("fd00:1::2/64") && addresses.contains("fe80:"), "{addresses}");
     assert!(!addresses.contains("tentative") && !addresses.contains("nodad"), "{addresses}");

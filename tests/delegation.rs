@@ -1,5 +1,7 @@
 //! Section 9 of the checklist: delegation.
 
+use std::os::unix::fs::PermissionsExt;
+
 use protocol_tests::{Delegate, LATEST, Plugin, Scene, cites, with};
 use serde_json::{Value, json};
 
@@ -118,15 +120,61 @@ fn a_delegate_that_fails_add_is_called_with_del() {
 fn a_delegate_that_succeeded_is_undone_when_the_rest_fails() {
     cites!("DLG-6", "ADD-6");
     let scene = Scene::new();
-    scene.c1.sh("ip link add eth0 type bridge").ok();
     let before = scene.state();
-    let delegate = Delegate::answering(&scene, &answer());
-    scene.call(Plugin::Bridge, "ADD", delegating()).path(delegate.path()).run().error();
-    let calls = delegate.calls();
-    let balanced =
-        calls.iter().filter(|call| *call == "ADD").count() <= calls.iter().filter(|call| *call == "DEL").count();
-    assert!(balanced, "what was added is deleted: {calls:?}");
+    // The gateway of a route that cannot be reached is found out when the address is in place.
+    let full = with(&answer(), json!({"routes": [{"dst": "10.10.0.0/16", "gw": "192.0.2.1"}]}));
+    let delegate = Delegate::answering(&scene, &full);
+    let (_, msg, _) = scene.call(Plugin::Bridge, "ADD", delegating()).path(delegate.path()).run().error();
+    assert!(msg.contains("192.0.2.1"), "{msg}");
+    assert_eq!(delegate.calls(), ["ADD", "DEL"]);
     assert_eq!(before, scene.state());
+}
+
+/// The processes that a call starts, as `strace` sees them; threads are none.
+fn children(scene: &Scene, command: &str, config: &Value) -> (usize, Value) {
+    let traced = scene.directory("traced").join("bridge");
+    let script = format!(
+        "#!/bin/sh\nexec /usr/bin/strace -f -qq -e trace=process -o {0}.log {1}\n",
+        traced.display(),
+        harness::bin("bridge").display()
+    );
+    std::fs::write(&traced, script).expect("the script is written");
+    std::fs::set_permissions(&traced, std::fs::Permissions::from_mode(0o755)).expect("it is made executable");
+    let call = harness::Invocation::new(traced.to_str().expect("a text"), command).config(config);
+    let call = call.container(&scene.c1.name).netns(&scene.c1.path).ifname("eth0");
+    let result = call.run().ok();
+    let log = std::fs::read_to_string(format!("{}.log", traced.display())).expect("strace wrote");
+    assert!(log.contains("execve(") && log.contains("exit_group("), "{command} was traced:\n{log}");
+    let starts = log.lines().filter(|line| {
+        let call = line.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+        ["clone(", "clone3(", "fork(", "vfork("].iter().any(|name| call.starts_with(name))
+            && !call.contains("CLONE_THREAD")
+    });
+    (starts.count(), result)
+}
+
+#[test]
+fn no_process_is_started_but_the_delegate() {
+    let scene = Scene::new();
+    let keys = json!({"isGateway": true, "ipMasq": true, "macspoofchk": true, "portIsolation": true});
+    let config = with(&Plugin::Bridge.config(LATEST), keys);
+    for (ipam, expected) in [(Value::Null, 0), (config["ipam"].clone(), 1)] {
+        let mut config = with(&config, json!({"ipam": ipam}));
+        if expected == 0 {
+            config = with(&config, json!({"isGateway": false})); // which takes an address
+        }
+        for command in ["ADD", "CHECK", "DEL"] {
+            let (started, result) = children(&scene, command, &config);
+            assert_eq!(started, expected, "{command} of {config}");
+            if command == "ADD" {
+                let rules = harness::sh("nft list ruleset").ok();
+                assert!(rules.contains(result["interfaces"][2]["mac"].as_str().expect("a MAC")), "{rules}");
+                assert_eq!(rules.contains("10.1.0.2"), expected == 1, "{rules}");
+                config = with(&config, json!({"prevResult": result}));
+            }
+        }
+        assert_eq!(harness::sh("nft list ruleset").ok(), "");
+    }
 }
 
 #[test]

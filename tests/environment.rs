@@ -3,8 +3,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
+use harness::wait_until;
 use protocol_tests::{ALL, Delegate, LATEST, Plugin, Process, Scene, State, cites, error_object, with};
 use serde_json::{Value, json};
 
@@ -272,9 +272,7 @@ fn the_namespace_may_be_given_by_any_path() {
     let of_process = format!("/proc/{}/ns/net", sleeper.child().id());
     let inode = |path: &str| std::fs::metadata(path).map(|data| data.ino()).ok();
     // `ip netns exec` becomes the command once it has entered the namespace.
-    while inode(&of_process) != inode("/run/netns/c1") {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_until("the process is in the namespace", || inode(&of_process) == inode("/run/netns/c1"));
     let bound = scene.directory("elsewhere").join("with blank");
     harness::sh(&format!("touch '{0}' && mount --bind /run/netns/c1 '{0}'", bound.display())).ok();
     for path in [Path::new(&of_process), &bound, &scene.c1.path] {

@@ -87,20 +87,27 @@ fn a_message_names_the_variables() {
 fn an_unsupported_field_comes_with_key_and_value() {
     cites!("ERR-5");
     let scene = Scene::new();
+    let before = scene.state();
     // What bridge cannot do it refuses; nothing is silently weaker than asked.
     for (key, value) in [
-        ("disableContainerInterface", json!(true)),
-        ("enabledad", json!(true)),
-        ("portIsolation", json!(true)),
-        ("vlan", json!(7)),
-        ("vlanTrunk", json!([{"id": 7}])),
+        ("vlan", json!(4095)),
+        ("vlanTrunk", json!([{"id": 4095}])),
+        ("mtu", json!(-1)),
+        ("ipMasqBackend", json!("pf")),
+        ("nic", json!("macvtap")),
+        ("mac", json!("blue")),
+        ("isGateway", json!("blue")),
     ] {
-        let reply = scene.call(Plugin::Bridge, "ADD", with(&Plugin::Bridge.config(LATEST), json!({key: value}))).run();
-        if reply.json()["code"] == 2 {
-            let (_, msg, _) = reply.error();
-            assert!(msg.contains(key) && msg.contains(&value.to_string()), "{msg}");
-        }
-        scene.ready(Plugin::Bridge, "DEL").run().ok();
+        let config = with(&Plugin::Bridge.config(LATEST), json!({key: value}));
+        let (code, msg, details) = scene.call(Plugin::Bridge, "ADD", config).run().error();
+        let told = match &value {
+            Value::Array(list) => list[0]["id"].to_string(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let text = format!("{msg} {details}");
+        assert!(code == 7 && text.contains(key) && text.contains(&told), "{key}: {value}: {code} {text}");
+        assert_eq!(before, scene.state(), "{key}: {value}");
     }
     let error = json!({"cniVersion": LATEST, "code": 2, "msg": "unsupported field: pool = \"blue\""});
     let delegate = Delegate::failing(&scene, &json!({}), "ADD", &error);

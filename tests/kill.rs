@@ -16,6 +16,10 @@ fn leftovers() -> Vec<String> {
     links.chain(State::allocations().into_keys()).collect()
 }
 
+fn ports(bridge: &str) -> usize {
+    std::fs::read_dir(format!("/sys/class/net/{bridge}/brif")).map_or(0, Iterator::count)
+}
+
 #[test]
 fn del_after_a_kill_leaves_nothing() {
     cites!("DEL-8", "ADD-6");
@@ -46,13 +50,16 @@ fn add_after_a_kill_and_del_succeeds_beside_others() {
     let c2 = scene.host.namespace("c2");
     let other = scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", config.clone()).run().ok();
     let before = State::take(&[&scene.c1, &c2]);
-    for moment in (0..MOMENTS).step_by(10) {
-        let add = Process::new(Plugin::Bridge, "ADD").attachment(&scene.c1, "eth0");
-        add.kill_after(&config, STEP * moment);
+    let (mut count, mut half_done) = (0, 0);
+    while scene.call(Plugin::Bridge, "ADD", config.clone()).kill_after_system_calls(count) {
+        half_done += u32::from(ports("br0") > 1);
         scene.call(Plugin::Bridge, "DEL", config.clone()).run().ok();
         scene.call(Plugin::Bridge, "ADD", config.clone()).run().ok();
         scene.call(Plugin::Bridge, "DEL", config.clone()).run().ok();
+        count += 5;
     }
+    assert!(half_done > 2, "of {} kills there was something to clean up after {half_done}", count / 5);
+    scene.call(Plugin::Bridge, "DEL", config.clone()).run().ok();
     assert_eq!(before, State::take(&[&scene.c1, &c2]), "the other container is as it was");
     let config = with(&config, json!({"prevResult": other}));
     scene.call_for(&c2, "eth0", Plugin::Bridge, "CHECK", config).run().ok();
@@ -64,12 +71,17 @@ fn gc_after_a_kill_leaves_nothing() {
     let scene = Scene::new();
     let config = with(&Plugin::Bridge.config(LATEST), json!({"cni.dev/valid-attachments": []}));
     let before = scene.state();
-    for moment in (0..MOMENTS).step_by(5) {
-        let add = Process::new(Plugin::Bridge, "ADD").attachment(&scene.c1, "eth0");
-        add.kill_after(&config, STEP * moment);
+    let mut half_done = 0;
+    for count in (0..).step_by(3) {
+        let was_killed = scene.call(Plugin::Bridge, "ADD", config.clone()).kill_after_system_calls(count);
+        half_done += u32::from(was_killed && !leftovers().is_empty());
         scene.call(Plugin::Bridge, "GC", config.clone()).run().ok();
-        assert_eq!(leftovers(), Vec::<String>::new(), "killed after {:?}", STEP * moment);
+        assert_eq!(leftovers(), Vec::<String>::new(), "killed after {count} system calls");
+        if !was_killed {
+            break;
+        }
     }
+    assert!(half_done > 5, "there was something to clean up {half_done} times");
     assert_eq!(before, scene.state());
 }
 
@@ -79,14 +91,19 @@ fn del_after_a_killed_del_leaves_nothing() {
     let scene = Scene::new();
     let config = Plugin::Bridge.config(LATEST);
     let before = scene.state();
-    // Deleting a veth takes the kernel some 20 ms.
-    for moment in (0..MOMENTS).step_by(5) {
+    let mut half_done = 0;
+    for count in (0..).step_by(3) {
         let (_, config) = scene.added(Plugin::Bridge, &config);
-        let del = Process::new(Plugin::Bridge, "DEL").attachment(&scene.c1, "eth0");
-        del.kill_after(&config, 3 * STEP * moment);
+        let whole = leftovers();
+        let was_killed = scene.call(Plugin::Bridge, "DEL", config.clone()).kill_after_system_calls(count);
+        half_done += u32::from(was_killed && !leftovers().is_empty() && leftovers() != whole);
         scene.call(Plugin::Bridge, "DEL", config).run().ok();
-        assert_eq!(leftovers(), Vec::<String>::new(), "killed after {:?}", 3 * STEP * moment);
+        assert_eq!(leftovers(), Vec::<String>::new(), "killed after {count} system calls");
+        if !was_killed {
+            break;
+        }
     }
+    assert!(half_done > 0, "a part was left {half_done} times");
     assert_eq!(before, scene.state());
 }
 
@@ -96,12 +113,17 @@ fn shaping_that_was_killed_goes_with_del() {
     let scene = Scene::new();
     let config = scene.config(Plugin::Shaper, LATEST);
     let before = scene.state();
-    for moment in (0..MOMENTS / 2).step_by(5) {
-        let add = Process::new(Plugin::Shaper, "ADD").attachment(&scene.c1, "eth0");
-        add.kill_after(&config, STEP * moment);
+    let queues = || [harness::tc("qdisc show"), scene.c1.tc("qdisc show")].map(|list| list.to_string()).concat();
+    let mut half_done = 0;
+    for count in 0.. {
+        let was_killed = scene.call(Plugin::Shaper, "ADD", config.clone()).kill_after_system_calls(count);
+        half_done += u32::from(was_killed && queues().contains("tbf"));
         scene.call(Plugin::Shaper, "DEL", config.clone()).run().ok();
-        let queues = harness::tc("qdisc show").to_string();
-        assert!(!queues.contains("tbf"), "killed after {:?}: {queues}", STEP * moment);
+        assert!(!queues().contains("tbf"), "killed after {count} system calls: {}", queues());
+        if !was_killed {
+            break;
+        }
     }
+    assert!(half_done > 0, "a queue was left {half_done} times");
     assert_eq!(before, scene.state());
 }

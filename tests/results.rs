@@ -158,11 +158,29 @@ fn every_route_is_of_one_family_and_of_the_containers_interface() {
 fn resolvers_are_an_object_where_there_are_any() {
     cites!("RES-25");
     let scene = Scene::new();
+    let file = scene.directory("dns").join("resolv.conf");
+    std::fs::write(&file, "nameserver 10.1.0.53\ndomain d.example\nsearch s.example t.example\noptions ndots:2\n")
+        .expect("the file is written");
+    let expected = json!({"nameservers": ["10.1.0.53"], "domain": "d.example", "search": ["s.example", "t.example"],
+        "options": ["ndots:2"]});
     for version in VERSIONS {
         for plugin in IPAM {
-            let result = scene.call(plugin, "ADD", plugin.config(version)).run().ok();
-            assert!(result.get("dns").is_none_or(Value::is_object), "{plugin:?} {version}: {result}");
+            let without = scene.call(plugin, "ADD", plugin.config(version)).run().ok();
+            assert!(without.get("dns").is_none_or(Value::is_object), "{plugin:?} {version}: {without}");
             scene.ready(plugin, "DEL").run().ok();
+            let mut config = plugin.config(version);
+            match plugin {
+                Plugin::HostLocal => config["ipam"]["resolvConf"] = json!(file),
+                _ => config["ipam"]["dns"] = expected.clone(),
+            }
+            let result = scene.call(plugin, "ADD", config.clone()).run().ok();
+            assert_eq!(result["dns"], expected, "{plugin:?} {version}");
+            scene.call(plugin, "DEL", config.clone()).run().ok();
+            // And in the result of the plugin that delegates to it.
+            let whole = with(&Plugin::Bridge.config(version), json!({"ipam": config["ipam"]}));
+            let result = scene.call(Plugin::Bridge, "ADD", whole.clone()).run().ok();
+            assert_eq!(result["dns"], expected, "bridge with {plugin:?} {version}");
+            scene.call(Plugin::Bridge, "DEL", whole).run().ok();
         }
     }
     // A consumer does not care how the previous result was laid out.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use harness::{Namespace, sh};
+use harness::{Namespace, not_observed, sh, wait_until};
 use lab::{Feature, on_full_kernel, with_features};
-use protocol_tests::{LATEST, Plugin, Scene, cites, codes, with};
+use protocol_tests::{Frames, LATEST, MARKER, Plugin, Scene, cites, codes, marker, with};
 use serde_json::{Value, json};
 
 const NEEDED: [Feature; 2] = [Feature::Vlan, Feature::BridgeVlanFiltering];
@@ -48,11 +48,13 @@ fn seen(device: &str, work: impl FnOnce()) -> String {
     let listening = harness::spawn(&format!(
         "tcpdump -e -n -l -U --immediate-mode -i {device} > /run/scene/{device}.txt 2> /run/scene/{device}.err"
     ));
-    sh(&format!("timeout 5 sh -c 'until grep -q listening /run/scene/{device}.err; do sleep 0.05; done'")).ok();
+    let read = |kind| std::fs::read_to_string(format!("/run/scene/{device}.{kind}")).unwrap_or_default();
+    wait_until("tcpdump listens", || read("err").contains("listening"));
     work();
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(Frames::open_here(device).expect("the device is there").send(&marker()), "the marker is sent on {device}");
+    wait_until("tcpdump has seen all up to the marker", || read("txt").contains(MARKER));
     drop(listening);
-    std::fs::read_to_string(format!("/run/scene/{device}.txt")).expect("what tcpdump wrote")
+    read("txt").lines().filter(|line| !line.contains(MARKER)).map(|line| line.to_owned() + "\n").collect()
 }
 
 /// M56: two clusters with the same addresses on one bridge.
@@ -400,7 +402,7 @@ fn a_kernel_without_vlan_filtering_refuses_and_keeps_nothing() {
     let scene = Scene::new();
     let config = |keys| network("n", "10.1.0.1/24", keys);
     if NEEDED.iter().all(|feature| feature.is_present()) {
-        println!("this kernel has bridge VLAN filtering: that one without it refuses was NOT observed");
+        not_observed("that vlan is refused where the kernel has no bridge VLAN filtering: this one has it");
         return;
     }
     for setup in ["true", "ip link add br0 up type bridge"] {

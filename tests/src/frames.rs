@@ -94,3 +94,12 @@ impl Frames {
 pub fn ethernet(from: [u8; 6], to: [u8; 6], kind: u16, payload: &[u8]) -> Vec<u8> {
     [&to[..], &from, &kind.to_be_bytes(), payload].concat()
 }
+
+/// The source of [`marker`], as tools print it.
+pub const MARKER: &str = "02:00:00:00:ee:ee";
+
+/// A frame after which all that were sent before it have been seen. It is to LLDP's address, which no bridge forwards.
+#[must_use]
+pub fn marker() -> Vec<u8> {
+    ethernet([0x02, 0, 0, 0, 0xee, 0xee], [0x01, 0x80, 0xc2, 0, 0, 0x0e], 0x88b5, &[0; 46])
+}

@@ -19,7 +19,7 @@ mod state;
 
 pub use citation::Citation;
 pub use delegate::Delegate;
-pub use frames::{Frames, ethernet};
+pub use frames::{Frames, MARKER, ethernet, marker};
 pub use guest::{Guest, Station};
 pub use plugins::{ALL, INTERFACE, IPAM, LATEST, Plugin, VERSIONS, with};
 pub use process::{Process, error_object};

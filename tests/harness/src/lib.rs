@@ -18,6 +18,7 @@ mod reply;
 mod shell;
 mod snapshot;
 mod snapshot_files;
+mod wait;
 
 pub use executables::{bin, bin_dir, find_bin_dir};
 pub use host::Host;
@@ -28,6 +29,7 @@ pub use ping::{Ping, ping, ping_with};
 pub use reply::Reply;
 pub use shell::{Background, Output, ip, sh, spawn, tc};
 pub use snapshot::Snapshot;
+pub use wait::wait_until;
 
 /// Names a feature, such as `M19`, in a test that observes all that the feature promises. Held for as long as the test runs,
 /// it prints the id when the test has passed: a run of the suite shows what was observed.
@@ -48,4 +50,9 @@ impl Drop for Row<'_> {
             println!("row {}", self.id);
         }
     }
+}
+
+/// Says loudly what a test could not observe here, so that a run of the suite shows it.
+pub fn not_observed(what: &str) {
+    println!("NOT OBSERVED: {what}");
 }
