@@ -74,7 +74,7 @@ fn a_detach_after_a_killed_attach_leaves_nothing() {
     lab.plugboard("detach c1").ok();
     let look = || Snapshot::take::<&str>(&[&c1], &[]);
     let (before, mut killed) = (look(), BTreeSet::new());
-    for moment in 0..30 {
+    for moment in 0..300 {
         let script = format!("{} >/run/out 2>&1", lab.command("attach c1 walt-net,home-net").replace("; ", "; exec "));
         let mut attach = Command::new("sh").args(["-c", &script]).spawn().expect("a shell");
         sleep(Duration::from_micros(1400) * moment);
@@ -85,6 +85,10 @@ fn a_detach_after_a_killed_attach_leaves_nothing() {
         assert_eq!(before, look(), "killed after {moment} times 1400 us");
         assert_eq!(listed(&lab), [json!(null); 0]);
         assert_no_address_taken();
+        // A busy machine takes longer to get there.
+        if moment >= 29 && killed.len() > 1 {
+            break;
+        }
     }
     assert_eq!(killed, BTreeSet::from([0, 1]), "at some moment an ADD was under way, and at some none");
 }

@@ -41,11 +41,9 @@ fn a_process_and_a_path_name_the_same_namespace() {
     let c1 = lab.host.namespace("c1");
     let mut sleeper = c1.spawn("exec sleep 60");
     let pid = sleeper.child().id();
-    harness::sh(&format!(
-        "while [ /proc/{pid}/exe -ef /proc/$$/exe ] || ! [ /proc/{pid}/ns/net -ef {} ]; do sleep .01; done",
-        c1.path.display()
-    ))
-    .ok();
+    let is_there =
+        format!("! [ /proc/{pid}/exe -ef /proc/$$/exe ] && [ /proc/{pid}/ns/net -ef {} ]", c1.path.display());
+    harness::wait_until("the process is in the namespace", || harness::sh(&is_there).status == 0);
 
     lab.plugboard(&format!("attach pid:{pid} walt-net")).ok();
     let call = &lab.calls()[0];

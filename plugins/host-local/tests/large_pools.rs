@@ -12,6 +12,9 @@ use serde_json::json;
 
 const TAKEN: u32 = 50_000;
 
+/// What times may differ by on a busy machine. A call that looks at each of [`TAKEN`] addresses takes more than this.
+const GENEROUS: u32 = 10;
+
 /// An address below 10.0.0.0/8.
 fn nth(number: u32) -> String {
     std::net::Ipv4Addr::from(0x0a00_0000 + number).to_string()
@@ -45,8 +48,8 @@ fn fifty_thousand_taken_addresses_cost_nothing() {
     let (del_small, del_large) = (del(&small, "s"), del(&large, "l"));
     println!("ADD {add_small:?} and {add_large:?}, DEL {del_small:?} and {del_large:?}");
     assert_eq!(taken(directory).len(), TAKEN as usize + 1);
-    assert!(add_large < add_small * 3 / 2, "ADD: {add_small:?} alone, {add_large:?} beside {TAKEN}");
-    assert!(del_large < del_small * 3 / 2, "DEL: {del_small:?} alone, {del_large:?} beside {TAKEN}");
+    assert!(add_large < add_small * GENEROUS, "ADD: {add_small:?} alone, {add_large:?} beside {TAKEN}");
+    assert!(del_large < del_small * GENEROUS, "DEL: {del_small:?} alone, {del_large:?} beside {TAKEN}");
 }
 
 /// The hard case: the search begins at the start of the long run. And in pieces: 50,000 with a gap now and then, far apart
@@ -77,7 +80,7 @@ fn a_search_past_fifty_thousand_taken_addresses_costs_nothing() {
     let in_pieces = hard(&pieces, "pieces", &piece(0), &gaps);
     let baseline = shortest(|number| drop(scene.add(OURS, &format!("s{number}"), &small).ok()));
     println!("ADD to an empty pool {baseline:?}, past a run of {TAKEN} {in_run:?}, past pieces {in_pieces:?}");
-    assert!(in_run < baseline * 3 / 2 && in_pieces < baseline * 3 / 2, "{baseline:?}, {in_run:?}, {in_pieces:?}");
+    assert!(in_run < baseline * GENEROUS && in_pieces < baseline * GENEROUS, "{baseline:?}, {in_run:?}, {in_pieces:?}");
 }
 
 /// A full pool is told in the time of listing it, not of trying every address; and its one free address is found,
