@@ -181,3 +181,19 @@ fn nothing_but_the_result_is_on_stdout() {
     reply.ok();
     assert!(reply.stdout.trim_start().starts_with('{') && !reply.stdout.contains("noise"), "{reply}");
 }
+
+/// A runtime may use a container's name again while the first one's network is still there.
+#[test]
+fn an_add_of_the_same_name_in_another_namespace_leaves_the_first_alone() {
+    cites!("ADD-1");
+    let scene = Scene::new();
+    let c2 = scene.host.namespace("c2");
+    let config = with(&Plugin::Bridge.config(LATEST), json!({"macspoofchk": true, "ipMasq": true, "isGateway": true}));
+    let (_, attached) = scene.added(Plugin::Bridge, &config);
+    let before = scene.state();
+    let again = scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", config).container("c1");
+    let (code, msg, _) = again.run().error();
+    assert_eq!(code, codes::EXISTS, "{msg}");
+    assert_eq!(before, scene.state());
+    scene.call(Plugin::Bridge, "CHECK", attached).run().ok();
+}

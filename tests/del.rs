@@ -201,3 +201,15 @@ fn limits_that_add_refuses_do_not_keep_the_shaping() {
         assert_eq!(before, scene.state(), "{keys}");
     }
 }
+
+#[test]
+fn the_bridge_of_the_adds_configuration_goes_too() {
+    cites!("DEL-1");
+    let scene = Scene::new();
+    let before = scene.state();
+    let (_, config) = scene.added(Plugin::Bridge, &Plugin::Bridge.config(LATEST));
+    scene.call(Plugin::Bridge, "DEL", with(&config, json!({"bridge": "renamed"}))).run().ok();
+    assert_eq!(before, scene.state());
+    scene.call(Plugin::Bridge, "DEL", with(&config, json!({"bridge": "a-name-that-no-link-can-have"}))).run().ok();
+    assert_eq!(before, scene.state());
+}

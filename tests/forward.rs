@@ -62,7 +62,7 @@ fn members_reach_each_other_and_foreign_rules_stay() {
         assert_eq!(ours.len(), 1, "one rule for all members");
         assert_eq!(&others, before, "{tool}: policy, rules and order of others");
         let listed = sh(&format!("{tool} -S FORWARD")).ok();
-        assert!(is_ours(listed.lines().nth(1).unwrap_or_default()), "it is the first: {listed}");
+        assert!(is_ours(listed.lines().last().unwrap_or_default()), "it is the last: {listed}");
     }
     scene.call(Plugin::Bridge, "CHECK", first.clone()).run().ok();
     scene.call(Plugin::Bridge, "DEL", first).run().ok();
@@ -77,8 +77,20 @@ fn without_the_rule_they_would_not() {
     let (scene, c2) = docker_host();
     scene.call(Plugin::Bridge, "ADD", config()).run().ok();
     let (second, _) = scene.added_for(&c2, &config());
-    sh("iptables -D FORWARD 1").ok();
+    let reached = || scene.c1.ping_with(&address(&second, 0), "-c2 -i.05 -W1").received;
+    assert_eq!(reached(), 2);
+    sh("iptables -D FORWARD -i home-br -o home-br -m comment --comment 'plugboard: members of home-br' -j ACCEPT").ok();
+    assert_eq!(reached(), 0);
+}
+
+#[test]
+fn what_an_operators_rule_drops_stays_dropped() {
+    let (scene, c2) = docker_host();
+    let (first, _) = scene.added_for(&scene.c1, &config());
+    sh(&format!("iptables -I DOCKER-USER -i home-br -o home-br -s {} -j DROP", address(&first, 0))).ok();
+    let (second, _) = scene.added_for(&c2, &config());
     assert_eq!(scene.c1.ping_with(&address(&second, 0), "-c2 -i.05 -W1").received, 0);
+    assert_eq!(scene.c1.ping(&address(&second, 1), 2).received, 2, "the other family is not dropped");
 }
 
 #[test]
@@ -189,7 +201,7 @@ fn any_chain_that_drops_gets_the_rule_and_others_do_not() {
     assert_eq!(rules.matches("plugboard: members of home-br").count(), 1, "{rules}");
     let guard = sh("nft list chain inet fw guard").ok();
     let rule = "iifname \"home-br\" oifname \"home-br\" counter packets 0 bytes 0 accept comment \"plugboard: members of home-br\"";
-    assert!(guard.lines().nth(3).is_some_and(|line| line.trim() == rule), "{guard}");
+    assert!(guard.lines().nth(4).is_some_and(|line| line.trim() == rule), "{guard}");
     scene.call(Plugin::Bridge, "DEL", config()).run().ok();
     assert_eq!(before, scene.state());
 }

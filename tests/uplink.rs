@@ -412,3 +412,43 @@ fn parallel_first_and_last_users_find_one_bridge_and_keep_the_host() {
     }
     assert_eq!(State::allocations().len(), 0);
 }
+
+/// The bridge has the host's addresses, which must not be lost with it.
+#[test]
+fn a_bridge_stays_while_its_uplink_cannot_take_the_host_back() {
+    let site = Site::new();
+    let before = layer3();
+    site.call("ADD", &config()).run().ok();
+    let (moved, port) = (sh("ip -o -4 address show dev br-eth0").ok(), sh("ip -4 route show default").ok());
+    sh("ip link set eth0 down").ok();
+    let (code, msg, _) = site.call("DEL", &config()).run().error();
+    assert_eq!(code, codes::REFUSED, "{msg}");
+    assert!(msg.contains("eth0"), "{msg}");
+    assert_eq!(sh("ip -o -4 address show dev br-eth0").ok(), moved, "the bridge keeps them");
+    assert!(port.contains("dev br-eth0"), "{port}");
+    sh("ip link set eth0 up").ok();
+    for route in ["default via 10.2.0.254 dev br-eth0", "10.9.0.0/16 via 10.2.0.254 dev br-eth0 table 100"] {
+        sh(&format!("ip route replace {route}")).ok(); // the kernel took them with the carrier
+    }
+    site.call("DEL", &config()).run().ok();
+    assert_eq!(sh("ls /sys/class/net | grep -c br-eth0").stdout.trim(), "0");
+    let addresses = |text: &str| text.lines().filter(|line| line.contains("10.2.0.1/24")).count();
+    assert_eq!(addresses(&layer3()), addresses(&before));
+    assert!(ping(ROUTER, 1).all_answered());
+}
+
+#[test]
+fn another_network_gets_no_gateway_on_the_hosts_bridge() {
+    let site = Site::new();
+    let c2 = site.scene.host.namespace("c2");
+    site.call("ADD", &config()).run().ok();
+    let before = layer3();
+    let other = with(
+        &Plugin::Bridge.config(LATEST),
+        json!({"name": "other", "bridge": "br-eth0", "isGateway": true, "forceAddress": true}),
+    );
+    let (code, msg, _) = site.scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", other).run().error();
+    assert_eq!(code, codes::CONFLICT, "{msg}");
+    assert!(msg.contains("its addresses are the host's"), "{msg}");
+    assert_eq!(layer3(), before);
+}

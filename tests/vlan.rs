@@ -439,8 +439,7 @@ fn vlans_that_are_none_are_refused_by_name() {
         (json!({"vlanTrunk": [{"minID": 9, "maxID": 5}]}), "minID 9 is greater than maxID 5"),
         (json!({"vlanTrunk": [{"minID": 9}]}), "maxID is missing"),
         (json!({"vlanTrunk": [{"maxID": 9}]}), "minID is missing"),
-        (json!({"vlanTrunk": [{"id": 3, "minID": 4, "maxID": 9}]}), "vlanTrunk[0]: it takes either"),
-        (json!({"vlanTrunk": [{}]}), "vlanTrunk[0]: it takes either"),
+        (json!({"vlanTrunk": [{"id": 0, "minID": 4, "maxID": 9}]}), "vlanTrunk[0]: 0 is no VLAN"),
         (json!({"vlanTrunk": 7}), "vlanTrunk"),
         (json!({"vlan": 4000, "isGateway": true, "bridge": "a-long-bridge"}), "a-long-bridge.4000"),
     ] {

@@ -54,6 +54,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Others changed the rules of the packet filter at every attempt of ours.
+    pub(crate) fn restless_firewall() -> Self {
+        Self::Conflict {
+            object: "the packet filter".to_owned(),
+            want: "a change of it in one piece".to_owned(),
+            have: "was being changed by others all the time".to_owned(),
+            remedy: "try again".to_owned(),
+        }
+    }
+
     /// Wraps the kernel's refusal of `action`.
     pub fn refused(action: impl Into<String>) -> impl FnOnce(netlink::Error) -> Self {
         let action = action.into();

@@ -151,6 +151,9 @@ impl Kernel {
     /// # Errors
     /// What the kernel says other than that there is none.
     pub fn find(&mut self, device: &Device) -> Result<Option<Link>, Error> {
+        if device.name.len() > link::NAME_BYTES {
+            return Ok(None); // the kernel calls such a question malformed
+        }
         let found =
             link::find(self.socket(device.side)?, &device.name).map_err(Error::refused(format!("look up {device}")))?;
         if let Some(link) = &found {

@@ -38,5 +38,6 @@ pub use objects::{
     Address, Announced, Borrowed, Bridge, BridgePort, Elements, Forwarding, GatewayVlan, LinkLocal, Listening, Members,
     Others, PortVlans, Qdisc, Redirect, Route, Settled, Sysctl, Tap, Unclaimed, Up, Veth,
 };
+pub use shared::bridge_of;
 pub use sweep::sweep;
 pub use uplink::{Uplink, Vlan};

@@ -1,9 +1,11 @@
 //! The host's addresses and routes on their way between an uplink and its bridge.
 //!
 //! A port of a bridge is no place for addresses: what comes in through it belongs to the bridge. So they move to the bridge
-//! when the uplink becomes its port, and back at the end. Each way is one send, which the kernel handles whole, and what is
-//! in use goes last: the host is reachable throughout.
+//! when the uplink becomes its port, and back at the end. Each way is two sends, which the kernel handles whole: the first may be
+//! refused, and then nothing has been lost. Between them the host is reachable, and whoever comes next completes the way.
 
+use ipnetwork::IpNetwork;
+use netlink::address;
 use netlink::layer3::Layer3;
 use netlink::link::{self, Link};
 
@@ -36,8 +38,11 @@ pub(crate) fn survey(kernel: &mut Kernel, uplink: &Link, bridge: &str) -> Result
 /// # Errors
 /// The kernel's refusal; then the uplink is as it was, no port and with all its addresses and routes.
 pub(crate) fn onto(kernel: &mut Kernel, uplink: &Link, had: &Layer3, bridge: &Link) -> Result<(), Error> {
-    let action = format!("make {} a port of bridge {}", uplink.name, bridge.name);
-    kernel.queue(Step::make(Side::Host, action, link::set_master(&uplink.name, bridge.index)));
+    if uplink.master != Some(bridge.index) {
+        let action = format!("make {} a port of bridge {}", uplink.name, bridge.name);
+        kernel.queue(Step::make(Side::Host, action, link::set_master(&uplink.name, bridge.index)));
+        kernel.flush()?; // refused where a macvlan is on it, or where it is no Ethernet
+    }
     queue_additions(kernel, had, bridge);
     for request in had.withdraw() {
         let action = format!("take the addresses and routes from {}", uplink.name);
@@ -46,20 +51,55 @@ pub(crate) fn onto(kernel: &mut Kernel, uplink: &Link, had: &Layer3, bridge: &Li
     kernel.flush().inspect_err(|_| put_back(kernel, uplink, had))
 }
 
-/// Queues the way back: what the bridge has by now goes to the uplink. The bridge still has to be removed, in the same send.
+/// Whether a port still has addresses that should be on its bridge: a call was killed between the two sends.
 ///
 /// # Errors
 /// The kernel cannot be asked.
+pub(crate) fn is_due(kernel: &mut Kernel, port: &Link) -> Result<bool, Error> {
+    let action = format!("list the addresses of {}", port.name);
+    let has = address::list(kernel.socket(Side::Host)?, port.index).map_err(Error::refused(action))?;
+    Ok(has.iter().any(|address| !is_link_local(address)))
+}
+
+fn is_link_local(address: &IpNetwork) -> bool {
+    matches!(address, IpNetwork::V6(v6) if v6.ip().is_unicast_link_local())
+}
+
+/// Gives what the bridge has by now to the uplink, and queues that it leaves the bridge. The bridge still has to be removed, in
+/// the same send.
+///
+/// # Errors
+/// The uplink cannot take all; then the bridge keeps it, and must stay.
 pub(crate) fn back(kernel: &mut Kernel, bridge: &Link, uplink: &Link) -> Result<(), Error> {
     let is_free = uplink.master.is_none_or(|master| master == bridge.index);
-    if !is_free || crate::shared::is_made_here(uplink) {
-        return Ok(()); // somebody else's by now; or it goes with the bridge
+    if crate::shared::is_made_here(uplink) {
+        return Ok(()); // it goes with the bridge
+    }
+    if !is_free {
+        return if is_due(kernel, bridge)? {
+            Err(cannot_go_back(bridge, uplink, "has another master"))
+        } else {
+            Ok(())
+        };
     }
     let has = of(kernel, bridge)?.without_link_local();
+    if has.has_nexthop_objects() {
+        return Err(cannot_go_back(bridge, uplink, "cannot take a route by a nexthop object (`ip nexthop`)"));
+    }
     queue_additions(kernel, &has, uplink);
+    kernel.flush()?; // refused where it is down, for example
     let action = format!("take {} out of bridge {}", uplink.name, bridge.name);
     kernel.queue(Step::change(Side::Host, action, link::unset_master(&uplink.name)));
     Ok(())
+}
+
+fn cannot_go_back(bridge: &Link, uplink: &Link, have: &str) -> Error {
+    Error::Conflict {
+        object: format!("uplink {}", uplink.name),
+        want: format!("it to take back the host's addresses and routes from bridge {}", bridge.name),
+        have: have.to_owned(),
+        remedy: "the bridge stays until that is changed; then detach or collect again".to_owned(),
+    }
 }
 
 fn of(kernel: &mut Kernel, link: &Link) -> Result<Layer3, Error> {

@@ -8,7 +8,19 @@ use netlink::link::{self, Link};
 use crate::firewall::forward;
 use crate::lock::Mode;
 use crate::objects::gateway_vlan;
-use crate::{Device, Error, Kernel, Side, Step, Tag, migration};
+use crate::{Device, Error, Identity, Kernel, Side, Step, Tag, migration};
+
+/// The bridge that the host interface of an attachment is a port of.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub fn bridge_of(kernel: &mut Kernel, identity: &Identity) -> Result<Option<String>, Error> {
+    let host = Device::host(identity.host_name());
+    let Some(index) = kernel.find(&host)?.and_then(|link| link.master) else { return Ok(None) };
+    let bridge = link::find_index(kernel.socket(Side::Host)?, index)
+        .map_err(Error::refused(format!("look up link {index}, of which {host} is a port")))?;
+    Ok(bridge.map(|link| link.name))
+}
 
 /// Removes what the attachments on a bridge shared, when none of them is left: the bridge itself too, if it was made here and
 /// has no port of anybody else.
@@ -33,8 +45,8 @@ fn remove_unused(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
         Found::Gone => return forward::remove(kernel, bridge),
         Found::Unused(link, ports) => (link, ports),
     };
-    gateway_vlan::tear_down(kernel, &link)?;
     let Some(Tag::Shared { uplink, .. }) = link.alias.as_deref().and_then(Tag::read) else {
+        gateway_vlan::tear_down(kernel, &link)?;
         return forward::remove(kernel, bridge);
     };
     let uplink = match uplink {
@@ -45,6 +57,7 @@ fn remove_unused(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
     if !ports.iter().all(is_uplink) {
         return Ok(()); // somebody else uses it
     }
+    gateway_vlan::tear_down(kernel, &link)?;
     let unruled = forward::remove(kernel, bridge);
     if let Some(uplink) = &uplink {
         migration::back(kernel, &link, uplink)?;

@@ -55,11 +55,11 @@ impl Port {
         }
     }
 
-    /// The host's addresses and routes on it, which move to the bridge unless it is there already.
+    /// The host's addresses and routes on it, which move to the bridge.
     pub(crate) fn layer3(&self, kernel: &mut Kernel, bridge: &str) -> Result<Layer3, Error> {
         match self {
-            Self::There(link) if link.master.is_none() => migration::survey(kernel, link, bridge),
-            _ => Ok(Layer3::default()),
+            Self::There(link) => migration::survey(kernel, link, bridge),
+            Self::ToMake { .. } => Ok(Layer3::default()),
         }
     }
 
@@ -242,12 +242,14 @@ impl Uplink {
         }
     }
 
-    /// Whether the port is in the bridge.
+    /// Whether the port is in the bridge, and its addresses have followed it onto one of ours.
     pub(crate) fn is_port_of(&self, bridge: &Link, kernel: &mut Kernel) -> Result<bool, Error> {
-        Ok(match self.find(kernel)? {
-            Port::There(link) => link.master == Some(bridge.index),
-            Port::ToMake { .. } => false,
-        })
+        match self.find(kernel)? {
+            Port::There(link) if link.master == Some(bridge.index) => {
+                Ok(!is_made_here(bridge) || !migration::is_due(kernel, &link)?)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Puts the port into the bridge, and on the bridge what the port `had` of addresses and routes.
@@ -259,7 +261,7 @@ impl Uplink {
         network: &str,
     ) -> Result<(), Error> {
         match port {
-            Port::There(link) if link.master == Some(bridge.index) => Ok(()),
+            Port::There(link) if link.master == Some(bridge.index) && !is_made_here(bridge) => Ok(()),
             Port::There(link) => migration::onto(kernel, link, had, bridge),
             Port::ToMake { name, parent } => self.make_vlan(kernel, bridge, name, parent, network),
         }
@@ -371,7 +373,7 @@ impl Uplink {
 const NAMES_LISTED: usize = 20;
 
 /// The uplink of a bridge that was made here.
-fn uplink_of(bridge: &Link) -> Option<&str> {
+pub(crate) fn uplink_of(bridge: &Link) -> Option<&str> {
     match bridge.alias.as_deref().and_then(Tag::read) {
         Some(Tag::Shared { uplink, .. }) => uplink,
         _ => None,

@@ -43,7 +43,7 @@ pub trait Interface: Sized {
 
     /// What DEL removes. Names follow from the identity, so that a configuration that ADD refuses, or that has become
     /// invalid since, keeps nothing from being removed.
-    fn remains(call: &Call, identity: Identity) -> Description;
+    fn remains(call: &Call, identity: Identity, kernel: &mut Kernel) -> Description;
 
     /// Completes what IPAM returned: gateways, default routes, resolver.
     ///
@@ -168,12 +168,13 @@ fn merge(call: &Call, interfaces: Vec<cni::Interface>, own: Option<usize>, addre
 pub fn del<I: Interface>(call: &Call) -> Result<(), Error> {
     let identity = identity(call);
     let _alone = serialise(&identity)?;
-    let started = Ipam::find(call).and_then(|ipam| ipam.start(Command::Del, call));
     let namespace = call.environment.netns.as_ref().and_then(|_| open_namespace(call).ok());
     let mut kernel = Kernel::new(namespace);
-    let failed = attachment::remove(&mut kernel, &I::remains(call, identity));
+    let remains = I::remains(call, identity, &mut kernel);
+    let failed = attachment::remove(&mut kernel, &remains);
     let mut errors: Vec<Error> = failed.iter().map(from_attachment).collect();
-    errors.extend(started.and_then(|mut work| work.wait()).err());
+    // Its addresses may go to others at once, who would meet the rules and the NIC of this attachment.
+    errors.extend(Ipam::find(call).and_then(|ipam| ipam.run(Command::Del, call)).err());
     all_of(errors)
 }
 

@@ -49,6 +49,7 @@ impl Bridged {
             mtu: self.bridge_mtu,
             promiscuous: self.keys.promisc_mode,
             vlan_filtering: self.keys.filters_vlans(),
+            is_gateway: self.keys.is_gateway,
             gateway_vlan: self.gateway_vlan(),
             uplink: self.keys.uplink(),
         }
@@ -114,9 +115,15 @@ impl Interface for Bridged {
         links
     }
 
-    fn remains(call: &Call, identity: Identity) -> Description {
+    fn remains(call: &Call, identity: Identity, kernel: &mut Kernel) -> Description {
         let bridge = Keys::bridge_of(call);
         let mut remains: Description = vec![Box::new(Bridge::shared(&bridge, identity.network()))];
+        // The configuration may name another bridge by now.
+        if let Ok(Some(other)) = attachment::bridge_of(kernel, &identity)
+            && other != bridge
+        {
+            remains.push(Box::new(Bridge::shared(&other, identity.network())));
+        }
         remains.extend(adopted::remains(call, &identity, &bridge));
         remains.extend(nic::remains(call, identity.clone()));
         remains.push(Box::new(Elements::of(identity)));

@@ -62,7 +62,9 @@ impl Bridged {
             elements = elements.allowing(addresses());
         }
         if self.keys.ip_masq {
-            elements = elements.masquerading(&self.keys.gateway_interface(), addresses());
+            for interface in self.keys.ways_out() {
+                elements = elements.masquerading(&interface, addresses());
+            }
         }
         Box::new(elements)
     }

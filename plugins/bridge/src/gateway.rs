@@ -23,6 +23,17 @@ impl Keys {
         }
     }
 
+    /// The host's interfaces by which what the container sends beyond the bridge comes in. In a VLAN whose gateway is the
+    /// operator's, that is the operator's device there; it is called as ours would be, or is the bridge itself.
+    pub(crate) fn ways_out(&self) -> Vec<String> {
+        let mut interfaces = vec![self.gateway_interface()];
+        if self.vlan != 0 && self.uplink.is_none() && !self.is_gateway {
+            interfaces.push(format!("{}.{}", self.bridge, self.vlan));
+        }
+        interfaces.retain(|name| name.len() <= netlink::link::NAME_BYTES);
+        interfaces
+    }
+
     /// # Errors
     /// Code 7 when the kernel takes no link of that name.
     pub(crate) fn check_gateway(&self) -> Result<(), Error> {

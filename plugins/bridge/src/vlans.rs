@@ -7,22 +7,24 @@ use netlink::bridge_vlan::IDS;
 use crate::config::{Keys, Trunk};
 
 impl Trunk {
-    /// The first and the last VLAN of an entry, or what is wrong with it.
-    fn range(&self) -> Result<(u16, u16), String> {
-        let range = match (self.id, self.min_id, self.max_id) {
-            (Some(id), None, None) => (id, id),
-            (None, Some(first), Some(last)) => (first, last),
-            (None, None, Some(_)) => return Err("minID is missing beside maxID".to_owned()),
-            (None, Some(_), None) => return Err("maxID is missing beside minID".to_owned()),
-            _ => return Err("it takes either id, or minID and maxID".to_owned()),
-        };
-        if let Some(id) = [range.0, range.1].into_iter().find(|id| !IDS.contains(id)) {
-            return Err(format!("{id} is no VLAN, which is {} to {}", IDS.start(), IDS.end()));
+    /// The first and the last VLAN of each range of an entry, which may have both forms, or what is wrong with it.
+    fn ranges(&self) -> Result<Vec<(u16, u16)>, String> {
+        let mut ranges: Vec<(u16, u16)> = self.id.map(|id| (id, id)).into_iter().collect();
+        match (self.min_id, self.max_id) {
+            (Some(first), Some(last)) => ranges.push((first, last)),
+            (None, Some(_)) => return Err("minID is missing beside maxID".to_owned()),
+            (Some(_), None) => return Err("maxID is missing beside minID".to_owned()),
+            (None, None) => {}
         }
-        if range.0 > range.1 {
-            return Err(format!("minID {} is greater than maxID {}", range.0, range.1));
+        for (first, last) in &ranges {
+            if let Some(id) = [first, last].into_iter().find(|id| !IDS.contains(id)) {
+                return Err(format!("{id} is no VLAN, which is {} to {}", IDS.start(), IDS.end()));
+            }
+            if first > last {
+                return Err(format!("minID {first} is greater than maxID {last}"));
+            }
         }
-        Ok(range)
+        Ok(ranges)
     }
 }
 
@@ -35,7 +37,7 @@ impl Keys {
             return Err(Error::invalid_config(format!("vlan: {} is no VLAN, which is {first} to {last}", self.vlan)));
         }
         for (place, entry) in self.vlan_trunk.iter().enumerate() {
-            entry.range().map_err(|reason| Error::invalid_config(format!("vlanTrunk[{place}]: {reason}")))?;
+            entry.ranges().map_err(|reason| Error::invalid_config(format!("vlanTrunk[{place}]: {reason}")))?;
         }
         Ok(())
     }
@@ -51,7 +53,7 @@ impl Keys {
             device,
             bridge: self.bridge.clone(),
             native: Some(self.vlan).filter(|id| *id != 0 && self.uplink.is_none()),
-            tagged: self.vlan_trunk.iter().filter_map(|entry| entry.range().ok()).collect(),
+            tagged: self.vlan_trunk.iter().flat_map(|entry| entry.ranges().unwrap_or_default()).collect(),
             keeps_default: self.preserve_default_vlan,
         })
     }

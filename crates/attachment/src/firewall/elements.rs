@@ -245,7 +245,7 @@ pub(crate) fn remove(kernel: &mut Kernel, doomed: impl Fn(&Owner<'_>) -> bool) -
             }
         }
     }
-    Err(Error::Missing("a moment in which nobody else changes the packet filter".to_owned()))
+    Err(Error::restless_firewall())
 }
 
 /// Somebody was quicker.

@@ -2,7 +2,8 @@
 //!
 //! `br_netfilter` hands bridged packets to the hook forward of IP. A base chain there whose policy is drop, such as Docker's
 //! `ip filter FORWARD`, then keeps the members of a bridge apart. An accept in a table of our own cannot help: every base chain
-//! must let a packet pass. So one rule for each bridge goes to the head of such chains, and nothing else of them is touched.
+//! must let a packet pass. So one rule for each bridge goes to the end of such chains, where it takes the place of the policy and of
+//! nothing that an operator's rule has decided, and nothing else of them is touched.
 
 use std::io::Write;
 use std::path::Path;
@@ -75,7 +76,7 @@ pub(crate) fn ensure(kernel: &mut Kernel, bridge: &str) -> Result<bool, Error> {
             was_stale = true;
             continue;
         }
-        let requests: Vec<Request> = closed.iter().map(|chain| accept(bridge).create(chain, Place::First)).collect();
+        let requests: Vec<Request> = closed.iter().map(|chain| accept(bridge).create(chain, Place::Last)).collect();
         match nftables::transaction(socket, generation, requests) {
             Ok(()) => return Ok(true),
             Err(refusal) if matches!(refusal.error.errno(), Some(libc::ERESTART | libc::ENOENT)) => {}
@@ -86,7 +87,7 @@ pub(crate) fn ensure(kernel: &mut Kernel, bridge: &str) -> Result<bool, Error> {
             }
         }
     }
-    Err(Error::Missing("a moment in which nobody else changes the packet filter".to_owned()))
+    Err(Error::restless_firewall())
 }
 
 fn generation(socket: &mut Socket) -> Option<u32> {
@@ -156,7 +157,7 @@ pub(crate) fn remove(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
             Err(refusal) => return Err(Error::Refused { action: action(), source: refusal.error }),
         }
     }
-    Err(Error::Missing("a moment in which nobody else changes the packet filter".to_owned()))
+    Err(Error::restless_firewall())
 }
 
 /// The bridges that have a rule.

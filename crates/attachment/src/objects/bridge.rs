@@ -6,7 +6,7 @@ use netlink::link::{self, Link};
 use crate::lock::Mode;
 use crate::objects::gateway_vlan::device_on;
 use crate::objects::no_vlan_filtering;
-use crate::uplink::Port;
+use crate::uplink::{Port, uplink_of};
 use crate::{Device, Difference, Error, Kernel, Object, Side, Step, Sysctl, Tag, Uplink, shared};
 
 /// A bridge on the host. The first attachment makes it, later ones adopt it, the last one out removes it if it was made here.
@@ -22,6 +22,8 @@ pub struct Bridge {
     pub promiscuous: bool,
     /// Its ports receive only frames of their VLANs.
     pub vlan_filtering: bool,
+    /// It is going to have the address of a gateway.
+    pub is_gateway: bool,
     /// The VLAN in which its host has a device of its own on it; see [`GatewayVlan`](crate::GatewayVlan).
     pub gateway_vlan: Option<u16>,
     /// The device of the host that is its port. A bridge that is made here gets its address, MTU, IP addresses and routes.
@@ -38,6 +40,7 @@ impl Bridge {
             mtu: None,
             promiscuous: false,
             vlan_filtering: false,
+            is_gateway: false,
             gateway_vlan: None,
             uplink: None,
         }
@@ -85,6 +88,13 @@ impl Bridge {
                 format!("an MTU of {mtu} bytes"),
                 format!("is a bridge with an MTU of {} bytes", link.mtu),
                 format!("set it with `ip link set {} mtu {mtu}`, or change the key mtu", self.name),
+            );
+        }
+        if self.is_gateway && self.uplink.is_none() && uplink_of(link).is_some() {
+            return conflict(
+                "a gateway's address on it".to_owned(),
+                "is the bridge of an uplink, and its addresses are the host's".to_owned(),
+                "choose another name for the bridge, or set uplink and vlan here, too".to_owned(),
             );
         }
         if self.vlan_filtering && link.default_pvid.is_none() {
@@ -137,12 +147,20 @@ impl Bridge {
         port.map_or_else(|| Tag::shared(&self.network), |port| Tag::shared_over(&self.network, port))
     }
 
-    fn adopt(&self, link: &Link, kernel: &mut Kernel) {
+    /// One of ours that carries nothing yet may have been left by a call that was killed before it had made the settings.
+    fn adopt(&self, link: &Link, kernel: &mut Kernel) -> Result<(), Error> {
         if !link.is_up {
             let action = format!("set {} up", self.label());
             kernel.queue(Step::change(Side::Host, action, link::set_up(&self.name)));
         }
         self.set_promiscuous(kernel);
+        if link.is_running || !shared::is_made_here(link) {
+            return Ok(());
+        }
+        match &self.uplink {
+            Some(uplink) if uplink.has_own_settings() => Uplink::pass_settings(kernel, &uplink.port_name(), &self.name),
+            _ => self.no_router_advertisements().create(kernel),
+        }
     }
 
     /// Another address for each bridge, because two hosts with a bridge of the same name may share a segment; one with an
@@ -213,31 +231,26 @@ impl Object for Bridge {
     /// Holds the lock until the description's other objects are made, so that the bridge is not removed before it has its
     /// new port, and nobody else makes its gateway in a VLAN.
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        // Whoever made it may have left meanwhile, because of us: what nobody uses goes with an ADD that fails.
+        kernel.mark_made();
         if let Some(link) = self.find_settled(kernel)?
             && self.has_gateway(kernel)?
             && self.is_complete(&link, kernel)?
         {
-            self.adopt(&link, kernel);
-            return Ok(());
+            return self.adopt(&link, kernel);
         }
         kernel.lock(Mode::Change)?;
-        if !self.has_gateway(kernel)? {
-            kernel.mark_made(); // what is not left to others goes with an ADD that fails, when its NIC has gone
-        }
         let found = self.find(kernel)?;
         let Some(uplink) = &self.uplink else {
             return match &found {
-                Some(link) => {
-                    self.adopt(link, kernel);
-                    Ok(())
-                }
+                Some(link) => self.adopt(link, kernel),
                 None => self.make(None, kernel),
             };
         };
         let port = uplink.refuse(kernel, &self.name, found.as_ref())?;
         let had = port.layer3(kernel, &self.name)?;
         match &found {
-            Some(link) => self.adopt(link, kernel),
+            Some(link) => self.adopt(link, kernel)?,
             None => self.make(Some(&port), kernel)?,
         }
         let Some(bridge) = kernel.find(&self.device())? else { return Err(Error::Missing(self.label())) };

@@ -4,6 +4,7 @@ use netlink::bridge_vlan::{self, Of, Vlans};
 use netlink::link::{self, Link};
 use netlink::vlan::{self, Vlan};
 
+use crate::shared::is_made_here;
 use crate::{Device, Difference, Error, Kernel, Object, Side, Step, Sysctl, Tag};
 
 /// A VLAN device on top of a bridge, and the bridge itself as a member of that VLAN, without which its host receives none of
@@ -124,6 +125,7 @@ impl Object for GatewayVlan {
                 if found.is_up {
                     return Ok(());
                 }
+                self.no_router_advertisements().create(kernel)?;
             }
             None => self.make(kernel, bridge)?,
         }
@@ -178,8 +180,7 @@ pub(crate) fn tear_down(kernel: &mut Kernel, bridge: &Link) -> Result<(), Error>
     }
     let action = format!("list the VLAN devices on bridge {}", bridge.name);
     let devices = link::vlans_on(kernel.socket(Side::Host)?, bridge.index).map_err(Error::refused(action))?;
-    let is_ours = |device: &&Link| matches!(device.alias.as_deref().and_then(Tag::read), Some(Tag::Shared { .. }));
-    for device in devices.iter().filter(is_ours) {
+    for device in devices.iter().filter(|device| is_made_here(device)) {
         if let Some(id) = device.vlan_id {
             let action = format!("take bridge {} itself out of VLAN {id}", bridge.name);
             let membership = [Vlans::tagged(id, id)];

@@ -32,8 +32,13 @@ impl Veth {
 }
 
 impl Object for Veth {
+    /// The host interface may be that of an attachment of the same name in another namespace, which must not lose its address
+    /// and its rules to the undoing of this one.
     fn refuse_existing(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let interface = self.container();
+        let (host, interface) = (self.host(), self.container());
+        if kernel.find(&host)?.is_some() {
+            return Err(Error::Exists(format!("host interface {host} of {}", self.identity.alias())));
+        }
         if kernel.find(&interface)?.is_some() {
             let place = kernel.container()?.path().display();
             return Err(Error::Exists(format!("interface {} in {place}", interface.name)));
