@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol_tests::{Delegate, LATEST, Plugin, Scene, State, cites, with};
+use protocol_tests::{Delegate, LATEST, Plugin, Scene, State, cites, codes, with};
 use serde_json::{Value, json};
 
 #[test]
