@@ -153,7 +153,6 @@ fn mapped() -> String {
 /// The host's ends are those of veth pairs and TAP devices. Ports of Open vSwitch are not among them, as no plugin makes one.
 #[test]
 fn chains_in_every_order_that_makes_sense() {
-    let _row = row("M69");
     cites!("ADD-4", "ADD-5", "CHK-3", "DEL-1", "RES-24", "CAP-6");
     let chained = Chained::new();
     let bridge = with(&Plugin::Bridge.config("1.0.0"), json!({"isGateway": true}));

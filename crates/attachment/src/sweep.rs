@@ -6,8 +6,9 @@ use crate::firewall::owner::Owner;
 use crate::firewall::{elements, forward};
 use crate::{Bridge, Error, Identity, Kernel, Object, Side, Tag, shared};
 
-/// Removes what `network` has in the packet filter, and the host interfaces, that belong to none of the `valid` attachments, and then the bridges that
-/// they were on if nothing uses them any more. Devices of other networks, and those that are not ours, are left alone.
+/// Removes what `network` has in the packet filter, and the host interfaces, that belong to none of the `valid` attachments, and
+/// then the bridges that they were on if nothing uses them any more. Devices of other networks, and those that are not ours,
+/// are left alone.
 ///
 /// Everything else of an attachment (its container interface, addresses, routes, queues) goes with its host interface.
 pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Error> {
