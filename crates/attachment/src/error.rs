@@ -54,6 +54,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// `EOPNOTSUPP` is all that the kernel says when it has no VLAN devices, which `what` needs.
+    pub(crate) fn no_vlan_devices(what: &str) -> Self {
+        Self::Unsupported {
+            feature: format!("802.1Q VLAN devices (8021q), which {what} needs"),
+            remedy: "load the module with `modprobe 8021q`, or use a kernel with CONFIG_VLAN_8021Q".to_owned(),
+        }
+    }
+
     /// Others changed the rules of the packet filter at every attempt of ours.
     pub(crate) fn restless_firewall() -> Self {
         Self::Conflict {

@@ -287,10 +287,9 @@ impl Uplink {
         change("set up", link::set_up(name));
         change("make a port of", link::set_master(name, bridge.index));
         kernel.flush().map_err(|error| match error {
-            Error::Refused { source, .. } if source.errno() == Some(libc::EOPNOTSUPP) => Error::Unsupported {
-                feature: format!("802.1Q VLAN devices (8021q), which vlan {id} on {} needs", parent.name),
-                remedy: "load the module with `modprobe 8021q`, or use a kernel with CONFIG_VLAN_8021Q".to_owned(),
-            },
+            Error::Refused { source, .. } if source.errno() == Some(libc::EOPNOTSUPP) => {
+                Error::no_vlan_devices(&format!("vlan {id} on {}", parent.name))
+            }
             other => other,
         })
     }

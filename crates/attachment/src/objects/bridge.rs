@@ -159,7 +159,7 @@ impl Bridge {
         }
         match &self.uplink {
             Some(uplink) if uplink.has_own_settings() => Uplink::pass_settings(kernel, &uplink.port_name(), &self.name),
-            _ => self.no_router_advertisements().create(kernel),
+            _ => Sysctl::no_router_advertisements(&self.name).create(kernel),
         }
     }
 
@@ -184,7 +184,7 @@ impl Bridge {
         }
         match port {
             Some(Port::There(link)) => Uplink::pass_settings(kernel, &link.name, &self.name),
-            _ => self.no_router_advertisements().create(kernel),
+            _ => Sysctl::no_router_advertisements(&self.name).create(kernel),
         }
     }
 
@@ -197,12 +197,6 @@ impl Bridge {
             Err(error) => Err(error),
             Ok(()) => self.find(kernel).map(drop),
         }
-    }
-
-    /// A member of the bridge must not be able to give the host a default route (CVE-2020-10749).
-    fn no_router_advertisements(&self) -> Sysctl {
-        let path = format!("net/ipv6/conf/{}/accept_ra", self.name);
-        Sysctl { side: Side::Host, path, value: "0", optional: true }
     }
 
     /// All that the lock is needed for is there.
@@ -313,7 +307,7 @@ impl Object for Bridge {
         commands.extend(mtu.filter(|bytes| *bytes == 1500).map(|_| format!("ip link set {} mtu 1499", self.name)));
         commands.extend(mtu.map(|bytes| format!("ip link set {} mtu {bytes}", self.name)));
         if !self.uplink.as_ref().is_some_and(Uplink::has_own_settings) {
-            commands.extend(self.no_router_advertisements().commands());
+            commands.extend(Sysctl::no_router_advertisements(&self.name).commands());
         }
         if self.promiscuous {
             commands.push(format!("ip link set {} promisc on", self.name));

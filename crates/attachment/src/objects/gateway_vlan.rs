@@ -67,24 +67,17 @@ impl GatewayVlan {
         let tag = link::set_alias(&name, &Tag::shared(&self.network));
         kernel.queue(Step::change(Side::Host, format!("tag {}", self.label()), tag));
         kernel.flush().map_err(|error| self.explain(error))?;
-        self.no_router_advertisements().create(kernel)
+        Sysctl::no_router_advertisements(&self.device().name).create(kernel)
     }
 
     /// `EOPNOTSUPP` is all that the kernel says when it has no such links.
     fn explain(&self, error: Error) -> Error {
         match error {
-            Error::Refused { source, .. } if source.errno() == Some(libc::EOPNOTSUPP) => Error::Unsupported {
-                feature: format!("802.1Q VLAN devices (8021q), which the gateway {} needs", self.device()),
-                remedy: "load the module with `modprobe 8021q`, or use a kernel with CONFIG_VLAN_8021Q".to_owned(),
-            },
+            Error::Refused { source, .. } if source.errno() == Some(libc::EOPNOTSUPP) => {
+                Error::no_vlan_devices(&format!("the gateway {}", self.device()))
+            }
             other => other,
         }
-    }
-
-    /// As for the bridge: no member of the VLAN gives the host a default route.
-    fn no_router_advertisements(&self) -> Sysctl {
-        let path = format!("net/ipv6/conf/{}/accept_ra", self.device());
-        Sysctl { side: Side::Host, path, value: "0", optional: true }
     }
 
     /// The bridge's own membership, if it has one.
@@ -125,7 +118,7 @@ impl Object for GatewayVlan {
                 if found.is_up {
                     return Ok(());
                 }
-                self.no_router_advertisements().create(kernel)?;
+                Sysctl::no_router_advertisements(&self.device().name).create(kernel)?;
             }
             None => self.make(kernel, bridge)?,
         }
@@ -165,7 +158,7 @@ impl Object for GatewayVlan {
             format!("ip link add link {} name {name} type vlan id {}", self.bridge, self.id),
             format!("ip link set {name} alias '{}'", Tag::shared(&self.network)),
         ];
-        commands.extend(self.no_router_advertisements().commands());
+        commands.extend(Sysctl::no_router_advertisements(&self.device().name).commands());
         commands.push(format!("bridge vlan add dev {} vid {} self", self.bridge, self.id));
         commands.push(format!("ip link set {name} up"));
         commands
