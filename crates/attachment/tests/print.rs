@@ -400,7 +400,7 @@ fn delay_by_hand() {
     let port = identity().host_name();
     sh(&format!("ip link add {port} type veth peer name far")).ok();
     let shaped = |delay_ns| {
-        let netem = Kind::Netem(Netem { delay_ns, limit_packets: 1000 });
+        let netem = Kind::Netem(Netem { delay_ns, limit_packets: 1000, ..Netem::default() });
         [queue(Parent::Root, 0x7062, netem), queue(Parent::Class(0x7062, 1), 0x7063, Kind::Tbf(RATE))]
     };
     let printed = commands(&shaped(10_000_500));

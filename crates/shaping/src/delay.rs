@@ -3,12 +3,26 @@
 use std::fmt;
 
 use crate::RestrictionError;
+use crate::quantity::{Quantity, QuantityError};
 use crate::restriction::{self, Unit};
 
 const MICRO: u64 = 1_000;
 const MILLI: u64 = 1_000_000;
 const UNITS: [Unit; 2] = [Unit { name: "ms", factor: MILLI }, Unit { name: "us", factor: MICRO }];
 const MOST: &str = "9223372036854ms";
+
+const TIME: Quantity = Quantity {
+    what: "time",
+    units: &[
+        Unit { name: "ns", factor: 1 },
+        Unit { name: "us", factor: MICRO },
+        Unit { name: "ms", factor: MILLI },
+        Unit { name: "s", factor: 1_000_000_000 },
+    ],
+    example: "500us, 10ms or 1.5s",
+    finest: "1 ns",
+    most: "9223372036s",
+};
 
 /// A latency in nanoseconds, at most what the kernel's signed 64 bits hold (`TCA_NETEM_LATENCY64`). It may be zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +48,14 @@ impl Delay {
         let nanoseconds = restriction::parse(text, &UNITS, MOST)?;
         Self::from_nanoseconds(nanoseconds)
             .ok_or_else(|| RestrictionError::TooLarge { text: text.to_owned(), most: MOST })
+    }
+
+    /// Reads a time in `ns`, `us`, `ms` or `s`, perhaps with a fraction: `1.5ms`. Zero is accepted.
+    ///
+    /// # Errors
+    /// Another form, less than 1 ns, or more than [`Delay::MAX`].
+    pub fn parse(text: &str) -> Result<Self, QuantityError> {
+        Self::from_nanoseconds(TIME.parse(text)?).ok_or_else(|| TIME.too_large(text))
     }
 
     /// Nanoseconds.

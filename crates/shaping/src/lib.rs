@@ -4,17 +4,23 @@
 //! nothing here overflows, divides by zero or panics.
 
 mod delay;
+mod distribution;
 mod limits;
 mod netem;
 pub mod networks;
+mod probability;
+mod quantity;
 mod rate;
 mod restriction;
 mod tbf;
 mod wire;
 
 pub use delay::Delay;
+pub use distribution::{Distribution, DistributionError};
 pub use limits::Limits;
 pub use netem::Netem;
+pub use probability::Probability;
+pub use quantity::QuantityError;
 pub use rate::Rate;
 pub use restriction::RestrictionError;
 pub use tbf::Tbf;

@@ -4,12 +4,38 @@ use std::fmt;
 use std::num::NonZeroU64;
 
 use crate::RestrictionError;
+use crate::quantity::{Quantity, QuantityError};
 use crate::restriction::{self, Unit};
 
+const KILO: u64 = 1_000;
 const MEGA: u64 = 1_000_000;
 const GIGA: u64 = 1_000_000_000;
 const UNITS: [Unit; 2] = [Unit { name: "Mbps", factor: MEGA }, Unit { name: "Gbps", factor: GIGA }];
 const MOST: &str = "18446744073Gbps";
+
+const TERA: u64 = 1_000_000_000_000;
+
+/// Bits as iproute2 and the reference write them, and WALT's two.
+const RATE: Quantity = Quantity {
+    what: "rate",
+    units: &[
+        Unit { name: "bit", factor: 1 },
+        Unit { name: "kbit", factor: KILO },
+        Unit { name: "Mbit", factor: MEGA },
+        Unit { name: "Gbit", factor: GIGA },
+        Unit { name: "Tbit", factor: TERA },
+        Unit { name: "bit/s", factor: 1 },
+        Unit { name: "kbit/s", factor: KILO },
+        Unit { name: "Mbit/s", factor: MEGA },
+        Unit { name: "Gbit/s", factor: GIGA },
+        Unit { name: "Tbit/s", factor: TERA },
+        Unit { name: "Mbps", factor: MEGA },
+        Unit { name: "Gbps", factor: GIGA },
+    ],
+    example: "64kbit, 100Mbit or 1.5Gbit",
+    finest: "1 bit/s",
+    most: "18446744073Gbit",
+};
 
 /// A bandwidth in bits per second, never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +55,14 @@ impl Rate {
     pub fn from_restriction(text: &str) -> Result<Self, RestrictionError> {
         let bits = restriction::parse(text, &UNITS, MOST)?;
         Self::from_bits_per_second(bits).ok_or_else(|| RestrictionError::Zero { text: text.to_owned() })
+    }
+
+    /// Reads a rate in bit/s with `k`, `M`, `G` or `T` (of 1000 each): `64kbit`, `1.5Gbit/s`, `100Mbps`.
+    ///
+    /// # Errors
+    /// Another form, zero, less than 1 bit/s, or more than 64 bits hold.
+    pub fn parse(text: &str) -> Result<Self, QuantityError> {
+        Self::from_bits_per_second(RATE.parse(text)?).ok_or_else(|| RATE.zero(text))
     }
 
     /// Bits per second.

@@ -42,7 +42,7 @@ fn netem(lat: Delay, limits: &Limits, mtu: u32) -> Result<Netem, Error> {
     let asked = shaping::Netem::new(lat, limits.bw, mtu);
     let delay_ns = u64::try_from(asked.delay_ns)
         .map_err(|_| Error::invalid_config(format!("lat: {} ns is no delay", asked.delay_ns)))?;
-    Ok(Netem { delay_ns, limit_packets: asked.limit_packets })
+    Ok(Netem { delay_ns, limit_packets: asked.limit_packets, ..Netem::default() })
 }
 
 /// What DEL looks for, whatever the limits were: either queue of ours at the root. The one below goes with it.
@@ -52,7 +52,7 @@ pub(crate) fn any_queue(link: &Link) -> Vec<Box<dyn Object>> {
         Box::new(Qdisc { device: Device::host(&link.name), qdisc })
     };
     vec![
-        root(Kind::Netem(Netem { delay_ns: 0, limit_packets: 0 })),
+        root(Kind::Netem(Netem::default())),
         root(Kind::Tbf(Tbf { rate_bytes_per_s: 0, burst_bytes: 0, limit_bytes: 0 })),
     ]
 }

@@ -1,6 +1,7 @@
 //! A queueing discipline of a link.
 
-use netlink::qdisc::{self, Kind, Parent};
+use netlink::qdisc::netem::{Chance, Loss};
+use netlink::qdisc::{self, Kind, Netem, Parent};
 
 use crate::{Device, Difference, Error, Kernel, Object, Step};
 
@@ -66,6 +67,7 @@ impl Object for Qdisc {
         let is_met = have.handle == self.qdisc.handle
             && match (&self.qdisc.kind, &have.kind) {
                 (Kind::Tbf(want), Kind::Tbf(have)) => want.is_met_by(*have),
+                (Kind::Netem(want), Kind::Netem(have)) => want.is_met_by(have),
                 (want, have) => want == have,
             };
         let form = |qdisc: &qdisc::Qdisc| format!("{:x}: {}", qdisc.handle, parameters(&qdisc.kind));
@@ -108,12 +110,70 @@ impl Object for Qdisc {
 /// The parameters as `tc` writes them.
 fn parameters(kind: &Kind) -> String {
     match kind {
-        Kind::Netem(netem) => format!("netem limit {} delay {}", netem.limit_packets, microseconds(netem.delay_ns)),
+        Kind::Netem(netem) => impairments(netem),
         Kind::Tbf(tbf) => {
             format!("tbf rate {}bps burst {} limit {}", tbf.rate_bytes_per_s, tbf.burst_bytes, tbf.limit_bytes)
         }
         Kind::Other(name) => name.clone(),
     }
+}
+
+fn impairments(netem: &Netem) -> String {
+    let mut text = format!("netem limit {} delay {}", netem.limit_packets, microseconds(netem.delay_ns));
+    if netem.jitter_ns != 0 {
+        let correlation = percent(netem.delay_correlation);
+        text.push_str(&format!(" {} {correlation}", microseconds(netem.jitter_ns)));
+        if !netem.table.is_empty() {
+            text.push_str(" distribution TABLE"); // tc takes the name of a file
+        }
+    }
+    match netem.loss {
+        Loss::Random(chance) => text.push_str(&with_chance("loss random", chance)),
+        Loss::States { p13, p31, p32, p14, p23 } => {
+            let numbers = [p13, p31, p32, p23, p14].map(percent).join(" "); // in tc's order
+            text.push_str(&format!(" loss state {numbers}"));
+        }
+        Loss::GilbertElliott { p, r, h, k1 } => {
+            let numbers = [p, r, u32::MAX - h, k1].map(percent).join(" ");
+            text.push_str(&format!(" loss gemodel {numbers}"));
+        }
+    }
+    if netem.ecn {
+        text.push_str(" ecn");
+    }
+    text.push_str(&with_chance("duplicate", netem.duplicate));
+    text.push_str(&with_chance("corrupt", netem.corrupt));
+    text.push_str(&with_chance("reorder", netem.reorder));
+    if netem.gap != 0 {
+        text.push_str(&format!(" gap {}", netem.gap));
+    }
+    if let Some(slot) = netem.slot {
+        let (least, most) = (microseconds(slot.min_delay_ns), microseconds(slot.max_delay_ns));
+        text.push_str(&format!(" slot {least} {most}"));
+        for (name, number) in [("packets", slot.max_packets), ("bytes", slot.max_bytes)] {
+            if number != 0 {
+                text.push_str(&format!(" {name} {number}"));
+            }
+        }
+    }
+    if let Some(seed) = netem.seed {
+        text.push_str(&format!(" seed {seed}"));
+    }
+    text
+}
+
+/// Nothing for a chance that there is not.
+fn with_chance(name: &str, chance: Chance) -> String {
+    match (chance.probability, chance.correlation) {
+        (0, _) => String::new(),
+        (probability, 0) => format!(" {name} {}", percent(probability)),
+        (probability, correlation) => format!(" {name} {} {}", percent(probability), percent(correlation)),
+    }
+}
+
+/// Steps of 1 / (2^32 - 1) as `tc` reads them, fine enough for it to find the same step.
+fn percent(steps: u32) -> String {
+    format!("{:.9}%", f64::from(steps) * 100.0 / f64::from(u32::MAX))
 }
 
 /// A time as `tc` reads it: not every release knows nanoseconds.

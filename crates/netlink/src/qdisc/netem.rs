@@ -1,58 +1,295 @@
-//! netem: delay (`net/sched/sch_netem.c`).
+//! netem: delay, loss, duplication, corruption and reordering (`net/sched/sch_netem.c`, `include/uapi/linux/pkt_sched.h`).
 
 use crate::attributes::{append, read_u32, read_u64, value_of};
 
-/// `TCA_NETEM_LATENCY64` in `pkt_sched.h`: the delay in nanoseconds, signed.
+const TCA_NETEM_CORR: u16 = 1;
+const TCA_NETEM_DELAY_DIST: u16 = 2;
+const TCA_NETEM_REORDER: u16 = 3;
+const TCA_NETEM_CORRUPT: u16 = 4;
+const TCA_NETEM_LOSS: u16 = 5;
+const TCA_NETEM_ECN: u16 = 7;
+/// The delay in nanoseconds, signed.
 const TCA_NETEM_LATENCY64: u16 = 10;
+const TCA_NETEM_JITTER64: u16 = 11;
+const TCA_NETEM_SLOT: u16 = 12;
+const TCA_NETEM_PRNG_SEED: u16 = 14;
+
+/// Below [`TCA_NETEM_LOSS`].
+const NETEM_LOSS_GI: u16 = 1;
+const NETEM_LOSS_GE: u16 = 2;
 
 /// The length of `struct tc_netem_qopt`: latency, limit, loss, gap, duplicate, jitter.
 const QOPT_BYTES: usize = 24;
+const LIMIT_OFFSET: usize = 4;
+const LOSS_OFFSET: usize = 8;
+const GAP_OFFSET: usize = 12;
+const DUPLICATE_OFFSET: usize = 16;
 
-/// `tc qdisc … netem delay NANOSECONDS limit PACKETS`.
+/// A chance for each packet, in steps of 1 / (2^32 - 1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Chance {
+    /// 0 is never, 2^32 - 1 is always.
+    pub probability: u32,
+    /// How much the next outcome depends on the last one.
+    pub correlation: u32,
+}
+
+/// Which packets are lost. Numbers are probabilities in steps of 1 / (2^32 - 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Each by itself.
+    Random(Chance),
+    /// A Markov chain of four states (`loss_4state`): gap and burst periods, each with and without loss.
+    States {
+        /// From a packet received in a gap to one lost in a burst.
+        p13: u32,
+        /// From lost in a burst to received in a gap.
+        p31: u32,
+        /// From lost in a burst to received in a burst.
+        p32: u32,
+        /// From received in a gap to a single one lost in a gap.
+        p14: u32,
+        /// From received in a burst to lost in a burst.
+        p23: u32,
+    },
+    /// Two states with a chance of loss in each (`loss_gilb_ell`).
+    GilbertElliott {
+        /// From good to bad.
+        p: u32,
+        /// From bad to good.
+        r: u32,
+        /// Not lost while bad.
+        h: u32,
+        /// Lost while good.
+        k1: u32,
+    },
+}
+
+impl Default for Loss {
+    fn default() -> Self {
+        Self::Random(Chance::default())
+    }
+}
+
+/// Packets leave in slots: held together, and sent at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// The least time between two slots, in nanoseconds.
+    pub min_delay_ns: u64,
+    /// The most.
+    pub max_delay_ns: u64,
+    /// Packets in a slot at most; 0 for any number.
+    pub max_packets: u32,
+    /// Bytes in a slot at most; 0 for any number.
+    pub max_bytes: u32,
+}
+
+/// `tc qdisc … netem …`. The default lets every packet pass at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Netem {
     /// How long each packet is held, in nanoseconds.
     pub delay_ns: u64,
+    /// How far the delay deviates, in nanoseconds.
+    pub jitter_ns: u64,
+    /// How much a packet's delay depends on that of the one before, in steps of 1 / (2^32 - 1).
+    pub delay_correlation: u32,
+    /// Deviations in units of 1/8192 of the jitter, of which one is picked for each packet; empty for all alike. The kernel
+    /// does not show it.
+    pub table: Vec<i16>,
     /// How many packets are held at most.
     pub limit_packets: u32,
+    /// Which packets are lost.
+    pub loss: Loss,
+    /// Packets of senders that understand it are marked instead of lost.
+    pub ecn: bool,
+    /// Packets sent twice.
+    pub duplicate: Chance,
+    /// Packets of which one bit is turned over.
+    pub corrupt: Chance,
+    /// Packets sent without the delay, so that they overtake.
+    pub reorder: Chance,
+    /// Of so many packets one may be reordered; 0 without reordering.
+    pub gap: u32,
+    /// Slots, if any.
+    pub slot: Option<Slot>,
+    /// Where the random numbers begin, for runs that can be repeated; otherwise anywhere.
+    pub seed: Option<u64>,
 }
 
 impl Netem {
-    pub(super) fn options(self) -> Vec<u8> {
-        let mut bytes = vec![0; 4]; // latency in ticks, superseded by the 64-bit attribute
-        bytes.extend(self.limit_packets.to_ne_bytes());
-        bytes.resize(QOPT_BYTES, 0);
+    pub(super) fn options(&self) -> Vec<u8> {
+        let (loss, loss_correlation) = match self.loss {
+            Loss::Random(chance) => (chance.probability, chance.correlation),
+            Loss::States { .. } | Loss::GilbertElliott { .. } => (0, 0),
+        };
+        // Latency and jitter in ticks are superseded by the 64-bit attributes.
+        let mut bytes = words(&[0, self.limit_packets, loss, self.gap, self.duplicate.probability, 0]);
+        let correlations = [self.delay_correlation, loss_correlation, self.duplicate.correlation];
+        if correlations.iter().any(|correlation| *correlation != 0) {
+            append(&mut bytes, TCA_NETEM_CORR, &words(&correlations));
+        }
+        if !self.table.is_empty() {
+            let entries: Vec<u8> = self.table.iter().flat_map(|entry| entry.to_ne_bytes()).collect();
+            append(&mut bytes, TCA_NETEM_DELAY_DIST, &entries);
+        }
+        for (kind, chance) in [(TCA_NETEM_REORDER, self.reorder), (TCA_NETEM_CORRUPT, self.corrupt)] {
+            if chance != Chance::default() {
+                append(&mut bytes, kind, &words(&[chance.probability, chance.correlation]));
+            }
+        }
+        self.append_loss_model(&mut bytes);
+        if self.ecn {
+            append(&mut bytes, TCA_NETEM_ECN, &1_u32.to_ne_bytes());
+        }
         append(&mut bytes, TCA_NETEM_LATENCY64, &self.delay_ns.to_ne_bytes());
+        append(&mut bytes, TCA_NETEM_JITTER64, &self.jitter_ns.to_ne_bytes());
+        if let Some(slot) = self.slot {
+            append(&mut bytes, TCA_NETEM_SLOT, &slot.bytes());
+        }
+        if let Some(seed) = self.seed {
+            append(&mut bytes, TCA_NETEM_PRNG_SEED, &seed.to_ne_bytes());
+        }
         bytes
+    }
+
+    fn append_loss_model(&self, bytes: &mut Vec<u8>) {
+        let (model, numbers) = match self.loss {
+            Loss::Random(_) => return,
+            Loss::States { p13, p31, p32, p14, p23 } => (NETEM_LOSS_GI, words(&[p13, p31, p32, p14, p23])),
+            Loss::GilbertElliott { p, r, h, k1 } => (NETEM_LOSS_GE, words(&[p, r, h, k1])),
+        };
+        let mut nested = Vec::new();
+        append(&mut nested, model, &numbers);
+        append(bytes, TCA_NETEM_LOSS | NLA_F_NESTED, &nested);
     }
 
     pub(super) fn read(options: &[u8]) -> Option<Self> {
         let attributes = options.get(QOPT_BYTES..)?;
+        let value = |kind| value_of(attributes, kind);
+        let number = |kind, offset| value(kind).and_then(|bytes| read_u32(bytes, offset)).unwrap_or_default();
+        let long = |kind| value(kind).and_then(read_u64);
+        let chance = |kind| Chance { probability: number(kind, 0), correlation: number(kind, 4) };
+        let random = Chance { probability: read_u32(options, LOSS_OFFSET)?, correlation: number(TCA_NETEM_CORR, 4) };
         Some(Self {
-            delay_ns: read_u64(value_of(attributes, TCA_NETEM_LATENCY64)?)?,
-            limit_packets: read_u32(options, 4)?,
+            delay_ns: long(TCA_NETEM_LATENCY64)?,
+            jitter_ns: long(TCA_NETEM_JITTER64).unwrap_or_default(),
+            delay_correlation: number(TCA_NETEM_CORR, 0),
+            table: Vec::new(),
+            limit_packets: read_u32(options, LIMIT_OFFSET)?,
+            loss: value(TCA_NETEM_LOSS).and_then(Loss::read).unwrap_or(Loss::Random(random)),
+            ecn: number(TCA_NETEM_ECN, 0) != 0,
+            duplicate: Chance {
+                probability: read_u32(options, DUPLICATE_OFFSET)?,
+                correlation: number(TCA_NETEM_CORR, 8),
+            },
+            corrupt: chance(TCA_NETEM_CORRUPT),
+            reorder: chance(TCA_NETEM_REORDER),
+            gap: read_u32(options, GAP_OFFSET)?,
+            slot: value(TCA_NETEM_SLOT).and_then(Slot::read),
+            seed: long(TCA_NETEM_PRNG_SEED),
         })
     }
+
+    /// Whether the kernel's `have` is this one, so far as the kernel shows it: not its table, and a seed only where one was
+    /// given.
+    #[must_use]
+    pub fn is_met_by(&self, have: &Self) -> bool {
+        let shown = |netem: &Self| Self { table: Vec::new(), seed: self.seed.and(netem.seed), ..netem.clone() };
+        shown(self) == shown(have)
+    }
+}
+
+/// `NLA_F_NESTED` in `netlink.h`.
+const NLA_F_NESTED: u16 = 0x8000;
+
+impl Loss {
+    /// The models that have an attribute of their own.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let numbers = |kind| {
+            let value = value_of(bytes, kind)?;
+            Some(move |place: usize| read_u32(value, place * 4))
+        };
+        if let Some(number) = numbers(NETEM_LOSS_GI) {
+            let (p13, p31, p32) = (number(0)?, number(1)?, number(2)?);
+            return Some(Self::States { p13, p31, p32, p14: number(3)?, p23: number(4)? });
+        }
+        let number = numbers(NETEM_LOSS_GE)?;
+        Some(Self::GilbertElliott { p: number(0)?, r: number(1)?, h: number(2)?, k1: number(3)? })
+    }
+}
+
+impl Slot {
+    /// `struct tc_netem_slot`: two delays, two numbers, and a delay and jitter of a distribution that we do not use.
+    fn bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(40);
+        bytes.extend(self.min_delay_ns.to_ne_bytes());
+        bytes.extend(self.max_delay_ns.to_ne_bytes());
+        bytes.extend(words(&[self.max_packets, self.max_bytes]));
+        bytes.resize(40, 0);
+        bytes
+    }
+
+    /// The kernel shows a number that has no limit as the largest.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let unlimited = |number: u32| if number == i32::MAX.unsigned_abs() { 0 } else { number };
+        Some(Self {
+            min_delay_ns: read_u64(bytes.get(..8)?)?,
+            max_delay_ns: read_u64(bytes.get(8..16)?)?,
+            max_packets: unlimited(read_u32(bytes, 16)?),
+            max_bytes: unlimited(read_u32(bytes, 20)?),
+        })
+    }
+}
+
+fn words(numbers: &[u32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_ne_bytes()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const HALF: u32 = 1 << 31;
+
+    fn all() -> Vec<Netem> {
+        let chance = Chance { probability: HALF, correlation: 7 };
+        let delay = Netem { delay_ns: 10_000_000, limit_packets: 1000, ..Netem::default() };
+        let slot = Slot { min_delay_ns: 1, max_delay_ns: 1 << 40, max_packets: 3, max_bytes: 0 };
+        vec![
+            Netem { delay_ns: 1, limit_packets: 1, ..Netem::default() },
+            Netem { delay_ns: 60_000_000_000, limit_packets: u32::MAX, ..Netem::default() },
+            Netem { jitter_ns: 2_000_000, delay_correlation: HALF, ..delay.clone() },
+            Netem { loss: Loss::Random(chance), ecn: true, ..delay.clone() },
+            Netem { loss: Loss::States { p13: 1, p31: 2, p32: 3, p14: 4, p23: 5 }, ..delay.clone() },
+            Netem { loss: Loss::GilbertElliott { p: 1, r: 2, h: 3, k1: 4 }, ..delay.clone() },
+            Netem { duplicate: chance, corrupt: chance, ..delay.clone() },
+            Netem { reorder: chance, gap: 5, slot: Some(slot), seed: Some(u64::MAX), ..delay },
+        ]
+    }
+
     #[test]
     fn reads_what_it_writes() {
-        for netem in [
-            Netem { delay_ns: 1, limit_packets: 1 },
-            Netem { delay_ns: 10_000_000, limit_packets: 1000 },
-            Netem { delay_ns: 60_000_000_000, limit_packets: u32::MAX },
-        ] {
+        for netem in all() {
             assert_eq!(Netem::read(&netem.options()), Some(netem));
         }
     }
 
     #[test]
+    fn a_table_is_not_read_back_and_a_seed_not_asked_for_is_anything() {
+        let netem = Netem { table: vec![-1, 1], jitter_ns: 1, ..Netem::default() };
+        let have = Netem { seed: Some(5), ..Netem::read(&netem.options()).unwrap() };
+        assert!(have.table.is_empty());
+        assert!(netem.is_met_by(&have));
+        assert!(!Netem { seed: Some(6), ..netem.clone() }.is_met_by(&have));
+        assert!(!Netem { jitter_ns: 2, ..netem }.is_met_by(&have));
+    }
+
+    #[test]
     fn no_cut_panics() {
-        let bytes = Netem { delay_ns: 5, limit_packets: 6 }.options();
-        assert!((0..bytes.len()).all(|end| Netem::read(&bytes[..end]).is_none()));
+        for bytes in all().iter().map(Netem::options) {
+            for end in 0..bytes.len() {
+                let _ = Netem::read(&bytes[..end]);
+            }
+        }
     }
 }
