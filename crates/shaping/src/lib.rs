@@ -6,6 +6,8 @@
 mod delay;
 mod distribution;
 mod limits;
+mod line;
+mod loss;
 mod netem;
 pub mod networks;
 mod probability;
@@ -18,6 +20,8 @@ mod wire;
 pub use delay::Delay;
 pub use distribution::{Distribution, DistributionError};
 pub use limits::Limits;
+pub use line::{Line, LineError, Slot};
+pub use loss::{Chance, Loss};
 pub use netem::Netem;
 pub use probability::Probability;
 pub use quantity::QuantityError;
