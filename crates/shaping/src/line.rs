@@ -115,6 +115,15 @@ impl Line {
             || self.slot.is_some()
     }
 
+    /// The delay of the latest packet, near enough for the size of a queue: four jitters late is what tables express.
+    #[must_use]
+    pub fn longest_delay(&self) -> Delay {
+        let late = self.jitter.nanoseconds().saturating_mul(4);
+        let slot = self.slot.map_or(0, |slot| slot.max_delay.nanoseconds());
+        let longest = self.delay.nanoseconds().saturating_add(late).saturating_add(slot);
+        Delay::from_nanoseconds(longest).unwrap_or(Delay::MAX)
+    }
+
     /// Checks that all that was given goes together.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The token bucket that keeps a bandwidth: the kernel's `tbf` queue (net/sched/sch_tbf.c).
 
-use crate::wire::{TICK_NANOSECONDS, capped, carried, largest_frame, super_packet};
+use crate::wire::{capped, carried, largest_frame, super_packet};
 use crate::{Delay, Rate};
 
 /// The bucket holds what the rate carries in this time. Queues are woken by high-resolution timers, so this does not
@@ -25,53 +25,27 @@ pub struct Tbf {
     pub burst_bytes: u32,
     /// Bytes that may wait: `tc_tbf_qopt.limit`.
     pub limit_bytes: u32,
-    /// Size of the bucket in psched ticks: `tc_tbf_qopt.buffer`. The kernel reads it only without `TCA_TBF_BURST`, and
-    /// reports it.
-    pub buffer_ticks: u32,
 }
 
 impl Tbf {
     /// The queue for `rate` on a device with `mtu` (bytes), whose packets are also delayed by `delay` on this side.
     ///
-    /// The bucket is what the rate carries in 2 ms, at least two frames, and at least a super-packet as long as that is
+    /// The bucket is the `burst` that was asked (bytes). Otherwise it is what the rate carries in 2 ms, at least two frames, and at least a super-packet as long as that is
     /// no more than 50 ms of the rate. What may wait beside it is 50 ms and the delay at the rate: TCP over a delayed
     /// path needs a queue of the order of the path's own content to keep it full. At least one super-packet or IP
     /// datagram of 64 KiB may wait, or none could ever pass. The limit is capped at 2 GiB.
-    pub fn new(rate: Rate, delay: Delay, mtu: u32) -> Self {
+    pub fn new(rate: Rate, delay: Delay, burst: Option<u32>, mtu: u32) -> Self {
         let bytes_per_s = rate.bytes_per_second();
-        let burst = capped(burst(bytes_per_s, mtu));
+        let burst = burst.unwrap_or_else(|| capped(computed_burst(bytes_per_s, mtu)));
         let waiting = carried(bytes_per_s, QUEUE_NANOSECONDS.saturating_add(delay.nanoseconds()));
         let limit = u64::from(burst).saturating_add(waiting.max(super_packet(mtu)));
-        Self {
-            rate_bytes_per_s: bytes_per_s,
-            burst_bytes: burst,
-            limit_bytes: capped(limit),
-            buffer_ticks: ticks(burst, bytes_per_s),
-        }
-    }
-
-    /// The rate as the old 32-bit field `tc_ratespec.rate` holds it: in bytes per second, all ones when it does not fit
-    /// and [`Tbf::rate_bytes_per_s`] has to be sent too (from 34.4 Gbit/s on).
-    pub fn rate32(&self) -> u32 {
-        u32::try_from(self.rate_bytes_per_s).unwrap_or(u32::MAX)
-    }
-
-    /// Whether the kernel needs `TCA_TBF_RATE64`.
-    pub fn needs_rate64(&self) -> bool {
-        u32::try_from(self.rate_bytes_per_s).is_err()
+        Self { rate_bytes_per_s: bytes_per_s, burst_bytes: burst, limit_bytes: capped(limit) }
     }
 }
 
-fn burst(bytes_per_s: u64, mtu: u32) -> u64 {
+fn computed_burst(bytes_per_s: u64, mtu: u32) -> u64 {
     let whole_super_packet = super_packet(mtu).min(carried(bytes_per_s, SUPER_PACKET_NANOSECONDS));
     carried(bytes_per_s, BURST_NANOSECONDS).max(2 * largest_frame(mtu)).max(whole_super_packet)
-}
-
-/// The time that the rate takes for the bucket, in ticks, rounded up: at 400 Gbit/s, a frame is half a tick. A bucket
-/// that takes longer than 2^32 ticks (275 s) is reported as that.
-fn ticks(burst_bytes: u32, bytes_per_s: u64) -> u32 {
-    let nanoseconds = (u64::from(burst_bytes) * 1_000_000_000).div_ceil(bytes_per_s.max(1));
-    u32::try_from(nanoseconds.div_ceil(TICK_NANOSECONDS)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -80,7 +54,7 @@ mod tests {
 
     fn tbf(mbps: u64, delay_ms: u64) -> Tbf {
         let rate = Rate::from_bits_per_second(mbps * 1_000_000).unwrap();
-        Tbf::new(rate, Delay::from_nanoseconds(delay_ms * 1_000_000).unwrap(), 1500)
+        Tbf::new(rate, Delay::from_nanoseconds(delay_ms * 1_000_000).unwrap(), None, 1500)
     }
 
     #[test]
@@ -88,7 +62,6 @@ mod tests {
         let tbf = tbf(1, 0);
         assert_eq!(tbf.rate_bytes_per_s, 125_000);
         assert_eq!(tbf.burst_bytes, 6_250);
-        assert_eq!(tbf.buffer_ticks, 50_000_000 / 64);
     }
 
     #[test]
@@ -102,14 +75,5 @@ mod tests {
     #[test]
     fn at_10_gbps_the_bucket_is_2_ms_of_the_rate() {
         assert_eq!(tbf(10_000, 0).burst_bytes, 2_500_000);
-        assert_eq!(tbf(10_000, 0).buffer_ticks, 2_000_000 / 64);
-    }
-
-    #[test]
-    fn from_34_gbps_on_the_rate_needs_64_bits() {
-        assert!(!tbf(34_000, 0).needs_rate64());
-        assert!(tbf(35_000, 0).needs_rate64());
-        assert_eq!(tbf(100_000, 0).rate32(), u32::MAX);
-        assert_eq!(tbf(100_000, 0).rate_bytes_per_s, 12_500_000_000);
     }
 }

@@ -16,10 +16,6 @@ const SEGMENT_HEADERS: u64 = ETHERNET_HEADER + 40 + 60;
 /// The least MTU that IPv4 hosts must take; smaller ones would make the sums below meaningless.
 const LEAST_MTU: u64 = 576;
 
-/// Nanoseconds of a psched tick, in which the kernel's older fields count time (`PSCHED_SHIFT` 6 in
-/// include/net/pkt_sched.h).
-pub(crate) const TICK_NANOSECONDS: u64 = 64;
-
 /// The largest frame in bytes.
 pub(crate) fn largest_frame(mtu: u32) -> u64 {
     u64::from(mtu).max(LEAST_MTU) + ETHERNET_HEADER

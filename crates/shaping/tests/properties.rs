@@ -1,7 +1,7 @@
 //! What holds for every rate, delay and MTU, and for every text.
 
 use proptest::prelude::*;
-use shaping::{Delay, Limits, Netem, Rate, Tbf, networks};
+use shaping::{Delay, Limits, Probability, Rate, Tbf, netem_limit, networks};
 
 /// 8 kbit/s to 400 Gbit/s, every order of magnitude alike.
 fn rates() -> impl Strategy<Value = Rate> {
@@ -23,21 +23,19 @@ fn mtus() -> impl Strategy<Value = u32> {
 
 proptest! {
     #[test]
-    fn a_bucket_holds_two_frames_and_is_exact(rate in rates(), delay in delays(), mtu in mtus()) {
-        let tbf = Tbf::new(rate, delay, mtu);
+    fn a_bucket_holds_two_frames_and_what_is_asked(rate in rates(), delay in delays(), mtu in mtus()) {
+        let tbf = Tbf::new(rate, delay, None, mtu);
         prop_assert!(tbf.burst_bytes >= 2 * (mtu + 18));
-        prop_assert!(tbf.buffer_ticks >= 1);
         prop_assert!(tbf.limit_bytes > tbf.burst_bytes);
-        // The ticks are the time of the bucket, within one tick.
-        let nanoseconds = u128::from(tbf.burst_bytes) * 1_000_000_000 / u128::from(tbf.rate_bytes_per_s);
-        let ticks = u128::from(tbf.buffer_ticks);
-        prop_assert!(ticks * 64 >= nanoseconds && ticks * 64 <= nanoseconds + 65, "{tbf:?}, {nanoseconds} ns");
         prop_assert_eq!(tbf.rate_bytes_per_s, rate.bits_per_second().div_ceil(8));
+        let asked = Tbf::new(rate, delay, Some(5_000_000), mtu);
+        prop_assert_eq!(asked.burst_bytes, 5_000_000);
+        prop_assert!(asked.limit_bytes > asked.burst_bytes);
     }
 
     #[test]
     fn a_bucket_never_shows_as_more_than_50_ms_of_the_rate_or_two_frames(rate in rates(), mtu in mtus()) {
-        let tbf = Tbf::new(rate, Delay::ZERO, mtu);
+        let tbf = Tbf::new(rate, Delay::ZERO, None, mtu);
         let most = (tbf.rate_bytes_per_s / 20 + 1).max(u64::from(2 * (mtu.max(576) + 18)));
         prop_assert!(u64::from(tbf.burst_bytes) <= most, "{tbf:?}, {most}");
     }
@@ -45,30 +43,30 @@ proptest! {
     #[test]
     fn a_delay_line_holds_twice_what_is_in_flight(rate in rates(), delay in delays(), mtu in mtus()) {
         let in_flight = u128::from(rate.bits_per_second()) / 8 * u128::from(delay.nanoseconds()) / 1_000_000_000;
-        let netem = Netem::new(delay, Some(rate), mtu);
+        let limit = netem_limit(delay, Some(rate), mtu);
         let wanted = (2 * in_flight / u128::from(mtu)).min(i32::MAX as u128);
-        prop_assert!(u128::from(netem.limit_packets) >= wanted, "{netem:?}, {wanted}");
-        prop_assert!(Netem::new(delay, None, mtu).limit_packets >= 100_000);
+        prop_assert!(u128::from(limit) >= wanted, "{limit}, {wanted}");
+        prop_assert!(netem_limit(delay, None, mtu) >= 100_000);
     }
 
     #[test]
     fn more_is_never_less(a in rates(), b in rates(), c in delays(), d in delays(), mtu in mtus()) {
         let (slow, fast) = (a.min(b), a.max(b));
         let (short, long) = (c.min(d), c.max(d));
-        let (small, large) = (Tbf::new(slow, short, mtu), Tbf::new(fast, long, mtu));
+        let (small, large) = (Tbf::new(slow, short, None, mtu), Tbf::new(fast, long, None, mtu));
         prop_assert!(small.burst_bytes <= large.burst_bytes && small.limit_bytes <= large.limit_bytes);
         for (slow, fast) in [(Some(slow), Some(fast)), (None, None)] {
-            prop_assert!(Netem::new(short, slow, mtu).limit_packets <= Netem::new(long, fast, mtu).limit_packets);
+            prop_assert!(netem_limit(short, slow, mtu) <= netem_limit(long, fast, mtu));
         }
     }
 
     #[test]
     fn nothing_overflows_at_any_value(bits in 1..=u64::MAX, nanoseconds in 0..=i64::MAX as u64, mtu: u32) {
         let (rate, delay) = (Rate::from_bits_per_second(bits).unwrap(), Delay::from_nanoseconds(nanoseconds).unwrap());
-        let tbf = Tbf::new(rate, delay, mtu);
-        prop_assert!(tbf.burst_bytes > 0 && tbf.limit_bytes >= tbf.burst_bytes && tbf.buffer_ticks > 0);
-        prop_assert!(Netem::new(delay, Some(rate), mtu).limit_packets > 0);
-        prop_assert!(Netem::new(delay, None, mtu).limit_packets > 0);
+        let tbf = Tbf::new(rate, delay, None, mtu);
+        prop_assert!(tbf.burst_bytes > 0 && tbf.limit_bytes >= tbf.burst_bytes);
+        prop_assert!(netem_limit(delay, Some(rate), mtu) > 0);
+        prop_assert!(netem_limit(delay, None, mtu) > 0);
     }
 
     #[test]
@@ -79,6 +77,32 @@ proptest! {
         };
         let spec = networks::NetworkSpec { name: "net".to_owned(), limits };
         prop_assert_eq!(networks::parse(&spec.to_string(), "net"), Ok(vec![spec]));
+    }
+
+    #[test]
+    fn a_quantity_is_what_its_digits_say(whole in 0..1_000_000_u64, thousandths in 0..1000_u64) {
+        let text = format!("{whole}.{thousandths:03}");
+        let scaled = whole * 1000 + thousandths;
+        prop_assert_eq!(Delay::parse(&format!("{text}us")).unwrap().nanoseconds(), scaled);
+        match Rate::parse(&format!("{text}kbit")) {
+            Ok(rate) => prop_assert_eq!(rate.bits_per_second(), scaled),
+            Err(_) => prop_assert_eq!(scaled, 0),
+        }
+        prop_assert_eq!(Delay::parse(&format!("{text}ns")).is_ok(), thousandths == 0);
+    }
+
+    #[test]
+    fn a_share_reads_back(billionths in 0..=1_000_000_000_u64) {
+        let text = format!("{}.{:07}%", billionths / 10_000_000, billionths % 10_000_000);
+        let share = Probability::parse(&text).unwrap();
+        prop_assert_eq!(Probability::parse(&share.to_string()), Ok(share));
+        prop_assert!((share.fraction() - billionths as f64 / 1e9).abs() < 2.4e-10);
+    }
+
+    #[test]
+    fn no_quantity_is_too_strange(text in "[-+0-9.e]{0,60}(bit|kbit|Mbit/s|ms|s|%|B|KiB)?") {
+        let _ = (Rate::parse(&text).is_ok(), Delay::parse(&text).is_ok());
+        let _ = (Probability::parse(&text).is_ok(), shaping::parse_bytes(&text).is_ok());
     }
 
     #[test]

@@ -1,57 +1,181 @@
-//! The keys of the configuration.
+//! The keys of the configuration, and the sources that they come from.
+//!
+//! The nearest source that gives a key counts: `runtimeConfig.shaping`, `runtimeConfig.bandwidth`, `args.cni.shaping`,
+//! `CNI_ARGS`, the configuration. Within a source, `download` and `upload` come before the short form, that before the keys of
+//! the reference plugin `bandwidth`, and those before the preset.
 
 use cni::{Call, Error};
-use serde::Deserialize;
-use shaping::{Delay, Limits, Rate};
+use serde::{Deserialize, Deserializer, de};
+use shaping::{Delay, Line, Rate};
+
+use crate::bandwidth::BandwidthKeys;
+use crate::line_keys::LineKeys;
+use crate::presets;
 
 /// All keys at the top level.
-pub(crate) const KEYS: &[&str] = &["bw", "lat"];
+pub(crate) const KEYS: &[&str] = &[
+    "bw",
+    "download",
+    "egressBurst",
+    "egressRate",
+    "ingressBurst",
+    "ingressRate",
+    "interfaces",
+    "lat",
+    "preset",
+    "shapedSubnets",
+    "unshapedSubnets",
+    "upload",
+];
 
-/// What is asked, as text: in the configuration, in `runtimeConfig.shaping` and in `args.cni.shaping`.
+/// Both directions of an interface, as the container sees them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// What it receives.
+    pub(crate) download: Line,
+    /// What it sends.
+    pub(crate) upload: Line,
+}
+
+impl Shape {
+    /// Nothing is asked.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.download.is_empty() && self.upload.is_empty()
+    }
+}
+
+/// What one source asks.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
-    /// Bandwidth of what the container receives, as in `100Mbps` or `1Gbps`.
-    bw: Option<String>,
-    /// Latency added to the round trip, as in `10ms` or `500us`.
-    lat: Option<String>,
+    /// The short form of `download.rate`: `100Mbps`, `1Gbps`.
+    #[serde(deserialize_with = "bw")]
+    bw: Option<Rate>,
+    /// The short form of `download.delay`: `10ms`, `500us`.
+    #[serde(deserialize_with = "lat")]
+    lat: Option<Delay>,
+    /// What the container receives.
+    download: LineKeys,
+    /// What the container sends.
+    upload: LineKeys,
+    /// The name of a set of both.
+    preset: Option<String>,
 }
 
-/// Reads the limits of a call: for each of the two, from the nearest source that has it.
+/// The keys that only the configuration has.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Keys {
+    /// The container interfaces to shape, by their names; the one of the call when not given.
+    interfaces: Vec<String>,
+}
+
+/// Both directions as keys, before the next source fills what is not given.
+#[derive(Debug, Clone, Default)]
+struct Layer {
+    download: LineKeys,
+    upload: LineKeys,
+}
+
+impl Layer {
+    fn or(self, next: Self) -> Self {
+        Self { download: self.download.or(next.download), upload: self.upload.or(next.upload) }
+    }
+}
+
+impl Asked {
+    fn layer(self, source: &str) -> Result<Layer, Error> {
+        let short = LineKeys { rate: self.bw, delay: self.lat, ..LineKeys::default() };
+        let preset = match self.preset.filter(|name| !name.is_empty()) {
+            Some(name) if source.is_empty() => presets::find(&name)?,
+            Some(name) => presets::find(&name).map_err(|error| error.within(source))?,
+            None => presets::Preset::default(),
+        };
+        Ok(Layer { download: self.download.or(short).or(preset.download), upload: self.upload.or(preset.upload) })
+    }
+}
+
+impl BandwidthKeys {
+    /// The reference's ingress is what the pod receives.
+    fn layer(self, source: &str) -> Result<Layer, Error> {
+        let invalid = |reason: String| Error::invalid_config(format!("{source}{reason}"));
+        let line = |limit: Option<(Rate, Option<u32>)>| LineKeys {
+            rate: limit.map(|(rate, _)| rate),
+            burst: limit.and_then(|(_, burst)| burst),
+            ..LineKeys::default()
+        };
+        Ok(Layer { download: line(self.ingress().map_err(invalid)?), upload: line(self.egress().map_err(invalid)?) })
+    }
+}
+
+/// Reads what is asked of the interfaces of a call.
 ///
 /// # Errors
 /// Code 7 naming the source, what was found and what is accepted.
-pub(crate) fn limits(call: &Call) -> Result<Limits, Error> {
+pub(crate) fn shape(call: &Call) -> Result<Shape, Error> {
     let runtime: Asked = call.config.capability("shaping")?.unwrap_or_default();
+    let bandwidth: BandwidthKeys = call.config.capability("bandwidth")?.unwrap_or_default();
     let args: Asked = call.config.arg("shaping")?.unwrap_or_default();
-    let environment = |key| call.environment.args.get(key).map(str::to_owned);
-    let keys: Asked = call.config.keys()?;
+    let configured: Asked = call.config.keys()?;
+    let reference: BandwidthKeys = call.config.keys()?;
+    reference.refuse_subnets()?;
 
-    let bw = nearest([
-        ("runtimeConfig.shaping.bw", runtime.bw),
-        ("args.cni.shaping.bw", args.bw),
-        ("BW in CNI_ARGS", environment("BW")),
-        ("bw", keys.bw),
-    ]);
-    let lat = nearest([
-        ("runtimeConfig.shaping.lat", runtime.lat),
-        ("args.cni.shaping.lat", args.lat),
-        ("LAT in CNI_ARGS", environment("LAT")),
-        ("lat", keys.lat),
-    ]);
-    Ok(Limits {
-        bw: bw.map(|asked| parse(asked, Rate::from_restriction)).transpose()?,
-        lat: lat.map(|asked| parse(asked, Delay::from_restriction)).transpose()?.filter(|lat| !lat.is_zero()),
+    let layer = runtime
+        .layer("runtimeConfig.shaping")?
+        .or(bandwidth.layer("runtimeConfig.bandwidth.")?)
+        .or(args.layer("args.cni.shaping")?)
+        .or(from_environment(call)?.layer("CNI_ARGS")?)
+        .or(reference.layer("")?.under(configured)?);
+    let shape = Shape { download: layer.download.line(), upload: layer.upload.line() };
+    for (direction, line) in [("download", &shape.download), ("upload", &shape.upload)] {
+        line.check().map_err(|error| Error::invalid_config(format!("{direction}: {error}")))?;
+    }
+    Ok(shape)
+}
+
+impl Layer {
+    /// The configuration's own keys before these, and its preset behind them.
+    fn under(self, mut configured: Asked) -> Result<Self, Error> {
+        let preset = Asked { preset: configured.preset.take(), ..Asked::default() };
+        Ok(configured.layer("")?.or(self).or(preset.layer("")?))
+    }
+}
+
+/// The interfaces to shape (see [`Keys::interfaces`]).
+///
+/// # Errors
+/// Code 7 for a name that is none.
+pub(crate) fn interfaces(call: &Call) -> Result<Vec<String>, Error> {
+    let Keys { interfaces } = call.config.keys()?;
+    if interfaces.is_empty() {
+        return Ok(vec![call.environment.if_name.clone()]);
+    }
+    match interfaces.iter().find(|name| name.is_empty() || name.len() > netlink::link::NAME_BYTES) {
+        Some(name) => Err(Error::invalid_config(format!("interfaces: '{name}' cannot be the name of an interface"))),
+        None => Ok(interfaces),
+    }
+}
+
+/// `BW=100Mbps;LAT=10ms;PRESET=lte` in `CNI_ARGS`.
+fn from_environment(call: &Call) -> Result<Asked, Error> {
+    let text = |key| call.environment.args.get(key);
+    let invalid = |key: &str, error: String| Error::invalid_config(format!("{key} in CNI_ARGS: {error}"));
+    let bw = text("BW").map(|text| Rate::from_restriction(text).map_err(|error| invalid("BW", error.to_string())));
+    let lat = text("LAT").map(|text| Delay::from_restriction(text).map_err(|error| invalid("LAT", error.to_string())));
+    Ok(Asked {
+        bw: bw.transpose()?,
+        lat: lat.transpose()?,
+        preset: text("PRESET").map(str::to_owned),
+        ..Asked::default()
     })
 }
 
-fn nearest(sources: [(&'static str, Option<String>); 4]) -> Option<(&'static str, String)> {
-    sources.into_iter().find_map(|(source, text)| Some((source, text?)))
+fn bw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Rate>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| Rate::from_restriction(&text).map_err(de::Error::custom)).transpose()
 }
 
-fn parse<T, E: std::fmt::Display>(
-    (source, text): (&str, String),
-    read: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, Error> {
-    read(&text).map_err(|reason| Error::invalid_config(format!("{source}: {reason}")))
+fn lat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Delay>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| Delay::from_restriction(&text).map_err(de::Error::custom)).transpose()
 }

@@ -3,9 +3,12 @@
 //! The queues sit on the host's side of the NIC, out of the container's reach. What they limit is what the container
 //! receives: `bw` is its download, and `lat` is added once to the round trip. Limits on both ends add up.
 
+mod bandwidth;
 mod config;
 mod describe;
 mod device;
+mod line_keys;
+mod presets;
 mod verbs;
 
 use std::process::ExitCode;

@@ -13,14 +13,14 @@ use crate::{config, describe, device};
 /// ADD: returns `prevResult` as it came (ADD-5).
 pub(crate) fn add(call: &Call) -> Result<Success, Error> {
     let previous = previous(call)?;
-    let limits = config::limits(call)?;
+    let shape = config::shape(call)?;
     let mut kernel = Kernel::new(Some(open_namespace(call)?));
-    if limits.is_empty() {
+    if shape.is_empty() {
         return Ok(previous.clone());
     }
     let link = device::find(call, previous, &mut kernel)?.ok_or_else(|| device::missing(call, previous))?;
     let mut creation = Creation::new();
-    match creation.make(&mut kernel, describe::queues(&limits, &link)?) {
+    match creation.make(&mut kernel, describe::queues(&shape.download, &link)?) {
         Ok(()) => Ok(previous.clone()),
         Err(error) => {
             let also: Vec<String> = creation.undo(&mut kernel).iter().map(ToString::to_string).collect();
@@ -47,13 +47,13 @@ pub(crate) fn del(call: &Call) -> Result<(), Error> {
 /// CHECK: every parameter of every queue.
 pub(crate) fn check(call: &Call) -> Result<(), Error> {
     let previous = previous(call)?;
-    let limits = config::limits(call)?;
+    let shape = config::shape(call)?;
     let mut kernel = Kernel::new(Some(open_namespace(call)?));
-    if limits.is_empty() {
+    if shape.is_empty() {
         return Ok(());
     }
     let link = device::find(call, previous, &mut kernel)?.ok_or_else(|| device::missing(call, previous))?;
-    compare(&mut kernel, &describe::queues(&limits, &link)?)
+    compare(&mut kernel, &describe::queues(&shape.download, &link)?)
 }
 
 /// GC: the queues of an attachment go with its device, which the plugin that made it collects.
@@ -64,8 +64,8 @@ pub(crate) fn gc(call: &Call) -> Result<(), Error> {
 /// STATUS: the limits of the configuration are valid, and the kernel has the queues that they need: they are put on the
 /// loopback device of a namespace made for that.
 pub(crate) fn status(call: &Call) -> Result<(), Error> {
-    let limits = config::limits(call)?;
+    let shape = config::shape(call)?;
     let loopback = Link { name: "lo".to_owned(), mtu: 1500, ..Link::default() };
-    let queues = move || describe::queues(&limits, &loopback).unwrap_or_default();
+    let queues = move || describe::queues(&shape.download, &loopback).unwrap_or_default();
     probe(queues)
 }

@@ -51,10 +51,11 @@ impl Tbf {
         bytes
     }
 
-    /// The burst as the time it takes at the rate, the only form in which the kernel shows it.
+    /// The burst as the time it takes at the rate, the only form in which the kernel shows it. Rounded up: at 400 Gbit/s, a
+    /// frame takes half a tick.
     fn buffer_ticks(self) -> u32 {
         let ns = u128::from(self.burst_bytes) * 1_000_000_000 / u128::from(self.rate_bytes_per_s.max(1));
-        u32::try_from(ns / u128::from(TICK_NS)).unwrap_or(u32::MAX)
+        u32::try_from(ns.div_ceil(u128::from(TICK_NS))).unwrap_or(u32::MAX)
     }
 
     /// The kernel shows the burst in ticks of 64 ns; the bytes are exact to one tick.

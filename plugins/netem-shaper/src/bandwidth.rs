@@ -1,0 +1,62 @@
+//! The keys of the reference plugin `bandwidth`, and of the capability of that name.
+
+use cni::{Code, Error};
+use serde::Deserialize;
+use serde_json::Value;
+use shaping::Rate;
+
+/// The burst that runtimes fill in where nobody gave one (`math.MaxInt32` in kubelet and containerd). Taken at its word, a
+/// limit of 10 Mbit/s would let 268 MB pass before it begins.
+const FILLED_IN: u64 = i32::MAX.unsigned_abs() as u64;
+
+/// Rates in bit/s, bursts in bits. 0 is no limit.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct BandwidthKeys {
+    ingress_rate: u64,
+    ingress_burst: u64,
+    egress_rate: u64,
+    egress_burst: u64,
+    shaped_subnets: Vec<Value>,
+    unshaped_subnets: Vec<Value>,
+}
+
+impl BandwidthKeys {
+    /// What the pod receives: rate, and burst in bytes if one was asked.
+    pub(crate) fn ingress(&self) -> Result<Option<(Rate, Option<u32>)>, String> {
+        limit("ingressRate", self.ingress_rate, "ingressBurst", self.ingress_burst)
+    }
+
+    /// What the pod sends.
+    pub(crate) fn egress(&self) -> Result<Option<(Rate, Option<u32>)>, String> {
+        limit("egressRate", self.egress_rate, "egressBurst", self.egress_burst)
+    }
+
+    /// Limits for some addresses only are not kept, so they are not accepted.
+    pub(crate) fn refuse_subnets(&self) -> Result<(), Error> {
+        for (key, list) in [("shapedSubnets", &self.shaped_subnets), ("unshapedSubnets", &self.unshaped_subnets)] {
+            if !list.is_empty() {
+                let msg =
+                    format!("{key} is not supported: a limit is for all that the interface carries; remove the key");
+                return Err(Error::new(Code::UnsupportedField, msg));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn limit(rate_key: &str, rate: u64, burst_key: &str, burst: u64) -> Result<Option<(Rate, Option<u32>)>, String> {
+    let Some(rate) = Rate::from_bits_per_second(rate) else {
+        return match burst {
+            0 | FILLED_IN => Ok(None),
+            _ => Err(format!("{burst_key}: a burst means nothing without {rate_key}")),
+        };
+    };
+    match burst {
+        0 | FILLED_IN => Ok(Some((rate, None))),
+        bits => match u32::try_from(bits.div_ceil(8)).ok().filter(|bytes| i32::try_from(*bytes).is_ok()) {
+            Some(bytes) => Ok(Some((rate, Some(bytes)))),
+            None => Err(format!("{burst_key}: {bits} bits are too many: a burst is at most 17179869176 bits")),
+        },
+    }
+}

@@ -1,0 +1,79 @@
+//! Named lines: those of `presets.json` beside this file's crate, and those of the host's own file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+
+use cni::{Code, Error};
+use serde::Deserialize;
+
+use crate::line_keys::LineKeys;
+
+/// The presets that come with the plugin.
+const OWN: &str = include_str!("../presets.json");
+
+/// A file of the same form: what it names comes before ours.
+const OF_THE_HOST: &str = "/etc/plugboard/presets.json";
+
+/// Both directions of a line.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Preset {
+    /// Where its figures are from, for people.
+    #[serde(rename = "source")]
+    _source: String,
+    /// What the container receives.
+    pub(crate) download: LineKeys,
+    /// What it sends.
+    pub(crate) upload: LineKeys,
+}
+
+/// Finds a preset.
+///
+/// # Errors
+/// Code 7 with the names that there are; the host's file is malformed or cannot be read.
+pub(crate) fn find(name: &str) -> Result<Preset, Error> {
+    let mut all = read(OWN).map_err(|cause| Error::new(Code::Internal, format!("the plugin's presets: {cause}")))?;
+    match fs::read_to_string(OF_THE_HOST) {
+        Ok(text) => {
+            let own = read(&text).map_err(|cause| Error::invalid_config(format!("{OF_THE_HOST}: {cause}")))?;
+            all.extend(own);
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::new(Code::Io, format!("cannot read {OF_THE_HOST}: {error}"))),
+    }
+    all.remove(name).ok_or_else(|| {
+        let names: Vec<&str> = all.keys().map(String::as_str).collect();
+        Error::invalid_config(format!("preset {name:?} is not known; there are {}", names.join(", ")))
+    })
+}
+
+fn read(text: &str) -> serde_json::Result<BTreeMap<String, Preset>> {
+    serde_json::from_str(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_of_ours_is_a_line_that_can_be_had() {
+        let all = read(OWN).unwrap();
+        for name in ["dsl", "cable", "fibre", "lte", "3g", "edge", "satellite", "wifi"] {
+            assert!(all.contains_key(name), "{name}");
+        }
+        for (name, preset) in all {
+            assert!(!preset._source.is_empty(), "{name} says where its figures are from");
+            for line in [preset.download.line(), preset.upload.line()] {
+                assert_eq!(line.check(), Ok(()), "{name}");
+                assert!(!line.is_empty(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_one_is_refused_with_the_known() {
+        let error = find("modem").unwrap_err();
+        assert!(error.msg.contains("\"modem\" is not known; there are 3g, cable, dsl"), "{}", error.msg);
+    }
+}
