@@ -70,6 +70,17 @@ impl Identity {
         self.device_name("pj")
     }
 
+    /// The name of the ifb of what the interface's host side receives.
+    #[must_use]
+    pub fn ifb_name(&self) -> String {
+        self.device_name("pi")
+    }
+
+    /// The names of all devices of the host that carry the attachment's alias.
+    pub(crate) fn device_names(&self) -> [String; 2] {
+        [self.host_name(), self.ifb_name()]
+    }
+
     fn device_name(&self, prefix: &str) -> String {
         const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
         let mut hash = self.hash("device");

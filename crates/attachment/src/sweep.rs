@@ -6,13 +6,13 @@ use crate::firewall::owner::Owner;
 use crate::firewall::{elements, forward};
 use crate::{Bridge, Error, Identity, Kernel, Object, Side, Tag, shared};
 
-/// Removes what `network` has in the packet filter, and the host interfaces, that belong to none of the `valid` attachments, and
+/// Removes what `network` has in the packet filter, and the host devices, that belong to none of the `valid` attachments, and
 /// then the bridges that they were on if nothing uses them any more. Devices of other networks, and those that are not ours,
 /// are left alone.
 ///
 /// Everything else of an attachment (its container interface, addresses, routes, queues) goes with its host interface.
 pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Error> {
-    let keep: Vec<String> = valid.iter().map(Identity::host_name).collect();
+    let keep: Vec<String> = valid.iter().flat_map(Identity::device_names).collect();
     let links = match kernel
         .socket(Side::Host)
         .and_then(|socket| link::list(socket).map_err(Error::refused("list the links of the host")))

@@ -14,6 +14,7 @@ pub mod bridge_port;
 pub mod bridge_vlan;
 mod error;
 pub mod layer3;
+pub mod ifb;
 pub mod link;
 mod mac;
 pub mod multicast;

@@ -1,46 +1,67 @@
 //! Lines as queues.
 
-use attachment::{Device, Object, Qdisc};
+use attachment::{Device, Identity, Ifb, Object, Qdisc, Redirect, Side};
 use cni::Error;
-use netlink::link::Link;
 use netlink::qdisc::netem::{self, Netem};
 use netlink::qdisc::{self, Kind, Parent, Tbf};
+use plugin::interface::Description;
 use shaping::{Chance, Line, Loss};
+
+use crate::config::Shape;
+use crate::nic::Nic;
 
 /// The handles of our queues: `pb` in ASCII and the number behind it. DEL removes no queue with another handle.
 const FIRST: u16 = 0x7062;
 const SECOND: u16 = 0x7063;
 
-/// The queues that make what `link` sends like `line`: netem at the root for all but the rate, and below it tbf for the rate,
-/// so that a packet is delayed once and then waits for its turn on the line. With a rate alone, tbf alone.
+/// The queues that make a NIC's two directions as `shape` says. What the device sends is shaped on the device; what it
+/// receives is sent through an ifb first, and shaped there.
 ///
 /// # Errors
 /// Code 7 for what the device's MTU does not allow.
-pub(crate) fn queues(line: &Line, link: &Link) -> Result<Vec<Box<dyn Object>>, Error> {
-    line.check_for(link.mtu).map_err(|error| Error::invalid_config(format!("{}: {error}", link.name)))?;
-    let mut objects: Vec<Box<dyn Object>> = Vec::new();
+pub(crate) fn queues(shape: &Shape, nic: &Nic) -> Result<Description, Error> {
+    // What the host's end sends is what the container receives; where the NIC has no other end, it is what it sends.
+    let (sent, received) = match nic.device.side {
+        Side::Host => (&shape.download, &shape.upload),
+        Side::Container => (&shape.upload, &shape.download),
+    };
+    for line in [sent, received] {
+        line.check_for(nic.mtu).map_err(|error| Error::invalid_config(format!("{}: {error}", nic.device)))?;
+    }
+    let mut objects = hung_on(&nic.device, sent, nic.mtu);
+    if !received.is_empty() {
+        let ifb = nic.ifb();
+        let device = ifb.device();
+        objects.push(Box::new(ifb));
+        objects.extend(hung_on(&device, received, nic.mtu));
+        objects.push(Box::new(Redirect { from: nic.device.clone(), to: device }));
+    }
+    Ok(objects)
+}
+
+/// The queues that make what `device` sends like `line`: netem at the root for all but the rate, and below it tbf for the
+/// rate, so that a packet is delayed once and then waits for its turn on the line. With a rate alone, tbf alone.
+fn hung_on(device: &Device, line: &Line, mtu: u32) -> Description {
+    let mut objects: Description = Vec::new();
     let mut hang = |parent, handle, kind| {
         let qdisc = qdisc::Qdisc { parent, handle, kind };
-        objects.push(Box::new(Qdisc { device: Device::host(&link.name), qdisc }));
+        objects.push(Box::new(Qdisc { device: device.clone(), qdisc }));
     };
     let (mut parent, mut handle) = (Parent::Root, FIRST);
     if line.needs_netem() {
-        hang(parent, handle, Kind::Netem(netem(line, link.mtu)));
+        hang(parent, handle, Kind::Netem(netem(line, mtu)));
         (parent, handle) = (Parent::Class(FIRST, 1), SECOND);
     }
     if let Some(rate) = line.rate {
-        let queue = shaping::Tbf::new(rate, line.longest_delay(), line.burst_bytes, link.mtu);
-        hang(
-            parent,
-            handle,
-            Kind::Tbf(Tbf {
-                rate_bytes_per_s: queue.rate_bytes_per_s,
-                burst_bytes: queue.burst_bytes,
-                limit_bytes: queue.limit_bytes,
-            }),
-        );
+        let queue = shaping::Tbf::new(rate, line.longest_delay(), line.burst_bytes, mtu);
+        let tbf = Tbf {
+            rate_bytes_per_s: queue.rate_bytes_per_s,
+            burst_bytes: queue.burst_bytes,
+            limit_bytes: queue.limit_bytes,
+        };
+        hang(parent, handle, Kind::Tbf(tbf));
     }
-    Ok(objects)
+    objects
 }
 
 fn netem(line: &Line, mtu: u32) -> Netem {
@@ -88,14 +109,23 @@ fn loss(loss: Loss) -> netem::Loss {
     }
 }
 
-/// What DEL looks for, whatever the limits were: either queue of ours at the root. The one below goes with it.
-pub(crate) fn any_queue(link: &Link) -> Vec<Box<dyn Object>> {
+/// What DEL removes, whatever the limits were: the ifb, the redirection to it, and either queue of ours at the root of the
+/// device. The one below goes with it.
+pub(crate) fn remains(identity: &Identity, nic: Option<Nic>) -> Description {
+    let Some(nic) = nic else {
+        // The device may be gone, the namespace too. An ifb on the host is found by its name.
+        return vec![Box::new(Ifb { identity: identity.clone(), side: Side::Host, mtu: 0 })];
+    };
     let root = |kind| -> Box<dyn Object> {
         let qdisc = qdisc::Qdisc { parent: Parent::Root, handle: FIRST, kind };
-        Box::new(Qdisc { device: Device::host(&link.name), qdisc })
+        Box::new(Qdisc { device: nic.device.clone(), qdisc })
     };
+    let ifb = nic.ifb();
+    let to = ifb.device();
     vec![
         root(Kind::Netem(Netem::default())),
         root(Kind::Tbf(Tbf { rate_bytes_per_s: 0, burst_bytes: 0, limit_bytes: 0 })),
+        Box::new(ifb),
+        Box::new(Redirect { from: nic.device, to }),
     ]
 }

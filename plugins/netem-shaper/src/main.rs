@@ -1,13 +1,14 @@
-//! The plugin `netem-shaper`: bandwidth and latency on a NIC that an earlier plugin of the chain has made.
+//! The plugin `netem-shaper`: bandwidth, latency and faults of a NIC that an earlier plugin of the chain has made.
 //!
-//! The queues sit on the host's side of the NIC, out of the container's reach. What they limit is what the container
-//! receives: `bw` is its download, and `lat` is added once to the round trip. Limits on both ends add up.
+//! The queues sit on the host's side of the NIC, out of the container's reach: those of its download on the device itself,
+//! those of its upload on an ifb that gets what the device receives. `bw` and `lat` are of the download: `lat` is added once
+//! to the round trip. Limits on both ends add up.
 
 mod bandwidth;
 mod config;
 mod describe;
-mod device;
 mod line_keys;
+mod nic;
 mod presets;
 mod verbs;
 

@@ -1,0 +1,129 @@
+//! The interfaces to shape, and where their queues go.
+
+use std::path::Path;
+
+use attachment::{Device, Identity, Ifb, Kernel, Side};
+use cni::{Call, Error, Success};
+use netlink::link::{self, Link};
+use plugin::codes::from_attachment;
+
+use crate::config;
+
+/// A NIC of the container.
+#[derive(Debug, Clone)]
+pub(crate) struct Nic {
+    /// Who it is, under its own name.
+    pub(crate) identity: Identity,
+    /// The device with the queues: the host's end of the NIC, out of the container's reach, whose sending is the container's
+    /// download; or the NIC itself where it has no other end, whose sending is the container's upload.
+    pub(crate) device: Device,
+    /// That device's MTU in bytes.
+    pub(crate) mtu: u32,
+}
+
+impl Nic {
+    fn new(identity: Identity, side: Side, link: Link) -> Self {
+        Self { identity, device: Device { side, name: link.name }, mtu: link.mtu }
+    }
+
+    /// The loopback device of a namespace in which things are tried out.
+    pub(crate) fn loopback() -> Self {
+        let link = Link { name: "lo".to_owned(), mtu: 65_536, ..Link::default() };
+        Self::new(Identity::new("", "status", "lo"), Side::Host, link)
+    }
+
+    /// The device for what this one receives.
+    pub(crate) fn ifb(&self) -> Ifb {
+        Ifb { identity: self.identity.clone(), side: self.device.side, mtu: self.mtu }
+    }
+
+    /// Finds the devices behind all interfaces of a call.
+    ///
+    /// # Errors
+    /// Code 7 naming the one that has none; the kernel cannot be asked.
+    pub(crate) fn all(call: &Call, previous: &Success, kernel: &mut Kernel) -> Result<Vec<Self>, Error> {
+        let names = config::interfaces(call)?;
+        let is_only = names.len() == 1;
+        names
+            .iter()
+            .map(|name| {
+                let found = Self::find(identity(call, name), previous, is_only, kernel)?;
+                found.ok_or_else(|| missing(call, name, previous))
+            })
+            .collect()
+    }
+
+    /// Finds the device behind a NIC, whoever made it: the one that this project names after the attachment; else the other
+    /// end of the NIC's veth; else the one device of the host in `previous` that can be it, if the NIC `is_only`; else the
+    /// NIC itself. `None` when there is none.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub(crate) fn find(
+        identity: Identity,
+        previous: &Success,
+        is_only: bool,
+        kernel: &mut Kernel,
+    ) -> Result<Option<Self>, Error> {
+        let refused = |error| from_attachment(&error);
+        let own = Device::host(identity.host_name());
+        if let Some(link) = kernel.find(&own).map_err(refused)? {
+            return Ok(Some(Self::new(identity, Side::Host, link)));
+        }
+        let inside = if kernel.has_container() {
+            kernel.find(&Device::container(identity.if_name())).map_err(refused)?
+        } else {
+            None
+        };
+        if let Some(inside) = &inside
+            && let Some(link) = other_end(inside, kernel).map_err(refused)?
+        {
+            return Ok(Some(Self::new(identity, Side::Host, link)));
+        }
+        let mut candidates = Vec::new();
+        for interface in previous.interfaces.iter().filter(|interface| interface.sandbox.is_empty() && is_only) {
+            candidates.extend(kernel.find(&Device::host(&interface.name)).map_err(refused)?);
+        }
+        candidates.retain(|link| link.kind == "tun" || (link.kind == "veth" && !kernel.has_container()));
+        if candidates.len() == 1 {
+            return Ok(candidates.pop().map(|link| Self::new(identity, Side::Host, link)));
+        }
+        // A veth has another end; if that is not on the host, its queues are not ours to set.
+        let alone = inside.filter(|link| link.kind != "veth");
+        Ok(alone.map(|link| Self::new(identity, Side::Container, link)))
+    }
+}
+
+/// The attachment of one of the call's interfaces.
+pub(crate) fn identity(call: &Call, if_name: &str) -> Identity {
+    Identity::new(&call.config.name, &call.environment.container_id, if_name)
+}
+
+/// The host's end of the veth whose other end is `inside`.
+fn other_end(inside: &Link, kernel: &mut Kernel) -> Result<Option<Link>, attachment::Error> {
+    let Some(peer) = inside.peer.filter(|_| inside.kind == "veth" && inside.is_peer_elsewhere) else {
+        return Ok(None);
+    };
+    let found = link::find_index(kernel.socket(Side::Host)?, peer)
+        .map_err(attachment::Error::refused(format!("look up link {peer}")))?;
+    let is_other_end =
+        |outside: &Link| outside.kind == "veth" && outside.is_peer_elsewhere && outside.peer == Some(inside.index);
+    Ok(found.filter(is_other_end))
+}
+
+/// The error of a call that needs the device.
+fn missing(call: &Call, if_name: &str, previous: &Success) -> Error {
+    let on_host: Vec<&str> = previous
+        .interfaces
+        .iter()
+        .filter(|interface| interface.sandbox.is_empty())
+        .map(|interface| interface.name.as_str())
+        .collect();
+    Error::invalid_config(format!(
+        "prevResult names no host interface for {if_name} in {}: it lists {}, none of which is the other end of its veth or a \
+         TAP device, and the container has no such interface without one; put this plugin behind one that makes a NIC, such \
+         as bridge",
+        call.environment.netns.as_deref().unwrap_or(Path::new("")).display(),
+        if on_host.is_empty() { "none".to_owned() } else { on_host.join(", ") },
+    ))
+}
