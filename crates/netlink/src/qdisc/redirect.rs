@@ -8,6 +8,7 @@ use crate::attributes::{append, iterate, read_u32, value_of};
 use crate::{Error, Request, Socket};
 
 const RTM_NEWQDISC: u16 = 36;
+const RTM_DELQDISC: u16 = 37;
 const RTM_NEWTFILTER: u16 = 44;
 const RTM_GETTFILTER: u16 = 46;
 
@@ -49,6 +50,12 @@ pub fn add_ingress(index: u32) -> Request {
     Request::raw(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, payload)
 }
 
+/// `tc qdisc del dev INDEX ingress`: its filters go with it.
+#[must_use]
+pub fn delete_ingress(index: u32) -> Request {
+    Request::raw(RTM_DELQDISC, 0, header(index, INGRESS, INGRESS_PARENT, 0))
+}
+
 /// `tc filter add dev INDEX parent ffff: protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev TO`.
 #[must_use]
 pub fn add(index: u32, to: u32) -> Request {
@@ -58,7 +65,7 @@ pub fn add(index: u32, to: u32) -> Request {
     Request::raw(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, payload)
 }
 
-/// The devices, by their indices, to which what device `index` receives is redirected: `tc filter show dev INDEX parent ffff:`.
+/// The devices, by their indices, to which what device `index` receives is redirected, 0 for one that has gone: `tc filter show dev INDEX parent ffff:`.
 ///
 /// # Errors
 /// Those of [`Socket::dump`].
