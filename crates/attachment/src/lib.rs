@@ -35,8 +35,8 @@ pub use kernel::{Kernel, Step};
 pub use lock::Lock;
 pub use object::{Device, Difference, Object, Objects, Side, commands, differences, refuse_existing, remove};
 pub use objects::{
-    Address, Announced, Borrowed, Bridge, BridgePort, Elements, Forwarding, GatewayVlan, Ifb, LinkLocal, Listening, Members,
-    Others, PortVlans, Qdisc, Redirect, Route, Settled, Sysctl, Tap, Unclaimed, Up, Veth,
+    Address, Announced, Borrowed, Bridge, BridgePort, Elements, Forwarding, GatewayVlan, Ifb, LinkLocal, Listening,
+    Members, Others, PortVlans, Qdisc, Redirect, Route, Settled, Sysctl, Tap, Unclaimed, Up, Veth,
 };
 pub use shared::bridge_of;
 pub use sweep::sweep;
