@@ -5,9 +5,9 @@ use cni::Error;
 use netlink::qdisc::netem::{self, Netem};
 use netlink::qdisc::{self, Kind, Parent, Tbf};
 use plugin::interface::Description;
+use shape::Shape;
 use shaping::{Chance, Line, Loss};
 
-use crate::config::Shape;
 use crate::nic::Nic;
 
 /// The handles of our queues: `pb` in ASCII and the number behind it. DEL removes no queue with another handle.

@@ -4,12 +4,8 @@
 //! those of its upload on an ifb that gets what the device receives. `bw` and `lat` are of the download: `lat` is added once
 //! to the round trip. Limits on both ends add up.
 
-mod bandwidth;
-mod config;
 mod describe;
-mod line_keys;
 mod nic;
-mod presets;
 mod verbs;
 
 use std::process::ExitCode;
@@ -17,7 +13,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     plugin::main(&plugin::Verbs {
         name: "netem-shaper",
-        keys: config::KEYS,
+        keys: shape::KEYS,
         add: verbs::add,
         del: verbs::del,
         check: verbs::check,

@@ -7,8 +7,6 @@ use cni::{Call, Error, Success};
 use netlink::link::{self, Link};
 use plugin::codes::from_attachment;
 
-use crate::config;
-
 /// A NIC of the container.
 #[derive(Debug, Clone)]
 pub(crate) struct Nic {
@@ -42,7 +40,7 @@ impl Nic {
     /// # Errors
     /// Code 7 naming the one that has none; the kernel cannot be asked.
     pub(crate) fn all(call: &Call, previous: &Success, kernel: &mut Kernel) -> Result<Vec<Self>, Error> {
-        let names = config::interfaces(call)?;
+        let names = shape::interfaces(call)?;
         let is_only = names.len() == 1;
         names
             .iter()

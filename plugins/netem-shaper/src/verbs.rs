@@ -7,7 +7,6 @@ use plugin::codes::{all_of, from_attachment, with_more_details};
 use plugin::interface::{Description, compare, open_namespace, previous, valid_attachments};
 use plugin::probe::probe;
 
-use crate::config;
 use crate::describe;
 use crate::nic::{self, Nic};
 
@@ -28,7 +27,7 @@ pub(crate) fn add(call: &Call) -> Result<Success, Error> {
 
 /// The queues of all interfaces of a call.
 fn described(call: &Call, previous: &Success, kernel: &mut Kernel) -> Result<Description, Error> {
-    let shape = config::shape(call)?;
+    let shape = shape::shape(call)?;
     if shape.is_empty() {
         return Ok(Vec::new());
     }
@@ -46,7 +45,7 @@ pub(crate) fn del(call: &Call) -> Result<(), Error> {
     let mut kernel = Kernel::new(namespace);
     let previous = call.config.prev_result.clone().unwrap_or_default();
     let mut errors = Vec::new();
-    let names = config::interfaces(call).unwrap_or_else(|_| vec![call.environment.if_name.clone()]);
+    let names = shape::interfaces(call).unwrap_or_else(|_| vec![call.environment.if_name.clone()]);
     for name in &names {
         let identity = nic::identity(call, name);
         let found = Nic::find(identity.clone(), &previous, names.len() == 1, &mut kernel)?;
@@ -73,6 +72,6 @@ pub(crate) fn gc(call: &Call) -> Result<(), Error> {
 /// STATUS: the limits of the configuration are valid, and the kernel has the queues that they need: they are put on the
 /// loopback device of a namespace made for that.
 pub(crate) fn status(call: &Call) -> Result<(), Error> {
-    let shape = config::shape(call)?;
+    let shape = shape::shape(call)?;
     probe(move || describe::queues(&shape, &Nic::loopback()).unwrap_or_default())
 }

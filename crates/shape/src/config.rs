@@ -13,7 +13,7 @@ use crate::line_keys::LineKeys;
 use crate::presets;
 
 /// All keys at the top level.
-pub(crate) const KEYS: &[&str] = &[
+pub const KEYS: &[&str] = &[
     "bw",
     "download",
     "egressBurst",
@@ -30,16 +30,17 @@ pub(crate) const KEYS: &[&str] = &[
 
 /// Both directions of an interface, as the container sees them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub struct Shape {
     /// What it receives.
-    pub(crate) download: Line,
+    pub download: Line,
     /// What it sends.
-    pub(crate) upload: Line,
+    pub upload: Line,
 }
 
 impl Shape {
     /// Nothing is asked.
-    pub(crate) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.download.is_empty() && self.upload.is_empty()
     }
 }
@@ -112,7 +113,7 @@ impl BandwidthKeys {
 ///
 /// # Errors
 /// Code 7 naming the source, what was found and what is accepted.
-pub(crate) fn shape(call: &Call) -> Result<Shape, Error> {
+pub fn shape(call: &Call) -> Result<Shape, Error> {
     let runtime: Asked = call.config.capability("shaping")?.unwrap_or_default();
     let bandwidth: BandwidthKeys = call.config.capability("bandwidth")?.unwrap_or_default();
     let args: Asked = call.config.arg("shaping")?.unwrap_or_default();
@@ -145,7 +146,7 @@ impl Layer {
 ///
 /// # Errors
 /// Code 7 for a name that is none.
-pub(crate) fn interfaces(call: &Call) -> Result<Vec<String>, Error> {
+pub fn interfaces(call: &Call) -> Result<Vec<String>, Error> {
     let Keys { interfaces } = call.config.keys()?;
     if interfaces.is_empty() {
         return Ok(vec![call.environment.if_name.clone()]);

@@ -1,4 +1,4 @@
-//! Named lines: those of `presets.json` beside this file's crate, and those of the host's own file.
+//! Named lines: those of `presets.json` of this crate, and those of the host's own file.
 
 use std::collections::BTreeMap;
 use std::fs;
