@@ -1,0 +1,218 @@
+//! Measurements of paths whose properties are known, in namespaces of their own.
+
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use harness::{Host, Namespace, sh};
+use lab::{Feature, with_features};
+use meter::{Error, Place, Probe, Tcp, Throughput, Udp, probe, round_trips, tcp, udp};
+
+const MBIT: u64 = 1_000_000;
+
+/// Two namespaces on a bridge, `eth0` in each.
+struct Pair {
+    _host: Host,
+    a: Namespace,
+    b: Namespace,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let host = Host::enter();
+        let (a, b) = (host.namespace("a"), host.namespace("b"));
+        sh("ip link add br0 type bridge mcast_snooping 0 && ip link set br0 up").ok();
+        for (namespace, number) in [(&a, 1), (&b, 2)] {
+            let name = &namespace.name;
+            sh(&format!(
+                "ip link add h{name} type veth peer name eth0 netns {name} && ip link set h{name} master br0 up"
+            ))
+            .ok();
+            namespace
+                .sh(&format!(
+                    "ip link set eth0 up && ip address add 10.9.0.{number}/24 dev eth0 && \
+                     ip address add fd09::{number}/64 dev eth0 nodad && ip address add fe80::{number}/64 dev eth0 nodad"
+                ))
+                .ok();
+        }
+        Self { _host: host, a, b }
+    }
+
+    /// The places at both ends: addresses that begin with `prefix`.
+    fn places(&self, prefix: &str) -> (Place, Place) {
+        let place = |namespace: &Namespace, number: u8| {
+            let address: IpAddr = format!("{prefix}{number}").parse().unwrap();
+            Place::open(&namespace.path, address).unwrap().on("eth0")
+        };
+        (place(&self.a, 1), place(&self.b, 2))
+    }
+
+    fn ipv4(&self) -> (Place, Place) {
+        self.places("10.9.0.")
+    }
+
+    /// Puts a queue where what goes to `b` leaves the host, in place of the one before. A change of it would keep what it does
+    /// not name, such as corruption (`netem_change` in `net/sched/sch_netem.c`).
+    fn shape(&self, queue: &str) {
+        sh("tc qdisc del dev hb root 2>/dev/null || true").ok();
+        sh(&format!("tc qdisc add dev hb root {queue}")).ok();
+    }
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn assert_near(what: &str, got: f64, wanted: f64, tolerance: f64) {
+    println!("{what}: {got:.4}, wanted {wanted} within {tolerance}");
+    assert!((got - wanted).abs() <= tolerance, "{what}: {got}, wanted {wanted} within {tolerance}");
+}
+
+/// The rate past the burst and TCP's start.
+fn settled_mbit(measured: &Throughput) -> f64 {
+    measured.layer2_bit_s_after(Duration::from_millis(500)) / 1e6
+}
+
+#[test]
+fn a_limit_is_measured_by_tcp_and_udp() {
+    let pair = Pair::new();
+    for (mbit, burst) in [(10u32, 3_000), (100, 20_000)] {
+        pair.shape(&format!("tbf rate {mbit}mbit burst {burst} limit 300000"));
+        let wanted = f64::from(mbit);
+        for prefix in ["10.9.0.", "fd09::", "fe80::"] {
+            let (a, b) = pair.places(prefix);
+            for flows in [1, 4] {
+                let measured = tcp(&a, &b, Tcp { flows, ..Tcp::default() }).unwrap();
+                assert_eq!(measured.packet_payload_bytes, if prefix == "10.9.0." { 1448 } else { 1428 });
+                assert_eq!(measured.packet_payload_bytes + measured.packet_header_bytes, 1514);
+                assert_near(&format!("TCP x {flows} to {b}"), settled_mbit(&measured), wanted, wanted * 0.02);
+            }
+            let layer2_bit_s = MBIT * u64::from(mbit) * 3 / 2;
+            let measured = udp(&a, &b, Udp { layer2_bit_s, payload_bytes: 1200, ..Udp::default() }).unwrap();
+            assert_near(&format!("UDP to {b}"), settled_mbit(&measured), wanted, wanted * 0.02);
+            let datagrams = measured.datagrams.unwrap();
+            assert!(datagrams.lost() > datagrams.sent / 5, "{datagrams:?}");
+            assert_eq!((datagrams.duplicated, datagrams.reordered, datagrams.dropped_by_receiver), (0, 0, 0));
+        }
+    }
+}
+
+#[test]
+fn datagrams_below_a_limit_arrive_at_the_rate_at_which_they_are_sent() {
+    let pair = Pair::new();
+    let (a, b) = pair.ipv4();
+    let request = Udp { layer2_bit_s: 50 * MBIT, payload_bytes: 1000, ..Udp::default() };
+    let measured = udp(&a, &b, request).unwrap();
+    assert_near("UDP", measured.layer2_bit_s() / 1e6, 50.0, 1.0);
+    assert_near("offered", measured.offered_layer2_bit_s().unwrap() / 1e6, 50.0, 1.0);
+    let datagrams = measured.datagrams.unwrap();
+    assert_eq!((datagrams.lost(), datagrams.duplicated), (0, 0), "{datagrams:?}");
+    assert_eq!(measured.payload_bytes, datagrams.received * 1000);
+    assert_eq!(measured.slices.len(), 20);
+    assert_eq!(measured.layer2_bit_s_by_second().len(), 2);
+}
+
+#[test]
+fn a_plain_path_loses_nothing() {
+    let pair = Pair::new();
+    for prefix in ["10.9.0.", "fd09::", "fe80::"] {
+        let (a, b) = pair.places(prefix);
+        let request = Probe { count: 500, interval: Duration::from_millis(1), ..Probe::default() };
+        let probes = probe(&a, &b, request).unwrap();
+        let figures = (probes.lost(), probes.duplicated(), probes.reordered(), probes.corrupted(), probes.marked());
+        assert_eq!(figures, (0, 0, 0, 0, 0), "{b}");
+        assert!(probes.median() > 0.0 && probes.median() < 1e6, "median {} ns", probes.median());
+        let echoes = round_trips(&a, &b, 50, Duration::from_millis(2)).unwrap();
+        assert_eq!((echoes.lost(), echoes.duplicated), (0, 0), "{b}");
+        assert!(echoes.min() > 0.0 && echoes.median() < 1e6 && echoes.max() < 1e9, "{echoes:?}");
+    }
+}
+
+#[test]
+fn a_path_to_nowhere_ends_in_time() {
+    let pair = Pair::new();
+    let (a, b) = pair.ipv4();
+    pair.b.sh("ip link set eth0 down").ok();
+    let patience = Duration::from_millis(500);
+    let error = tcp(&a, &b, Tcp { patience, ..Tcp::default() }).unwrap_err();
+    assert!(
+        error.to_string().starts_with("no connection from 10.9.0.1 on eth0 in namespace /run/netns/a to"),
+        "{error}"
+    );
+    let measured = udp(&a, &b, Udp { patience, ..Udp::default() }).unwrap();
+    assert_eq!((measured.layer2_bit_s(), measured.datagrams.unwrap().received), (0.0, 0));
+    let probes = probe(&a, &b, Probe { count: 10, patience, ..Probe::default() }).unwrap();
+    assert_eq!((probes.sent, probes.lost()), (10, 10));
+    assert_eq!(round_trips(&a, &b, 3, Duration::ZERO).unwrap().lost(), 3);
+}
+
+#[test]
+fn what_cannot_be_measured_is_an_error_that_says_why() {
+    let pair = Pair::new();
+    let ((a, b), (_, b6)) = (pair.ipv4(), pair.places("fd09::"));
+    let message = |error: Error| error.to_string();
+    let families = message(probe(&a, &b6, Probe::default()).unwrap_err());
+    assert!(families.ends_with("one is IPv4 and the other IPv6"), "{families}");
+    let other = a.clone().on("eth7");
+    assert!(message(tcp(&other, &b, Tcp::default()).unwrap_err()).ends_with("there is no such interface"));
+    let foreign = Place::open(&pair.a.path, "10.9.0.77".parse().unwrap()).unwrap();
+    let foreign = message(udp(&foreign, &b, Udp::default()).unwrap_err());
+    assert!(foreign.contains("10.9.0.77 in namespace") && foreign.contains("bind: Cannot assign"), "{foreign}");
+    let long = message(udp(&a, &b, Udp { payload_bytes: 1473, ..Udp::default() }).unwrap_err());
+    assert!(long.contains("send 1473 bytes to 10.9.0.2") && long.contains("Message too long"), "{long}");
+    assert!(matches!(tcp(&a, &b, Tcp { flows: 0, ..Tcp::default() }), Err(Error::Request(_))));
+    assert!(matches!(udp(&a, &b, Udp { layer2_bit_s: 0, ..Udp::default() }), Err(Error::Request(_))));
+    assert!(matches!(probe(&a, &b, Probe { payload_bytes: 15, ..Probe::default() }), Err(Error::Request(_))));
+    let (a6, b6) = pair.places("fd09::");
+    assert!(matches!(probe(&a6, &b6, Probe { with_checksum: false, ..Probe::default() }), Err(Error::Request(_))));
+}
+
+#[test]
+fn impairments_are_measured_as_they_were_made() {
+    with_features(&[Feature::Netem], || {
+        let pair = Pair::new();
+        let (a, b) = pair.ipv4();
+        let often = Probe { count: 2000, interval: Duration::from_millis(2), ..Probe::default() };
+        let base = probe(&a, &b, often).unwrap().median();
+
+        pair.shape("netem delay 10ms loss 10% limit 10000");
+        let probes = probe(&a, &b, often).unwrap();
+        assert_near("delay in ms", (probes.median() - base) / 1e6, 10.0, 0.05);
+        assert!(probes.loss_interval().contains(0.1), "loss {} {:?}", probes.loss(), probes.loss_interval());
+        assert_eq!((probes.duplicated(), probes.reordered(), probes.corrupted()), (0, 0, 0));
+        let echoes = round_trips(&a, &b, 100, Duration::from_millis(5)).unwrap();
+        assert_near("round trip in ms", echoes.median() / 1e6, 10.0, 0.2);
+        assert!((1..30).contains(&echoes.lost()), "{} lost", echoes.lost());
+
+        pair.shape("netem duplicate 20%");
+        let duplicated = probe(&a, &b, often).unwrap().duplicated();
+        assert!((300..500).contains(&duplicated), "{duplicated} duplicates");
+
+        pair.shape("netem corrupt 10%");
+        let corrupted = probe(&a, &b, Probe { with_checksum: false, ..often }).unwrap().corrupted();
+        assert!(corrupted > 50, "{corrupted} corrupted");
+        assert_eq!(probe(&a, &b, often).unwrap().corrupted(), 0, "the kernel drops what its checksum betrays");
+
+        pair.shape("netem delay 20ms reorder 25% gap 5");
+        assert!(probe(&a, &b, often).unwrap().reordered() > 100);
+
+        pair.shape("netem loss 20% ecn");
+        let probes = probe(&a, &b, Probe { ecn: true, ..often }).unwrap();
+        assert_eq!(probes.lost(), 0);
+        assert!((300..500).contains(&probes.marked()), "{} marked", probes.marked());
+        assert_eq!(probe(&a, &b, often).unwrap().marked(), 0);
+
+        pair.shape("netem loss gemodel 2% 20%");
+        let probes = probe(&a, &b, Probe { count: 10_000, ..often }).unwrap();
+        let interval = probes.loss_interval_in_bursts();
+        assert!(interval.contains(1.0 / 11.0), "loss {} {interval:?}", probes.loss());
+        assert_near("correlation of losses", probes.loss_correlation(), 0.78, 0.08);
+
+        pair.shape("netem delay 600ms limit 100000");
+        let request = Udp { layer2_bit_s: 24 * MBIT, payload_bytes: 1200, patience: seconds(3), ..Udp::default() };
+        let measured = udp(&a, &b, request).unwrap();
+        assert_eq!(measured.datagrams.unwrap().lost(), 0, "{measured:?}");
+        assert_near("UDP in Mbit/s", measured.layer2_bit_s() / 1e6, 24.0, 0.1);
+    });
+}
