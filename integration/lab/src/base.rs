@@ -36,7 +36,7 @@ const MODULES: &str = "virtio_pci virtio_console virtio_net overlay \
     echainiv drbg jitterentropy_rng sha512_generic cryptd af_key";
 
 /// Files beside the programs, where the machine has them.
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     // Opened by name at run time: iptables' matches, name lookup, thread cancellation.
     "/usr/lib/x86_64-linux-gnu/xtables",
     "/usr/lib/x86_64-linux-gnu/libnss_files.so.2",
@@ -44,6 +44,7 @@ const FILES: [&str; 13] = [
     LIBC,
     // netem's distributions
     "/usr/lib/tc",
+    "/usr/lib/x86_64-linux-gnu/tc",
     "/usr/share/openvswitch/vswitch.ovsschema",
     "/usr/share/iproute2",
     "/etc/iproute2",
