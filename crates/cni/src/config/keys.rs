@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::unknown_keys::nearest;
 use crate::{Config, Dns, Error, Success, Version};
 
 impl Config {
@@ -65,7 +66,19 @@ fn refused(base: &str, error: &serde_path_to_error::Error<serde_json::Error>) ->
         (base, inner) if inner.starts_with('[') => format!("{base}{inner}"),
         (base, inner) => format!("{base}.{inner}"),
     };
-    Error::invalid_config(format!("{place}: {}", error.inner()))
+    let reason = error.inner().to_string();
+    Error::invalid_config(format!("{place}: {}", unknown_member(&reason).unwrap_or(reason)))
+}
+
+/// What serde says of a key that an object does not have, with the nearest key that it has.
+fn unknown_member(reason: &str) -> Option<String> {
+    let (key, known) = reason.strip_prefix("unknown field `")?.split_once('`')?;
+    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    let nearest = match nearest(key, &known) {
+        Some(nearest) => format!("did you mean {nearest:?}? "),
+        None => String::new(),
+    };
+    Some(format!("the key {key:?} is not known here; {nearest}There are {}", known.join(", ")))
 }
 
 #[cfg(test)]
@@ -92,6 +105,31 @@ mod tests {
     #[derive(Debug, Deserialize)]
     struct Range {
         subnet: String,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Strict {
+        #[serde(rename = "inner")]
+        _inner: Inner,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        #[serde(rename = "delay", default)]
+        _delay: u8,
+        #[serde(rename = "rate", default)]
+        _rate: u8,
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_comes_with_the_nearest() {
+        let told = |members| config(members).keys::<Strict>().unwrap_err().msg;
+        let nearest = r#": the key "dealy" is not known here; did you mean "delay"? There are delay, rate"#;
+        let msg = told(r#""inner":{"dealy":1}"#);
+        assert!(msg.starts_with("inner") && msg.contains(nearest), "{msg}");
+        let msg = told(r#""inner":{"zzz":1}"#);
+        assert!(msg.contains(r#"the key "zzz" is not known here; There are delay, rate"#), "{msg}");
     }
 
     #[derive(Debug, PartialEq, Deserialize)]

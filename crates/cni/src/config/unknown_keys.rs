@@ -66,7 +66,7 @@ fn unknown_keys(object: &Map<String, Value>, path: &str, known: &[&str]) -> Vec<
     unknown.map(|key| UnknownKey { key: format!("{path}{key}"), nearest: nearest(key, known) }).collect()
 }
 
-fn nearest(key: &str, known: &[&str]) -> Option<String> {
+pub(super) fn nearest(key: &str, known: &[&str]) -> Option<String> {
     let near = known.iter().filter_map(|candidate| Some((distance(key, candidate)?, candidate)));
     near.min().map(|(_, candidate)| (*candidate).to_owned())
 }
