@@ -75,10 +75,38 @@ pub enum LineError {
     #[error("{0} are the ways out of one state and together at most 100%")]
     MoreThanAll(&'static str),
     /// A state that is never left, so that everything is lost from some time on.
-    #[error("{0} is 0%: once there, every packet would be lost for ever")]
+    #[error("{0} is 0%: once there, every packet would be lost for ever; give a way out, such as 10%")]
     NeverLeft(&'static str),
+    /// A state that is never left, so that nothing is lost from some time on.
+    #[error("p23 is 0%: once received in a burst, no packet would ever be lost again; give a way back, such as 50%")]
+    NothingLost,
+    /// A correlation with which the first packet decides for all.
+    #[error("a correlation of 100% would let the first packet decide for all; give less, such as 25%")]
+    Fixed(&'static str),
+    /// The kernel keeps less than 64 bits of it (`tabledist`, `get_slot_next` in net/sched/sch_netem.c).
+    #[error("{time} is more than the kernel can spread at random: at most {SPREAD_MOST}")]
+    SpreadTooFar {
+        /// The key.
+        key: &'static str,
+        /// What was asked.
+        time: Delay,
+    },
+    /// Slower than what is kept.
+    #[error("{bits} bit/s are too few: the least that is kept is 8kbit")]
+    RateTooLow {
+        /// What was asked, in bit/s.
+        bits: u64,
+    },
+    /// A burst whose time the kernel cannot count.
+    #[error("{burst} bytes take {seconds} s at the rate: the kernel counts to 274 s")]
+    BurstTooLong {
+        /// What was asked, in bytes.
+        burst: u32,
+        /// Its time at the rate.
+        seconds: u64,
+    },
     /// The shortest slot is longer than the longest.
-    #[error("slot: minDelay {min} is longer than maxDelay {max}")]
+    #[error("minDelay {min} is longer than maxDelay {max}: give minDelay at most maxDelay")]
     SlotReversed {
         /// The least.
         min: Delay,
@@ -89,13 +117,40 @@ pub enum LineError {
     #[error("{0} must be at least 1")]
     Zero(&'static str),
     /// A bucket into which no frame fits.
-    #[error("burst: {burst} bytes are less than the largest frame, {frame} bytes, which could never pass")]
+    #[error("{burst} bytes are less than the largest frame, which could never pass: give {frame}B or more")]
     BurstBelowFrame {
         /// What was asked.
         burst: u32,
         /// What passes at least.
         frame: u64,
     },
+}
+
+/// The least rate, in bit/s.
+const LEAST_RATE: u64 = 8_000;
+
+/// The most seconds that tbf's burst may last: 2^32 ticks of 64 ns, the form in which the kernel shows it.
+const LONGEST_BURST_S: u64 = 274;
+
+/// The most nanoseconds that netem spreads at random: it keeps them in 31 bits.
+const SPREAD_NS: u64 = i32::MAX.unsigned_abs() as u64;
+const SPREAD_MOST: &str = "2147483647ns (2.1s)";
+
+impl LineError {
+    /// The key that is wrong, as it stands in `download` or `upload`.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Needs { key, .. } | Self::Zero(key) | Self::Fixed(key) | Self::SpreadTooFar { key, .. } => key,
+            Self::JitterBeyondDelay { .. } => "jitter",
+            Self::MoreThanAll(_) | Self::NothingLost => "loss.states",
+            Self::NeverLeft("r") => "loss.gilbertElliott",
+            Self::NeverLeft(_) => "loss.states",
+            Self::SlotReversed { .. } => "slot",
+            Self::RateTooLow { .. } => "rate",
+            Self::BurstBelowFrame { .. } | Self::BurstTooLong { .. } => "burst",
+        }
+    }
 }
 
 impl Line {
@@ -158,8 +213,35 @@ impl Line {
                 return Err(LineError::Zero(key));
             }
         }
+        if self.jitter.nanoseconds() > SPREAD_NS {
+            return Err(LineError::SpreadTooFar { key: "jitter", time: self.jitter });
+        }
+        let correlations = [
+            ("correlation", self.delay_correlation),
+            ("loss.correlation", random_loss.correlation),
+            ("duplicate.correlation", self.duplicate.correlation),
+            ("corrupt.correlation", self.corrupt.correlation),
+            ("reorder.correlation", self.reorder.correlation),
+        ];
+        if let Some((key, _)) = correlations.into_iter().find(|(_, share)| *share == Probability::ALWAYS) {
+            return Err(LineError::Fixed(key));
+        }
+        self.check_rate()?;
         self.check_slot()?;
         self.check_loss()
+    }
+
+    fn check_rate(&self) -> Result<(), LineError> {
+        let Some(rate) = self.rate else { return Ok(()) };
+        let bits = rate.bits_per_second();
+        if bits < LEAST_RATE {
+            return Err(LineError::RateTooLow { bits });
+        }
+        let Some(burst) = self.burst_bytes else { return Ok(()) };
+        match u64::from(burst) / rate.bytes_per_second() {
+            seconds if seconds > LONGEST_BURST_S => Err(LineError::BurstTooLong { burst, seconds }),
+            _ => Ok(()),
+        }
     }
 
     /// Checks what depends on the device's MTU in bytes.
@@ -180,6 +262,9 @@ impl Line {
                 Err(LineError::SlotReversed { min: slot.min_delay, max: slot.max_delay })
             }
             Some(slot) if slot.max_delay.is_zero() => Err(LineError::Zero("slot.maxDelay")),
+            Some(slot) if slot.max_delay.nanoseconds() - slot.min_delay.nanoseconds() > SPREAD_NS => {
+                Err(LineError::SpreadTooFar { key: "slot.maxDelay", time: slot.max_delay })
+            }
             _ => Ok(()),
         }
     }
@@ -188,11 +273,18 @@ impl Line {
         let exceeds = |a: Probability, b: Probability| a.steps().checked_add(b.steps()).is_none();
         match self.loss {
             Loss::Random(_) => Ok(()),
+            Loss::States { p13, p14, .. } if p13.is_never() && p14.is_never() => {
+                Err(LineError::Needs { key: "loss.states", needed: "p13 or p14" })
+            }
+            Loss::GilbertElliott { p, good, .. } if p.is_never() && good.is_never() => {
+                Err(LineError::Needs { key: "loss.gilbertElliott", needed: "p or good" })
+            }
             Loss::States { p13, p14, .. } if exceeds(p13, p14) => Err(LineError::MoreThanAll("p13 and p14")),
             Loss::States { p31, p32, .. } if exceeds(p31, p32) => Err(LineError::MoreThanAll("p31 and p32")),
             Loss::States { p13, p31, p32, .. } if !p13.is_never() && p31.is_never() && p32.is_never() => {
                 Err(LineError::NeverLeft("p31 with p32"))
             }
+            Loss::States { p32, p23, .. } if !p32.is_never() && p23.is_never() => Err(LineError::NothingLost),
             Loss::GilbertElliott { p, r, bad, .. } if !p.is_never() && r.is_never() && bad == Probability::ALWAYS => {
                 Err(LineError::NeverLeft("r"))
             }
@@ -218,7 +310,7 @@ mod tests {
         let delayed = Line { delay: ms(10), jitter: ms(10), distribution: Distribution::Normal, ..Line::default() };
         for line in [
             Line::default(),
-            Line { rate: Rate::from_bits_per_second(1), burst_bytes: Some(2000), ..Line::default() },
+            Line { rate: Rate::from_bits_per_second(8000), burst_bytes: Some(2000), ..Line::default() },
             Line { reorder: chance("25%"), gap: Some(5), limit_packets: Some(1), ..delayed.clone() },
             Line { loss: Loss::Random(chance("1%")), ecn: true, seed: Some(1), ..Line::default() },
             delayed,
@@ -232,7 +324,10 @@ mod tests {
     fn what_does_not_is_said() {
         let jitter = Line { jitter: ms(1), ..Line::default() };
         let slot = Slot { min_delay: ms(2), max_delay: ms(1), max_packets: 0, max_bytes: 0 };
+        let wide = Slot { min_delay: ms(2), max_delay: ms(9000), max_packets: 0, max_bytes: 0 };
         let p = |text| Probability::parse(text).unwrap();
+        let harmless = Loss::States { p13: p("1%"), p31: p("1%"), p32: p("1%"), p23: p("0%"), p14: p("0%") };
+        let fixed = Chance { probability: p("1%"), correlation: p("100%") };
         let states = Loss::States { p13: p("60%"), p31: p("1%"), p32: p("1%"), p23: p("1%"), p14: p("60%") };
         let endless =
             Loss::GilbertElliott { p: p("1%"), r: p("0%"), bad: Probability::ALWAYS, good: Probability::NEVER };
@@ -251,6 +346,18 @@ mod tests {
             (Line { delay: ms(1), limit_packets: Some(0), ..Line::default() }, "limit must be at least 1"),
             (Line { loss: states, ..Line::default() }, "p13 and p14"),
             (Line { loss: endless, ..Line::default() }, "for ever"),
+            (Line { loss: harmless, ..Line::default() }, "no packet would ever be lost again"),
+            (Line { loss: Loss::Random(fixed), ..Line::default() }, "first packet decide for all"),
+            (
+                Line { delay: ms(9000), jitter: ms(3000), ..Line::default() },
+                "3000ms is more than the kernel can spread",
+            ),
+            (Line { slot: Some(wide), ..Line::default() }, "9000ms is more than the kernel can spread"),
+            (Line { rate: Rate::from_bits_per_second(7999), ..Line::default() }, "7999 bit/s are too few"),
+            (
+                Line { rate: Rate::from_bits_per_second(8000), burst_bytes: Some(300_000), ..Line::default() },
+                "300000 bytes take 300 s",
+            ),
         ] {
             let error = line.check().unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
