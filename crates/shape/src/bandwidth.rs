@@ -1,9 +1,11 @@
 //! The keys of the reference plugin `bandwidth`, and of the capability of that name.
 
 use cni::{Code, Error};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use shaping::Rate;
+
+use crate::forms::number;
 
 /// The burst that runtimes fill in where nobody gave one (`math.MaxInt32` in kubelet and containerd). Taken at its word, a
 /// limit of 10 Mbit/s would let 268 MB pass before it begins.
@@ -13,9 +15,13 @@ const FILLED_IN: u64 = i32::MAX.unsigned_abs() as u64;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct BandwidthKeys {
+    #[serde(deserialize_with = "rate")]
     ingress_rate: u64,
+    #[serde(deserialize_with = "burst")]
     ingress_burst: u64,
+    #[serde(deserialize_with = "rate")]
     egress_rate: u64,
+    #[serde(deserialize_with = "burst")]
     egress_burst: u64,
     shaped_subnets: Vec<Value>,
     unshaped_subnets: Vec<Value>,
@@ -43,6 +49,14 @@ impl BandwidthKeys {
         }
         Ok(())
     }
+}
+
+fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    number(deserializer, "rate: give a whole number of bit/s, such as 100000000").map(Option::unwrap_or_default)
+}
+
+fn burst<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    number(deserializer, "burst: give a whole number of bits, such as 800000").map(Option::unwrap_or_default)
 }
 
 fn limit(rate_key: &str, rate: u64, burst_key: &str, burst: u64) -> Result<Option<(Rate, Option<u32>)>, String> {

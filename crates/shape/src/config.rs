@@ -5,10 +5,11 @@
 //! the reference plugin `bandwidth`, and those before the preset.
 
 use cni::{Call, Error};
-use serde::{Deserialize, Deserializer, de};
-use shaping::{Delay, Line, Rate};
+use serde::{Deserialize, Deserializer};
+use shaping::{Delay, Line, Rate, RestrictionError};
 
 use crate::bandwidth::BandwidthKeys;
+use crate::forms::text;
 use crate::line_keys::LineKeys;
 use crate::presets;
 
@@ -129,7 +130,7 @@ pub fn shape(call: &Call) -> Result<Shape, Error> {
         .or(reference.layer("")?.under(configured)?);
     let shape = Shape { download: layer.download.line(), upload: layer.upload.line() };
     for (direction, line) in [("download", &shape.download), ("upload", &shape.upload)] {
-        line.check().map_err(|error| Error::invalid_config(format!("{direction}: {error}")))?;
+        line.check().map_err(|error| Error::invalid_config(format!("{direction}.{}: {error}", error.key())))?;
     }
     Ok(shape)
 }
@@ -152,7 +153,9 @@ pub fn interfaces(call: &Call) -> Result<Vec<String>, Error> {
         return Ok(vec![call.environment.if_name.clone()]);
     }
     match interfaces.iter().find(|name| name.is_empty() || name.len() > netlink::link::NAME_BYTES) {
-        Some(name) => Err(Error::invalid_config(format!("interfaces: '{name}' cannot be the name of an interface"))),
+        Some(name) => Err(Error::invalid_config(format!(
+            "interfaces: '{name}' cannot be the name of an interface; give names such as eth1"
+        ))),
         None => Ok(interfaces),
     }
 }
@@ -161,8 +164,10 @@ pub fn interfaces(call: &Call) -> Result<Vec<String>, Error> {
 fn from_environment(call: &Call) -> Result<Asked, Error> {
     let text = |key| call.environment.args.get(key);
     let invalid = |key: &str, error: String| Error::invalid_config(format!("{key} in CNI_ARGS: {error}"));
-    let bw = text("BW").map(|text| Rate::from_restriction(text).map_err(|error| invalid("BW", error.to_string())));
-    let lat = text("LAT").map(|text| Delay::from_restriction(text).map_err(|error| invalid("LAT", error.to_string())));
+    let bw =
+        text("BW").map(|text| Rate::from_restriction(text).map_err(|error| invalid("BW", with_form(&error, BW_FORM))));
+    let lat = text("LAT")
+        .map(|text| Delay::from_restriction(text).map_err(|error| invalid("LAT", with_form(&error, LAT_FORM))));
     Ok(Asked {
         bw: bw.transpose()?,
         lat: lat.transpose()?,
@@ -172,11 +177,20 @@ fn from_environment(call: &Call) -> Result<Asked, Error> {
 }
 
 fn bw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Rate>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| Rate::from_restriction(&text).map_err(de::Error::custom)).transpose()
+    text(deserializer, |text| Rate::from_restriction(text).map_err(|error| with_form(&error, BW_FORM)))
 }
 
 fn lat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Delay>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| Delay::from_restriction(&text).map_err(de::Error::custom)).transpose()
+    text(deserializer, |text| Delay::from_restriction(text).map_err(|error| with_form(&error, LAT_FORM)))
+}
+
+const BW_FORM: &str = "Give a whole number of Mbps or Gbps, such as 100Mbps; download.rate takes other units";
+const LAT_FORM: &str = "Give a whole number of ms or us, such as 10ms; download.delay takes other units";
+
+/// A short form is refused in the words of the list of networks, which has no room for what to do about it.
+fn with_form(error: &RestrictionError, form: &str) -> String {
+    match error {
+        RestrictionError::Malformed { .. } => format!("{error} {form}"),
+        RestrictionError::Zero { .. } | RestrictionError::TooLarge { .. } => error.to_string(),
+    }
 }

@@ -3,6 +3,7 @@
 
 mod bandwidth;
 mod config;
+mod forms;
 mod line_keys;
 mod presets;
 

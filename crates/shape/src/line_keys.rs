@@ -1,11 +1,15 @@
 //! The keys of one direction: `download` and `upload`.
 
 use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
 use shaping::{Chance, Delay, Distribution, Line, Loss, Probability, Rate, Slot};
+
+use crate::forms::{Entry, NameOr, ShareOr, number, text};
 
 /// One direction as it is written. A key that is not given may come from the next source.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[serde(expecting = "an object such as {\"rate\": \"100Mbit\", \"delay\": \"10ms\"}")]
 pub(crate) struct LineKeys {
     /// Bandwidth at layer 2: `100Mbit`.
     #[serde(deserialize_with = "rate")]
@@ -29,6 +33,7 @@ pub(crate) struct LineKeys {
     #[serde(deserialize_with = "loss")]
     pub(crate) loss: Option<Loss>,
     /// Packets of senders that understand it are marked instead of lost.
+    #[serde(deserialize_with = "yes_or_no")]
     pub(crate) ecn: Option<bool>,
     /// Packets that arrive twice: `1%`, or an object.
     #[serde(deserialize_with = "chance")]
@@ -40,13 +45,16 @@ pub(crate) struct LineKeys {
     #[serde(deserialize_with = "chance")]
     pub(crate) reorder: Option<Chance>,
     /// Of so many packets one may overtake.
+    #[serde(deserialize_with = "packets")]
     pub(crate) gap: Option<u32>,
     /// Packets leave in slots.
     #[serde(deserialize_with = "slot")]
     pub(crate) slot: Option<Slot>,
     /// Packets that are held at most.
+    #[serde(deserialize_with = "packets")]
     pub(crate) limit: Option<u32>,
     /// Where the random numbers begin.
+    #[serde(deserialize_with = "seed")]
     pub(crate) seed: Option<u64>,
 }
 
@@ -94,14 +102,6 @@ impl LineKeys {
     }
 }
 
-/// A text, or an object of keys.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a text such as \"1%\", or an object")]
-enum TextOr<T> {
-    Text(String),
-    Object(T),
-}
-
 /// A share, perhaps with a correlation.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,7 +125,7 @@ struct LossKeys {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"p13\": \"1%\", \"p31\": \"20%\"}")]
 struct StatesKeys {
     #[serde(deserialize_with = "probability")]
     p13: Option<Probability>,
@@ -140,7 +140,7 @@ struct StatesKeys {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"p\": \"1%\", \"r\": \"10%\"}")]
 struct GilbertElliottKeys {
     #[serde(deserialize_with = "probability")]
     p: Option<Probability>,
@@ -153,26 +153,16 @@ struct GilbertElliottKeys {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object such as {\"minDelay\": \"20ms\"}")]
 struct SlotKeys {
     #[serde(deserialize_with = "delay")]
     min_delay: Option<Delay>,
     #[serde(default, deserialize_with = "delay")]
     max_delay: Option<Delay>,
-    #[serde(default)]
-    max_packets: u32,
+    #[serde(default, deserialize_with = "packets")]
+    max_packets: Option<u32>,
     #[serde(default, deserialize_with = "bytes")]
     max_bytes: Option<u32>,
-}
-
-/// Reads a text with `parse`; `null` is nothing.
-fn text<'de, D, T, E>(deserializer: D, parse: impl Fn(&str) -> Result<T, E>) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    E: std::fmt::Display,
-{
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| parse(&text).map_err(de::Error::custom)).transpose()
 }
 
 fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Rate>, D::Error> {
@@ -191,36 +181,47 @@ fn probability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Prob
     text(deserializer, Probability::parse)
 }
 
+/// A whole number of packets, at least 1 where `Line::check` says so.
+fn packets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    number(deserializer, "number of packets: give a whole number up to 4294967295, such as 1000")
+}
+
+fn seed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    number(deserializer, "seed: give a whole number of up to 64 bits, such as 42")
+}
+
+fn yes_or_no<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match Option::<Value>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Value::Bool(value)) => Ok(Some(value)),
+        Some(other) => Err(de::Error::custom(format!("{other} is neither: give true or false"))),
+    }
+}
+
 fn distribution<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Distribution>, D::Error> {
-    let found = Option::<TextOr<Vec<i16>>>::deserialize(deserializer)?;
+    let found = Option::<NameOr>::deserialize(deserializer)?;
     let read = |found| match found {
-        TextOr::Text(name) => Distribution::named(&name),
-        TextOr::Object(table) => Distribution::table_of(table),
+        NameOr::Name(name) => Distribution::named(&name),
+        NameOr::Table(table) => Distribution::table_of(table.into_iter().map(|Entry(entry)| entry).collect()),
     };
     found.map(|found| read(found).map_err(de::Error::custom)).transpose()
 }
 
 fn chance<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Chance>, D::Error> {
-    let found = Option::<TextOr<ChanceKeys>>::deserialize(deserializer)?;
-    found.map(read_chance).transpose().map_err(de::Error::custom)
-}
-
-fn read_chance(found: TextOr<ChanceKeys>) -> Result<Chance, shaping::QuantityError> {
-    Ok(match found {
-        TextOr::Text(text) => Chance { probability: Probability::parse(&text)?, ..Chance::default() },
-        TextOr::Object(keys) => {
+    let keys = Option::<ShareOr<ChanceKeys>>::deserialize(deserializer)?;
+    Ok(keys.map(|found| match found {
+        ShareOr::Share(probability) => Chance { probability, ..Chance::default() },
+        ShareOr::Object(keys) => {
             Chance { probability: keys.percent.unwrap_or_default(), correlation: keys.correlation.unwrap_or_default() }
         }
-    })
+    }))
 }
 
 fn loss<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Loss>, D::Error> {
-    let Some(found) = Option::<TextOr<LossKeys>>::deserialize(deserializer)? else { return Ok(None) };
+    let Some(found) = Option::<ShareOr<LossKeys>>::deserialize(deserializer)? else { return Ok(None) };
     let keys = match found {
-        TextOr::Text(text) => {
-            LossKeys { percent: Some(Probability::parse(&text).map_err(de::Error::custom)?), ..LossKeys::default() }
-        }
-        TextOr::Object(keys) => keys,
+        ShareOr::Share(share) => LossKeys { percent: Some(share), ..LossKeys::default() },
+        ShareOr::Object(keys) => keys,
     };
     match keys {
         LossKeys { states: Some(states), percent: None, correlation: None, gilbert_elliott: None } => {
@@ -245,7 +246,7 @@ fn loss<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Loss>, D::E
             probability: percent.unwrap_or_default(),
             correlation: correlation.unwrap_or_default(),
         }))),
-        _ => Err(de::Error::custom("give one of percent, states and gilbertElliott")),
+        _ => Err(de::Error::custom("give one of percent (with correlation), states and gilbertElliott")),
     }
 }
 
@@ -256,7 +257,7 @@ fn slot<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Slot>, D::E
         Slot {
             min_delay,
             max_delay: keys.max_delay.unwrap_or(min_delay),
-            max_packets: keys.max_packets,
+            max_packets: keys.max_packets.unwrap_or_default(),
             max_bytes: keys.max_bytes.unwrap_or_default(),
         }
     }))

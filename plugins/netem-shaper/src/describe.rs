@@ -25,8 +25,11 @@ pub(crate) fn queues(shape: &Shape, nic: &Nic) -> Result<Description, Error> {
         Side::Host => (&shape.download, &shape.upload),
         Side::Container => (&shape.upload, &shape.download),
     };
-    for line in [sent, received] {
-        line.check_for(nic.mtu).map_err(|error| Error::invalid_config(format!("{}: {error}", nic.device)))?;
+    for (direction, line) in [("download", &shape.download), ("upload", &shape.upload)] {
+        line.check_for(nic.mtu).map_err(|error| {
+            let (key, device, mtu) = (error.key(), &nic.device, nic.mtu);
+            Error::invalid_config(format!("{direction}.{key}: {error} (the MTU of {device} is {mtu})"))
+        })?;
     }
     let mut objects = hung_on(&nic.device, sent, nic.mtu);
     if !received.is_empty() {
