@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use crate::batch::{Inbox, Outbox};
+use crate::batch::{BATCH, Inbox, Outbox};
 use crate::control::Control;
 use crate::payload::{self, GREETING};
 use crate::place::require_one_family;
@@ -13,6 +13,9 @@ use crate::{Error, Place, clock, socket};
 
 /// A greeting that gets no answer is sent again after this time.
 const GREETING_AGAIN: Duration = Duration::from_millis(200);
+
+/// A measurement ends before its numbers do.
+const LAST: u32 = GREETING - 128;
 
 /// What still comes after everything has come is a duplicate; such follow closely.
 const DUPLICATES_NS: u64 = 100_000_000;
@@ -24,6 +27,7 @@ pub(crate) struct Path<'a> {
     /// How long to wait for the first datagram, and for late ones.
     pub(crate) patience: Duration,
     pub(crate) payload_bytes: usize,
+    per_message: usize,
     sender: OwnedFd,
     receiver: OwnedFd,
 }
@@ -32,6 +36,8 @@ pub(crate) struct Path<'a> {
 pub(crate) struct Options {
     pub(crate) patience: Duration,
     pub(crate) payload_bytes: usize,
+    /// Datagrams that pass through the path as one packet, as far as it can (`UDP_SEGMENT`).
+    pub(crate) per_message: usize,
     pub(crate) class: i32,
     pub(crate) with_checksum: bool,
 }
@@ -56,6 +62,10 @@ impl<'a> Path<'a> {
         if !(payload::LEAST_BYTES..=payload::MOST_BYTES).contains(&options.payload_bytes) {
             return Err(Error::Request("a datagram's payload is 16 to 65507 bytes"));
         }
+        let most = (payload::MOST_BYTES / options.payload_bytes).min(BATCH);
+        if !(1..=most).contains(&options.per_message) {
+            return Err(Error::Request("a packet holds 1 to 64 datagrams, which are 65507 bytes together at most"));
+        }
         if !options.with_checksum && to.address().is_ipv6() {
             return Err(Error::Request("UDP over IPv6 has a checksum always; only IPv4 goes without (RFC 8200, 8.1)"));
         }
@@ -69,9 +79,20 @@ impl<'a> Path<'a> {
             if !options.with_checksum {
                 socket::without_checksum(&fd, from)?;
             }
+            if options.per_message > 1 {
+                socket::segment(&fd, from, options.payload_bytes)?;
+            }
             Ok(fd)
         })?;
-        Ok(Self { from, to, patience: options.patience, payload_bytes: options.payload_bytes, sender, receiver })
+        Ok(Self {
+            from,
+            to,
+            patience: options.patience,
+            payload_bytes: options.payload_bytes,
+            per_message: options.per_message,
+            sender,
+            receiver,
+        })
     }
 
     /// Lets `send` send, while `each` gets every datagram that arrives with its number, payload and control messages. The
@@ -117,10 +138,11 @@ impl<'a> Path<'a> {
         send: impl FnOnce(&mut Sending<'_>) -> Result<S, Error>,
     ) -> Result<S, Error> {
         clock::be_punctual();
-        let mut outbox = Outbox::new(self.payload_bytes);
+        let mut greeting = Outbox::new(self.payload_bytes, 1);
+        let outbox = Outbox::new(self.payload_bytes, self.per_message);
         let end = clock::steady_ns().saturating_add(clock::nanoseconds(self.patience));
         loop {
-            self.sent(outbox.send(&self.sender, GREETING, 1))?;
+            self.sent(greeting.send(&self.sender, GREETING, 1))?;
             let left = Duration::from_nanos(end.saturating_sub(clock::steady_ns()));
             match hears.recv_timeout(left.min(GREETING_AGAIN)) {
                 Ok(()) => break,
@@ -165,7 +187,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    fn sent(&self, result: std::io::Result<()>) -> Result<(), Error> {
+    fn sent(&self, result: std::io::Result<usize>) -> Result<usize, Error> {
         result.map_err(|source| {
             let call = format!("send {} bytes to {}", self.payload_bytes, self.to.address());
             self.from.failed(&call, source)
@@ -174,14 +196,13 @@ impl<'a> Path<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends so many datagrams with the numbers that follow.
+    /// Sends so many datagrams with the numbers that follow, or more where they go in packets of several.
     pub(crate) fn datagrams(&mut self, count: usize) -> Result<(), Error> {
-        let added = u32::try_from(count).ok().and_then(|count| self.sent.checked_add(count));
-        let Some(next) = added.filter(|next| *next < GREETING) else {
-            return Err(Error::Request("a measurement has at most 4294967295 datagrams"));
-        };
-        self.path.sent(self.outbox.send(&self.path.sender, self.sent, count))?;
-        self.sent = next;
+        if self.sent >= LAST {
+            return Err(Error::Request("a measurement has at most 4294967167 datagrams"));
+        }
+        let sent = self.path.sent(self.outbox.send(&self.path.sender, self.sent, count))?;
+        self.sent = self.sent.saturating_add(u32::try_from(sent).unwrap_or(u32::MAX));
         Ok(())
     }
 

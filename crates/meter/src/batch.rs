@@ -72,6 +72,8 @@ impl Inbox {
 /// Where datagrams are sent from.
 pub(crate) struct Outbox {
     room: usize,
+    /// Datagrams that one message holds: more than one where the kernel divides it (`UDP_SEGMENT`).
+    per_message: usize,
     payloads: Vec<u8>,
     /// Points into `payloads`; `headers` point into it. None of them grows or shrinks.
     _vectors: Vec<libc::iovec>,
@@ -79,24 +81,25 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Datagrams of so many bytes.
-    pub(crate) fn new(room: usize) -> Self {
-        let room = room.max(payload::LEAST_BYTES);
-        let mut payloads = payload::blank(room * BATCH);
-        let mut vectors = vectors(&mut payloads, room);
+    /// Datagrams of so many bytes, so many in a message.
+    pub(crate) fn new(room: usize, per_message: usize) -> Self {
+        let (room, per_message) = (room.max(payload::LEAST_BYTES), per_message.clamp(1, BATCH));
+        let mut payloads = payload::blank(room * (BATCH / per_message * per_message));
+        let mut vectors = vectors(&mut payloads, room * per_message);
         let headers = headers(&mut vectors);
-        Self { room, payloads, _vectors: vectors, headers }
+        Self { room, per_message, payloads, _vectors: vectors, headers }
     }
 
-    /// Sends up to [`BATCH`] datagrams, numbered from `first` on. One that is refused counts as sent and lost: the path's
+    /// Sends up to [`BATCH`] datagrams, numbered from `first` on, in whole messages; returns how many. One that is refused counts as sent and lost: the path's
     /// state, such as a neighbour that does not answer, is what is measured.
-    pub(crate) fn send(&mut self, fd: &OwnedFd, first: u32, count: usize) -> io::Result<()> {
-        let count = count.min(BATCH);
+    pub(crate) fn send(&mut self, fd: &OwnedFd, first: u32, count: usize) -> io::Result<usize> {
+        let messages = count.div_ceil(self.per_message).min(self.headers.len());
+        let count = messages * self.per_message;
         for (payload, sequence) in self.payloads.chunks_exact_mut(self.room).zip(first..=u32::MAX).take(count) {
             payload::number(payload, sequence);
         }
         let mut sent = 0;
-        while let Some(rest) = self.headers.get_mut(sent..count).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self.headers.get_mut(sent..messages).filter(|rest| !rest.is_empty()) {
             let most = libc::c_uint::try_from(rest.len()).unwrap_or_default();
             // SAFETY: the headers point to buffers of the lengths that they state, which live in `self`.
             let taken = unsafe { libc::sendmmsg(fd.as_raw_fd(), rest.as_mut_ptr(), most, 0) };
@@ -111,7 +114,7 @@ impl Outbox {
                 }
             };
         }
-        Ok(())
+        Ok(count)
     }
 }
 

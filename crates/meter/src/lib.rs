@@ -34,7 +34,7 @@ pub use error::Error;
 pub use place::Place;
 pub use probe::{Probe, probe};
 pub use probes::{Arrival, Probes};
-pub use round_trips::{RoundTrips, round_trips};
+pub use round_trips::{RoundTrips, round_trips, round_trips_within};
 pub use tcp::{Tcp, tcp};
 pub use throughput::{Datagrams, Throughput};
 pub use udp::{Udp, udp};

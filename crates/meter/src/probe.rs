@@ -54,6 +54,7 @@ pub fn probe(from: &Place, to: &Place, request: Probe) -> Result<Probes, Error> 
     let options = Options {
         patience: request.patience,
         payload_bytes: request.payload_bytes.into(),
+        per_message: 1,
         class: if request.ecn { ECT_0 } else { 0 },
         with_checksum: request.with_checksum,
     };

@@ -13,12 +13,14 @@ use crate::echo::Echo;
 use crate::place::require_one_family;
 use crate::{Error, Place, clock, socket, statistics};
 
-/// The least time to wait for an echo. It is longer where the echoes before took longer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the first echo may take unless said.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the first echo may take, and how often it is sent.
-const FIRST_PATIENCE: Duration = Duration::from_secs(5);
+/// The first echo is sent again after this time.
 const FIRST_AGAIN: u64 = 500_000_000;
+
+/// The least time to wait for the last echo. It is longer where the echoes before took longer.
+const LAST_PATIENCE: u64 = 1_000_000_000;
 
 /// Room for a reply with its IP header and options.
 const ROOM: usize = 256;
@@ -83,6 +85,20 @@ impl RoundTrips {
 /// A socket could not be opened or used (root is needed) or the addresses are of two families. That nothing comes back is
 /// none.
 pub fn round_trips(from: &Place, to: &Place, count: u32, interval: Duration) -> Result<RoundTrips, Error> {
+    round_trips_within(from, to, count, interval, PATIENCE)
+}
+
+/// [`round_trips`] with the time in which the first echo must come back: longer than a round trip.
+///
+/// # Errors
+/// Those of [`round_trips`].
+pub fn round_trips_within(
+    from: &Place,
+    to: &Place,
+    count: u32,
+    interval: Duration,
+    patience: Duration,
+) -> Result<RoundTrips, Error> {
     require_one_family(from, to)?;
     let fd = from.enter(|| {
         let protocol = if to.address().is_ipv4() { SockProtocol::Icmp } else { SockProtocol::IcmpV6 };
@@ -93,7 +109,8 @@ pub fn round_trips(from: &Place, to: &Place, count: u32, interval: Duration) -> 
     })?;
     // On a thread of its own, which may be made punctual.
     std::thread::scope(|scope| {
-        let work = || Session::new(from, to, &fd, count).run(clock::nanoseconds(interval));
+        let work =
+            || Session::new(from, to, &fd, count).run(clock::nanoseconds(interval), clock::nanoseconds(patience));
         let thread =
             std::thread::Builder::new().spawn_scoped(scope, work).map_err(|error| Error::Thread(error.to_string()))?;
         thread.join().unwrap_or_else(|_| Err(Error::Thread("the echoes ended early".into())))
@@ -122,9 +139,9 @@ impl<'a> Session<'a> {
         Self { from, to, fd, inbox: Inbox::new(ROOM), identity, sent: Vec::new(), times, duplicated: 0, first: None }
     }
 
-    fn run(mut self, interval: u64) -> Result<RoundTrips, Error> {
+    fn run(mut self, interval: u64, patience: u64) -> Result<RoundTrips, Error> {
         clock::be_punctual();
-        if self.greet()? {
+        if self.greet(patience)? {
             let mut due = clock::steady_ns();
             for sequence in 0..self.times.len() {
                 self.receive_until(due)?;
@@ -142,9 +159,9 @@ impl<'a> Session<'a> {
     }
 
     /// Whether an echo comes back at all.
-    fn greet(&mut self) -> Result<bool, Error> {
+    fn greet(&mut self, patience: u64) -> Result<bool, Error> {
         let start = clock::steady_ns();
-        let end = start.saturating_add(clock::nanoseconds(FIRST_PATIENCE));
+        let end = start.saturating_add(patience);
         let mut again = start;
         while self.first.is_none() && clock::steady_ns() < end {
             if clock::steady_ns() >= again {
@@ -161,7 +178,7 @@ impl<'a> Session<'a> {
 
     fn wait_for_the_last(&mut self) -> Result<(), Error> {
         let longest = self.times.iter().flatten().copied().chain(self.first).max().unwrap_or_default();
-        let patience = clock::nanoseconds(PATIENCE).max(longest.saturating_mul(2));
+        let patience = LAST_PATIENCE.max(longest.saturating_mul(2));
         let end = clock::steady_ns().saturating_add(patience);
         while self.times.iter().any(Option::is_none) && clock::steady_ns() < end {
             self.receive()?;

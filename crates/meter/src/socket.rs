@@ -97,6 +97,12 @@ pub(crate) fn without_checksum(fd: &OwnedFd, place: &Place) -> Result<(), Error>
     set(fd, libc::SOL_SOCKET, SO_NO_CHECK, 1).map_err(|source| place.failed("switch checksums off", source))
 }
 
+/// Sends datagrams of so many bytes, several of which pass through the path as one packet (UDP GSO, since Linux 4.18).
+pub(crate) fn segment(fd: &OwnedFd, place: &Place, bytes: usize) -> Result<(), Error> {
+    let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+    set(fd, libc::IPPROTO_UDP, libc::UDP_SEGMENT, bytes).map_err(|source| place.failed("set UDP_SEGMENT", source))
+}
+
 /// How many datagrams the socket itself dropped, for want of room.
 pub(crate) fn dropped(fd: &OwnedFd) -> u64 {
     let mut bytes = [0; 4 * (SK_MEMINFO_DROPS + 1)];

@@ -21,6 +21,10 @@ const LATE_NS: u64 = 10_000_000;
 pub struct Udp {
     /// The payload of each, 16 to 65507 bytes. What does not fit into the MTU is an error.
     pub payload_bytes: u16,
+    /// How many datagrams pass through the path as one packet where its devices and queues can do so (UDP GSO): 1 to 64, and at
+    /// most 65507 bytes. 1 is what most programs send; more takes a fraction of the processor's time, but a queue that
+    /// delays, loses or drops then does so with all of them at once.
+    pub per_packet: u8,
     /// The rate at layer 2, in bits per second.
     pub layer2_bit_s: u64,
     /// How long to send.
@@ -32,10 +36,11 @@ pub struct Udp {
 }
 
 impl Default for Udp {
-    /// 1472 bytes, which fill an Ethernet frame over IPv4, 10 Mbit/s, 2 s in slices of 100 ms, a patience of 1 s.
+    /// 1472 bytes, which fill an Ethernet frame over IPv4, each a packet, 10 Mbit/s, 2 s in slices of 100 ms, a patience of 1 s.
     fn default() -> Self {
         Self {
             payload_bytes: 1472,
+            per_packet: 1,
             layer2_bit_s: 10_000_000,
             duration: Duration::from_secs(2),
             slice: Duration::from_millis(100),
@@ -59,6 +64,7 @@ pub fn udp(from: &Place, to: &Place, request: Udp) -> Result<Throughput, Error> 
     let options = Options {
         patience: request.patience,
         payload_bytes: request.payload_bytes.into(),
+        per_message: request.per_packet.into(),
         class: 0,
         with_checksum: true,
     };
@@ -106,7 +112,9 @@ impl Schedule {
         let bits = u128::from((u32::from(request.payload_bytes) + header_bytes) * 8);
         let bit_s = u128::from(request.layer2_bit_s);
         let in_a_turn = bit_s * TURN_NS / (bits * 1_000_000_000);
-        let per_turn = usize::try_from(in_a_turn).unwrap_or(BATCH).clamp(1, BATCH);
+        let per_packet = usize::from(request.per_packet).clamp(1, BATCH);
+        let packets = usize::try_from(in_a_turn).unwrap_or(BATCH).min(BATCH) / per_packet;
+        let per_turn = packets.max(1) * per_packet;
         let turn = bits * per_turn as u128 * 1_000_000_000;
         Self { per_turn, turn, bit_s, duration_ns: clock::nanoseconds(request.duration) }
     }
