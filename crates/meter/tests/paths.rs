@@ -147,6 +147,15 @@ fn a_path_to_nowhere_ends_in_time() {
 }
 
 #[test]
+fn another_interface_than_the_named_one_is_not_taken() {
+    let pair = Pair::new();
+    let (a, b) = pair.ipv4();
+    let request = Probe { count: 10, patience: Duration::from_millis(300), ..Probe::default() };
+    assert_eq!(probe(&a, &b.clone().on("eth0"), request).unwrap().lost(), 0);
+    assert_eq!(probe(&a, &b.on("lo"), request).unwrap().lost(), 10);
+}
+
+#[test]
 fn what_cannot_be_measured_is_an_error_that_says_why() {
     let pair = Pair::new();
     let ((a, b), (_, b6)) = (pair.ipv4(), pair.places("fd09::"));
