@@ -29,7 +29,10 @@ impl Creation {
         let made = made.and_then(|()| kernel.flush());
         kernel.forget_queue();
         kernel.unlock();
-        made
+        made.map_err(|error| match kernel.take_refused().and_then(|place| self.objects.get(place)) {
+            Some(object) => object.explain(error),
+            None => error,
+        })
     }
 
     /// Removes what this creation made, the last first; what it found and adopted stays.

@@ -27,6 +27,12 @@ impl Identity {
         Self { network: network.into(), container_id: container_id.into(), if_name: if_name.into() }
     }
 
+    /// The attachment of the same container to the same network under another interface.
+    #[must_use]
+    pub fn beside(&self, interface: &str) -> Self {
+        Self { if_name: interface.to_owned(), ..self.clone() }
+    }
+
     /// Refuses what cannot be made, because its devices could not be found again.
     ///
     /// # Errors
@@ -70,20 +76,39 @@ impl Identity {
         self.device_name("pj")
     }
 
-    /// The name of the ifb of what the interface's host side receives.
+    /// The name of the ifb of what the device of a container interface receives, which may be another one than that of the
+    /// attachment: a plugin may shape several in one call.
     #[must_use]
-    pub fn ifb_name(&self) -> String {
-        self.device_name("pi")
+    pub fn ifb_name(&self, interface: &str) -> String {
+        if interface == self.if_name {
+            self.device_name("pi")
+        } else {
+            self.name("pi", &format!("device of {interface}"))
+        }
+    }
+
+    /// The alias of that ifb. It tells the interface, so that GC can derive the name for each valid attachment.
+    #[must_use]
+    pub fn ifb_alias(&self, interface: &str) -> String {
+        if interface == self.if_name {
+            self.alias()
+        } else {
+            self.alias_for(&format!("{interface} for {}", self.if_name))
+        }
     }
 
     /// The names of all devices of the host that carry the attachment's alias.
     pub(crate) fn device_names(&self) -> [String; 2] {
-        [self.host_name(), self.ifb_name()]
+        [self.host_name(), self.ifb_name(&self.if_name)]
     }
 
     fn device_name(&self, prefix: &str) -> String {
+        self.name(prefix, "device")
+    }
+
+    fn name(&self, prefix: &str, role: &str) -> String {
         const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-        let mut hash = self.hash("device");
+        let mut hash = self.hash(role);
         let mut name = String::from(prefix);
         for _ in 0..13 {
             let digit = usize::try_from(hash & 31).unwrap_or_default();
@@ -138,7 +163,11 @@ impl Identity {
     /// goes by the device's name.
     #[must_use]
     pub fn alias(&self) -> String {
-        let mut alias = format!("{MARK}{} on {} of {}", self.if_name, self.network, self.container_id);
+        self.alias_for(&self.if_name)
+    }
+
+    fn alias_for(&self, interface: &str) -> String {
+        let mut alias = format!("{MARK}{interface} on {} of {}", self.network, self.container_id);
         let mut end = alias.len().min(ALIAS_BYTES);
         while !alias.is_char_boundary(end) {
             end -= 1;
@@ -151,10 +180,12 @@ impl Identity {
 /// What the alias of a device of ours says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag<'a> {
-    /// It is the host interface of an attachment of this network.
+    /// It belongs to an attachment of this network.
     Attachment {
         /// The network.
         network: &'a str,
+        /// The container interface that it serves, where that is not the attachment's own.
+        other: Option<&'a str>,
     },
     /// It is shared by the attachments of this network.
     Shared {
@@ -177,9 +208,9 @@ impl<'a> Tag<'a> {
                 None => Self::Shared { network: text, uplink: None },
             });
         }
-        let (_, text) = text.split_once(" on ")?;
+        let (interface, text) = text.split_once(" on ")?;
         let (network, _) = text.split_once(" of ")?;
-        Some(Self::Attachment { network })
+        Some(Self::Attachment { network, other: interface.split_once(" for ").map(|(other, _)| other) })
     }
 
     /// The alias of a device that the attachments of `network` share.
@@ -210,6 +241,10 @@ mod tests {
         assert_eq!(vn1.host_name(), "pbvd4zojfh5w7vp");
         assert_eq!(vn1.container_mac().to_string(), "26:37:56:27:d8:ba");
         assert_eq!(vn1.joint_name(), "pjvd4zojfh5w7vp");
+        assert_eq!(vn1.ifb_name("eth1"), "pivd4zojfh5w7vp");
+        assert_eq!(vn1.ifb_alias("eth1"), vn1.alias());
+        assert_eq!(vn1.ifb_name("eth2"), "pitt3k26gzvme3a");
+        assert_eq!(vn1.ifb_alias("eth2"), "plugboard: eth2 for eth1 on home-net of vn1");
         assert_eq!(vn1.host_mac().to_string(), "42:38:63:8b:1b:bb");
         assert_eq!(vn1.alias(), "plugboard: eth1 on home-net of vn1");
     }
@@ -234,10 +269,13 @@ mod tests {
     #[test]
     fn aliases_are_read_back() {
         let alias = identity("home-net", "vn1", "eth1").alias();
-        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: "home-net" }));
+        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: "home-net", other: None }));
         let alias = identity(&"n".repeat(128), &"c".repeat(300), "eth1").alias();
         assert_eq!(alias.len(), ALIAS_BYTES);
-        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: &"n".repeat(128) }));
+        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: &"n".repeat(128), other: None }));
+        let alias = identity(&"n".repeat(128), &"c".repeat(300), "an-interface-15").ifb_alias("another-one-015");
+        let (network, other) = ("n".repeat(128), Some("another-one-015"));
+        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: &network, other }));
         assert_eq!(Tag::read(&Tag::shared("home-net")), Some(Tag::Shared { network: "home-net", uplink: None }));
         let long = "n".repeat(128);
         let alias = Tag::shared_over(&long, "enp101s0f0np0.2");

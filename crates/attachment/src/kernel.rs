@@ -72,6 +72,8 @@ pub struct Kernel {
     queue: Vec<(usize, Step)>,
     current: usize,
     made: Vec<usize>,
+    /// The object whose step the kernel refused last.
+    refused: Option<usize>,
     lock: Option<(Mode, Lock)>,
 }
 
@@ -87,6 +89,7 @@ impl Kernel {
             queue: Vec::new(),
             current: 0,
             made: Vec::new(),
+            refused: None,
             lock: None,
         }
     }
@@ -157,11 +160,29 @@ impl Kernel {
         let found =
             link::find(self.socket(device.side)?, &device.name).map_err(Error::refused(format!("look up {device}")))?;
         if let Some(link) = &found {
-            let seen = &mut self.end(device.side)?.seen;
-            seen.retain(|link| link.name != device.name);
-            seen.push(link.clone());
+            self.remember(device.side, link)?;
         }
         Ok(found)
+    }
+
+    /// Finds a link by its index, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// What the kernel says other than that there is none.
+    pub fn find_index(&mut self, side: Side, index: u32) -> Result<Option<Link>, Error> {
+        let found =
+            link::find_index(self.socket(side)?, index).map_err(Error::refused(format!("look up link {index}")))?;
+        if let Some(link) = &found {
+            self.remember(side, link)?;
+        }
+        Ok(found)
+    }
+
+    fn remember(&mut self, side: Side, link: &Link) -> Result<(), Error> {
+        let seen = &mut self.end(side)?.seen;
+        seen.retain(|other| other.name != link.name);
+        seen.push(link.clone());
+        Ok(())
     }
 
     /// The index of a link that must be there.
@@ -233,6 +254,7 @@ impl Kernel {
         if steps.is_empty() {
             return Ok(());
         }
+        self.refused = None;
         let (requests, reasons): (Vec<_>, Vec<_>) = steps
             .into_iter()
             .map(|(object, step)| (step.request, (object, step.action, step.makes, step.tolerated)))
@@ -245,6 +267,7 @@ impl Kernel {
                 Ok(_) => {}
                 Err(error) if error.errno().is_some_and(|errno| tolerated.contains(&errno)) => {}
                 Err(source) => {
+                    self.refused.get_or_insert(object);
                     refused.get_or_insert(match action.strip_prefix("make ") {
                         Some(what) if makes && source.is_existing() => Error::Exists(what.to_owned()),
                         _ => Error::Refused { action, source },
@@ -268,6 +291,11 @@ impl Kernel {
     /// The object at work has been made by other means than a step.
     pub(crate) fn mark_made(&mut self) {
         self.made.push(self.current);
+    }
+
+    /// The object, by its place in the description, one of whose queued steps was refused.
+    pub(crate) fn take_refused(&mut self) -> Option<usize> {
+        self.refused.take()
     }
 
     /// The objects made so far, the last first.

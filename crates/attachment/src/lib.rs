@@ -39,5 +39,5 @@ pub use objects::{
     Members, Others, PortVlans, Qdisc, Redirect, Route, Settled, Sysctl, Tap, Unclaimed, Up, Veth,
 };
 pub use shared::bridge_of;
-pub use sweep::sweep;
+pub use sweep::{sweep, unhook_ifb};
 pub use uplink::{Uplink, Vlan};

@@ -97,6 +97,11 @@ pub trait Object: fmt::Debug {
     /// What the kernel says, with the object's name. An object that exists and is not shared is an error.
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error>;
 
+    /// The kernel's refusal of one of its queued steps, with what is known of the reason.
+    fn explain(&self, error: Error) -> Error {
+        error
+    }
+
     /// Compares it with the kernel.
     ///
     /// # Errors

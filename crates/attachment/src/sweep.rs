@@ -1,10 +1,37 @@
 //! Removing what belongs to no valid attachment.
 
-use netlink::link;
+use netlink::link::{self, Link};
 
 use crate::firewall::owner::Owner;
 use crate::firewall::{elements, forward};
-use crate::{Bridge, Error, Identity, Kernel, Object, Side, Tag, shared};
+use crate::{Bridge, Device, Error, Identity, Kernel, Object, Redirect, Side, Tag, shared};
+
+/// Takes back the redirections to an ifb of the host that is about to go: with them alone, what the devices receive would be
+/// lost. For devices that are not known; the others have a [`Redirect`].
+///
+/// # Errors
+/// What the kernel says.
+pub fn unhook_ifb(kernel: &mut Kernel, ifb: &Device) -> Result<(), Error> {
+    match kernel.find(ifb)? {
+        Some(link) if link.kind == "ifb" => {
+            let links = list(kernel)?;
+            unhook(kernel, &links, &link)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unhook(kernel: &mut Kernel, links: &[Link], ifb: &Link) -> Result<(), Error> {
+    let redirects = |link: &&Link| !["ifb", "bridge"].contains(&link.kind.as_str());
+    links.iter().filter(redirects).try_for_each(|link| {
+        Redirect { from: Device::host(&link.name), to: Device::host(&ifb.name) }
+            .remove_from(link.index, ifb.index, kernel)
+    })
+}
+
+fn list(kernel: &mut Kernel) -> Result<Vec<Link>, Error> {
+    link::list(kernel.socket(Side::Host)?).map_err(Error::refused("list the links of the host"))
+}
 
 /// Removes what `network` has in the packet filter, and the host devices, that belong to none of the `valid` attachments, and
 /// then the bridges that they were on if nothing uses them any more. Devices of other networks, and those that are not ours,
@@ -13,10 +40,10 @@ use crate::{Bridge, Error, Identity, Kernel, Object, Side, Tag, shared};
 /// Everything else of an attachment (its container interface, addresses, routes, queues) goes with its host interface.
 pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Error> {
     let keep: Vec<String> = valid.iter().flat_map(Identity::device_names).collect();
-    let links = match kernel
-        .socket(Side::Host)
-        .and_then(|socket| link::list(socket).map_err(Error::refused("list the links of the host")))
-    {
+    let is_kept = |name: &String, other: Option<&str>| {
+        keep.contains(name) || other.is_some_and(|other| valid.iter().any(|owner| owner.ifb_name(other) == *name))
+    };
+    let links = match list(kernel) {
         Ok(links) => links,
         Err(error) => return vec![error],
     };
@@ -25,7 +52,10 @@ pub fn sweep(kernel: &mut Kernel, network: &str, valid: &[Identity]) -> Vec<Erro
     let mut served = Vec::new();
     for link in &links {
         match link.alias.as_deref().and_then(Tag::read) {
-            Some(Tag::Attachment { network: of }) if of == network && !keep.contains(&link.name) => {
+            Some(Tag::Attachment { network: of, other }) if of == network && !is_kept(&link.name, other) => {
+                if link.kind == "ifb" {
+                    errors.extend(unhook(kernel, &links, link).err());
+                }
                 let removed = kernel.remove(Side::Host, format!("remove {}", link.name), link::delete(&link.name));
                 errors.extend(removed.err());
                 served.extend(link.master);

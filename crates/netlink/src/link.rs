@@ -39,6 +39,8 @@ pub struct Link {
     pub is_loopback: bool,
     /// It receives what is addressed to others.
     pub is_promiscuous: bool,
+    /// The kind of the queueing discipline at its root, `noqueue` where there is none.
+    pub qdisc: String,
     /// The index of the bridge or switch that it is a port of.
     pub master: Option<u32>,
     /// The index of the other end of a veth, in that end's namespace; of a VLAN device that of the link below it.
@@ -79,6 +81,7 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
+const IFLA_QDISC: u16 = 6;
 const IFLA_MASTER: u16 = 10;
 const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
@@ -136,6 +139,7 @@ impl Link {
                 IFLA_IFALIAS => link.alias = Some(read_text(value)),
                 IFLA_ADDRESS => link.mac = value.try_into().ok().map(Mac),
                 IFLA_MTU => link.mtu = read_u32(value, 0)?,
+                IFLA_QDISC => link.qdisc = read_text(value),
                 IFLA_MASTER => link.master = read_u32(value, 0),
                 IFLA_LINK => link.peer = read_u32(value, 0),
                 IFLA_LINK_NETNSID => link.is_peer_elsewhere = true,

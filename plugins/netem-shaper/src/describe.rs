@@ -1,6 +1,6 @@
 //! Lines as queues.
 
-use attachment::{Device, Identity, Ifb, Object, Qdisc, Redirect, Side};
+use attachment::{Device, Identity, Ifb, Object, Qdisc, Redirect, Side, Up};
 use cni::Error;
 use netlink::qdisc::netem::{self, Netem};
 use netlink::qdisc::{self, Kind, Parent, Tbf};
@@ -20,11 +20,8 @@ const SECOND: u16 = 0x7063;
 /// # Errors
 /// Code 7 for what the device's MTU does not allow.
 pub(crate) fn queues(shape: &Shape, nic: &Nic) -> Result<Description, Error> {
-    // What the host's end sends is what the container receives; where the NIC has no other end, it is what it sends.
-    let (sent, received) = match nic.device.side {
-        Side::Host => (&shape.download, &shape.upload),
-        Side::Container => (&shape.upload, &shape.download),
-    };
+    let (sent, received) =
+        if nic.is_far_end { (&shape.download, &shape.upload) } else { (&shape.upload, &shape.download) };
     for (direction, line) in [("download", &shape.download), ("upload", &shape.upload)] {
         line.check_for(nic.mtu).map_err(|error| {
             let (key, device, mtu) = (error.key(), &nic.device, nic.mtu);
@@ -37,6 +34,7 @@ pub(crate) fn queues(shape: &Shape, nic: &Nic) -> Result<Description, Error> {
         let device = ifb.device();
         objects.push(Box::new(ifb));
         objects.extend(hung_on(&device, received, nic.mtu));
+        objects.push(Box::new(Up { device: device.clone() }));
         objects.push(Box::new(Redirect { from: nic.device.clone(), to: device }));
     }
     Ok(objects)
@@ -114,10 +112,13 @@ fn loss(loss: Loss) -> netem::Loss {
 
 /// What DEL removes, whatever the limits were: the ifb, the redirection to it, and either queue of ours at the root of the
 /// device. The one below goes with it.
-pub(crate) fn remains(identity: &Identity, nic: Option<Nic>) -> Description {
+pub(crate) fn remains(attachment: &Identity, name: &str, nic: Option<Nic>) -> Description {
     let Some(nic) = nic else {
-        // The device may be gone, the namespace too. An ifb on the host is found by its name.
-        return vec![Box::new(Ifb { identity: identity.clone(), side: Side::Host, mtu: 0 })];
+        // The device may be gone, the namespace too. An ifb is found by its name, wherever it was made.
+        let ifb = |side| -> Box<dyn Object> {
+            Box::new(Ifb { identity: attachment.clone(), interface: name.to_owned(), side, mtu: 0 })
+        };
+        return vec![ifb(Side::Host), ifb(Side::Container)];
     };
     let root = |kind| -> Box<dyn Object> {
         let qdisc = qdisc::Qdisc { parent: Parent::Root, handle: FIRST, kind };

@@ -4,35 +4,45 @@ use std::path::Path;
 
 use attachment::{Device, Identity, Ifb, Kernel, Side};
 use cni::{Call, Error, Success};
-use netlink::link::{self, Link};
+use netlink::link::Link;
 use plugin::codes::from_attachment;
 
 /// A NIC of the container.
 #[derive(Debug, Clone)]
 pub(crate) struct Nic {
-    /// Who it is, under its own name.
-    pub(crate) identity: Identity,
-    /// The device with the queues: the host's end of the NIC, out of the container's reach, whose sending is the container's
-    /// download; or the NIC itself where it has no other end, whose sending is the container's upload.
+    /// The attachment of the call.
+    pub(crate) attachment: Identity,
+    /// Its own name, which may be another one than that of the call.
+    pub(crate) name: String,
+    /// The device with the queues: the host's end of the NIC, out of the container's reach; or the NIC itself where it has no
+    /// other end.
     pub(crate) device: Device,
+    /// The device sends what the NIC receives: it is the NIC's other end, or a TAP device. Otherwise it is the NIC itself.
+    pub(crate) is_far_end: bool,
     /// That device's MTU in bytes.
     pub(crate) mtu: u32,
 }
 
 impl Nic {
-    fn new(identity: Identity, side: Side, link: Link) -> Self {
-        Self { identity, device: Device { side, name: link.name }, mtu: link.mtu }
+    fn new(attachment: &Identity, name: &str, side: Side, link: Link) -> Self {
+        Self {
+            attachment: attachment.clone(),
+            name: name.to_owned(),
+            is_far_end: side == Side::Host || link.kind == "tun",
+            device: Device { side, name: link.name },
+            mtu: link.mtu,
+        }
     }
 
     /// The loopback device of a namespace in which things are tried out.
     pub(crate) fn loopback() -> Self {
         let link = Link { name: "lo".to_owned(), mtu: 65_536, ..Link::default() };
-        Self::new(Identity::new("", "status", "lo"), Side::Host, link)
+        Self::new(&Identity::new("", "status", "lo"), "lo", Side::Host, link)
     }
 
     /// The device for what this one receives.
     pub(crate) fn ifb(&self) -> Ifb {
-        Ifb { identity: self.identity.clone(), side: self.device.side, mtu: self.mtu }
+        Ifb { identity: self.attachment.clone(), interface: self.name.clone(), side: self.device.side, mtu: self.mtu }
     }
 
     /// Finds the devices behind all interfaces of a call.
@@ -41,11 +51,12 @@ impl Nic {
     /// Code 7 naming the one that has none; the kernel cannot be asked.
     pub(crate) fn all(call: &Call, previous: &Success, kernel: &mut Kernel) -> Result<Vec<Self>, Error> {
         let names = shape::interfaces(call)?;
+        let attachment = identity(call);
         let is_only = names.len() == 1;
         names
             .iter()
             .map(|name| {
-                let found = Self::find(identity(call, name), previous, is_only, kernel)?;
+                let found = Self::find(&attachment, name, previous, is_only, kernel)?;
                 found.ok_or_else(|| missing(call, name, previous))
             })
             .collect()
@@ -58,25 +69,24 @@ impl Nic {
     /// # Errors
     /// The kernel cannot be asked.
     pub(crate) fn find(
-        identity: Identity,
+        attachment: &Identity,
+        name: &str,
         previous: &Success,
         is_only: bool,
         kernel: &mut Kernel,
     ) -> Result<Option<Self>, Error> {
         let refused = |error| from_attachment(&error);
-        let own = Device::host(identity.host_name());
+        let found = |side, link| Self::new(attachment, name, side, link);
+        let own = Device::host(attachment.beside(name).host_name());
         if let Some(link) = kernel.find(&own).map_err(refused)? {
-            return Ok(Some(Self::new(identity, Side::Host, link)));
+            return Ok(Some(found(Side::Host, link)));
         }
-        let inside = if kernel.has_container() {
-            kernel.find(&Device::container(identity.if_name())).map_err(refused)?
-        } else {
-            None
-        };
+        let inside =
+            if kernel.has_container() { kernel.find(&Device::container(name)).map_err(refused)? } else { None };
         if let Some(inside) = &inside
             && let Some(link) = other_end(inside, kernel).map_err(refused)?
         {
-            return Ok(Some(Self::new(identity, Side::Host, link)));
+            return Ok(Some(found(Side::Host, link)));
         }
         let mut candidates = Vec::new();
         for interface in previous.interfaces.iter().filter(|interface| interface.sandbox.is_empty() && is_only) {
@@ -84,17 +94,17 @@ impl Nic {
         }
         candidates.retain(|link| link.kind == "tun" || (link.kind == "veth" && !kernel.has_container()));
         if candidates.len() == 1 {
-            return Ok(candidates.pop().map(|link| Self::new(identity, Side::Host, link)));
+            return Ok(candidates.pop().map(|link| found(Side::Host, link)));
         }
         // A veth has another end; if that is not on the host, its queues are not ours to set.
         let alone = inside.filter(|link| link.kind != "veth");
-        Ok(alone.map(|link| Self::new(identity, Side::Container, link)))
+        Ok(alone.map(|link| found(Side::Container, link)))
     }
 }
 
-/// The attachment of one of the call's interfaces.
-pub(crate) fn identity(call: &Call, if_name: &str) -> Identity {
-    Identity::new(&call.config.name, &call.environment.container_id, if_name)
+/// The attachment of a call.
+pub(crate) fn identity(call: &Call) -> Identity {
+    Identity::new(&call.config.name, &call.environment.container_id, &call.environment.if_name)
 }
 
 /// The host's end of the veth whose other end is `inside`.
@@ -102,8 +112,7 @@ fn other_end(inside: &Link, kernel: &mut Kernel) -> Result<Option<Link>, attachm
     let Some(peer) = inside.peer.filter(|_| inside.kind == "veth" && inside.is_peer_elsewhere) else {
         return Ok(None);
     };
-    let found = link::find_index(kernel.socket(Side::Host)?, peer)
-        .map_err(attachment::Error::refused(format!("look up link {peer}")))?;
+    let found = kernel.find_index(Side::Host, peer)?;
     let is_other_end =
         |outside: &Link| outside.kind == "veth" && outside.is_peer_elsewhere && outside.peer == Some(inside.index);
     Ok(found.filter(is_other_end))

@@ -1,6 +1,6 @@
 //! The verbs. The shaper makes no interface: its description hangs on those of an earlier plugin.
 
-use attachment::{Creation, Kernel};
+use attachment::{Creation, Device, Kernel, Lock};
 use cni::{Call, Error, Success};
 use netlink::Namespace;
 use plugin::codes::{all_of, from_attachment, with_more_details};
@@ -13,8 +13,13 @@ use crate::nic::{self, Nic};
 /// ADD: returns `prevResult` as it came (ADD-5).
 pub(crate) fn add(call: &Call) -> Result<Success, Error> {
     let previous = previous(call)?;
+    let attachment = nic::identity(call);
+    attachment.check().map_err(|error| from_attachment(&error))?;
     let mut kernel = Kernel::new(Some(open_namespace(call)?));
+    // A runtime that gave up on an ADD may call DEL while it still runs.
+    let _alone = Lock::of_attachment(&attachment).map_err(|error| from_attachment(&error))?;
     let description = described(call, previous, &mut kernel)?;
+    attachment::refuse_existing(&mut kernel, &description).map_err(|error| from_attachment(&error))?;
     let mut creation = Creation::new();
     match creation.make(&mut kernel, description) {
         Ok(()) => Ok(previous.clone()),
@@ -44,12 +49,17 @@ pub(crate) fn del(call: &Call) -> Result<(), Error> {
     let namespace = call.environment.netns.as_deref().and_then(|path| Namespace::open(path).ok());
     let mut kernel = Kernel::new(namespace);
     let previous = call.config.prev_result.clone().unwrap_or_default();
+    let attachment = nic::identity(call);
+    let _alone = Lock::of_attachment(&attachment).map_err(|error| from_attachment(&error))?;
     let mut errors = Vec::new();
     let names = shape::interfaces(call).unwrap_or_else(|_| vec![call.environment.if_name.clone()]);
     for name in &names {
-        let identity = nic::identity(call, name);
-        let found = Nic::find(identity.clone(), &previous, names.len() == 1, &mut kernel)?;
-        errors.extend(attachment::remove(&mut kernel, &describe::remains(&identity, found)));
+        let found = Nic::find(&attachment, name, &previous, names.len() == 1, &mut kernel)?;
+        if found.is_none() {
+            let ifb = Device::host(attachment.ifb_name(name));
+            errors.extend(attachment::unhook_ifb(&mut kernel, &ifb).err());
+        }
+        errors.extend(attachment::remove(&mut kernel, &describe::remains(&attachment, name, found)));
     }
     all_of(errors.iter().map(from_attachment).collect())
 }

@@ -9,6 +9,8 @@ use crate::{Device, Difference, Error, Identity, Kernel, Object, Side, Step};
 pub struct Ifb {
     /// The attachment.
     pub identity: Identity,
+    /// The container interface that it serves.
+    pub interface: String,
     /// Where it is.
     pub side: Side,
     /// Its MTU in bytes: that of the interface.
@@ -19,18 +21,37 @@ impl Ifb {
     /// The device.
     #[must_use]
     pub fn device(&self) -> Device {
-        Device { side: self.side, name: self.identity.ifb_name() }
+        Device { side: self.side, name: self.identity.ifb_name(&self.interface) }
+    }
+
+    fn alias(&self) -> String {
+        self.identity.ifb_alias(&self.interface)
+    }
+
+    fn label(&self) -> String {
+        format!("ifb {} of {}", self.device(), self.alias())
     }
 }
 
 impl Object for Ifb {
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let device = self.device();
-        kernel.queue(Step::make(self.side, format!("make ifb {device}"), ifb::create(&device.name, self.mtu)));
+        kernel.queue(Step::make(self.side, format!("make {}", self.label()), ifb::create(&device.name, self.mtu)));
         // In the same send as the creation: a kill cannot leave a device without its tag.
-        let tag = link::set_alias(&device.name, &self.identity.alias());
+        let tag = link::set_alias_without_link_local(&device.name, &self.alias());
         kernel.queue(Step::change(self.side, format!("tag {device}"), tag));
-        kernel.flush().map_err(|error| explain(error, &device))
+        Ok(())
+    }
+
+    /// The kernel says `EOPNOTSUPP` when it has no such kind of link.
+    fn explain(&self, error: Error) -> Error {
+        match error {
+            Error::Refused { source, .. } if source.errno() == Some(libc::EOPNOTSUPP) => Error::Unsupported {
+                feature: format!("device of kind ifb, which {} is to be", self.device()),
+                remedy: "load the module with `modprobe ifb numifbs=0`, or use a kernel with CONFIG_IFB".to_owned(),
+            },
+            error => error,
+        }
     }
 
     fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
@@ -39,33 +60,26 @@ impl Object for Ifb {
         Ok(match kernel.find(&device)? {
             None => vec![Difference::missing(label)],
             Some(link) if link.kind != "ifb" => vec![Difference::new(label, "an ifb", link.kind)],
-            Some(link) if !link.is_up => vec![Difference::new(label, "up", "down")],
+            Some(link) if link.mtu != self.mtu => vec![Difference::new(format!("{label}, mtu"), self.mtu, link.mtu)],
             Some(_) => Vec::new(),
         })
     }
 
     fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let device = self.device();
-        kernel.remove(self.side, format!("remove ifb {device}"), link::delete(&device.name))
+        if device.side == Side::Container && !kernel.has_container() {
+            return Ok(()); // it has gone with its namespace
+        }
+        kernel.remove(self.side, format!("remove {}", self.label()), link::delete(&device.name))
     }
 
     fn commands(&self) -> Vec<String> {
         let device = self.device();
-        let tool = device.tool("ip");
+        let (tool, name) = (device.tool("ip"), &device.name);
         vec![
-            format!("{tool} link add {} mtu {} up type ifb", device.name, self.mtu),
-            format!("{tool} link set {} alias '{}'", device.name, self.identity.alias()),
+            format!("{tool} link add {name} mtu {} type ifb", self.mtu),
+            format!("{tool} link set {name} alias '{}'", self.alias()),
+            format!("{tool} link set {name} addrgenmode none"),
         ]
-    }
-}
-
-/// The kernel says `EOPNOTSUPP` when it has no such kind of link.
-fn explain(error: Error, device: &Device) -> Error {
-    match error {
-        Error::Refused { source, .. } if source.errno() == Some(libc::EOPNOTSUPP) => Error::Unsupported {
-            feature: format!("device of kind ifb, which {device} is to be"),
-            remedy: "load the module with `modprobe ifb numifbs=0`, or use a kernel with CONFIG_IFB".to_owned(),
-        },
-        error => error,
     }
 }

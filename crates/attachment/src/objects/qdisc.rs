@@ -5,6 +5,9 @@ use netlink::qdisc::{self, Kind, Netem, Parent};
 
 use crate::{Device, Difference, Error, Kernel, Object, Step};
 
+/// Queues that no kernel gives a device by itself: they have no parameters to begin with.
+const SHAPERS: [&str; 3] = ["netem", "tbf", "htb"];
+
 /// A queueing discipline of a link.
 #[derive(Debug)]
 pub struct Qdisc {
@@ -24,6 +27,41 @@ impl Qdisc {
             .map_err(Error::refused(format!("list the queues of {}", self.device)))
     }
 
+    fn taken(&self, by: &str) -> Error {
+        let device = &self.device;
+        Error::Conflict {
+            object: device.to_string(),
+            want: format!("qdisc {} there", self.qdisc.kind.name()),
+            have: format!("has {by} already"),
+            remedy: format!(
+                "an interface has one shaper in each direction: remove the other one from the network's chain, or call DEL \
+                 for what an earlier ADD left (see `{} qdisc show dev {}`)",
+                device.tool("tc"),
+                device.name
+            ),
+        }
+    }
+}
+
+impl Object for Qdisc {
+    /// The kernel replaces by itself only queues that it made itself. With one of these somebody else shapes the device; it is
+    /// told here, before anything is made beside it.
+    fn refuse_existing(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let root = match kernel.seen(&self.device)? {
+            Some(link) if self.qdisc.parent == Parent::Root => &link.qdisc,
+            _ => return Ok(()),
+        };
+        if SHAPERS.contains(&root.as_str()) { Err(self.taken(&format!("qdisc {root}"))) } else { Ok(()) }
+    }
+
+    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let index = kernel.index(&self.device)?;
+        let action = format!("add {}", self.label());
+        let request = self.qdisc.add(index).map_err(Error::refused(&action))?;
+        kernel.queue(Step::make(self.device.side, action, request));
+        Ok(())
+    }
+
     /// The kernel says `ENOENT` when it has no such kind, and `EEXIST` when another one hangs there.
     fn explain(&self, error: Error) -> Error {
         let Error::Refused { action, source } = error else { return error };
@@ -36,24 +74,9 @@ impl Qdisc {
                     kind.to_uppercase()
                 ),
             },
-            Some(libc::EEXIST) => Error::Conflict {
-                object: self.device.to_string(),
-                want: format!("qdisc {kind} there"),
-                have: "has another queueing discipline already".to_owned(),
-                remedy: format!("see `tc qdisc show dev {}`: one shaper per interface", self.device.name),
-            },
+            Some(libc::EEXIST) => self.taken("another queueing discipline"),
             _ => Error::Refused { action, source },
         }
-    }
-}
-
-impl Object for Qdisc {
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let index = kernel.index(&self.device)?;
-        let action = format!("add {}", self.label());
-        let request = self.qdisc.add(index).map_err(Error::refused(&action))?;
-        kernel.queue(Step::make(self.device.side, action, request));
-        kernel.flush().map_err(|error| self.explain(error))
     }
 
     fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {

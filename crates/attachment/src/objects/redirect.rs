@@ -1,6 +1,6 @@
 //! What one device of the container receives, sent out of another.
 
-use netlink::qdisc::redirect;
+use netlink::qdisc::redirect::{self, Filter};
 
 use crate::{Device, Difference, Error, Kernel, Object, Step};
 
@@ -21,6 +21,59 @@ impl Redirect {
         format!("redirection from {} to {}", self.from, self.to.name)
     }
 
+    fn taken(&self, by: &str) -> Error {
+        Error::Conflict {
+            object: self.from.to_string(),
+            want: format!("a redirection to {} there", self.to.name),
+            have: format!("has {by} already"),
+            remedy: format!(
+                "an interface has one shaper in each direction: remove the other one from the network's chain, or call DEL \
+                 for what an earlier ADD left (see `{} filter show dev {} ingress`)",
+                self.from.tool("tc"),
+                self.from.name
+            ),
+        }
+    }
+
+    /// Removes it from the device `from` if it leads to `to`, both by their indices.
+    pub(crate) fn remove_from(&self, from: u32, to: u32, kernel: &mut Kernel) -> Result<(), Error> {
+        let (ours, others): (Vec<Filter>, Vec<Filter>) =
+            self.filters(from, kernel)?.into_iter().partition(|filter| filter.target == Some(to));
+        let action = format!("remove {}", self.label());
+        if others.is_empty() && !ours.is_empty() {
+            return kernel.remove(self.from.side, action, redirect::delete_ingress(from));
+        }
+        ours.into_iter()
+            .try_for_each(|filter| kernel.remove(self.from.side, &action, redirect::delete(from, filter.handle)))
+    }
+
+    fn filters(&self, index: u32, kernel: &mut Kernel) -> Result<Vec<Filter>, Error> {
+        redirect::filters(kernel.socket(self.from.side)?, index)
+            .map_err(Error::refused(format!("list the filters of {}", self.from)))
+    }
+}
+
+impl Object for Redirect {
+    /// To add the filter to somebody else's qdisc would take their traffic. A device that has not been looked up is to be made
+    /// yet.
+    fn refuse_existing(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let Some(index) = kernel.seen(&self.from)?.map(|link| link.index) else { return Ok(()) };
+        let has_ingress = redirect::has_ingress(kernel.socket(self.from.side)?, index)
+            .map_err(Error::refused(format!("look for an ingress queue of {}", self.from)))?;
+        if has_ingress { Err(self.taken("an ingress queueing discipline")) } else { Ok(()) }
+    }
+
+    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let (from, to) = (kernel.index(&self.from)?, kernel.index(&self.to)?);
+        let action = format!("add {}", self.label());
+        // In one send: without its filter, a kill would leave a qdisc that cannot be told from somebody else's. Should somebody
+        // have been faster with one, the filter is taken back.
+        for request in [redirect::add_ingress(from), redirect::add(from, to)] {
+            kernel.queue(Step::make(self.from.side, &action, request));
+        }
+        Ok(())
+    }
+
     /// The kernel says `ENOENT` when it has no such qdisc, classifier or action, and `EEXIST` when somebody else looks at what
     /// comes in.
     fn explain(&self, error: Error) -> Error {
@@ -32,52 +85,25 @@ impl Redirect {
                          CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_U32 and CONFIG_NET_ACT_MIRRED"
                     .to_owned(),
             },
-            Some(libc::EEXIST) => Error::Conflict {
-                object: self.from.to_string(),
-                want: format!("a redirection to {} there", self.to.name),
-                have: "has an ingress queueing discipline already".to_owned(),
-                remedy: format!("see `tc filter show dev {} ingress`: one shaper per interface", self.from.name),
-            },
+            Some(libc::EEXIST) => self.taken("an ingress queueing discipline"),
             _ => Error::Refused { action, source },
         }
-    }
-
-    fn targets(&self, index: u32, kernel: &mut Kernel) -> Result<Vec<u32>, Error> {
-        redirect::targets(kernel.socket(self.from.side)?, index)
-            .map_err(Error::refused(format!("list the filters of {}", self.from)))
-    }
-}
-
-impl Object for Redirect {
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let (from, to) = (kernel.index(&self.from)?, kernel.index(&self.to)?);
-        let action = format!("add {}", self.label());
-        kernel.queue(Step::make(self.from.side, &action, redirect::add_ingress(from)));
-        kernel.flush().map_err(|error| self.explain(error))?;
-        kernel.queue(Step::change(self.from.side, &action, redirect::add(from, to)));
-        kernel.flush().map_err(|error| {
-            // Without its filter it could not be told from somebody else's.
-            let _ = kernel.remove(self.from.side, "remove the ingress queue", redirect::delete_ingress(from));
-            self.explain(error)
-        })
     }
 
     fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
         let (Some(from), Some(to)) = (kernel.find(&self.from)?, kernel.find(&self.to)?) else {
             return Ok(vec![Difference::missing(self.label())]);
         };
-        let have = self.targets(from.index, kernel)?;
-        Ok(if have.contains(&to.index) { Vec::new() } else { vec![Difference::missing(self.label())] })
+        let have = self.filters(from.index, kernel)?;
+        let is_there = have.iter().any(|filter| filter.target == Some(to.index));
+        Ok(if is_there { Vec::new() } else { vec![Difference::missing(self.label())] })
     }
 
-    /// Only if it is ours: it leads to our device, or to none any more.
+    /// Only if it is ours: it leads to our device, or to none any more. The qdisc stays where somebody else has filters there.
     fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let Some(from) = kernel.find(&self.from)? else { return Ok(()) };
         let to = kernel.find(&self.to)?.map_or(0, |link| link.index);
-        if !self.targets(from.index, kernel)?.contains(&to) {
-            return Ok(());
-        }
-        kernel.remove(self.from.side, format!("remove {}", self.label()), redirect::delete_ingress(from.index))
+        self.remove_from(from.index, to, kernel)
     }
 
     fn commands(&self) -> Vec<String> {

@@ -5,11 +5,13 @@
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 
 use crate::attributes::{append, iterate, read_u32, value_of};
-use crate::{Error, Request, Socket};
+use crate::{Error, Object, Request, Socket};
 
 const RTM_NEWQDISC: u16 = 36;
 const RTM_DELQDISC: u16 = 37;
+const RTM_GETQDISC: u16 = 38;
 const RTM_NEWTFILTER: u16 = 44;
+const RTM_DELTFILTER: u16 = 45;
 const RTM_GETTFILTER: u16 = 46;
 
 /// `TC_H_INGRESS`: where the qdisc of what comes in hangs, and the handle that it has.
@@ -21,6 +23,8 @@ const FIRST_OF_ALL: u32 = (1 << 16) | (3u16.to_be() as u32);
 
 /// The length of a `struct tcmsg`.
 const HEADER_BYTES: usize = 20;
+const HANDLE_OFFSET: usize = 8;
+const INFO_OFFSET: usize = 16;
 
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
@@ -65,15 +69,44 @@ pub fn add(index: u32, to: u32) -> Request {
     Request::raw(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, payload)
 }
 
-/// The devices, by their indices, to which what device `index` receives is redirected, 0 for one that has gone: `tc filter show dev INDEX parent ffff:`.
+/// `tc filter del dev INDEX parent ffff: protocol all prio 1 handle HANDLE u32`.
+#[must_use]
+pub fn delete(index: u32, handle: u32) -> Request {
+    let mut payload = header(index, handle, INGRESS, FIRST_OF_ALL);
+    append(&mut payload, TCA_KIND, b"u32\0");
+    Request::raw(RTM_DELTFILTER, 0, payload)
+}
+
+/// Somebody looks at what device `index` receives: `tc qdisc show dev INDEX ingress`.
+///
+/// # Errors
+/// What the kernel says other than that nobody does.
+pub fn has_ingress(socket: &mut Socket, index: u32) -> Result<bool, Error> {
+    let request = Request::raw(RTM_GETQDISC, 0, header(index, INGRESS, INGRESS_PARENT, 0));
+    match socket.request(request) {
+        Ok(_) => Ok(true),
+        // The latter for a device that had one once (`tc_get_qdisc` in `net/sched/sch_api.c`).
+        Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::EINVAL)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A filter for what a device receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filter {
+    /// The kernel's number for it.
+    pub handle: u32,
+    /// The device, by its index, to which everything is redirected; 0 for one that has gone, `None` if it does anything else.
+    pub target: Option<u32>,
+}
+
+/// The filters for what device `index` receives: `tc filter show dev INDEX parent ffff:`.
 ///
 /// # Errors
 /// Those of [`Socket::dump`].
-pub fn targets(socket: &mut Socket, index: u32) -> Result<Vec<u32>, Error> {
+pub fn filters(socket: &mut Socket, index: u32) -> Result<Vec<Filter>, Error> {
     let request = Request::raw(RTM_GETTFILTER, NLM_F_DUMP, header(index, 0, INGRESS, 0));
-    let objects = socket.dump("filters", &request)?;
-    let filters = objects.iter().filter(|object| object.message_type == RTM_NEWTFILTER);
-    Ok(filters.filter_map(|filter| target(filter.payload.get(HEADER_BYTES..)?)).collect())
+    Ok(socket.dump("filters", &request)?.iter().filter_map(filter).collect())
 }
 
 fn header(index: u32, handle: u32, parent: u32, info: u32) -> Vec<u8> {
@@ -107,6 +140,20 @@ fn options(to: u32) -> Vec<u8> {
     options
 }
 
+/// Reads a filter; `None` for the tables of numbers that u32 shows beside its filters, and for the head of each preference.
+fn filter(object: &Object) -> Option<Filter> {
+    let payload = &object.payload;
+    let (handle, info) = (read_u32(payload, HANDLE_OFFSET)?, read_u32(payload, INFO_OFFSET)?);
+    let attributes = payload.get(HEADER_BYTES..).filter(|_| object.message_type == RTM_NEWTFILTER)?;
+    let is_u32 = value_of(attributes, TCA_KIND) == Some(b"u32\0");
+    let has_selector =
+        value_of(attributes, TCA_OPTIONS).is_some_and(|options| value_of(options, TCA_U32_SEL).is_some());
+    if handle == 0 || (is_u32 && !has_selector) {
+        return None;
+    }
+    Some(Filter { handle, target: target(attributes).filter(|_| info == FIRST_OF_ALL) })
+}
+
 /// Where the first action of a u32 filter redirects to, if that is what it does to all frames.
 fn target(attributes: &[u8]) -> Option<u32> {
     let options = value_of(attributes, TCA_OPTIONS).filter(|_| value_of(attributes, TCA_KIND) == Some(b"u32\0"))?;
@@ -123,7 +170,7 @@ fn target(attributes: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn filter(to: u32) -> Vec<u8> {
+    fn attributes_to(to: u32) -> Vec<u8> {
         let mut attributes = Vec::new();
         append(&mut attributes, TCA_KIND, b"u32\0");
         append(&mut attributes, TCA_OPTIONS, &options(to));
@@ -144,12 +191,19 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        assert_eq!(target(&filter(7)), Some(7));
+        assert_eq!(target(&attributes_to(7)), Some(7));
+        let object = |handle, info| {
+            let payload = [header(3, handle, INGRESS, info), attributes_to(7)].concat();
+            filter(&Object { message_type: RTM_NEWTFILTER, payload })
+        };
+        assert_eq!(object(0x8000_0800, FIRST_OF_ALL), Some(Filter { handle: 0x8000_0800, target: Some(7) }));
+        assert_eq!(object(0x8000_0800, FIRST_OF_ALL + (1 << 16)).unwrap().target, None, "of another preference");
+        assert_eq!(object(0, FIRST_OF_ALL), None);
     }
 
     #[test]
     fn no_cut_panics() {
-        let bytes = filter(7);
+        let bytes = attributes_to(7);
         for end in 0..bytes.len() {
             let _ = target(&bytes[..end]);
         }
