@@ -87,8 +87,8 @@ fn second_after_first(first: &Value, second: &Value, is_refused: Option<&str>) {
         call(&scene, "CHECK", &chain[0]).run().ok();
     }
     del_all(&scene, &chain);
-    // The reference leaves the queue of a download to go with its device.
-    if [first, second].iter().all(|config| config["ingressRate"].is_null()) {
+    // The reference leaves its queues to go with their device.
+    if chain.iter().all(|config| config["type"] != "bandwidth") {
         assert_eq!(plain, scene.state(), "{first} {second}: after DEL");
     }
     scene.call(Plugin::Bridge, "DEL", Plugin::Bridge.config(VERSION)).run().ok();

@@ -146,7 +146,7 @@ fn check_reports_what_is_not_as_it_was_made() {
         ),
         ("tc qdisc replace dev IFB root pfifo", "qdisc tbf 7062: on IFB: want"),
         ("tc qdisc del dev IFB root", "qdisc tbf 7062: on IFB: want"),
-        ("tc qdisc del dev PORT root", "qdisc tbf 7062: on PORT: want present, have missing"),
+        ("tc qdisc del dev PORT root", "qdisc tbf 7062: on PORT: want"),
     ] {
         let scene = Scene::new();
         let (_, config) = scene.added(Plugin::Shaper, &chained(&scene));

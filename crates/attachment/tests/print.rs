@@ -315,6 +315,7 @@ fn shaped() -> Vec<Box<dyn Object>> {
     vec![
         Box::new(Bridge::shared("br0", "home-net")),
         veth(Some(1400)),
+        Box::new(Up { device: container() }),
         queue(Parent::Root, 0x7062, Kind::Tbf(RATE)),
         Box::new(ifb),
         Box::new(Qdisc { device: device.clone(), qdisc }),
