@@ -19,6 +19,7 @@ mod route;
 mod settled;
 mod sysctl;
 mod tap;
+mod tc_words;
 mod unclaimed;
 mod up;
 mod veth;

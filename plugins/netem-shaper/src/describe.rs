@@ -86,6 +86,7 @@ fn netem(line: &Line, mtu: u32) -> Netem {
             max_bytes: slot.max_bytes,
         }),
         seed: line.seed,
+        rate_bytes_per_s: 0,
     }
 }
 

@@ -1,8 +1,8 @@
 //! A queueing discipline of a link.
 
-use netlink::qdisc::netem::{Chance, Loss};
 use netlink::qdisc::{self, Kind, Netem, Parent};
 
+use super::tc_words::{parameters, with_table};
 use crate::{Device, Difference, Error, Kernel, Object, Step};
 
 /// Queues that no kernel gives a device by itself: they have no parameters to begin with.
@@ -17,6 +17,35 @@ pub struct Qdisc {
     pub qdisc: qdisc::Qdisc,
 }
 
+/// An attribute of netem that older kernels accept and ignore.
+struct Late {
+    name: &'static str,
+    what: &'static str,
+    /// The first version that takes it.
+    since: &'static str,
+    /// What is asked, or what the kernel shows.
+    value: fn(&Netem) -> Option<[u64; 3]>,
+}
+
+const LATE: [Late; 2] = [
+    Late {
+        name: "slots in netem (TCA_NETEM_SLOT)",
+        what: "slot",
+        since: "4.16",
+        value: |netem| {
+            let slot = netem.slot?;
+            let most = u64::from(slot.max_packets) << 32 | u64::from(slot.max_bytes);
+            Some([slot.min_delay_ns, slot.max_delay_ns, most])
+        },
+    },
+    Late {
+        name: "seed for netem's random numbers (TCA_NETEM_PRNG_SEED)",
+        what: "seed",
+        since: "6.6",
+        value: |netem| Some([netem.seed?, 0, 0]),
+    },
+];
+
 impl Qdisc {
     fn label(&self) -> String {
         format!("qdisc {} {:x}: on {}", self.qdisc.kind.name(), self.qdisc.handle, self.device)
@@ -25,6 +54,30 @@ impl Qdisc {
     fn list(&self, index: u32, kernel: &mut Kernel) -> Result<Vec<qdisc::Qdisc>, Error> {
         qdisc::list(kernel.socket(self.device.side)?, index)
             .map_err(Error::refused(format!("list the queues of {}", self.device)))
+    }
+
+    /// Nothing is asked that some kernel may ignore.
+    fn is_all_known_to_all(&self) -> bool {
+        let Kind::Netem(want) = &self.qdisc.kind else { return true };
+        LATE.iter().all(|late| (late.value)(want).is_none())
+    }
+
+    /// A kernel ignores the attributes that it does not know. Those that came late are read back.
+    pub(crate) fn confirm(&self, index: u32, kernel: &mut Kernel) -> Result<(), Error> {
+        let Kind::Netem(want) = &self.qdisc.kind else { return Ok(()) };
+        let have = self.list(index, kernel)?;
+        let have = have.iter().find_map(|have| match &have.kind {
+            Kind::Netem(netem) if have.handle == self.qdisc.handle => Some(netem),
+            _ => None,
+        });
+        let have = have.ok_or_else(|| Error::Missing(self.label()))?;
+        let ignored = LATE.iter().find(|late| (late.value)(want).is_some_and(|want| (late.value)(have) != Some(want)));
+        ignored.map_or(Ok(()), |late| {
+            Err(Error::Unsupported {
+                feature: format!("{}, which {} needs", late.name, self.device),
+                remedy: format!("use Linux {} or later, or leave the {} out", late.since, late.what),
+            })
+        })
     }
 
     fn taken(&self, by: &str) -> Error {
@@ -59,7 +112,11 @@ impl Object for Qdisc {
         let action = format!("add {}", self.label());
         let request = self.qdisc.add(index).map_err(Error::refused(&action))?;
         kernel.queue(Step::make(self.device.side, action, request));
-        Ok(())
+        if self.is_all_known_to_all() {
+            return Ok(());
+        }
+        kernel.flush()?;
+        self.confirm(index, kernel)
     }
 
     /// The kernel says `ENOENT` when it has no such kind, and `EEXIST` when another one hangs there.
@@ -120,89 +177,9 @@ impl Object for Qdisc {
             Parent::Root => "root".to_owned(),
             Parent::Class(major, minor) => format!("parent {major:x}:{minor:x}"),
         };
-        vec![format!(
-            "{} qdisc add dev {} {parent} handle {:x}: {}",
-            self.device.tool("tc"),
-            self.device.name,
-            self.qdisc.handle,
-            parameters(&self.qdisc.kind)
-        )]
-    }
-}
-
-/// The parameters as `tc` writes them.
-fn parameters(kind: &Kind) -> String {
-    match kind {
-        Kind::Netem(netem) => impairments(netem),
-        Kind::Tbf(tbf) => {
-            format!("tbf rate {}bps burst {} limit {}", tbf.rate_bytes_per_s, tbf.burst_bytes, tbf.limit_bytes)
-        }
-        Kind::Other(name) => name.clone(),
-    }
-}
-
-fn impairments(netem: &Netem) -> String {
-    let mut text = format!("netem limit {} delay {}", netem.limit_packets, microseconds(netem.delay_ns));
-    if netem.jitter_ns != 0 {
-        let correlation = percent(netem.delay_correlation);
-        text.push_str(&format!(" {} {correlation}", microseconds(netem.jitter_ns)));
-        if !netem.table.is_empty() {
-            text.push_str(" distribution TABLE"); // tc takes the name of a file
-        }
-    }
-    match netem.loss {
-        Loss::Random(chance) => text.push_str(&with_chance("loss random", chance)),
-        Loss::States { p13, p31, p32, p14, p23 } => {
-            let numbers = [p13, p31, p32, p23, p14].map(percent).join(" "); // in tc's order
-            text.push_str(&format!(" loss state {numbers}"));
-        }
-        Loss::GilbertElliott { p, r, h, k1 } => {
-            let numbers = [p, r, u32::MAX - h, k1].map(percent).join(" ");
-            text.push_str(&format!(" loss gemodel {numbers}"));
-        }
-    }
-    if netem.ecn {
-        text.push_str(" ecn");
-    }
-    text.push_str(&with_chance("duplicate", netem.duplicate));
-    text.push_str(&with_chance("corrupt", netem.corrupt));
-    text.push_str(&with_chance("reorder", netem.reorder));
-    if netem.gap != 0 {
-        text.push_str(&format!(" gap {}", netem.gap));
-    }
-    if let Some(slot) = netem.slot {
-        let (least, most) = (microseconds(slot.min_delay_ns), microseconds(slot.max_delay_ns));
-        text.push_str(&format!(" slot {least} {most}"));
-        for (name, number) in [("packets", slot.max_packets), ("bytes", slot.max_bytes)] {
-            if number != 0 {
-                text.push_str(&format!(" {name} {number}"));
-            }
-        }
-    }
-    if let Some(seed) = netem.seed {
-        text.push_str(&format!(" seed {seed}"));
-    }
-    text
-}
-
-/// Nothing for a chance that there is not.
-fn with_chance(name: &str, chance: Chance) -> String {
-    match (chance.probability, chance.correlation) {
-        (0, _) => String::new(),
-        (probability, 0) => format!(" {name} {}", percent(probability)),
-        (probability, correlation) => format!(" {name} {} {}", percent(probability), percent(correlation)),
-    }
-}
-
-/// Steps of 1 / (2^32 - 1) as `tc` reads them, fine enough for it to find the same step.
-fn percent(steps: u32) -> String {
-    format!("{:.9}%", f64::from(steps) * 100.0 / f64::from(u32::MAX))
-}
-
-/// A time as `tc` reads it: not every release knows nanoseconds.
-fn microseconds(ns: u64) -> String {
-    match (ns / 1000, ns % 1000) {
-        (whole, 0) => format!("{whole}us"),
-        (whole, rest) => format!("{whole}.{rest:03}us"),
+        let (tool, device, handle) = (self.device.tool("tc"), &self.device.name, self.qdisc.handle);
+        vec![with_table(&self.qdisc.kind, |parameters| {
+            format!("{tool} qdisc add dev {device} {parent} handle {handle:x}: {parameters}")
+        })]
     }
 }

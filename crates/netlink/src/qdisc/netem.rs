@@ -7,7 +7,9 @@ const TCA_NETEM_DELAY_DIST: u16 = 2;
 const TCA_NETEM_REORDER: u16 = 3;
 const TCA_NETEM_CORRUPT: u16 = 4;
 const TCA_NETEM_LOSS: u16 = 5;
+const TCA_NETEM_RATE: u16 = 6;
 const TCA_NETEM_ECN: u16 = 7;
+const TCA_NETEM_RATE64: u16 = 8;
 /// The delay in nanoseconds, signed.
 const TCA_NETEM_LATENCY64: u16 = 10;
 const TCA_NETEM_JITTER64: u16 = 11;
@@ -114,6 +116,8 @@ pub struct Netem {
     pub slot: Option<Slot>,
     /// Where the random numbers begin, for runs that can be repeated; otherwise anywhere.
     pub seed: Option<u64>,
+    /// A rate of netem's own, in bytes per second; 0 for none. Only read: tbf keeps rates better, and CHECK must see it.
+    pub rate_bytes_per_s: u64,
 }
 
 impl Netem {
@@ -187,6 +191,7 @@ impl Netem {
             gap: read_u32(options, GAP_OFFSET)?,
             slot: value(TCA_NETEM_SLOT).and_then(Slot::read),
             seed: long(TCA_NETEM_PRNG_SEED),
+            rate_bytes_per_s: long(TCA_NETEM_RATE64).unwrap_or_else(|| number(TCA_NETEM_RATE, 0).into()),
         })
     }
 
