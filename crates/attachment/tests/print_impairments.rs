@@ -1,7 +1,7 @@
 //! What is printed of each impairment: `tc`, given the printed text, makes what we make; and CHECK says in the same words what
 //! somebody else changed.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test reports by panicking")]
+#![expect(clippy::expect_used, reason = "a test reports by panicking")]
 
 use attachment::{Creation, Device, Kernel, Object, Qdisc, commands, differences};
 use harness::{Host, sh};
