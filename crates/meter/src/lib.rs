@@ -36,5 +36,5 @@ pub use probe::{Probe, probe};
 pub use probes::{Arrival, Probes};
 pub use round_trips::{RoundTrips, round_trips, round_trips_within};
 pub use tcp::{Tcp, tcp};
-pub use throughput::{Datagrams, Throughput};
+pub use throughput::{Datagrams, TcpWaits, Throughput};
 pub use udp::{Udp, udp};

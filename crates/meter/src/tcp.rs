@@ -13,7 +13,7 @@ use crate::place::require_one_family;
 use crate::slices::Slices;
 use crate::tcp_info::TcpInfo;
 use crate::throughput::{ethernet_and_ip, slice_count};
-use crate::{Error, Place, Throughput, clock, socket};
+use crate::{Error, Place, TcpWaits, Throughput, clock, socket};
 
 /// What a sender writes in one call.
 const WRITE_BYTES: usize = 256 << 10;
@@ -94,6 +94,7 @@ pub fn tcp(from: &Place, to: &Place, request: Tcp) -> Result<Throughput, Error> 
         packet_header_bytes: ethernet_and_ip(to.address().is_ipv4())
             + segment.map(|info| info.header_bytes).unwrap_or_default(),
         retransmits: infos.iter().map(|info| u64::from(info.retransmits)).sum(),
+        tcp_waits: infos.iter().map(|info| info.waits).reduce(TcpWaits::and),
         datagrams: None,
     })
 }

@@ -2,14 +2,19 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
-use crate::socket;
+use crate::{TcpWaits, socket};
 
 const OPTIONS: usize = 5;
 const SENDERS_MSS: usize = 16;
 const TOTAL_RETRANSMITS: usize = 100;
 const DATA_SEGMENTS_IN: usize = 152;
-const BYTES: usize = 160;
+/// 64-bit numbers of microseconds: sending, and of that waiting for the receiver's window and for room to send from.
+const BUSY: usize = 168;
+const LIMITED_BY_RECEIVER: usize = 176;
+const LIMITED_BY_SEND_BUFFER: usize = 184;
+const BYTES: usize = 192;
 
 const TIMESTAMPS: u8 = 1;
 const TIMESTAMPS_BYTES: u32 = 12;
@@ -27,6 +32,8 @@ pub(crate) struct TcpInfo {
     pub(crate) retransmits: u32,
     /// Segments with data that arrived, in order or not, once or again (since Linux 4.6).
     pub(crate) data_segments_in: u32,
+    /// What it waited for (since Linux 4.10).
+    pub(crate) waits: TcpWaits,
 }
 
 impl TcpInfo {
@@ -38,12 +45,21 @@ impl TcpInfo {
 
     fn read(bytes: &[u8; BYTES]) -> Self {
         let int = |at: usize| bytes.as_chunks().0.get(at / 4).copied().map(u32::from_ne_bytes).unwrap_or_default();
+        let time = |at: usize| {
+            let micros = bytes.as_chunks().0.get(at / 8).copied().map(u64::from_ne_bytes).unwrap_or_default();
+            Duration::from_micros(micros)
+        };
         let options = bytes.get(OPTIONS).copied().unwrap_or_default();
         Self {
             segment_bytes: int(SENDERS_MSS),
             header_bytes: HEADER_BYTES + if options & TIMESTAMPS == 0 { 0 } else { TIMESTAMPS_BYTES },
             retransmits: int(TOTAL_RETRANSMITS),
             data_segments_in: int(DATA_SEGMENTS_IN),
+            waits: TcpWaits {
+                busy: time(BUSY),
+                for_receiver: time(LIMITED_BY_RECEIVER),
+                for_send_buffer: time(LIMITED_BY_SEND_BUFFER),
+            },
         }
     }
 }

@@ -22,8 +22,34 @@ pub struct Throughput {
     pub packet_header_bytes: u32,
     /// Segments that TCP sent again; 0 for UDP.
     pub retransmits: u64,
+    /// What TCP waited for; `None` for UDP.
+    pub tcp_waits: Option<TcpWaits>,
     /// What became of datagrams; `None` for TCP.
     pub datagrams: Option<Datagrams>,
+}
+
+/// What TCP senders waited for, all connections together, as the kernel counts it (`tcp_chrono_start` in
+/// `net/ipv4/tcp_output.c`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TcpWaits {
+    /// The time in which there was something to send or to be acknowledged.
+    pub busy: Duration,
+    /// Of that, the time in which the receiver's window was full.
+    pub for_receiver: Duration,
+    /// Of that, the time in which the sender's own buffer was full.
+    pub for_send_buffer: Duration,
+}
+
+impl TcpWaits {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            busy: self.busy.saturating_add(other.busy),
+            for_receiver: self.for_receiver.saturating_add(other.for_receiver),
+            for_send_buffer: self.for_send_buffer.saturating_add(other.for_send_buffer),
+        }
+    }
 }
 
 /// What became of the datagrams of a [`Throughput`].
@@ -137,6 +163,7 @@ mod tests {
             packet_payload_bytes: 1448,
             packet_header_bytes: 66,
             retransmits: 0,
+            tcp_waits: None,
             datagrams: None,
         }
     }

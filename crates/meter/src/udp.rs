@@ -80,6 +80,7 @@ pub fn udp(from: &Place, to: &Place, request: Udp) -> Result<Throughput, Error> 
         packet_payload_bytes: request.payload_bytes.into(),
         packet_header_bytes: headers,
         retransmits: 0,
+        tcp_waits: None,
         datagrams: Some(Datagrams {
             sent: sent.count,
             sending: sent.time,
