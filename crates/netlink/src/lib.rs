@@ -20,6 +20,7 @@ mod mac;
 pub mod multicast;
 mod namespace;
 pub mod neighbour;
+pub mod offload;
 pub mod qdisc;
 mod request;
 pub mod route;

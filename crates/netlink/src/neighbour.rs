@@ -7,7 +7,7 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::{Answer, Mac, Request};
+use crate::{Answer, Error, Mac, Request, Socket};
 
 /// `ip neighbour add ADDRESS dev INDEX nud none use`: makes the kernel ask on the link who has the address.
 ///
@@ -55,4 +55,34 @@ fn message(index: u32, address: IpAddr) -> NeighbourMessage {
         IpAddr::V6(v6) => NeighbourAddress::Inet6(v6),
     }));
     message
+}
+
+/// Who has which address on a link, as far as the kernel knows: `ip neighbour show dev INDEX`.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<(IpAddr, Mac)>, Error> {
+    let mut message = NeighbourMessage::default();
+    message.header.ifindex = index;
+    let objects = socket.dump("neighbours", &Request::dump(RouteNetlinkMessage::GetNeighbour(message)))?;
+    Ok(objects
+        .into_iter()
+        .filter_map(|object| match object.decode()? {
+            RouteNetlinkMessage::NewNeighbour(message) if message.header.ifindex == index => pair(&message),
+            _ => None,
+        })
+        .collect())
+}
+
+fn pair(message: &NeighbourMessage) -> Option<(IpAddr, Mac)> {
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    })?;
+    let mac = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::LinkLayerAddress(bytes) => bytes.clone().try_into().ok().map(Mac),
+        _ => None,
+    })?;
+    Some((address, mac))
 }

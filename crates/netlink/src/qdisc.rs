@@ -4,6 +4,7 @@
 
 pub mod netem;
 pub mod redirect;
+mod statistics;
 pub mod tbf;
 
 use netlink_packet_core::{DefaultNla, Nla};
@@ -11,6 +12,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage, TcOption};
 
 pub use netem::Netem;
+pub use statistics::{Statistics, statistics};
 pub use tbf::Tbf;
 
 use crate::{Error, Request, Socket};

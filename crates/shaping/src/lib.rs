@@ -5,6 +5,7 @@
 
 mod delay;
 mod distribution;
+mod expectation;
 mod limits;
 mod line;
 mod loss;
@@ -20,6 +21,7 @@ mod wire;
 
 pub use delay::Delay;
 pub use distribution::{Distribution, DistributionError};
+pub use expectation::Expectation;
 pub use limits::Limits;
 pub use line::{Line, LineError, Slot};
 pub use loss::{Chance, Loss};

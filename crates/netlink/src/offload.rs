@@ -1,0 +1,72 @@
+//! What a device takes off the stack's hands: segments that it cuts, or that the kernel cuts for it at the last moment.
+
+use std::os::fd::AsRawFd;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+use crate::Error;
+use crate::link::NAME_BYTES;
+
+/// `SIOCETHTOOL` in `include/uapi/linux/sockios.h`, and the questions in `ethtool.h`.
+const SIOCETHTOOL: libc::c_int = 0x8946;
+const ETHTOOL_GTSO: u32 = 0x1e;
+const ETHTOOL_GGSO: u32 = 0x23;
+
+nix::ioctl_readwrite_bad! {
+    /// Asks a device by a `struct ifreq` that points to the question.
+    ask, SIOCETHTOOL, libc::ifreq
+}
+
+/// `struct ethtool_value`.
+#[repr(C)]
+struct Value {
+    question: u32,
+    answer: u32,
+}
+
+/// What a device is handed in one piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offloads {
+    /// Several TCP segments, which it cuts itself (`tso` of `ethtool -k`).
+    pub tcp: bool,
+    /// Several segments or datagrams, which the kernel cuts behind the queues (`gso`).
+    pub generic: bool,
+}
+
+/// Asks a device of the calling thread's namespace: `ethtool -k NAME`.
+///
+/// # Errors
+/// [`Error::System`] when there is no such device or it cannot say.
+pub fn read(name: &str) -> Result<Offloads, Error> {
+    Ok(Offloads { tcp: is_on(name, ETHTOOL_GTSO)?, generic: is_on(name, ETHTOOL_GGSO)? })
+}
+
+fn is_on(name: &str, question: u32) -> Result<bool, Error> {
+    if name.is_empty() || name.len() > NAME_BYTES {
+        return Err(Error::Malformed(format!("'{name}' cannot be the name of a link")));
+    }
+    let fd = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
+        .map_err(Error::system("socket(AF_INET)"))?;
+    let mut bytes = [0; libc::IFNAMSIZ];
+    for (space, byte) in bytes.iter_mut().zip(name.bytes()) {
+        *space = byte.cast_signed();
+    }
+    let mut value = Value { question, answer: 0 };
+    let pointer = (&raw mut value).cast();
+    let mut request = libc::ifreq { ifr_name: bytes, ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_data: pointer } };
+    // SAFETY: the descriptor is open, the name ends with a zero byte, and the kernel writes 8 bytes to `value`, which lives
+    // until the call returns.
+    unsafe { ask(fd.as_raw_fd(), &raw mut request) }.map_err(Error::system("ioctl(SIOCETHTOOL)"))?;
+    Ok(value.answer != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_takes_super_packets() {
+        assert_eq!(read("lo").unwrap(), Offloads { tcp: true, generic: true });
+        assert!(read("no-such").is_err() && read("sixteen-bytes-16").is_err());
+    }
+}
