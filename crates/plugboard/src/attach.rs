@@ -89,7 +89,7 @@ fn set_up_all(nics: &[Nic], namespace: &Namespace, runtime: &Runtime) -> Result<
 
 /// Sets up one interface. It is remembered before the first plugin is called, so that a detach finds it even if we are
 /// killed in the middle. When a plugin fails, the whole chain is taken down again; what cannot be stays remembered.
-fn set_up(nic: &Nic, namespace: &Namespace, runtime: &Runtime) -> Result<Entry, Vec<String>> {
+pub(crate) fn set_up(nic: &Nic, namespace: &Namespace, runtime: &Runtime) -> Result<Entry, Vec<String>> {
     let mut entry = Entry {
         network: nic.network.name.clone(),
         attachment: nic.attachment.clone(),

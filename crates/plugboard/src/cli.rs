@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use ipnetwork::IpNetwork;
 
 /// Patches network interfaces into containers and virtual machines: a runtime for CNI networks.
 #[derive(Debug, Parser)]
@@ -48,6 +50,12 @@ pub(crate) enum Command {
     Detach(Subject),
     /// Compare what a container is attached to with what is there
     Check(Subject),
+    /// Measure whether an interface carries what was asked of it
+    ///
+    /// Containers are attached to the interface's network for that time, without limits, and packets are sent between them and
+    /// the interface: small ones for delay, jitter and loss, then as many as fit for the rate. That puts the full rate on the
+    /// network for some seconds in each direction, and whoever uses it meanwhile will notice.
+    Verify(Verify),
     /// List all attachments
     Ls(Listing),
     /// Remove what belongs to no container any more
@@ -94,6 +102,33 @@ pub(crate) struct Attach {
     #[arg(long, value_name = "PREFIX", default_value = "eth")]
     pub(crate) ifname_prefix: String,
     /// Print the results as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) subject: Subject,
+    /// The interface
+    pub(crate) interface: String,
+    /// How long each figure is measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
+    pub(crate) seconds: u16,
+    /// TCP connections at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) flows: u16,
+    /// Address at which the interface answers, where it has none that can be found: that of a machine behind a TAP device
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<IpAddr>,
+    /// Address that a measuring container may use meanwhile: one of the interface's subnet that is free. Needed where IPv6 is
+    /// off and the network gives no addresses
+    #[arg(long, value_name = "ADDRESS/LENGTH")]
+    pub(crate) probe_address: Option<IpNetwork>,
+    /// Fail when something asked is not kept
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -26,6 +26,7 @@ mod search_path;
 mod status;
 mod table;
 mod target;
+mod verify;
 mod view;
 
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Attach(args) => attach::run(&args, &runtime),
         Command::Detach(subject) => detach::run(&subject, &runtime),
         Command::Check(subject) => check::run(&subject, &runtime),
+        Command::Verify(args) => verify::run(&args, &runtime),
         Command::Ls(listing) => ls::run(&listing, &runtime),
         Command::Gc(selection) => gc::run(&selection, &runtime),
         Command::Status(selection) => status::run(&selection, &runtime),

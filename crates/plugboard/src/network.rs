@@ -116,6 +116,16 @@ impl Plugin {
         self.object.get("capabilities").and_then(|all| all.get(name)).and_then(Value::as_bool).unwrap_or(false)
     }
 
+    /// The type of its IPAM plugin.
+    pub(crate) fn ipam(&self) -> Option<&str> {
+        self.object.get("ipam")?.get("type")?.as_str()
+    }
+
+    /// Leaves a key out.
+    pub(crate) fn remove(&mut self, key: &str) {
+        self.object.remove(key);
+    }
+
     /// Its configuration as it is called with: name and version of its network inserted, of `capability_args` those that
     /// it asks for as `runtimeConfig`, and `capabilities` left out (CFG-8).
     pub(crate) fn request(&self, network: &Network, capability_args: &Map<String, Value>) -> Map<String, Value> {

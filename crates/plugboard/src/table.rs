@@ -4,6 +4,17 @@ use std::io::{self, Write};
 
 use comfy_table::{Table, presets};
 
+/// Prints a line of text.
+pub(crate) fn print_text(text: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{text}")
+}
+
+/// Prints a value as JSON.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    print_text(&text)
+}
+
 /// Prints one line per row, columns aligned, without borders.
 pub(crate) fn print_lines<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> io::Result<()> {
     let mut table = Table::new();

@@ -42,6 +42,11 @@ impl View {
             result: result.clone(),
         }
     }
+
+    /// The host's end of the interface; empty where the result names none.
+    pub(crate) fn host_interface(&self) -> &str {
+        &self.host_interface
+    }
 }
 
 /// What a result says about an interface.

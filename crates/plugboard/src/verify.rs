@@ -1,0 +1,272 @@
+//! `plugboard verify`: is what was asked of an interface what it carries?
+//!
+//! Packets go between the interface and a container that is attached to the same network for that time, without limits.
+//! A second one tells what the network does by itself. Both ends are sockets of this process, bound to the interfaces.
+
+use std::cell::OnceCell;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ::attachment::Identity;
+use anyhow::{anyhow, bail};
+use cni::Version;
+use serde::Serialize;
+use shape::Shape;
+
+use crate::cache::Entry;
+use crate::chain::Chain;
+use crate::cli::Verify;
+use crate::network::Network;
+use crate::runtime::Runtime;
+use crate::table;
+use crate::target::Target;
+use crate::view::View;
+
+use ends::{End, Pair};
+use guests::Guests;
+use queues::Queues;
+use row::{Direction, Row, TIME_TOLERANCE, Verdict};
+use way::{Tools, Way};
+
+mod asked;
+mod clock;
+mod cpu;
+mod ends;
+mod guests;
+mod queues;
+mod row;
+mod way;
+
+/// Echoes for a round trip, and how far they are apart.
+const ECHOES: u32 = 100;
+const ECHO_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Nothing answers where so much is lost.
+const HOPELESS: f64 = 0.9;
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    container_id: String,
+    if_name: String,
+    network: String,
+    /// Between which addresses was measured.
+    address: String,
+    measured_from: String,
+    /// How long each figure was measured.
+    seconds: u16,
+    figures: Vec<Row>,
+}
+
+/// The attachment that is measured.
+struct Subject<'a> {
+    entry: &'a Entry,
+    network: Network,
+    path: &'a Path,
+    shape: Shape,
+    differences: Vec<String>,
+}
+
+pub(crate) fn run(args: &Verify, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    let target = Target::new(&args.subject)?;
+    let namespace = target.open()?;
+    let entries = runtime.cache.entries_of(&target.container_id)?;
+    let entry = find(&entries, &target.container_id, &args.interface)?;
+    let network = Network::from_cache(&entry.config)?;
+    let subject = Subject {
+        entry,
+        differences: differences(entry, &network, runtime)?,
+        network,
+        path: &namespace.path,
+        shape: asked::of(&entries, &args.interface)?,
+    };
+    let report = guests::with_guests(runtime, |guests| measure(&subject, args, guests))?;
+    if args.json {
+        table::print_json(&report)?;
+    } else {
+        print(&report)?;
+    }
+    let missed: Vec<_> = report.figures.iter().filter(|row| row.verdict == Verdict::Missed).collect();
+    for row in &missed {
+        let [direction, what, asked, got, ..] = row.cells();
+        tracing::warn!("{direction}: {what}: asked {asked}, got {got}: {}", row.reasons.join("; "));
+    }
+    Ok(if args.strict && !missed.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn find<'a>(entries: &'a [Entry], container_id: &str, if_name: &str) -> anyhow::Result<&'a Entry> {
+    if let Some(entry) = entries.iter().find(|entry| entry.attachment.if_name == if_name) {
+        return Ok(entry);
+    }
+    let names: Vec<_> = entries.iter().map(|entry| entry.attachment.if_name.as_str()).collect();
+    match names.as_slice() {
+        [] => bail!("container {container_id} is not attached to any network"),
+        names => bail!("container {container_id} has no interface {if_name} of ours; it has {}", names.join(", ")),
+    }
+}
+
+/// What CHECK of the plugins that keep limits says.
+fn differences(entry: &Entry, network: &Network, runtime: &Runtime) -> anyhow::Result<Vec<String>> {
+    let Some(result) = &entry.result else {
+        bail!("{} was never set up completely: detach it", entry.attachment.if_name);
+    };
+    if network.version() < Version::V0_4_0 {
+        return Ok(Vec::new());
+    }
+    let mut shapers = network.clone();
+    shapers.plugins.retain(asked::is_shaper);
+    let chain = Chain { network: &shapers, plugins: &runtime.plugins };
+    Ok(chain.check(&entry.attachment, result).iter().map(ToString::to_string).collect())
+}
+
+fn measure(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow::Result<Report> {
+    let attachment = &subject.entry.attachment;
+    let end = End::open(subject.path, &attachment.if_name)?;
+    let mut first = open_guest(subject, guests)?;
+    let second = open_guest(subject, guests)?;
+    if let Some(address) = args.probe_address {
+        first.add(address)?;
+    }
+    let pair = path_to(&first, &end, args, &subject.shape)?;
+    let unlimited = first.pairs(&second)?.into_iter().find(|pair| ends::answers(pair).unwrap_or(false));
+    let queues = queues_of(subject);
+    let tools = Tools {
+        seconds: args.seconds,
+        flows: args.flows,
+        mtu: end.link.mtu,
+        queues: &queues,
+        container: subject.path,
+        differences: &subject.differences,
+        unlimited: unlimited.as_ref(),
+        clock: OnceCell::new(),
+    };
+    Ok(Report {
+        container_id: attachment.container_id.clone(),
+        if_name: attachment.if_name.clone(),
+        network: subject.network.name.clone(),
+        address: pair.to.address().to_string(),
+        measured_from: pair.from.address().to_string(),
+        seconds: args.seconds,
+        figures: figures(&subject.shape, &pair, (&first, &end), &tools)?,
+    })
+}
+
+fn open_guest(subject: &Subject<'_>, guests: &Guests<'_>) -> anyhow::Result<End> {
+    let attachment = &subject.entry.attachment;
+    let namespace = guests.attach(&subject.network, attachment)?;
+    End::open(&namespace.path, &attachment.if_name)
+}
+
+/// The first pair of addresses over which an echo comes back.
+fn path_to(first: &End, end: &End, args: &Verify, shape: &Shape) -> anyhow::Result<Pair> {
+    let pairs = match args.address {
+        Some(address) => {
+            let own = first.towards(address).ok_or_else(|| {
+                anyhow!(
+                    "the measuring container has no address from which it reaches {address} (it has {}): give it one with \
+                     --probe-address",
+                    first.describe()
+                )
+            })?;
+            vec![Pair { from: first.place(own)?, to: end.place(address)? }]
+        }
+        None => first.pairs(end)?,
+    };
+    if pairs.is_empty() {
+        bail!(
+            "there is no pair of addresses of one subnet to measure between: {} in {} has {}, and a container on the same \
+             network gets {}; switch IPv6 on for it (sysctl net.ipv6.conf.{}.disable_ipv6=0), or give the measuring container \
+             a free address of its subnet with --probe-address",
+            end.link.name,
+            end.path.display(),
+            end.describe(),
+            first.describe(),
+            end.link.name
+        );
+    }
+    let is_hopeless = [&shape.download, &shape.upload].iter().any(|line| line.expected().lost > HOPELESS);
+    let mut tried = Vec::new();
+    for pair in &pairs {
+        if is_hopeless || ends::answers(pair)? {
+            return Ok(pair.clone());
+        }
+        tried.push(format!("{} from {}", pair.to.address(), pair.from.address()));
+    }
+    bail!("no echo came back from {}: a firewall may drop it, or the interface has no carrier", tried.join(", "))
+}
+
+fn queues_of(subject: &Subject<'_>) -> Queues {
+    let attachment = &subject.entry.attachment;
+    let identity = Identity::new(&subject.network.name, &attachment.container_id, &attachment.if_name);
+    let mut host = vec![identity.host_name(), identity.ifb_name(&attachment.if_name)];
+    let named = View::of(subject.entry).host_interface().to_owned();
+    if !named.is_empty() && !host.contains(&named) {
+        host.push(named);
+    }
+    Queues { host, inside: vec![attachment.if_name.clone(), identity.ifb_name(&attachment.if_name)] }
+}
+
+/// The light figures first: what comes after leaves full queues behind.
+fn figures(shape: &Shape, pair: &Pair, (first, end): (&End, &End), tools: &Tools<'_>) -> anyhow::Result<Vec<Row>> {
+    let base = tools.unlimited.map(|pair| way::base(pair, tools.duration())).transpose()?.unwrap_or_default();
+    let back = Pair { from: pair.to.clone(), to: pair.from.clone() };
+    let way = |direction, line, pair: &Pair, sender: &End, receiver: &End| Way {
+        direction,
+        line,
+        pair: pair.clone(),
+        sender: (sender.path.clone(), sender.link.name.clone()),
+        receiver: receiver.path.clone(),
+    };
+    let ways = [
+        way(Direction::Download, &shape.download, pair, first, end),
+        way(Direction::Upload, &shape.upload, &back, end, first),
+    ];
+    let (round_trip, row) = round_trip_row(shape, pair, tools)?;
+    let mut rows = vec![row];
+    for way in &ways {
+        rows.extend(way.small_rows(base, tools)?);
+    }
+    for way in &ways {
+        rows.extend(way.rate_rows(round_trip, tools));
+    }
+    rows.sort_by_key(|row| row.direction as u8);
+    Ok(rows)
+}
+
+/// The round trip, and as what it is to be compared: the network's own and the delays of both directions.
+fn round_trip_row(shape: &Shape, pair: &Pair, tools: &Tools<'_>) -> anyhow::Result<(Duration, Row)> {
+    let echoes = |pair: &Pair| meter::round_trips(&pair.from, &pair.to, ECHOES, ECHO_INTERVAL);
+    let own = tools.unlimited.map(echoes).transpose()?.map_or(0.0, |echoes| echoes.median());
+    let measured = echoes(pair)?;
+    let (down, up) = (shape.download.expected(), shape.upload.expected());
+    let asked = own + down.delay_ns + up.delay_ns;
+    let late = down.slot_ns + up.slot_ns;
+    #[expect(clippy::cast_precision_loss, reason = "there are few")]
+    let count = (measured.times.len() as f64).max(1.0);
+    let chance = 2.0 * 1.2533 * down.deviation_ns.hypot(up.deviation_ns) / count.sqrt();
+    let tolerance = TIME_TOLERANCE + chance + late / 2.0;
+    let row = Row::time(Direction::RoundTrip, "round trip", Some(asked + late / 2.0), measured.median(), tolerance);
+    let overtakes = [&shape.download, &shape.upload].iter().any(|line| !line.reorder.probability.is_never());
+    let row = match overtakes {
+        true => row.not_judged("packets that overtake are not delayed"),
+        false => row.explained(|row| tools.reasons_of_delay(row)),
+    };
+    let longest = if measured.median().is_nan() { asked } else { measured.median() };
+    Ok((Duration::from_nanos(whole(longest)), row))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times are far below 2^63 ns and above 0")]
+fn whole(nanoseconds: f64) -> u64 {
+    nanoseconds as u64
+}
+
+fn print(report: &Report) -> std::io::Result<()> {
+    let Report { container_id, if_name, network, address, measured_from, seconds, figures } = report;
+    table::print_text(&format!(
+        "{if_name} of {container_id} on {network}: {address} measured from {measured_from}, {seconds} s each"
+    ))?;
+    let heading = ["DIRECTION", "WHAT", "ASKED", "GOT", "DEVIATION", "VERDICT"].map(str::to_owned);
+    table::print_lines(std::iter::once(heading).chain(figures.iter().map(Row::cells)))
+}

@@ -1,0 +1,194 @@
+//! The containers from which a network is measured: attached for that time, and remembered like all others, so that even
+//! after a kill `plugboard gc` finds what is left of them.
+
+use std::fs::File;
+use std::io::{PipeReader, Read};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use anyhow::{Context, anyhow};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::gettid;
+use std::os::fd::AsFd;
+
+use super::asked::is_shaper;
+use crate::attach;
+use crate::attachment::Attachment;
+use crate::cache::Entry;
+use crate::detach;
+use crate::namespace::Namespace;
+use crate::network::Network;
+use crate::plan::Nic;
+use crate::runtime::Runtime;
+
+/// What ends a measurement early.
+const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// What a shell says of a command that a signal ended.
+const SIGNAL_STATUS: i32 = 128;
+
+/// Keys that a second container cannot have too, or that make a machine's NIC.
+const OWN_KEYS: [&str; 7] = ["args", "group", "mac", "multiQueue", "nic", "owner", "tapNamespace"];
+
+/// The guests of a measurement.
+pub(super) struct Guests<'a> {
+    runtime: &'a Runtime,
+    made: Mutex<Vec<Entry>>,
+}
+
+/// Runs `work`, and takes its guests down afterwards, also when it is interrupted.
+pub(super) fn with_guests<T>(
+    runtime: &Runtime,
+    work: impl FnOnce(&Guests<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let signals: SigSet = SIGNALS.into_iter().collect();
+    // Plugins inherit this: one that is at work comes to its end, and is undone then.
+    signals.thread_block().context("cannot block signals")?;
+    let signal = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).context("cannot wait for signals")?;
+    let (end, ending) = std::io::pipe().context("cannot make a pipe")?;
+    let guests = Guests { runtime, made: Mutex::default() };
+    let (result, problems) = thread::scope(|scope| {
+        scope.spawn(|| guests.wait_for(&signal, &end));
+        let result = work(&guests);
+        let problems = take_down(&mut guests.lock(), runtime);
+        drop(ending);
+        (result, problems)
+    });
+    signals.thread_unblock().context("cannot unblock signals")?;
+    match (result, problems.as_slice()) {
+        (result, []) => result,
+        (Ok(_), problems) => Err(anyhow!("{}", problems.join("; "))),
+        (Err(error), problems) => Err(anyhow!("{error:#}; {}", problems.join("; "))),
+    }
+}
+
+fn take_down(made: &mut Vec<Entry>, runtime: &Runtime) -> Vec<String> {
+    made.drain(..).rev().flat_map(|entry| detach::take_down(&entry, runtime)).collect()
+}
+
+impl Guests<'_> {
+    /// Attaches a guest to the network, as its plugins attach anyone, but without limits.
+    pub(super) fn attach(&self, network: &Network, like: &Attachment) -> anyhow::Result<Namespace> {
+        let namespace = new_namespace()?;
+        let capability_args = like.capability_args.iter().filter(|(name, _)| *name == "ipRanges");
+        let attachment = Attachment {
+            container_id: new_id()?,
+            if_name: like.if_name.clone(),
+            netns: Some(namespace.path.clone()),
+            args: Vec::new(),
+            capability_args: capability_args.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        };
+        let nic = Nic { network: without_limits(network), attachment };
+        let mut made = self.lock();
+        let _attaching = self.runtime.cache.lock_to_attach()?;
+        let entry = attach::set_up(&nic, &namespace, self.runtime)
+            .map_err(|problems| anyhow!("a container to measure from cannot be attached: {}", problems.join("; ")))?;
+        made.push(entry);
+        Ok(namespace)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a signal, which ends the process, or for the end of the work.
+    fn wait_for(&self, signal: &SignalFd, end: &PipeReader) {
+        let mut polled = [PollFd::new(signal.as_fd(), PollFlags::POLLIN), PollFd::new(end.as_fd(), PollFlags::POLLIN)];
+        while poll(&mut polled, PollTimeout::NONE).is_err() {}
+        let Ok(Some(received)) = signal.read_signal_if_any(&polled) else { return };
+        // Kept until the process ends: nothing is attached any more.
+        let mut made = self.lock();
+        for problem in take_down(&mut made, self.runtime) {
+            tracing::error!("{problem}");
+        }
+        std::process::exit(SIGNAL_STATUS.saturating_add(received));
+    }
+}
+
+/// Reads a signal only where there is one.
+trait ReadIfAny {
+    fn read_signal_if_any(&self, polled: &[PollFd<'_>]) -> nix::Result<Option<i32>>;
+}
+
+impl ReadIfAny for SignalFd {
+    fn read_signal_if_any(&self, polled: &[PollFd<'_>]) -> nix::Result<Option<i32>> {
+        match polled.first().and_then(PollFd::any) {
+            Some(true) => Ok(self.read_signal()?.and_then(|info| i32::try_from(info.ssi_signo).ok())),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The network with a NIC for a guest: no limits, nothing that only one container can have.
+fn without_limits(network: &Network) -> Network {
+    let mut network = network.clone();
+    network.plugins.retain(|plugin| !is_shaper(plugin));
+    for plugin in &mut network.plugins {
+        OWN_KEYS.iter().for_each(|key| plugin.remove(key));
+        if plugin.ipam() == Some("static") {
+            plugin.remove("ipam");
+        }
+    }
+    network
+}
+
+/// A container ID that no other has.
+fn new_id() -> anyhow::Result<String> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).context("cannot read /dev/urandom")?;
+    Ok(format!("verify-{:016x}", u64::from_ne_bytes(bytes)))
+}
+
+/// A namespace that a thread holds until the process ends, however it ends: its path is gone then, and so is the namespace.
+fn new_namespace() -> anyhow::Result<Namespace> {
+    let (tell, told) = mpsc::channel();
+    thread::Builder::new()
+        .name("guest".to_owned())
+        .spawn(move || {
+            let entered = unshare(CloneFlags::CLONE_NEWNET);
+            // It is ours alone: nobody has its addresses already. There may be no IPv6.
+            let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0");
+            let _ = tell.send(entered.map(|()| gettid()));
+            loop {
+                thread::park();
+            }
+        })
+        .context("cannot start a thread")?;
+    let thread = told.recv().context("the thread of a namespace ended")?.context("cannot make a network namespace")?;
+    let path = PathBuf::from(format!("/proc/{}/task/{thread}/ns/net", std::process::id()));
+    Namespace::open(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    #[test]
+    fn a_guest_has_what_several_can_have() {
+        let network = Network::from_list(
+            json!({"name": "lan", "cniVersion": "1.0.0", "plugins": [
+                {"type": "bridge", "nic": "tap", "owner": 5, "mac": "02:00:00:00:00:01", "vlan": 7, "ipam": {"type": "static"}},
+                {"type": "netem-shaper", "bw": "1Mbps"}, {"type": "bandwidth"}]})
+            .to_string()
+            .as_bytes(),
+        )
+        .unwrap();
+        let network = without_limits(&network);
+        let plugins: Vec<_> = network.plugins.iter().map(|plugin| plugin.request(&network, &Map::new())).collect();
+        assert_eq!(json!(plugins), json!([{"type": "bridge", "vlan": 7, "name": "lan", "cniVersion": "1.0.0"}]));
+    }
+
+    #[test]
+    fn ids_are_valid_and_differ() {
+        let (first, second) = (new_id().unwrap(), new_id().unwrap());
+        assert_eq!(cni::objection_to_name(&first), None);
+        assert_ne!(first, second);
+    }
+}
