@@ -111,6 +111,14 @@ impl Guest {
         })
     }
 
+    /// The device, to be read and written until frames come and go.
+    pub(crate) fn into_blocking(self) -> File {
+        // SAFETY: the call takes numbers only, and the descriptor is open.
+        let flags = unsafe { libc::fcntl(self.device.as_raw_fd(), libc::F_SETFL, 0) };
+        assert_eq!(flags, 0, "the descriptor takes flags");
+        self.device
+    }
+
     /// Asks who has an address until somebody answers. The first question may come before the bridge forwards what this
     /// port sends.
     ///
