@@ -44,6 +44,7 @@ pub(crate) struct Programs {
     reference: PathBuf,
     newer: Option<PathBuf>,
     floor: PathBuf,
+    empty: PathBuf,
 }
 
 impl Programs {
@@ -66,9 +67,9 @@ impl Programs {
         require(strace.parent().unwrap_or(strace), &["strace"], "install Debian's strace")?;
         let own = std::env::current_exe()?;
         let own = own.parent().unwrap_or(Path::new("/"));
-        require(own, &["floor"], "build it with `cargo build --release --package bench --bins`")?;
+        require(own, &["floor", "empty"], "build it with `cargo build --release --package bench --bins`")?;
         let newer = newer.map(Path::to_owned);
-        Ok(Self { ours, reference: reference.to_owned(), newer, floor: own.join("floor") })
+        Ok(Self { ours, reference: reference.to_owned(), newer, floor: own.join("floor"), empty: own.join("empty") })
     }
 
     /// Whether there is a newer reference.
@@ -83,6 +84,11 @@ impl Programs {
             Contender::Newer => self.newer.as_ref().unwrap_or(&self.reference),
             Contender::Ours | Contender::Floor => &self.ours,
         }
+    }
+
+    /// The executable that does nothing.
+    pub(crate) fn empty(&self) -> PathBuf {
+        self.empty.clone()
     }
 
     /// The floor.

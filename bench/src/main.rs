@@ -15,6 +15,7 @@ mod options;
 mod pool;
 mod report;
 mod rounds;
+mod shaper;
 mod spaces;
 mod statistics;
 mod strace;
@@ -60,6 +61,11 @@ fn run(options: &Options) -> Result<Report> {
     let host = Host::enter();
     let spaces = Spaces::make(&host, burst::CALLS);
     let mut networks = Networks::new(&host, programs);
+    eprintln!("bench: {}", shaper::TITLE);
+    let shapers = shaper::measure(options.rounds, networks.programs(), spaces.path(Contender::Ours, 0)?)?;
+    if options.is_shaper_only {
+        return Ok(Report { machine: machine::describe(), rounds: options.rounds, shapers, ..Report::default() });
+    }
     let (mut jobs, mut left_out) = (Vec::new(), Vec::new());
     for job in Job::ALL {
         eprintln!("bench: {job}: {} rounds", options.rounds);
@@ -73,5 +79,5 @@ fn run(options: &Options) -> Result<Report> {
     let bursts = burst::measure(&mut networks, &spaces)?;
     eprintln!("bench: {}", pool::TITLE);
     let pools = pool::measure(options.rounds, networks.programs(), spaces.path(Contender::Ours, 0)?)?;
-    Ok(Report { machine: machine::describe(), rounds: options.rounds, jobs, left_out, bursts, pools })
+    Ok(Report { machine: machine::describe(), rounds: options.rounds, jobs, left_out, bursts, pools, shapers })
 }

@@ -9,12 +9,13 @@ pub(crate) const USAGE: &str = "\
 Measures ADD, CHECK and DEL of the executables that `make build` made, beside the reference plugins and a floor.
 Run it as root; it works in network and mount namespaces of its own.
 
-usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--markdown]
+usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper] [--markdown]
 
   --rounds N             calls of each verb with each of the three; 100 by default
   --reference DIRECTORY  where the reference plugins are; /usr/lib/cni by default
   --newer DIRECTORY      where newer reference plugins are, for what those lack: tap, and masquerading by nftables;
                          without it, they are left out
+  --shaper               nothing but ADD of the shaper alone
   --markdown             prints tables for a README
 ";
 
@@ -24,13 +25,20 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) reference: PathBuf,
     pub(crate) newer: Option<PathBuf>,
+    pub(crate) is_shaper_only: bool,
     pub(crate) markdown: bool,
 }
 
 impl Options {
     /// Reads the command line; `None` when the usage was asked for.
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
-        let mut options = Self { rounds: 100, reference: PathBuf::from("/usr/lib/cni"), newer: None, markdown: false };
+        let mut options = Self {
+            rounds: 100,
+            reference: PathBuf::from("/usr/lib/cni"),
+            newer: None,
+            is_shaper_only: false,
+            markdown: false,
+        };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--rounds" => {
@@ -43,6 +51,7 @@ impl Options {
                     options.reference = arguments.next().context("--reference needs a directory")?.into();
                 }
                 "--newer" => options.newer = Some(arguments.next().context("--newer needs a directory")?.into()),
+                "--shaper" => options.is_shaper_only = true,
                 "--markdown" => options.markdown = true,
                 "-h" | "--help" => return Ok(None),
                 other => bail!("unknown argument '{other}'\n{USAGE}"),

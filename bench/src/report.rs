@@ -10,11 +10,12 @@ use crate::contender::Contender;
 use crate::network::Job;
 use crate::pool;
 use crate::rounds::{Figures, Measured};
+use crate::shaper;
 use crate::table::Table;
 use crate::targets::{mebibytes, ratio, targets};
 
 /// All that was measured.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) machine: String,
     pub(crate) rounds: usize,
@@ -23,6 +24,7 @@ pub(crate) struct Report {
     pub(crate) left_out: Vec<(Job, String)>,
     pub(crate) bursts: BTreeMap<Contender, Burst>,
     pub(crate) pools: pool::Measured,
+    pub(crate) shapers: shaper::Measured,
 }
 
 impl Report {
@@ -40,13 +42,18 @@ impl Report {
         for (job, measured) in &self.jobs {
             section(job, &of_job(measured));
         }
-        section(&burst::TITLE, &of_bursts(&self.bursts));
-        section(&pool::TITLE, &of_pools(&self.pools));
+        if !self.bursts.is_empty() {
+            section(&burst::TITLE, &of_bursts(&self.bursts));
+        }
+        if !self.pools.is_empty() {
+            section(&pool::TITLE, &of_pools(&self.pools));
+        }
+        section(&shaper::TITLE, &of_shapers(&self.shapers));
         page.push('\n');
         for (job, cause) in &self.left_out {
             let _ = writeln!(page, "{}not measured: {job}: {cause}", if markdown { "- " } else { "" });
         }
-        for target in targets(&self.jobs, &self.bursts, &self.pools) {
+        for target in targets(self) {
             let _ = writeln!(page, "{}{target}", if markdown { "- " } else { "" });
         }
         page
@@ -127,6 +134,19 @@ fn of_pools(pools: &pool::Measured) -> Table {
             let ratios = times.map(|(reference, ours)| format!("{:.2}", ratio(reference, ours)));
             table.row([verb.to_string(), state.to_string(), "reference / ours".to_owned()].into_iter().chain(ratios));
         }
+    }
+    table
+}
+
+fn of_shapers(shapers: &shaper::Measured) -> Table {
+    let mut table = Table::new(&["limits", "by"], &["median ms", "p99 ms", "CPU ms"]);
+    for (ran, figures) in shapers {
+        let (limits, by) = match ran {
+            shaper::Ran::Empty => ("none".to_owned(), "an empty executable".to_owned()),
+            shaper::Ran::Shaper(shape, contender) => (shape.to_string(), contender.to_string()),
+        };
+        let times = [figures.wall, figures.wall_p99, figures.cpu].map(milliseconds);
+        table.row([limits, by].into_iter().chain(times));
     }
     table
 }

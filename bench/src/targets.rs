@@ -1,14 +1,15 @@
 //! What the project promises of its speed.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::attachment::Verb;
-use crate::burst::{self, Burst};
+use crate::burst;
 use crate::contender::Contender;
 use crate::network::Job;
 use crate::pool::{self, State};
+use crate::report::Report;
 use crate::rounds::Measured;
+use crate::shaper::{self, Ran, Shape};
 
 const FLOOR_RATIO: f64 = 1.6;
 const REFERENCE_RATIO: f64 = 4.0;
@@ -21,6 +22,8 @@ const MASQUERADE_RATIO: f64 = 1.3;
 const MASQUERADE_REFERENCE_RATIO: f64 = 10.0;
 /// An allocation beside 50,000 addresses that are taken, and one from an empty pool.
 const POOL_RATIO: f64 = 1.5;
+/// What the shaper's ADD takes beside the start of a process.
+const SHAPER_MS: f64 = 1.0;
 
 /// A promise, and what was found.
 #[derive(Debug)]
@@ -37,12 +40,12 @@ impl std::fmt::Display for Target {
 }
 
 /// Compares what was measured with what is promised.
-pub(crate) fn targets(
-    jobs: &[(Job, Measured)],
-    bursts: &BTreeMap<Contender, Burst>,
-    pools: &pool::Measured,
-) -> Vec<Target> {
-    let mut targets = Vec::new();
+pub(crate) fn targets(report: &Report) -> Vec<Target> {
+    let Report { jobs, bursts, pools, shapers, .. } = report;
+    let mut targets = of_shapers(shapers);
+    if jobs.is_empty() {
+        return targets;
+    }
     if let Some((job, measured)) = jobs.iter().find(|(job, _)| *job == Job::Bridge) {
         let wall = |contender| measured.get(&(Verb::Add, contender)).map(|figures| figures.wall).unwrap_or_default();
         let to_floor = ratio(wall(Contender::Ours), wall(Contender::Floor));
@@ -57,6 +60,17 @@ pub(crate) fn targets(
     targets.push(at_least(&format!("{} beside the reference", burst::TITLE), to_reference, BURST_RATIO));
     targets.extend(of_pools(pools));
     targets
+}
+
+fn of_shapers(shapers: &shaper::Measured) -> Vec<Target> {
+    let wall = |ran| shapers.get(&ran).map(|figures| figures.wall);
+    let Some(empty) = wall(Ran::Empty) else { return Vec::new() };
+    let over = |shape| {
+        let time = wall(Ran::Shaper(shape, Contender::Ours))?.saturating_sub(empty);
+        let what = format!("ADD of netem-shaper ({shape}) over an executable that does nothing");
+        Some(at_most(&what, time.as_secs_f64() * 1000.0, SHAPER_MS, "ms"))
+    };
+    [Shape::Download, Shape::Both].into_iter().filter_map(over).collect()
 }
 
 /// The time of ADD.
