@@ -166,7 +166,7 @@ fn limits_hold_for_a_guest_behind_a_tap_device() {
                 pair.assert_delay(&what, &json!({"lat": "500us"}), 0.5);
                 pair.assert_delay(&what, &json!({"upload": {"delay": "10ms"}}), 10.0);
                 pair.assert_delay(&what, &json!({"lat": "10ms", "upload": {"delay": "20ms"}}), 30.0);
-                let free = (150.0, f64::INFINITY);
+                let free = (100.0, f64::INFINITY);
                 pair.assert_rates(&what, &json!({"bw": "50Mbps"}), [(46.0, 49.0), free]);
                 pair.assert_rates(&what, &json!({"upload": {"rate": "50Mbit"}}), [free, (46.0, 49.0)]);
                 let both = json!({"bw": "50Mbps", "lat": "10ms", "upload": {"rate": "20Mbit", "delay": "10ms"}});
@@ -180,13 +180,13 @@ fn limits_hold_for_a_guest_behind_a_tap_device() {
 #[test]
 fn delays_of_nics_without_a_host_side() {
     with_features(&[Feature::Netem, Feature::Macvlan, Feature::Ipvlan], || {
-        for kind in ["macvlan", "ipvlan"] {
+        for (kind, mode) in [("macvlan", ""), ("ipvlan", " mode l2")] {
             on_a_host_of_its_own(|host| {
                 let (nic, peer) = (host.namespace("vn1"), host.namespace("vn2"));
                 sh("ip link add up0 type veth peer name eth1 netns vn2 && ip link set up0 up").ok();
                 peer.sh("ip link set eth1 up").ok();
                 number(&peer, "eth1", &format!("{PEER}/24"));
-                sh(&format!("ip link add link up0 name x0 type {kind} && ip link set x0 netns vn1")).ok();
+                sh(&format!("ip link add link up0 name x0 type {kind}{mode} && ip link set x0 netns vn1")).ok();
                 nic.sh("ip link set x0 name eth1 && ip link set eth1 up").ok();
                 number(&nic, "eth1", NIC);
                 let made = json!({"cniVersion": VERSION, "interfaces": [{"name": "eth1", "sandbox": nic.path}]});

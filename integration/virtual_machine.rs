@@ -159,3 +159,34 @@ fn a_guest_in_its_containers_namespace_is_on_the_bridge() {
     assert_eq!(names(&pod.ip("link show")), ["lo"], "it goes although the machine runs");
     assert_eq!(guest.ping(address(&peer), 1).received, 0);
 }
+
+/// Wherever the device is, its queues are on the host: that of the download on the port, that of the upload on an ifb.
+#[test]
+fn a_guest_has_a_limit_in_each_direction() {
+    for keys in [json!({"nic": "tap"}), json!({"nic": "tap", "tapNamespace": "container"})] {
+        let host = Host::enter();
+        let (c1, pod) = (host.namespace("c1"), host.namespace("pod"));
+        let peer = add(&c1, "eth0", &network(1));
+        let shaper = json!({"cniVersion": "1.1.0", "name": "net1", "type": "netem-shaper", "bw": "50Mbps",
+            "upload": {"rate": "20Mbit"}});
+        let plugins = [with(&network(1), &keys), shaper];
+        let result = add_all(&pod, "eth0", &plugins);
+        let guest = match keys["tapNamespace"].is_null() {
+            true => Vm::boot(&[host_nic(&result)]),
+            false => Vm::boot_in(&pod, &[container_nic(&result)]),
+        };
+        assert!(guest.ping(address(&peer), 2).received > 0);
+        assert!(!pod.sh("tc qdisc show").ok().contains("tbf"), "out of the container's reach");
+        for (way, rate, range) in [
+            ("down", download(&guest, &c1, address(&peer), 3), 46.0..=49.0),
+            ("up", upload(&guest, &c1, address(&peer), 3), 18.0..=20.0),
+        ] {
+            println!("{keys}: {rate:.2} Mbit/s {way}");
+            assert!(range.contains(&rate), "{keys}: {rate:.2} Mbit/s {way}, wanted {range:?}");
+        }
+        drop(guest);
+        del_all(&pod, "eth0", &plugins, &result);
+        call("DEL", &c1, "eth0", &network(1)).run().ok();
+        assert_eq!(names(&ip("link show")), ["lo"]);
+    }
+}
