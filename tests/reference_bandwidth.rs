@@ -108,7 +108,7 @@ fn its_configurations_work_as_they_are_and_keep_their_rates() {
                 // The queue of 50 ms may come in one piece, and the burst before.
                 Some(asked) => {
                     let share = mean / f64::from(asked);
-                    assert!((0.93..1.06).contains(&share), "{keys}: {mean:.1} of {asked} Mbit/s {name}");
+                    assert!((0.9..1.12).contains(&share), "{keys}: {mean:.1} of {asked} Mbit/s {name}");
                     // Of an upload, the seconds are those of the sender, whose buffers fill first.
                     let is_received = way == "-R";
                     assert!(

@@ -142,7 +142,6 @@ fn ours_stays_when_the_reference_comes_after_it() {
 fn what_an_operator_made_stays() {
     cites!("ADD-7", "DEL-1");
     for (made, direction) in [
-        ("tc qdisc add dev PORT root handle 1: htb", Download),
         ("tc qdisc add dev PORT root handle 1: tbf rate 1mbit burst 5kb latency 50ms", Download),
         ("tc qdisc add dev PORT root fq_codel", Download),
         ("tc qdisc add dev PORT root handle 5: pfifo", Download),

@@ -38,7 +38,7 @@ impl Creation {
     /// Removes what this creation made, the last first; what it found and adopted stays.
     pub fn undo(self, kernel: &mut Kernel) -> Vec<Error> {
         let made = kernel.take_made();
-        made.into_iter().filter_map(|place| self.objects.get(place)?.remove(kernel).err()).collect()
+        made.into_iter().filter_map(|place| self.objects.get(place)?.undo(kernel).err()).collect()
     }
 }
 

@@ -114,6 +114,14 @@ pub trait Object: fmt::Debug {
     /// What the kernel says.
     fn remove(&self, kernel: &mut Kernel) -> Result<(), Error>;
 
+    /// Removes it, or the part of it that was made, in the call that has just made it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn undo(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        self.remove(kernel)
+    }
+
     /// The `ip`, `bridge` or `tc` commands that would make it, for people.
     fn commands(&self) -> Vec<String>;
 }

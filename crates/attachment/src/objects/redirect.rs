@@ -35,10 +35,14 @@ impl Redirect {
         }
     }
 
+    fn split(&self, from: u32, to: u32, kernel: &mut Kernel) -> Result<(Vec<Filter>, Vec<Filter>), Error> {
+        let is_ours = |filter: &Filter| filter.target == Some(to);
+        Ok(self.filters(from, kernel)?.into_iter().partition(is_ours))
+    }
+
     /// Removes it from the device `from` if it leads to `to`, both by their indices.
     pub(crate) fn remove_from(&self, from: u32, to: u32, kernel: &mut Kernel) -> Result<(), Error> {
-        let (ours, others): (Vec<Filter>, Vec<Filter>) =
-            self.filters(from, kernel)?.into_iter().partition(|filter| filter.target == Some(to));
+        let (ours, others) = self.split(from, to, kernel)?;
         let action = format!("remove {}", self.label());
         if others.is_empty() && !ours.is_empty() {
             return kernel.remove(self.from.side, action, redirect::delete_ingress(from));
@@ -104,6 +108,18 @@ impl Object for Redirect {
         let Some(from) = kernel.find(&self.from)? else { return Ok(()) };
         let to = kernel.find(&self.to)?.map_or(0, |link| link.index);
         self.remove_from(from.index, to, kernel)
+    }
+
+    /// Its filter may have been refused; the qdisc was made for it.
+    fn undo(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let (from, to) = (kernel.index(&self.from)?, kernel.index(&self.to)?);
+        match self.split(from, to, kernel)? {
+            (ours, others) if ours.is_empty() && others.is_empty() => {
+                let action = format!("remove the ingress queue of {}", self.from);
+                kernel.remove(self.from.side, action, redirect::delete_ingress(from))
+            }
+            _ => self.remove_from(from, to, kernel),
+        }
     }
 
     fn commands(&self) -> Vec<String> {
