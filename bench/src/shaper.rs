@@ -153,7 +153,11 @@ impl<'a> Nic<'a> {
         self.call("DEL", contender, plugin, &config).run(&Timing)?;
         if contender == Contender::Reference {
             // Its DEL leaves them to go with the device.
-            let port = self.made["interfaces"][1]["name"].as_str().context("bridge's result has no host interface")?;
+            let port = self
+                .made
+                .pointer("/interfaces/1/name")
+                .and_then(Value::as_str)
+                .context("bridge's result has no host interface")?;
             sh(&format!("tc qdisc del dev {port} root")).ok();
             if shape == Shape::Both {
                 sh(&format!("tc qdisc del dev {port} ingress")).ok();
