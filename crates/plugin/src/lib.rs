@@ -11,6 +11,7 @@ pub mod probe;
 mod streams;
 
 pub use main_function::main;
+pub use streams::note;
 
 /// musl's own allocator gives every freed page back at once and asks for it again: over 100 system calls in an ADD.
 #[global_allocator]

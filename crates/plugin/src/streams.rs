@@ -39,7 +39,7 @@ pub(crate) fn print(mut line: String) -> io::Result<()> {
 }
 
 /// Writes a line to stderr, if anybody reads there.
-pub(crate) fn note(mut line: String) {
+pub fn note(mut line: String) {
     line.push('\n');
     let _ = io::stderr().write_all(line.as_bytes());
 }

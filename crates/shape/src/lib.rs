@@ -6,5 +6,7 @@ mod config;
 mod forms;
 mod line_keys;
 mod presets;
+mod remarks;
 
 pub use config::{KEYS, Shape, interfaces, shape};
+pub use remarks::remarks;

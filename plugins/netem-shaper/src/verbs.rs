@@ -1,7 +1,7 @@
 //! The verbs. The shaper makes no interface: its description hangs on those of an earlier plugin.
 
 use attachment::{Creation, Device, Kernel, Lock};
-use cni::{Call, Error, Success};
+use cni::{Call, Command, Error, Success};
 use netlink::Namespace;
 use plugin::codes::{all_of, from_attachment, with_more_details};
 use plugin::interface::{Description, compare, open_namespace, previous, valid_attachments};
@@ -35,6 +35,9 @@ fn described(call: &Call, previous: &Success, kernel: &mut Kernel) -> Result<Des
     let shape = shape::shape(call)?;
     if shape.is_empty() {
         return Ok(Vec::new());
+    }
+    if call.environment.command == Command::Add {
+        shape::remarks(&shape).into_iter().for_each(plugin::note);
     }
     let mut description = Vec::new();
     for nic in Nic::all(call, previous, kernel)? {
