@@ -1,5 +1,9 @@
 //! What the scenarios share: a host with the networks of `conf-examples`, and `plugboard` on it.
 
+mod line;
+
+pub use line::{Direction, Pair};
+
 use std::path::{Path, PathBuf};
 
 use harness::{Host, Invocation, Namespace, Output, Reply, bin, bin_dir, sh};
