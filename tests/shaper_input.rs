@@ -1,7 +1,8 @@
 //! What `netem-shaper` refuses: each with code 7, the key's path, what was given, and what is accepted; and nothing is made.
 
-use harness::Snapshot;
-use protocol_tests::{LATEST, Plugin, Scene, with};
+use harness::{Snapshot, not_observed};
+use lab::Feature;
+use protocol_tests::{LATEST, Plugin, Scene, codes, with};
 use serde_json::{Value, json};
 
 /// A value, and what the message says beside the path of its key: what was given, and what is accepted.
@@ -254,4 +255,32 @@ fn what_is_wrong_beside_them_is_refused_in_the_same_way() {
         assert!(message.contains(key) && message.contains("remove the key"), "{message}");
     }
     assert_eq!(before, state(&scene), "nothing is made");
+}
+
+#[test]
+fn a_kernel_without_netem_is_told_for_what_needs_it_and_nothing_is_left() {
+    if Feature::Netem.is_present() {
+        not_observed("what a kernel without netem is told: this one has it");
+        return;
+    }
+    let (scene, config) = with_a_nic();
+    let before = state(&scene);
+    for line in [
+        json!({"delay": "10ms"}),
+        json!({"rate": "10Mbit", "delay": "10ms"}),
+        json!({"loss": "1%"}),
+        json!({"duplicate": "1%"}),
+        json!({"corrupt": "1%"}),
+        json!({"slot": {"minDelay": "10ms"}}),
+    ] {
+        for direction in ["download", "upload"] {
+            let config = with(&config, json!({direction: line}));
+            let (code, message, _) = scene.call(Plugin::Shaper, "ADD", config.clone()).run().error();
+            assert_eq!(code, codes::UNSUPPORTED_BY_KERNEL, "{message}");
+            assert!(message.contains("sch_netem") && message.contains("modprobe sch_netem"), "{message}");
+            let (code, message, _) = scene.call(Plugin::Shaper, "STATUS", config).run().error();
+            assert!(code == 50 && message.contains("sch_netem"), "{code}: {message}");
+        }
+    }
+    assert_eq!(before, state(&scene), "nothing is left");
 }
