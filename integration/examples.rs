@@ -104,9 +104,10 @@ fn works(example: &Example) {
     let world = World::new();
     prepare(example);
     let nodes: Vec<Namespace> = ["ex1", "ex2"].map(|name| world.node(name)).into();
-    // Where an example gives a fixed address, a second container cannot have it.
+    // Where an example gives a fixed address, a second container cannot have it; and queues are each container's own.
     let is_fixed = example.values("type").contains(&Value::from("static"));
-    let nodes = if is_fixed { &nodes[..1] } else { &nodes[..] };
+    let is_shaped = example.needs().contains(&Feature::Netem);
+    let nodes = if is_fixed || is_shaped { &nodes[..1] } else { &nodes[..] };
     let look = || {
         // The host goes on forwarding for others.
         let nodes: Vec<&Namespace> = nodes.iter().collect();
