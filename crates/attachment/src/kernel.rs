@@ -159,8 +159,9 @@ impl Kernel {
         }
         let found =
             link::find(self.socket(device.side)?, &device.name).map_err(Error::refused(format!("look up {device}")))?;
-        if let Some(link) = &found {
-            self.remember(device.side, link)?;
+        match &found {
+            Some(link) => self.remember(device.side, link)?,
+            None => self.end(device.side)?.seen.retain(|link| link.name != device.name),
         }
         Ok(found)
     }

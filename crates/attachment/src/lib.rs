@@ -6,6 +6,7 @@
 //! | verb | here |
 //! |---|---|
 //! | create, and undo when one fails | [`Creation`] |
+//! | change the queues of a device while packets pass | [`LiveQueues`] |
 //! | compare with the kernel | [`differences`] |
 //! | remove | [`remove`] |
 //! | remove what no valid attachment owns | [`sweep`] |
@@ -19,6 +20,7 @@ mod error;
 mod firewall;
 mod identity;
 mod kernel;
+mod live;
 mod lock;
 mod migration;
 mod object;
@@ -32,6 +34,7 @@ pub use create::Creation;
 pub use error::Error;
 pub use identity::{Identity, Tag};
 pub use kernel::{Kernel, Step};
+pub use live::LiveQueues;
 pub use lock::Lock;
 pub use object::{Device, Difference, Object, Objects, Side, commands, differences, refuse_existing, remove};
 pub use objects::{

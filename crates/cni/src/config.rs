@@ -33,7 +33,8 @@ pub struct Config {
     pub kind: String,
     /// `ipam.type`; `None` without an `ipam` object, with an empty one, or with an empty type.
     pub ipam: Option<String>,
-    /// `prevResult`, read in the format of `version` (ADD-4); only for ADD, DEL and CHECK.
+    /// `prevResult`, read in the format of `version` (ADD-4); only for ADD, DEL, CHECK
+    /// and UPDATE.
     pub prev_result: Option<Success>,
     /// `cni.dev/valid-attachments`, else `cni.dev/attachments` (GC-2); `None` when both are missing, and for other commands
     /// than GC.
@@ -60,7 +61,7 @@ impl Config {
         let kind = named(&object, "type", optional, objection_to_kind)?;
         let ipam = ipam(&object)?;
         let prev_result = match command {
-            Command::Add | Command::Del | Command::Check => prev_result(&object, version)?,
+            Command::Add | Command::Del | Command::Check | Command::Update => prev_result(&object, version)?,
             Command::Gc | Command::Status | Command::Version => None,
         };
         let valid_attachments = if command == Command::Gc { valid_attachments(&object)? } else { None };
@@ -83,7 +84,7 @@ impl Config {
 /// VER-7.
 fn expect_known(command: Command, version: Version) -> Result<(), Error> {
     let since = match command {
-        Command::Add | Command::Del | Command::Version => Version::V0_1_0,
+        Command::Add | Command::Del | Command::Version | Command::Update => Version::V0_1_0,
         Command::Check => Version::V0_4_0,
         Command::Gc | Command::Status => Version::V1_1_0,
     };

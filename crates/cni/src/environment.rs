@@ -17,9 +17,12 @@ pub enum Command {
     Gc,
     Status,
     Version,
+    /// Not of the specification: what is there becomes what the configuration now says. Of its form it is a CHECK.
+    Update,
 }
 
 impl Command {
+    /// Those of the specification.
     const ALL: [Self; 6] = [Self::Add, Self::Del, Self::Check, Self::Gc, Self::Status, Self::Version];
 
     /// The word in `CNI_COMMAND`.
@@ -32,21 +35,27 @@ impl Command {
             Self::Gc => "GC",
             Self::Status => "STATUS",
             Self::Version => "VERSION",
+            Self::Update => "UPDATE",
         }
     }
 
     fn from_word(word: &OsStr) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|command| command.as_str() == word).ok_or_else(|| {
-            let known = Self::ALL.map(Self::as_str).join(", ");
-            let word = quoted(&word.to_string_lossy());
-            invalid(format!("CNI_COMMAND is {word}, an unknown command; known are {known}"))
-        })
+        let mut all = Self::ALL.into_iter().chain([Self::Update]);
+        all.find(|command| command.as_str() == word).ok_or_else(|| Self::unknown(word))
+    }
+
+    /// The error of a plugin that does not know the command.
+    #[must_use]
+    pub fn unknown(word: impl AsRef<OsStr>) -> Error {
+        let known = Self::ALL.map(Self::as_str).join(", ");
+        let word = quoted(&word.as_ref().to_string_lossy());
+        invalid(format!("CNI_COMMAND is {word}, an unknown command; known are {known}"))
     }
 
     /// The variables without which the command makes no sense (ENV-4 to ENV-9).
     fn required(self) -> &'static [&'static str] {
         match self {
-            Self::Add | Self::Check => &["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
+            Self::Add | Self::Check | Self::Update => &["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
             Self::Del => &["CNI_CONTAINERID", "CNI_IFNAME"],
             Self::Gc => &["CNI_PATH"],
             Self::Status | Self::Version => &[],
@@ -54,7 +63,7 @@ impl Command {
     }
 
     fn concerns_attachment(self) -> bool {
-        matches!(self, Self::Add | Self::Del | Self::Check)
+        matches!(self, Self::Add | Self::Del | Self::Check | Self::Update)
     }
 }
 

@@ -1,7 +1,8 @@
-//! Queueing disciplines: finding, adding and removing them. The kinds have files of their own.
+//! Queueing disciplines: finding, adding, changing and removing them. The kinds have files of their own.
 //!
 //! `netlink-packet-route` knows neither netem nor tbf: their options are bytes to it, written and read here.
 
+mod backlog;
 pub mod netem;
 pub mod redirect;
 mod statistics;
@@ -11,6 +12,7 @@ use netlink_packet_core::{DefaultNla, Nla};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage, TcOption};
 
+pub use backlog::{Held, held};
 pub use netem::Netem;
 pub use statistics::{Statistics, statistics};
 pub use tbf::Tbf;
@@ -70,15 +72,56 @@ impl Qdisc {
     /// # Errors
     /// [`Error::Malformed`] for a kind that we cannot make or an index beyond 2^31.
     pub fn add(&self, index: u32) -> Result<Request, Error> {
+        Ok(Request::create(self.written(index, self.options()?)?))
+    }
+
+    /// `tc qdisc change dev INDEX parent PARENT handle HANDLE: KIND …`: what waits in the queue stays there. Unlike `tc`, it
+    /// also takes back what is not asked any more: see [`Netem::change_options`].
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a kind that we cannot make or an index beyond 2^31.
+    pub fn change(&self, index: u32) -> Result<Request, Error> {
         let options = match &self.kind {
-            Kind::Netem(netem) => netem.options(),
-            Kind::Tbf(tbf) => tbf.options(),
-            Kind::Other(name) => return Err(Error::Malformed(format!("no options are known for qdisc {name}"))),
+            Kind::Netem(netem) => netem.change_options(),
+            _ => self.options()?,
         };
+        Ok(Request::change(self.written(index, options)?))
+    }
+
+    /// The same for parameters that were read from the kernel, which does not show netem's table: that one stays.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a kind that we cannot make or an index beyond 2^31.
+    pub fn change_back(&self, index: u32) -> Result<Request, Error> {
+        let options = match &self.kind {
+            Kind::Netem(netem) => netem.change_options_without_table(),
+            _ => self.options()?,
+        };
+        Ok(Request::change(self.written(index, options)?))
+    }
+
+    /// `tc qdisc replace dev INDEX parent PARENT handle HANDLE: KIND …` for one with another handle than that which hangs
+    /// there. It goes with what waits in it, and only if the new one can be made.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a kind that we cannot make or an index beyond 2^31.
+    pub fn replace(&self, index: u32) -> Result<Request, Error> {
+        Ok(Request::replace(self.written(index, self.options()?)?))
+    }
+
+    fn options(&self) -> Result<Vec<u8>, Error> {
+        match &self.kind {
+            Kind::Netem(netem) => Ok(netem.options()),
+            Kind::Tbf(tbf) => Ok(tbf.options()),
+            Kind::Other(name) => Err(Error::Malformed(format!("no options are known for qdisc {name}"))),
+        }
+    }
+
+    fn written(&self, index: u32, options: Vec<u8>) -> Result<RouteNetlinkMessage, Error> {
         let mut message = self.message(index)?;
         message.attributes.push(TcAttribute::Kind(self.kind.name().to_owned()));
         message.attributes.push(TcAttribute::Other(DefaultNla::new(TCA_OPTIONS, options)));
-        Ok(Request::create(RouteNetlinkMessage::NewQueueDiscipline(message)))
+        Ok(RouteNetlinkMessage::NewQueueDiscipline(message))
     }
 
     /// `tc qdisc del dev INDEX parent PARENT handle HANDLE:`.
@@ -133,16 +176,18 @@ impl Qdisc {
 /// # Errors
 /// Those of [`Socket::dump`].
 pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<Qdisc>, Error> {
+    Ok(messages(socket, index)?.iter().filter_map(Qdisc::read).collect())
+}
+
+fn messages(socket: &mut Socket, index: u32) -> Result<Vec<TcMessage>, Error> {
     let index = signed(index)?;
     let request = Request::dump(RouteNetlinkMessage::GetQueueDiscipline(TcMessage::with_index(index)));
-    Ok(socket
-        .dump("queueing disciplines", &request)?
-        .into_iter()
-        .filter_map(|object| match object.decode()? {
-            RouteNetlinkMessage::NewQueueDiscipline(message) if message.header.index == index => Qdisc::read(&message),
-            _ => None,
-        })
-        .collect())
+    let objects = socket.dump("queueing disciplines", &request)?;
+    let messages = objects.into_iter().filter_map(|object| match object.decode()? {
+        RouteNetlinkMessage::NewQueueDiscipline(message) if message.header.index == index => Some(message),
+        _ => None,
+    });
+    Ok(messages.collect())
 }
 
 fn signed(index: u32) -> Result<i32, Error> {

@@ -1,8 +1,8 @@
 //! One message to the kernel.
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkDeserializable,
+    NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 
@@ -90,6 +90,12 @@ impl Request {
     #[must_use]
     pub fn create(message: RouteNetlinkMessage) -> Self {
         Self { body: message.into(), flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, is_question: false }
+    }
+
+    /// Makes an object, in the place of the one that is there (`NLM_F_CREATE | NLM_F_REPLACE`).
+    #[must_use]
+    pub fn replace(message: RouteNetlinkMessage) -> Self {
+        Self { body: message.into(), flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, is_question: false }
     }
 
     /// Asks for a whole table.

@@ -65,6 +65,11 @@ impl Chain<'_> {
             .collect()
     }
 
+    /// UPDATE of one plugin, with the result of ADD: an extension of ours.
+    pub(crate) fn update(&self, plugin: &Plugin, attachment: &Attachment, result: &Value) -> Result<(), Failure> {
+        self.call("UPDATE", plugin, Some(attachment), self.with_result(plugin, attachment, Some(result))).map(drop)
+    }
+
     /// GC of every plugin (GC-2: with the key of the specification and the one that it had before).
     pub(crate) fn gc(&self, valid: &Valid) -> Vec<Failure> {
         let calls = self.network.plugins.iter().map(|plugin| {
@@ -136,6 +141,13 @@ impl Chain<'_> {
 
     fn find(&self, plugin: &Plugin) -> Result<PathBuf, Error> {
         self.plugins.find(&plugin.kind).map_err(|problem| Error::new(Code::InvalidEnvironment, problem))
+    }
+}
+
+impl Failure {
+    /// The plugin does not know the verb (ENV-1).
+    pub(crate) fn is_unknown_verb(&self) -> bool {
+        self.error.code == Code::InvalidEnvironment && self.error.msg.contains(self.verb)
     }
 }
 

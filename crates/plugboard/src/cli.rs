@@ -27,6 +27,15 @@ Gbps, lat in ms or us; both are those of what the container receives.
 
 Exit status: 0 when all is done, 1 when something failed, 2 for a wrong command line.";
 
+const SHAPE_HELP: &str = "\
+KEY is bw or lat as for attach, preset, or a key of netem-shaper: download.KEY for what the container receives, upload.KEY for \
+what it sends. A value of none takes a limit back, so that the configuration of the network counts again.
+
+  plugboard shape vn1 eth1 bw=200Mbps lat=5ms
+  plugboard shape vn1 eth1 upload.rate=10Mbit,download.loss=1%
+  plugboard shape vn1 eth1 preset=lte
+  plugboard shape vn1 eth1 bw=none";
+
 /// Where things are.
 #[derive(Debug, Args)]
 pub(crate) struct Places {
@@ -56,6 +65,12 @@ pub(crate) enum Command {
     /// the interface: small ones for delay, jitter and loss, then as many as fit for the rate. That puts the full rate on the
     /// network for some seconds in each direction, and whoever uses it meanwhile will notice.
     Verify(Verify),
+    /// Change the limits of an interface while it is in use, or print them
+    ///
+    /// Packets on their way are kept, and the interface with its addresses is not touched. The limits that are not named stay
+    /// as they are.
+    #[command(after_help = SHAPE_HELP)]
+    Shape(Shape),
     /// List all attachments
     Ls(Listing),
     /// Remove what belongs to no container any more
@@ -131,6 +146,17 @@ pub(crate) struct Verify {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Shape {
+    #[command(flatten)]
+    pub(crate) subject: Subject,
+    /// The interface in the container
+    pub(crate) interface: String,
+    /// What to change; without any, the limits are printed
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) limits: Vec<String>,
 }
 
 #[derive(Debug, Args)]

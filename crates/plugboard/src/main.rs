@@ -13,6 +13,7 @@ mod conf_dir;
 mod detach;
 mod gc;
 mod invocation;
+mod limit_keys;
 mod limits;
 mod ls;
 mod manual;
@@ -23,6 +24,7 @@ mod plan;
 mod problems;
 mod runtime;
 mod search_path;
+mod shape;
 mod status;
 mod table;
 mod target;
@@ -50,6 +52,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Detach(subject) => detach::run(&subject, &runtime),
         Command::Check(subject) => check::run(&subject, &runtime),
         Command::Verify(args) => verify::run(&args, &runtime),
+        Command::Shape(args) => shape::run(&args, &runtime),
         Command::Ls(listing) => ls::run(&listing, &runtime),
         Command::Gc(selection) => gc::run(&selection, &runtime),
         Command::Status(selection) => status::run(&selection, &runtime),

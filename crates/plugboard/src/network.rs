@@ -126,6 +126,22 @@ impl Plugin {
         self.object.remove(key);
     }
 
+    /// Makes it ask for the capability arguments of this name.
+    pub(crate) fn ask_for_capability(&mut self, name: &str) {
+        let capabilities = self.object.entry("capabilities").or_insert_with(|| json!({}));
+        if !capabilities.is_object() {
+            *capabilities = json!({});
+        }
+        if let Some(capabilities) = capabilities.as_object_mut() {
+            capabilities.insert(name.to_owned(), json!(true));
+        }
+    }
+
+    /// A key of its own configuration.
+    pub(crate) fn key(&self, name: &str) -> Option<&Value> {
+        self.object.get(name)
+    }
+
     /// Its configuration as it is called with: name and version of its network inserted, of `capability_args` those that
     /// it asks for as `runtimeConfig`, and `capabilities` left out (CFG-8).
     pub(crate) fn request(&self, network: &Network, capability_args: &Map<String, Value>) -> Map<String, Value> {

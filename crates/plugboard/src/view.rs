@@ -37,7 +37,7 @@ impl View {
             network: network.clone(),
             mac: seen.mac,
             addresses: seen.addresses,
-            limits: limits::describe(&attachment.capability_args),
+            limits: limits::describe(&entry.config, &attachment.capability_args),
             host_interface: seen.host_interface,
             result: result.clone(),
         }

@@ -17,6 +17,9 @@ pub use streams::note;
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
+/// A verb without a result.
+pub type Verb = fn(&Call) -> Result<(), Error>;
+
 /// The verbs of a plugin: one table in its `main.rs`.
 #[derive(Debug, Clone, Copy)]
 pub struct Verbs {
@@ -34,4 +37,7 @@ pub struct Verbs {
     pub gc: fn(&Call) -> Result<(), Error>,
     /// STATUS.
     pub status: fn(&Call) -> Result<(), Error>,
+    /// UPDATE, an extension of ours: called as CHECK is, it makes what is there as the configuration now says, without taking
+    /// anything down. To a plugin without it the command is unknown (code 4).
+    pub update: Option<Verb>,
 }

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use cni::{Call, Command, Config, Environment, Error, Version, version_reply};
 
-use crate::Verbs;
 use crate::namespace::{Found, look_at};
 use crate::streams::{note, print, read_stdin};
+use crate::{Verb, Verbs};
 
 /// An error, and the version in whose format it is printed.
 struct Failure(Error, Version);
@@ -37,7 +37,8 @@ fn introduce(verbs: &Verbs) {
 }
 
 fn run(verbs: &Verbs) -> Result<ExitCode, Failure> {
-    let environment = Environment::read(|name| env::var_os(name)).map_err(|error| {
+    let environment = Environment::read(|name| env::var_os(name)).and_then(|found| known(verbs, found));
+    let environment = environment.map_err(|error| {
         let version = read_stdin().map_or(Version::LATEST, |text| Config::version_of(&text));
         Failure(error, version)
     })?;
@@ -52,11 +53,23 @@ fn run(verbs: &Verbs) -> Result<ExitCode, Failure> {
     call_verb(verbs, Call { environment, config }).map_err(|error| Failure(error, version))
 }
 
+/// UPDATE is known to few plugins.
+fn known(verbs: &Verbs, environment: Environment) -> Result<Environment, Error> {
+    match environment.command {
+        Command::Update if verbs.update.is_none() => Err(Command::unknown(Command::Update.as_str())),
+        _ => Ok(environment),
+    }
+}
+
 fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
     match call.environment.command {
         Command::Add => return add(verbs, call),
         Command::Del => del(verbs, call)?,
-        Command::Check => check(verbs, &call)?,
+        Command::Check => check(verbs.check, &call)?,
+        Command::Update => match verbs.update {
+            Some(update) => check(update, &call)?,
+            None => return Err(Command::unknown(Command::Update.as_str())),
+        },
         Command::Gc => (verbs.gc)(&call)?,
         Command::Status => (verbs.status)(&call)?,
         Command::Version => {}
@@ -108,9 +121,10 @@ fn del(verbs: &Verbs, mut call: Call) -> Result<(), Error> {
     }
 }
 
-fn check(verbs: &Verbs, call: &Call) -> Result<(), Error> {
+/// CHECK, or UPDATE, which is called as CHECK is.
+fn check(verb: Verb, call: &Call) -> Result<(), Error> {
     match look_at(&call.environment) {
-        Found::Usable | Found::Own(_) => (verbs.check)(call),
+        Found::Usable | Found::Own(_) => verb(call),
         Found::Unusable(error) => Err(error),
     }
 }

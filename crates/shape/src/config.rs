@@ -87,6 +87,17 @@ impl Layer {
 
 impl Asked {
     fn layer(self, source: &str) -> Result<Layer, Error> {
+        for (short, given, key, is_given) in [
+            ("bw", self.bw.is_some(), "download.rate", self.download.rate.is_some()),
+            ("lat", self.lat.is_some(), "download.delay", self.download.delay.is_some()),
+        ] {
+            if given && is_given {
+                let place = if source.is_empty() { String::new() } else { format!("{source}: ") };
+                return Err(Error::invalid_config(format!(
+                    "{place}{short} and {key} are the same limit: give one of them"
+                )));
+            }
+        }
         let short = LineKeys { rate: self.bw, delay: self.lat, ..LineKeys::default() };
         let preset = match self.preset.filter(|name| !name.is_empty()) {
             Some(name) if source.is_empty() => presets::find(&name)?,

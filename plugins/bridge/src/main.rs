@@ -26,5 +26,6 @@ fn main() -> ExitCode {
         check: interface::check::<Bridged>,
         gc: interface::gc::<Bridged>,
         status: interface::status::<Bridged>,
+        update: None,
     })
 }

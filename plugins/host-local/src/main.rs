@@ -35,5 +35,6 @@ fn main() -> ExitCode {
         check: check::check,
         gc: gc::gc,
         status: status::status,
+        update: None,
     })
 }

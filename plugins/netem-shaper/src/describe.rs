@@ -10,16 +10,50 @@ use shaping::{Chance, Line, Loss};
 
 use crate::nic::Nic;
 
-/// The handles of our queues: `pb` in ASCII and the number behind it. DEL removes no queue with another handle.
-const FIRST: u16 = 0x7062;
-const SECOND: u16 = 0x7063;
+/// The handles of our queues: `pb` in ASCII for netem, and the number behind it for tbf. With handles of their own, one can
+/// take the place of the other in one step. DEL removes no queue with another handle.
+const NETEM: u16 = 0x7062;
+const TBF: u16 = 0x7063;
+pub(crate) const HANDLES: [u16; 2] = [NETEM, TBF];
 
-/// The queues that make a NIC's two directions as `shape` says. What the device sends is shaped on the device; what it
+/// The queues of the devices behind a NIC, each list from the root down.
+pub(crate) struct Queues {
+    /// Of the device itself.
+    pub(crate) sent: Vec<qdisc::Qdisc>,
+    /// Of the ifb that gets what the device receives; without any there is no ifb.
+    pub(crate) received: Vec<qdisc::Qdisc>,
+}
+
+/// The objects that make a NIC's two directions as `shape` says. What the device sends is shaped on the device; what it
 /// receives is sent through an ifb first, and shaped there.
 ///
 /// # Errors
 /// Code 7 for what the device's MTU does not allow.
 pub(crate) fn queues(shape: &Shape, nic: &Nic) -> Result<Description, Error> {
+    let Queues { sent, received } = of_devices(shape, nic)?;
+    let mut objects = hung_on(&nic.device, &sent);
+    if !received.is_empty() {
+        objects.extend(on_ifb(nic, &received));
+        objects.push(Box::new(Redirect { from: nic.device.clone(), to: nic.ifb().device() }));
+    }
+    Ok(objects)
+}
+
+/// The ifb for what the device receives, ready to be sent to.
+pub(crate) fn on_ifb(nic: &Nic, received: &[qdisc::Qdisc]) -> Description {
+    let ifb = nic.ifb();
+    let device = ifb.device();
+    let mut objects: Description = vec![Box::new(ifb)];
+    objects.extend(hung_on(&device, received));
+    objects.push(Box::new(Up { device }));
+    objects
+}
+
+/// The queues that make a NIC's two directions as `shape` says.
+///
+/// # Errors
+/// Code 7 for what the device's MTU does not allow.
+pub(crate) fn of_devices(shape: &Shape, nic: &Nic) -> Result<Queues, Error> {
     let (sent, received) =
         if nic.is_far_end { (&shape.download, &shape.upload) } else { (&shape.upload, &shape.download) };
     for (direction, line) in [("download", &shape.download), ("upload", &shape.upload)] {
@@ -28,30 +62,23 @@ pub(crate) fn queues(shape: &Shape, nic: &Nic) -> Result<Description, Error> {
             Error::invalid_config(format!("{direction}.{key}: {error} (the MTU of {device} is {mtu})"))
         })?;
     }
-    let mut objects = hung_on(&nic.device, sent, nic.mtu);
-    if !received.is_empty() {
-        let ifb = nic.ifb();
-        let device = ifb.device();
-        objects.push(Box::new(ifb));
-        objects.extend(hung_on(&device, received, nic.mtu));
-        objects.push(Box::new(Up { device: device.clone() }));
-        objects.push(Box::new(Redirect { from: nic.device.clone(), to: device }));
-    }
-    Ok(objects)
+    Ok(Queues { sent: tree(sent, nic.mtu), received: tree(received, nic.mtu) })
 }
 
-/// The queues that make what `device` sends like `line`: netem at the root for all but the rate, and below it tbf for the
+fn hung_on(device: &Device, queues: &[qdisc::Qdisc]) -> Description {
+    let hang =
+        |qdisc: &qdisc::Qdisc| -> Box<dyn Object> { Box::new(Qdisc { device: device.clone(), qdisc: qdisc.clone() }) };
+    queues.iter().map(hang).collect()
+}
+
+/// The queues that make what a device sends like `line`: netem at the root for all but the rate, and below it tbf for the
 /// rate, so that a packet is delayed once and then waits for its turn on the line. With a rate alone, tbf alone.
-fn hung_on(device: &Device, line: &Line, mtu: u32) -> Description {
-    let mut objects: Description = Vec::new();
-    let mut hang = |parent, handle, kind| {
-        let qdisc = qdisc::Qdisc { parent, handle, kind };
-        objects.push(Box::new(Qdisc { device: device.clone(), qdisc }));
-    };
-    let (mut parent, mut handle) = (Parent::Root, FIRST);
+fn tree(line: &Line, mtu: u32) -> Vec<qdisc::Qdisc> {
+    let mut queues = Vec::new();
+    let mut parent = Parent::Root;
     if line.needs_netem() {
-        hang(parent, handle, Kind::Netem(netem(line, mtu)));
-        (parent, handle) = (Parent::Class(FIRST, 1), SECOND);
+        queues.push(qdisc::Qdisc { parent, handle: NETEM, kind: Kind::Netem(netem(line, mtu)) });
+        parent = Parent::Class(NETEM, 1);
     }
     if let Some(rate) = line.rate {
         let queue = shaping::Tbf::new(rate, line.longest_delay(), line.burst_bytes, mtu);
@@ -60,9 +87,9 @@ fn hung_on(device: &Device, line: &Line, mtu: u32) -> Description {
             burst_bytes: queue.burst_bytes,
             limit_bytes: queue.limit_bytes,
         };
-        hang(parent, handle, Kind::Tbf(tbf));
+        queues.push(qdisc::Qdisc { parent, handle: TBF, kind: Kind::Tbf(tbf) });
     }
-    objects
+    queues
 }
 
 fn netem(line: &Line, mtu: u32) -> Netem {
@@ -121,15 +148,15 @@ pub(crate) fn remains(attachment: &Identity, name: &str, nic: Option<Nic>) -> De
         };
         return vec![ifb(Side::Host), ifb(Side::Container)];
     };
-    let root = |kind| -> Box<dyn Object> {
-        let qdisc = qdisc::Qdisc { parent: Parent::Root, handle: FIRST, kind };
+    let root = |handle, kind| -> Box<dyn Object> {
+        let qdisc = qdisc::Qdisc { parent: Parent::Root, handle, kind };
         Box::new(Qdisc { device: nic.device.clone(), qdisc })
     };
     let ifb = nic.ifb();
     let to = ifb.device();
     vec![
-        root(Kind::Netem(Netem::default())),
-        root(Kind::Tbf(Tbf { rate_bytes_per_s: 0, burst_bytes: 0, limit_bytes: 0 })),
+        root(NETEM, Kind::Netem(Netem::default())),
+        root(TBF, Kind::Tbf(Tbf { rate_bytes_per_s: 0, burst_bytes: 0, limit_bytes: 0 })),
         Box::new(ifb),
         Box::new(Redirect { from: nic.device, to }),
     ]

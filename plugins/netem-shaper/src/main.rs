@@ -6,6 +6,7 @@
 
 mod describe;
 mod nic;
+mod update;
 mod verbs;
 
 use std::process::ExitCode;
@@ -19,5 +20,6 @@ fn main() -> ExitCode {
         check: verbs::check,
         gc: verbs::gc,
         status: verbs::status,
+        update: Some(update::update),
     })
 }

@@ -19,5 +19,6 @@ fn main() -> ExitCode {
         check: check::check,
         gc: |_| Ok(()),
         status: |call| add::result(call).map(|_| ()),
+        update: None,
     })
 }

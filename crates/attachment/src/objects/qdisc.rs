@@ -57,7 +57,7 @@ impl Qdisc {
     }
 
     /// Nothing is asked that some kernel may ignore.
-    fn is_all_known_to_all(&self) -> bool {
+    pub(crate) fn is_all_known_to_all(&self) -> bool {
         let Kind::Netem(want) = &self.qdisc.kind else { return true };
         LATE.iter().all(|late| (late.value)(want).is_none())
     }

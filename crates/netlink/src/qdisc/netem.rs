@@ -27,6 +27,12 @@ const LOSS_OFFSET: usize = 8;
 const GAP_OFFSET: usize = 12;
 const DUPLICATE_OFFSET: usize = 16;
 
+/// The length of `struct tc_netem_rate`.
+const RATE_BYTES: usize = 16;
+
+/// The units of a table in one jitter (`NETEM_DIST_SCALE`). The largest table has twice as many entries.
+const TABLE_SCALE: i16 = 8192;
+
 /// A chance for each packet, in steps of 1 / (2^32 - 1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Chance {
@@ -121,7 +127,28 @@ pub struct Netem {
 }
 
 impl Netem {
+    /// The options for a new queue. The kernel takes what is not given for none.
     pub(super) fn options(&self) -> Vec<u8> {
+        self.written(Extent::Given, &self.table)
+    }
+
+    /// The options for a queue that is there. What is not given would stay as it is (`netem_change`), so everything is
+    /// given. A table cannot be taken away, but one of equal steps does what no table does.
+    pub(super) fn change_options(&self) -> Vec<u8> {
+        if self.table.is_empty() && self.jitter_ns != 0 {
+            let uniform: Vec<i16> = (-TABLE_SCALE..TABLE_SCALE).collect();
+            return self.written(Extent::All, &uniform);
+        }
+        self.written(Extent::All, &self.table)
+    }
+
+    /// The same with the table that the queue has.
+    pub(super) fn change_options_without_table(&self) -> Vec<u8> {
+        self.written(Extent::All, &[])
+    }
+
+    fn written(&self, extent: Extent, table: &[i16]) -> Vec<u8> {
+        let is_all = extent == Extent::All;
         let (loss, loss_correlation) = match self.loss {
             Loss::Random(chance) => (chance.probability, chance.correlation),
             Loss::States { .. } | Loss::GilbertElliott { .. } => (0, 0),
@@ -129,26 +156,29 @@ impl Netem {
         // Latency and jitter in ticks are superseded by the 64-bit attributes.
         let mut bytes = words(&[0, self.limit_packets, loss, self.gap, self.duplicate.probability, 0]);
         let correlations = [self.delay_correlation, loss_correlation, self.duplicate.correlation];
-        if correlations.iter().any(|correlation| *correlation != 0) {
+        if is_all || correlations.iter().any(|correlation| *correlation != 0) {
             append(&mut bytes, TCA_NETEM_CORR, &words(&correlations));
         }
-        if !self.table.is_empty() {
-            let entries: Vec<u8> = self.table.iter().flat_map(|entry| entry.to_ne_bytes()).collect();
+        if !table.is_empty() {
+            let entries: Vec<u8> = table.iter().flat_map(|entry| entry.to_ne_bytes()).collect();
             append(&mut bytes, TCA_NETEM_DELAY_DIST, &entries);
         }
         for (kind, chance) in [(TCA_NETEM_REORDER, self.reorder), (TCA_NETEM_CORRUPT, self.corrupt)] {
-            if chance != Chance::default() {
+            if is_all || chance != Chance::default() {
                 append(&mut bytes, kind, &words(&[chance.probability, chance.correlation]));
             }
         }
         self.append_loss_model(&mut bytes);
-        if self.ecn {
-            append(&mut bytes, TCA_NETEM_ECN, &1_u32.to_ne_bytes());
+        if is_all {
+            append(&mut bytes, TCA_NETEM_RATE, &[0; RATE_BYTES]); // not ours, but an operator may have tried it
+        }
+        if is_all || self.ecn {
+            append(&mut bytes, TCA_NETEM_ECN, &u32::from(self.ecn).to_ne_bytes());
         }
         append(&mut bytes, TCA_NETEM_LATENCY64, &self.delay_ns.to_ne_bytes());
         append(&mut bytes, TCA_NETEM_JITTER64, &self.jitter_ns.to_ne_bytes());
-        if let Some(slot) = self.slot {
-            append(&mut bytes, TCA_NETEM_SLOT, &slot.bytes());
+        if is_all || self.slot.is_some() {
+            append(&mut bytes, TCA_NETEM_SLOT, &self.slot.map_or_else(|| vec![0; SLOT_BYTES], Slot::bytes));
         }
         if let Some(seed) = self.seed {
             append(&mut bytes, TCA_NETEM_PRNG_SEED, &seed.to_ne_bytes());
@@ -204,6 +234,18 @@ impl Netem {
     }
 }
 
+/// Which attributes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Those that are not zero.
+    Given,
+    /// All.
+    All,
+}
+
+/// The length of `struct tc_netem_slot`.
+const SLOT_BYTES: usize = 40;
+
 /// `NLA_F_NESTED` in `netlink.h`.
 const NLA_F_NESTED: u16 = 0x8000;
 
@@ -226,11 +268,11 @@ impl Loss {
 impl Slot {
     /// `struct tc_netem_slot`: two delays, two numbers, and a delay and jitter of a distribution that we do not use.
     fn bytes(self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(40);
+        let mut bytes = Vec::with_capacity(SLOT_BYTES);
         bytes.extend(self.min_delay_ns.to_ne_bytes());
         bytes.extend(self.max_delay_ns.to_ne_bytes());
         bytes.extend(words(&[self.max_packets, self.max_bytes]));
-        bytes.resize(40, 0);
+        bytes.resize(SLOT_BYTES, 0);
         bytes
     }
 
@@ -277,6 +319,38 @@ mod tests {
         for netem in all() {
             assert_eq!(Netem::read(&netem.options()), Some(netem));
         }
+    }
+
+    #[test]
+    fn a_change_gives_all_that_the_kernel_would_keep() {
+        let plain = Netem { delay_ns: 1, limit_packets: 1, ..Netem::default() };
+        let bytes = plain.change_options();
+        let zeros = |kind| value_of(&bytes[QOPT_BYTES..], kind).map(|value| value.iter().all(|byte| *byte == 0));
+        for kind in
+            [TCA_NETEM_CORR, TCA_NETEM_REORDER, TCA_NETEM_CORRUPT, TCA_NETEM_RATE, TCA_NETEM_ECN, TCA_NETEM_SLOT]
+        {
+            assert_eq!(zeros(kind), Some(true), "{kind}");
+        }
+        assert_eq!(zeros(TCA_NETEM_DELAY_DIST), None, "without jitter, no table counts");
+        for netem in all() {
+            let slot = netem.slot.or(Some(Slot { min_delay_ns: 0, max_delay_ns: 0, max_packets: 0, max_bytes: 0 }));
+            assert_eq!(Netem::read(&netem.change_options()), Some(Netem { slot, ..netem }));
+        }
+    }
+
+    #[test]
+    fn a_table_is_taken_back_by_one_of_equal_steps() {
+        let jitter = Netem { jitter_ns: 1, ..Netem::default() };
+        let table = |bytes: &[u8]| value_of(&bytes[QOPT_BYTES..], TCA_NETEM_DELAY_DIST).map(<[u8]>::to_vec);
+        let steps = table(&jitter.change_options()).unwrap();
+        assert_eq!(steps.len(), 2 * 16_384);
+        assert_eq!(
+            (&steps[..2], &steps[steps.len() - 2..]),
+            (&(-8192i16).to_ne_bytes()[..], &8191i16.to_ne_bytes()[..])
+        );
+        assert_eq!(table(&jitter.change_options_without_table()), None);
+        let own = Netem { table: vec![3], ..jitter };
+        assert_eq!(table(&own.change_options()), Some(3i16.to_ne_bytes().to_vec()));
     }
 
     #[test]

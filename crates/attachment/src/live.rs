@@ -1,0 +1,291 @@
+//! Changing the queues of a device while packets pass through them.
+//!
+//! A queue that keeps its place, handle and kind is changed where it is, and so is what hangs below netem: no packet is lost.
+//! An exchange of the root, and an ingress queue that comes or goes, makes the kernel take every queue off the device for a
+//! moment and empty it (`dev_deactivate` in `qdisc_graft`, `net/sched/sch_api.c`). Queues are drained before that, so that
+//! what is lost is what arrives in that moment.
+
+use std::time::{Duration, Instant};
+use std::{slice, thread};
+
+use netlink::qdisc::{self, Kind, Netem, Parent, Tbf};
+
+use crate::{Device, Error, Kernel, Object, Qdisc, Step};
+
+/// How long is waited beyond the delay of the line that is to become empty.
+const EXTRA: Duration = Duration::from_secs(1);
+
+/// How long is waited at most. A line with more delay than that loses what is still on it.
+const LIMIT: Duration = Duration::from_secs(10);
+
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The rate in bytes per second and the burst in bytes of a tbf that holds nothing back: 400 Gbit/s.
+const OPEN_RATE: u64 = 50_000_000_000;
+const OPEN_BURST: u32 = 4 << 20;
+
+/// The queues that a device sends through, as they were when they were looked at.
+#[derive(Debug)]
+pub struct LiveQueues {
+    device: Device,
+    handles: Vec<u16>,
+    /// The root and what hangs below it; empty where the device has the kernel's own.
+    before: Vec<qdisc::Qdisc>,
+    /// They have been opened since.
+    is_open: bool,
+}
+
+impl LiveQueues {
+    /// Looks at the queues of a device. Those with one of these `handles` are ours.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where somebody else's is at the root; the kernel cannot be asked.
+    pub fn look(device: &Device, handles: &[u16], kernel: &mut Kernel) -> Result<Self, Error> {
+        let index = kernel.index(device)?;
+        let all = qdisc::list(kernel.socket(device.side)?, index)
+            .map_err(Error::refused(format!("list the queues of {device}")))?;
+        let is_ours = |queue: &&qdisc::Qdisc| handles.contains(&queue.handle) && !matches!(queue.kind, Kind::Other(_));
+        let mut before = Vec::new();
+        if let Some(root) = all.iter().find(|queue| queue.parent == Parent::Root && queue.handle != 0) {
+            before.extend(Some(root).filter(is_ours).cloned());
+            if before.is_empty() {
+                return Err(Error::Conflict {
+                    object: device.to_string(),
+                    want: "a shaper's queues there".to_owned(),
+                    have: format!("has the queueing discipline {} {:x}: already", root.kind.name(), root.handle),
+                    remedy: format!("see `tc qdisc show dev {}`: one shaper per interface", device.name),
+                });
+            }
+            let below = |queue: &&qdisc::Qdisc| matches!(queue.parent, Parent::Class(major, _) if major == root.handle);
+            before.extend(all.iter().filter(below).filter(is_ours).cloned());
+        }
+        Ok(Self { device: device.clone(), handles: handles.to_vec(), before, is_open: false })
+    }
+
+    /// Opens the queues, so that they hold nothing back, and waits until nothing is left in them: as long as the line was,
+    /// and at most 11 s. They stay open until [`LiveQueues::set`] or [`LiveQueues::restore`].
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn drain(&mut self, kernel: &mut Kernel) -> Result<(), Error> {
+        if self.before.is_empty() {
+            return Ok(());
+        }
+        self.is_open = true;
+        let all: Vec<&qdisc::Qdisc> = self.before.iter().collect();
+        self.open(&all, kernel)?;
+        self.wait(kernel, |held| held.packets == 0, |_| false)
+    }
+
+    /// Makes the queues as they are wanted: the root first, and what hangs below it.
+    ///
+    /// # Errors
+    /// What the kernel refuses. Then [`LiveQueues::restore`] is due.
+    pub fn set(&mut self, kernel: &mut Kernel, want: &[qdisc::Qdisc]) -> Result<(), Error> {
+        match (self.before.first(), want.first()) {
+            (None, None) => {}
+            (Some(have), Some(root)) if is_same(have, root) => self.change(kernel, want)?,
+            _ => {
+                if !self.is_open {
+                    self.drain(kernel)?;
+                }
+                self.exchange(kernel, want)?;
+            }
+        }
+        let index = kernel.index(&self.device)?;
+        let objects = want.iter().map(|queue| Qdisc { device: self.device.clone(), qdisc: queue.clone() });
+        objects.filter(|object| !object.is_all_known_to_all()).try_for_each(|object| object.confirm(index, kernel))
+    }
+
+    /// Makes the queues as they were when they were looked at, whatever has become of them.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn restore(&self, kernel: &mut Kernel) -> Result<(), Error> {
+        let now = Self::look(&self.device, &self.handles, kernel)?;
+        match (now.before.first(), self.before.first()) {
+            (None, None) => Ok(()),
+            (Some(have), Some(root)) if is_same(have, root) => {
+                for extra in now.without(&self.before) {
+                    self.send("take back", slice::from_ref(&extra), kernel, qdisc::Qdisc::delete)?;
+                }
+                let (there, missing): (Vec<_>, Vec<_>) =
+                    self.before.iter().cloned().partition(|queue| now.counterpart(queue).is_some());
+                self.send("change back", &there, kernel, qdisc::Qdisc::change_back)?;
+                self.send("add again", &missing, kernel, qdisc::Qdisc::add)
+            }
+            _ => now.exchange(kernel, &self.before),
+        }
+    }
+
+    /// All in place. What may wait in a queue shrinks at the end, when what was on a longer or a faster line has passed.
+    fn change(&self, kernel: &mut Kernel, want: &[qdisc::Qdisc]) -> Result<(), Error> {
+        let (mut changed, mut added, mut shrinking) = (Vec::new(), Vec::new(), Vec::new());
+        for queue in want {
+            let Some(have) = self.counterpart(queue) else {
+                added.push(queue.clone());
+                continue;
+            };
+            let roomy = with_room_of(queue, have);
+            if roomy != *queue {
+                shrinking.push(queue.clone());
+            }
+            if self.is_open || !is_known_to_be(have, queue) {
+                changed.push(roomy);
+            }
+        }
+        self.send("change", &changed, kernel, qdisc::Qdisc::change)?;
+        self.send("add", &added, kernel, qdisc::Qdisc::add)?;
+        let extra = self.without(want);
+        if !extra.is_empty() {
+            self.open(&extra.iter().collect::<Vec<_>>(), kernel)?;
+            let is_extra = |held: &qdisc::Held| extra.iter().any(|queue| is_same(queue, &held.qdisc));
+            self.wait(kernel, |held| !is_extra(held) || held.packets == 0, |_| false)?;
+            self.send("remove", &extra, kernel, qdisc::Qdisc::delete)?;
+        }
+        if shrinking.is_empty() {
+            return Ok(());
+        }
+        let fits = |held: &qdisc::Held| {
+            shrinking.iter().filter(|queue| is_same(queue, &held.qdisc)).all(|queue| is_half_empty(held, queue))
+        };
+        self.wait(kernel, |held| held.packets == 0, fits)?;
+        self.send("change", &shrinking, kernel, qdisc::Qdisc::change)
+    }
+
+    /// Another root. With a handle of its own it takes the place of the old one in one step.
+    fn exchange(&self, kernel: &mut Kernel, want: &[qdisc::Qdisc]) -> Result<(), Error> {
+        let below = self.before.get(1..).unwrap_or_default();
+        self.send("remove", below, kernel, qdisc::Qdisc::delete)?;
+        let old = self.before.get(..1).unwrap_or_default();
+        let Some((root, below)) = want.split_first() else {
+            return self.send("remove", old, kernel, qdisc::Qdisc::delete);
+        };
+        let root = slice::from_ref(root);
+        if old.iter().zip(root).any(|(old, root)| old.handle != root.handle) {
+            self.send("exchange the root for", root, kernel, qdisc::Qdisc::replace)?;
+        } else {
+            self.send("remove", old, kernel, qdisc::Qdisc::delete)?;
+            self.send("add", root, kernel, qdisc::Qdisc::add)?;
+        }
+        self.send("add", below, kernel, qdisc::Qdisc::add)
+    }
+
+    fn open(&self, queues: &[&qdisc::Qdisc], kernel: &mut Kernel) -> Result<(), Error> {
+        let open: Vec<_> = queues.iter().map(|queue| opened(queue)).collect();
+        self.send("open", &open, kernel, qdisc::Qdisc::change_back)
+    }
+
+    /// Sends one request for each queue, all in one go.
+    fn send(
+        &self,
+        verb: &str,
+        queues: &[qdisc::Qdisc],
+        kernel: &mut Kernel,
+        request: impl Fn(&qdisc::Qdisc, u32) -> Result<netlink::Request, netlink::Error>,
+    ) -> Result<(), Error> {
+        let Some(first) = queues.first() else { return Ok(()) };
+        let index = kernel.index(&self.device)?;
+        for queue in queues {
+            let action = format!("{verb} qdisc {} {:x}: on {}", queue.kind.name(), queue.handle, self.device);
+            let request = request(queue, index).map_err(Error::refused(&action))?;
+            kernel.queue(Step::change(self.device.side, action, request));
+        }
+        let sent = kernel.flush();
+        kernel.take_refused(); // it is not one of a description
+        sent.map_err(|error| Qdisc { device: self.device.clone(), qdisc: first.clone() }.explain(error))
+    }
+
+    /// Waits until what is held `is_done`, or, from the time on that the line was long, `is_good_enough`.
+    fn wait(
+        &self,
+        kernel: &mut Kernel,
+        is_done: impl Fn(&qdisc::Held) -> bool,
+        is_good_enough: impl Fn(&qdisc::Held) -> bool,
+    ) -> Result<(), Error> {
+        let started = Instant::now();
+        let line = self.before.iter().map(longest_delay).max().unwrap_or_default().min(LIMIT);
+        let index = kernel.index(&self.device)?;
+        loop {
+            let mut held = qdisc::held(kernel.socket(self.device.side)?, index)
+                .map_err(Error::refused(format!("list the queues of {}", self.device)))?;
+            held.retain(|held| self.handles.contains(&held.qdisc.handle));
+            let waited = started.elapsed();
+            if held.iter().all(&is_done)
+                || (waited >= line && held.iter().all(&is_good_enough))
+                || waited >= line + EXTRA
+            {
+                return Ok(());
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn counterpart(&self, queue: &qdisc::Qdisc) -> Option<&qdisc::Qdisc> {
+        self.before.iter().find(|have| is_same(have, queue))
+    }
+
+    /// Those that are not among the wanted.
+    fn without(&self, want: &[qdisc::Qdisc]) -> Vec<qdisc::Qdisc> {
+        self.before.iter().filter(|have| !want.iter().any(|queue| is_same(have, queue))).cloned().collect()
+    }
+}
+
+/// The same queue, whatever its parameters.
+fn is_same(a: &qdisc::Qdisc, b: &qdisc::Qdisc) -> bool {
+    a.parent == b.parent && a.handle == b.handle && a.kind.name() == b.kind.name()
+}
+
+/// Nothing would change. With jitter that cannot be known: the kernel does not show netem's table.
+fn is_known_to_be(have: &qdisc::Qdisc, want: &qdisc::Qdisc) -> bool {
+    match (&want.kind, &have.kind) {
+        (Kind::Tbf(want), Kind::Tbf(have)) => want.is_met_by(*have),
+        (Kind::Netem(want), Kind::Netem(have)) => want.jitter_ns == 0 && want.is_met_by(have),
+        _ => false,
+    }
+}
+
+/// `want` with room for as much as `have` may hold.
+fn with_room_of(want: &qdisc::Qdisc, have: &qdisc::Qdisc) -> qdisc::Qdisc {
+    let kind = match (&want.kind, &have.kind) {
+        (Kind::Netem(want), Kind::Netem(have)) => {
+            Kind::Netem(Netem { limit_packets: want.limit_packets.max(have.limit_packets), ..want.clone() })
+        }
+        (Kind::Tbf(want), Kind::Tbf(have)) => {
+            Kind::Tbf(Tbf { limit_bytes: want.limit_bytes.max(have.limit_bytes), ..*want })
+        }
+        (kind, _) => kind.clone(),
+    };
+    qdisc::Qdisc { kind, ..want.clone() }
+}
+
+/// What is held leaves room for as much again.
+fn is_half_empty(held: &qdisc::Held, queue: &qdisc::Qdisc) -> bool {
+    match &queue.kind {
+        Kind::Netem(netem) => held.packets <= netem.limit_packets / 2,
+        Kind::Tbf(tbf) => held.bytes <= tbf.limit_bytes / 2,
+        Kind::Other(_) => true,
+    }
+}
+
+/// The same queue with the same room, which holds nothing back.
+fn opened(queue: &qdisc::Qdisc) -> qdisc::Qdisc {
+    let kind = match &queue.kind {
+        Kind::Netem(netem) => Kind::Netem(Netem { limit_packets: netem.limit_packets, ..Netem::default() }),
+        Kind::Tbf(tbf) => Kind::Tbf(Tbf {
+            rate_bytes_per_s: OPEN_RATE,
+            burst_bytes: tbf.burst_bytes.max(OPEN_BURST),
+            limit_bytes: tbf.limit_bytes,
+        }),
+        Kind::Other(name) => Kind::Other(name.clone()),
+    };
+    qdisc::Qdisc { kind, ..queue.clone() }
+}
+
+/// When the last packet leaves at the latest, near enough: four jitters late is what tables express.
+fn longest_delay(queue: &qdisc::Qdisc) -> Duration {
+    let Kind::Netem(netem) = &queue.kind else { return Duration::ZERO };
+    let slot = netem.slot.map_or(0, |slot| slot.max_delay_ns);
+    let late = netem.jitter_ns.saturating_mul(4).saturating_add(slot);
+    Duration::from_nanos(netem.delay_ns.saturating_add(late))
+}

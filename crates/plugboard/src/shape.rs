@@ -1,0 +1,91 @@
+//! `plugboard shape`: other limits for an interface that is in use.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::Value;
+
+use crate::cache::Entry;
+use crate::chain::{Chain, Failure};
+use crate::cli::Shape;
+use crate::limit_keys::Change;
+use crate::limits::{self, CAPABILITY};
+use crate::network::Network;
+use crate::runtime::Runtime;
+use crate::target::Target;
+use crate::view::{self, View};
+
+pub(crate) fn run(args: &Shape, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    let changes = Change::read_all(&args.limits)?;
+    let target = Target::new(&args.subject)?;
+    if changes.is_empty() {
+        view::print_attached(&[View::of(&find(&target.container_id, &args.interface, runtime)?)])?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let namespace = target.open()?;
+    let _lock = namespace.lock()?;
+    let entry = find(&target.container_id, &args.interface, runtime)?;
+    let changed = shape(&entry, &changes, runtime)?;
+    view::print_attached(&[View::of(&changed)])?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn find(container_id: &str, if_name: &str, runtime: &Runtime) -> anyhow::Result<Entry> {
+    let entries = runtime.cache.entries_of(container_id)?;
+    let names: Vec<String> = entries.iter().map(|entry| entry.attachment.if_name.clone()).collect();
+    let mut found = entries.into_iter().filter(|entry| entry.attachment.if_name == if_name);
+    match (found.next(), found.next()) {
+        (Some(entry), None) => Ok(entry),
+        (Some(one), Some(other)) => {
+            bail!("{if_name} of container {container_id} is on '{}' and on '{}'", one.network, other.network)
+        }
+        _ if names.is_empty() => bail!("container {container_id} is not attached to any network"),
+        _ => bail!("container {container_id} has no interface {if_name}: it has {}", names.join(", ")),
+    }
+}
+
+/// Changes the limits of an attachment. Whatever fails, they are remembered as they are.
+fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result<Entry> {
+    let Some(result) = &entry.result else {
+        bail!("{} was never set up completely: detach it", entry.attachment.if_name);
+    };
+    if entry.is_stale() {
+        bail!("the namespace that {} was set up in is gone: detach it", entry.attachment.if_name);
+    }
+    let mut network = Network::from_cache(&entry.config).context("the remembered configuration")?;
+    let mut changed = entry.clone();
+    if limits::shaper(&network).is_none() {
+        limits::ensure_shaper(&mut network)?;
+        changed.config = network.to_bytes();
+    }
+    let args = &mut changed.attachment.capability_args;
+    let mut all = args.get(CAPABILITY).and_then(Value::as_object).cloned().unwrap_or_default();
+    changes.iter().for_each(|change| change.apply(&mut all));
+    if all.is_empty() {
+        args.remove(CAPABILITY);
+    } else {
+        args.insert(CAPABILITY.to_owned(), Value::Object(all));
+    }
+    update(&changed, &network, result, runtime).map_err(|failure| explain(&failure))?;
+    if let Err(error) = runtime.cache.store(&changed) {
+        let back = update(entry, &network, result, runtime);
+        return Err(match back {
+            Ok(()) => error.context("the limits are as before"),
+            Err(failure) => error.context(format!("the new limits hold, and are not remembered: {failure}")),
+        });
+    }
+    Ok(changed)
+}
+
+/// Calls the plugin that keeps the limits, and no other.
+fn update(entry: &Entry, network: &Network, result: &Value, runtime: &Runtime) -> Result<(), Failure> {
+    let chain = Chain { network, plugins: &runtime.plugins };
+    limits::shaper(network).map_or(Ok(()), |shaper| chain.update(shaper, &entry.attachment, result))
+}
+
+fn explain(failure: &Failure) -> anyhow::Error {
+    if failure.is_unknown_verb() {
+        return anyhow!("{failure}; this plugin cannot change limits in use: detach the container and attach it again");
+    }
+    anyhow!("{failure}")
+}

@@ -1,0 +1,108 @@
+//! UPDATE: the limits of an interface that carries packets become those of the configuration.
+
+use attachment::{Creation, Kernel, LiveQueues, Lock, Object, Redirect, Up};
+use cni::{Call, Error};
+use plugin::codes::{from_attachment, with_more_details};
+use plugin::interface::{open_namespace, previous};
+
+use crate::describe::{self, HANDLES, Queues};
+use crate::nic::{self, Nic};
+
+/// Changes the queues of all interfaces of a call. When one fails, they all become what they were.
+pub(crate) fn update(call: &Call) -> Result<(), Error> {
+    let shape = shape::shape(call)?;
+    let previous = previous(call)?;
+    let _alone = Lock::of_attachment(&nic::identity(call)).map_err(|error| from_attachment(&error))?;
+    let mut kernel = Kernel::new(Some(open_namespace(call)?));
+    let mut changes = Vec::new();
+    for nic in Nic::all(call, previous, &mut kernel)? {
+        let queues = describe::of_devices(&shape, &nic)?;
+        changes.push(Change::prepare(nic, queues, &mut kernel).map_err(|error| from_attachment(&error))?);
+    }
+    for place in 0..changes.len() {
+        let Some(change) = changes.get_mut(place) else { break };
+        if let Err(error) = change.make(&mut kernel) {
+            let begun = changes.iter().take(place + 1).rev();
+            let left: Vec<String> = begun.flat_map(|change| change.undo(&mut kernel)).collect();
+            return Err(with_more_details(from_attachment(&error), &left));
+        }
+    }
+    Ok(())
+}
+
+/// What becomes of one interface.
+struct Change {
+    nic: Nic,
+    want: Queues,
+    /// What the device sends through.
+    sent: LiveQueues,
+    /// What the ifb sends through, if what the device receives is sent there.
+    received: Option<LiveQueues>,
+}
+
+impl Change {
+    /// Looks at what there is, and changes nothing.
+    fn prepare(nic: Nic, want: Queues, kernel: &mut Kernel) -> Result<Self, attachment::Error> {
+        let sent = LiveQueues::look(&nic.device, &HANDLES, kernel)?;
+        let redirect = redirect(&nic);
+        let whole: [&dyn Object; 3] = [&redirect, &nic.ifb(), &Up { device: redirect.to.clone() }];
+        let mut is_whole = true;
+        for object in whole {
+            is_whole = is_whole && object.differences(kernel)?.is_empty();
+        }
+        let received = is_whole.then(|| LiveQueues::look(&redirect.to, &HANDLES, kernel)).transpose()?;
+        Ok(Self { nic, want, sent, received })
+    }
+
+    fn make(&mut self, kernel: &mut Kernel) -> Result<(), attachment::Error> {
+        match (&mut self.received, self.want.received.is_empty()) {
+            (Some(received), false) => received.set(kernel, &self.want.received)?,
+            (None, true) => {
+                redirect(&self.nic).remove(kernel)?;
+                self.nic.ifb().remove(kernel)?;
+            }
+            (None, false) => self.begin_receiving(kernel)?,
+            (Some(received), true) => {
+                received.drain(kernel)?;
+                // The ingress queue goes, and the kernel empties the device's others.
+                self.sent.drain(kernel)?;
+                redirect(&self.nic).remove(kernel)?;
+                self.nic.ifb().remove(kernel)?;
+            }
+        }
+        self.sent.set(kernel, &self.want.sent)
+    }
+
+    /// The ifb is complete before anything is sent there. What a call that was killed has left of it is made anew.
+    fn begin_receiving(&mut self, kernel: &mut Kernel) -> Result<(), attachment::Error> {
+        let (ifb, redirect) = (self.nic.ifb(), redirect(&self.nic));
+        redirect.remove(kernel)?;
+        ifb.remove(kernel)?;
+        redirect.refuse_existing(kernel)?;
+        let mut creation = Creation::new();
+        let made = creation.make(kernel, describe::on_ifb(&self.nic, &self.want.received)).and_then(|()| {
+            // The ingress queue comes, and the kernel empties the device's others.
+            self.sent.drain(kernel)?;
+            creation.make(kernel, vec![Box::new(redirect)])
+        });
+        made.inspect_err(|_| drop(creation.undo(kernel)))
+    }
+
+    /// Takes the change back, as far as it came. Returns what could not be.
+    fn undo(&self, kernel: &mut Kernel) -> Vec<String> {
+        let (ifb, redirect) = (self.nic.ifb(), redirect(&self.nic));
+        let received = match &self.received {
+            None => redirect.remove(kernel).and_then(|()| ifb.remove(kernel)),
+            // Only where the redirection could not be taken away: its queues are open.
+            Some(received) if kernel.find(&redirect.to).is_ok_and(|link| link.is_some()) => received.restore(kernel),
+            Some(_) => Ok(()),
+        };
+        let sent = self.sent.restore(kernel);
+        let failed = |error: attachment::Error| format!("the limits from before are not back: {error}");
+        [received, sent].into_iter().filter_map(|done| done.err().map(failed)).collect()
+    }
+}
+
+fn redirect(nic: &Nic) -> Redirect {
+    Redirect { from: nic.device.clone(), to: nic.ifb().device() }
+}
