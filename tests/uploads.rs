@@ -141,12 +141,12 @@ fn check_reports_what_is_not_as_it_was_made() {
         ("ip link set IFB mtu 1000", "ifb IFB, mtu: want 1500, have 1000"),
         ("ip link del IFB", "ifb IFB: want present, have missing"),
         (
-            "tc qdisc change dev IFB root handle 7062: tbf rate 9mbit burst 70kb limit 400kb",
-            "qdisc tbf 7062: on IFB: want",
+            "tc qdisc change dev IFB root handle 7063: tbf rate 9mbit burst 70kb limit 400kb",
+            "qdisc tbf 7063: on IFB: want",
         ),
-        ("tc qdisc replace dev IFB root pfifo", "qdisc tbf 7062: on IFB: want"),
-        ("tc qdisc del dev IFB root", "qdisc tbf 7062: on IFB: want"),
-        ("tc qdisc del dev PORT root", "qdisc tbf 7062: on PORT: want"),
+        ("tc qdisc replace dev IFB root pfifo", "qdisc tbf 7063: on IFB: want"),
+        ("tc qdisc del dev IFB root", "qdisc tbf 7063: on IFB: want"),
+        ("tc qdisc del dev PORT root", "qdisc tbf 7063: on PORT: want"),
     ] {
         let scene = Scene::new();
         let (_, config) = scene.added(Plugin::Shaper, &chained(&scene));

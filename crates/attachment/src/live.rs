@@ -53,7 +53,10 @@ impl LiveQueues {
                     object: device.to_string(),
                     want: "a shaper's queues there".to_owned(),
                     have: format!("has the queueing discipline {} {:x}: already", root.kind.name(), root.handle),
-                    remedy: format!("see `tc qdisc show dev {}`: one shaper per interface", device.name),
+                    remedy: format!(
+                        "an interface has one shaper in each direction: remove the other one (see `tc qdisc show dev {}`)",
+                        device.name
+                    ),
                 });
             }
             let below = |queue: &&qdisc::Qdisc| matches!(queue.parent, Parent::Class(major, _) if major == root.handle);

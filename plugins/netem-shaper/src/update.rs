@@ -78,6 +78,7 @@ impl Change {
         let (ifb, redirect) = (self.nic.ifb(), redirect(&self.nic));
         redirect.remove(kernel)?;
         ifb.remove(kernel)?;
+        kernel.find(&redirect.to)?; // it is not there any more: its index does not count
         redirect.refuse_existing(kernel)?;
         let mut creation = Creation::new();
         let made = creation.make(kernel, describe::on_ifb(&self.nic, &self.want.received)).and_then(|()| {
