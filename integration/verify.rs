@@ -203,7 +203,7 @@ fn a_rate_that_somebody_changed_is_missed_with_the_reason() {
     world.attach("vn1", "walt-net,home-net[bw=40Mbps]").ok();
     let before = everything(&[&vn1]);
     let device = links_of_host().into_iter().find(|name| tbf_of(name).is_some()).expect("a device with a tbf");
-    sh(&format!("tc qdisc change dev {device} root handle 7062: tbf rate 30mbit burst 80kb limit 400kb")).ok();
+    sh(&format!("tc qdisc change dev {device} root handle 7063: tbf rate 30mbit burst 80kb limit 400kb")).ok();
     let report = verified(&world, "vn1 eth1 --seconds 2");
     for what in ["rate, UDP", "rate, TCP"] {
         let rate = figure(&report, "download", what);
