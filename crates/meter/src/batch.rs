@@ -40,6 +40,24 @@ impl Inbox {
     /// Waits for a datagram for as long as the socket is set to, and takes along what else is there. `each` gets payload and
     /// control messages. Returns how many there were, 0 after a timeout.
     pub(crate) fn receive(&mut self, fd: &OwnedFd, mut each: impl FnMut(&[u8], Control)) -> io::Result<usize> {
+        self.receive_with(fd, libc::MSG_WAITFORONE, |payload, _, control| each(payload, control))
+    }
+
+    /// The same, where `each` also gets the length that the datagram had before it was cut to the room.
+    pub(crate) fn receive_beginnings(
+        &mut self,
+        fd: &OwnedFd,
+        each: impl FnMut(&[u8], usize, Control),
+    ) -> io::Result<usize> {
+        self.receive_with(fd, libc::MSG_WAITFORONE | libc::MSG_TRUNC, each)
+    }
+
+    fn receive_with(
+        &mut self,
+        fd: &OwnedFd,
+        flags: i32,
+        mut each: impl FnMut(&[u8], usize, Control),
+    ) -> io::Result<usize> {
         for header in &mut self.headers {
             header.msg_hdr.msg_controllen = size_of::<[u64; CONTROL_WORDS]>() as _;
         }
@@ -47,8 +65,7 @@ impl Inbox {
         // refers to during the call.
         let received = unsafe {
             let most = libc::c_uint::try_from(self.headers.len()).unwrap_or_default();
-            let flags = libc::MSG_WAITFORONE as _;
-            libc::recvmmsg(fd.as_raw_fd(), self.headers.as_mut_ptr(), most, flags, std::ptr::null_mut())
+            libc::recvmmsg(fd.as_raw_fd(), self.headers.as_mut_ptr(), most, flags as _, std::ptr::null_mut())
         };
         let Ok(received) = usize::try_from(received) else {
             let error = io::Error::last_os_error();
@@ -62,8 +79,8 @@ impl Inbox {
             let control: [u8; CONTROL_WORDS * 8] = bytes_of(control);
             #[allow(clippy::unnecessary_cast, reason = "its type is the C library's")]
             let control = control.get(..header.msg_hdr.msg_controllen as usize).unwrap_or(&control);
-            let payload = payload.get(..header.msg_len as usize).unwrap_or(payload);
-            each(payload, Control::read(control));
+            let length = header.msg_len as usize;
+            each(payload.get(..length).unwrap_or(payload), length, Control::read(control));
         }
         Ok(received)
     }

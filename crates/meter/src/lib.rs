@@ -4,6 +4,7 @@
 //! datagrams on their way in one direction, [`round_trips`] what an echo takes there and back. All of it happens between
 //! sockets of this process, which are opened in the places' namespaces: no other program is needed, and both ends read
 //! the same clock. Arrivals are stamped by the kernel, so that a busy processor does not lengthen a delay.
+//! [`frames`] counts a stream where it arrives at an interface, which is what a queue let pass whatever TCP makes of it.
 //!
 //! Every function ends by itself. A path that carries nothing gives an error where a connection is needed, and otherwise a
 //! result in which nothing arrived.
@@ -15,8 +16,10 @@ mod arrivals;
 mod batch;
 mod clock;
 mod control;
+mod curve;
 mod echo;
 mod error;
+mod frames;
 mod payload;
 mod place;
 mod probe;
@@ -30,7 +33,9 @@ mod tcp_info;
 mod throughput;
 mod udp;
 
+pub use curve::Curve;
 pub use error::Error;
+pub use frames::{Frames, frames};
 pub use place::Place;
 pub use probe::{Probe, probe};
 pub use probes::{Arrival, Probes};

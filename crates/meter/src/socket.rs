@@ -9,7 +9,7 @@ use nix::sys::socket::{self, AddressFamily, SockFlag, SockProtocol, SockType, So
 use crate::{Error, Place};
 
 /// What a buffer may hold; nothing is reserved for it.
-const BUFFER_BYTES: usize = 128 << 20;
+pub(crate) const BUFFER_BYTES: usize = 128 << 20;
 
 /// From `include/uapi/asm-generic/socket.h` and `include/uapi/linux/sock_diag.h`.
 const SO_NO_CHECK: i32 = 11;
@@ -120,7 +120,8 @@ pub(crate) fn get(fd: &impl AsFd, level: i32, option: i32, value: &mut [u8]) -> 
     if status < 0 { Err(io::Error::last_os_error()) } else { Ok(length as usize) }
 }
 
-fn set(fd: &impl AsFd, level: i32, option: i32, value: i32) -> io::Result<()> {
+/// Sets an option whose value is an int.
+pub(crate) fn set(fd: &impl AsFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     const LENGTH: libc::socklen_t = 4;
     // SAFETY: the option's value is an int, which lives until the call returns.
     let status = unsafe { libc::setsockopt(fd.as_fd().as_raw_fd(), level, option, (&raw const value).cast(), LENGTH) };

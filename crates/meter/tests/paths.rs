@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use harness::{Host, Namespace, sh};
 use lab::{Feature, with_features};
-use meter::{Error, Place, Probe, Tcp, Throughput, Udp, probe, round_trips, round_trips_within, tcp, udp};
+use meter::{Error, Place, Probe, Tcp, Throughput, Udp, frames, probe, round_trips, round_trips_within, tcp, udp};
 
 const MBIT: u64 = 1_000_000;
 
@@ -92,6 +92,29 @@ fn a_limit_is_measured_by_tcp_and_udp() {
         let datagrams = measured.datagrams.unwrap();
         assert!(datagrams.lost() > datagrams.sent / 5, "{datagrams:?}");
         assert_eq!((datagrams.duplicated, datagrams.reordered, datagrams.dropped_by_receiver), (0, 0, 0));
+    }
+}
+
+/// TCP's own view of the same seconds shows its retransmissions; the interface's shows the queue.
+#[test]
+fn frames_are_counted_where_they_arrive() {
+    let pair = Pair::new();
+    // A bucket of 40 ms, so that a busy machine loses no tokens.
+    pair.shape("tbf rate 20mbit burst 100000 limit 300000");
+    for prefix in ["10.9.0.", "fd09::"] {
+        let (a, b) = pair.places(prefix);
+        let request = Tcp { duration: seconds(3), ..Tcp::default() };
+        let (measured, seen) = frames(&b, || tcp(&a, &b, request)).unwrap();
+        assert_eq!(measured.unwrap().packet_header_bytes, if prefix == "fd09::" { 86 } else { 66 });
+        let windows = seen.curve.windows(Duration::from_secs(1), seconds(1), Duration::from_millis(50));
+        assert!(windows.len() > 15, "{} windows", windows.len());
+        for rate in windows {
+            assert_near("TCP in Mbit/s", rate / 1e6, 20.0, 0.4);
+        }
+        let request = Udp { layer2_bit_s: 10 * MBIT, duration: seconds(1), ..Udp::default() };
+        let (measured, seen) = frames(&b, || udp(&a, &b, request)).unwrap();
+        let received = measured.unwrap().datagrams.unwrap().received;
+        assert_eq!((seen.curve.arrivals() as u64, seen.dropped), (received, 0), "the greeting does not count");
     }
 }
 
