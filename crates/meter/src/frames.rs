@@ -67,8 +67,7 @@ fn open(to: &Place) -> Result<OwnedFd, Error> {
     let Some(interface) = to.interface() else {
         return Err(Error::Request("frames are counted at an interface; name it"));
     };
-    let index =
-        nix::net::if_::if_nametoindex(interface).map_err(|_| Error::NoInterface { place: to.to_string() })?;
+    let index = nix::net::if_::if_nametoindex(interface).map_err(|_| Error::NoInterface { place: to.to_string() })?;
     let protocol = if to.address().is_ipv4() { libc::ETH_P_IP } else { libc::ETH_P_IPV6 };
     // Without a protocol until it is bound, or it would receive from all interfaces.
     let fd = nix::sys::socket::socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)

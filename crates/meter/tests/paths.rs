@@ -111,7 +111,7 @@ fn frames_are_counted_where_they_arrive() {
         for rate in windows {
             assert_near("TCP in Mbit/s", rate / 1e6, 20.0, 0.4);
         }
-        let request = Udp { layer2_bit_s: 10 * MBIT, duration: seconds(1), ..Udp::default() };
+        let request = Udp { layer2_bit_s: 10 * MBIT, payload_bytes: 1200, duration: seconds(1), ..Udp::default() };
         let (measured, seen) = frames(&b, || udp(&a, &b, request)).unwrap();
         let received = measured.unwrap().datagrams.unwrap().received;
         assert_eq!((seen.curve.arrivals() as u64, seen.dropped), (received, 0), "the greeting does not count");

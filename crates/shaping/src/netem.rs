@@ -46,8 +46,8 @@ mod tests {
     #[test]
     fn without_a_bandwidth_100000_packets_at_least() {
         assert_eq!(netem_limit(ms(1), None, 1500), 100_000);
-        // 10 Gbit/s in frames of 1518 bytes.
-        assert_eq!(netem_limit(ms(600), None, 1500), 988_143);
+        // 10 Gbit/s in frames of 1522 bytes.
+        assert_eq!(netem_limit(ms(600), None, 1500), 985_546);
     }
 
     #[test]

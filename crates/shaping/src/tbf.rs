@@ -3,15 +3,15 @@
 use crate::wire::{capped, carried, largest_frame, super_packet};
 use crate::{Delay, Rate};
 
-/// The bucket holds what the rate carries in this time. Queues are woken by high-resolution timers, so this does not
-/// depend on the kernel's tick; it bridges the time that a busy CPU takes to come back to the queue, without which the
-/// rate is missed at the high end.
-const BURST_NANOSECONDS: u64 = 2_000_000;
+/// What the bucket holds beside a packet: the rate's share of the time by which the queue may come late. Tokens that find the
+/// bucket full are lost, so that a bucket of just one packet would lose some of the rate at every wake-up. Queues are
+/// woken by high-resolution timers, and this does not depend on the kernel's tick.
+const LATE_NANOSECONDS: u64 = 2_000_000;
 
-/// Up to this time the bucket is enlarged to hold a whole super-packet. One that does not fit is cut into frames, which
-/// costs CPU, and on kernels before December 2024 makes a netem above count wrongly until it takes no more packets.
-/// Beyond this time the limit itself would show: at 1 Mbit/s, 64 KiB are half a second.
-const SUPER_PACKET_NANOSECONDS: u64 = 50_000_000;
+/// A super-packet passes whole where it takes no more than this time. A longer one is cut into frames (`tbf_segment`), which
+/// costs CPU that at such rates is there. With [`LATE_NANOSECONDS`] the bucket is at most 10 ms of the rate: the limit
+/// holds to 1 % in the first second too.
+const SUPER_PACKET_NANOSECONDS: u64 = 8_000_000;
 
 /// How long a packet may wait for tokens before the queue is full.
 const QUEUE_NANOSECONDS: u64 = 50_000_000;
@@ -30,10 +30,14 @@ pub struct Tbf {
 impl Tbf {
     /// The queue for `rate` on a device with `mtu` (bytes), whose packets are also delayed by `delay` on this side.
     ///
-    /// The bucket is the `burst` that was asked (bytes). Otherwise it is what the rate carries in 2 ms, at least two frames, and at least a super-packet as long as that is
-    /// no more than 50 ms of the rate. What may wait beside it is 50 ms and the delay at the rate: TCP over a delayed
-    /// path needs a queue of the order of the path's own content to keep it full. At least one super-packet or IP
-    /// datagram of 64 KiB may wait, or none could ever pass. The limit is capped at 2 GiB.
+    /// The bucket is the `burst` that was asked (bytes). Otherwise it holds the largest packet that passes whole and what the
+    /// rate carries in 2 ms: a frame, and as much of a super-packet of 64 KiB as the rate carries in 8 ms. The line is
+    /// then that of a wire of this rate, where a frame takes its time, but for those 2 ms.
+    ///
+    /// What may wait beside it is what the rate carries in 50 ms and `delay`. A TCP connection (CUBIC, RFC 9438) goes
+    /// back to 0.7 of its window when the queue overflows; that still fills the line if the queue holds 0.43 of what
+    /// is on its way, which is so up to a round trip of 116 ms and 2.3 times `delay`. At least one super-packet or IP datagram of 64
+    /// KiB may wait, or none could ever pass. The limit is capped at 2 GiB.
     pub fn new(rate: Rate, delay: Delay, burst: Option<u32>, mtu: u32) -> Self {
         let bytes_per_s = rate.bytes_per_second();
         let burst = burst.unwrap_or_else(|| capped(computed_burst(bytes_per_s, mtu)));
@@ -44,8 +48,8 @@ impl Tbf {
 }
 
 fn computed_burst(bytes_per_s: u64, mtu: u32) -> u64 {
-    let whole_super_packet = super_packet(mtu).min(carried(bytes_per_s, SUPER_PACKET_NANOSECONDS));
-    carried(bytes_per_s, BURST_NANOSECONDS).max(2 * largest_frame(mtu)).max(whole_super_packet)
+    let packet = super_packet(mtu).min(carried(bytes_per_s, SUPER_PACKET_NANOSECONDS)).max(largest_frame(mtu));
+    packet.saturating_add(carried(bytes_per_s, LATE_NANOSECONDS))
 }
 
 #[cfg(test)]
@@ -58,22 +62,22 @@ mod tests {
     }
 
     #[test]
-    fn at_1_mbps_the_bucket_is_50_ms_of_the_rate() {
+    fn at_1_mbps_the_bucket_is_a_frame_and_2_ms() {
         let tbf = tbf(1, 0);
         assert_eq!(tbf.rate_bytes_per_s, 125_000);
-        assert_eq!(tbf.burst_bytes, 6_250);
+        assert_eq!(tbf.burst_bytes, 1_522 + 250);
     }
 
     #[test]
     fn at_100_mbps_the_bucket_holds_a_super_packet() {
         let tbf = tbf(100, 10);
-        // 64 KiB in 47 segments of 1400 bytes, each with 118 bytes of headers.
-        assert_eq!(tbf.burst_bytes, 65_536 + 47 * 118);
+        // 64 KiB in 47 segments of 1400 bytes, each with 122 bytes of headers.
+        assert_eq!(tbf.burst_bytes, 65_536 + 47 * 122 + 25_000);
         assert_eq!(tbf.limit_bytes, tbf.burst_bytes + 12_500_000 * 60 / 1000);
     }
 
     #[test]
-    fn at_10_gbps_the_bucket_is_2_ms_of_the_rate() {
-        assert_eq!(tbf(10_000, 0).burst_bytes, 2_500_000);
+    fn at_10_gbps_the_bucket_is_little_more_than_2_ms_of_the_rate() {
+        assert_eq!(tbf(10_000, 0).burst_bytes, 2_500_000 + 65_536 + 47 * 122);
     }
 }

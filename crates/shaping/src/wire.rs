@@ -1,7 +1,14 @@
 //! What queues count in: bytes of packets, ticks of time.
 
-/// Bytes of an Ethernet header with one VLAN tag, which the kernel counts and the MTU does not.
-pub(crate) const ETHERNET_HEADER: u64 = 18;
+//! A packet counts with its Ethernet header (`qdisc_pkt_len_init` in net/core/dev.c), and without what only a wire has: preamble,
+//! checksum and the gap between frames. A VLAN tag counts where it is in the frame, and not where the kernel keeps it beside
+//! the packet for a device that inserts it.
+//!
+//! tbf could add bytes for a wire (`tc_ratespec.overhead`), but adds them once to a super-packet, which becomes dozens of
+//! frames: the rate would depend on the sender's offloads.
+
+/// Bytes of an Ethernet header with two VLAN tags (IEEE 802.1ad), which the kernel may count and the MTU does not.
+pub(crate) const ETHERNET_HEADER: u64 = 14 + 2 * 4;
 
 /// Bytes of the smallest frame that Ethernet knows, less its checksum, which no queue sees.
 pub(crate) const SMALLEST_FRAME: u64 = 60;
@@ -10,7 +17,7 @@ pub(crate) const SMALLEST_FRAME: u64 = 60;
 /// datagram.
 const SUPER_PACKET: u64 = 65_536;
 
-/// Bytes of headers at most that a segment of a super-packet carries: Ethernet with a VLAN tag, IPv6, TCP with options.
+/// Bytes of headers at most that a segment of a super-packet carries: Ethernet with VLAN tags, IPv6, TCP with options.
 const SEGMENT_HEADERS: u64 = ETHERNET_HEADER + 40 + 60;
 
 /// The least MTU that IPv4 hosts must take; smaller ones would make the sums below meaningless.
