@@ -1,7 +1,8 @@
 //! The machine that was measured.
 
 /// Processor, cores and kernel in one line.
-pub(crate) fn describe() -> String {
+#[must_use]
+pub fn describe() -> String {
     let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown processor", |(_, model)| model.trim());

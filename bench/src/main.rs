@@ -8,7 +8,6 @@ mod attachment;
 mod burst;
 mod call;
 mod contender;
-mod machine;
 mod memory;
 mod network;
 mod options;
@@ -19,13 +18,13 @@ mod shaper;
 mod spaces;
 mod statistics;
 mod strace;
-mod table;
 mod targets;
 mod timing;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use bench::machine;
 use harness::Host;
 
 use contender::Contender;

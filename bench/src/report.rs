@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use bench::table::Table;
+
 use crate::attachment::Verb;
 use crate::burst::{self, Burst};
 use crate::contender::Contender;
@@ -11,7 +13,6 @@ use crate::network::Job;
 use crate::pool;
 use crate::rounds::{Figures, Measured};
 use crate::shaper;
-use crate::table::Table;
 use crate::targets::{mebibytes, ratio, targets};
 
 /// All that was measured.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// A table. All rows have as many cells as the header.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
     /// Columns of text, the first ones; figures follow.
@@ -12,24 +12,29 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new(texts: &[&str], figures: &[&str]) -> Self {
+    /// A table with these columns.
+    #[must_use]
+    pub fn new(texts: &[&str], figures: &[&str]) -> Self {
         let header = texts.iter().chain(figures).map(|&cell| cell.to_owned()).collect();
         Self { header, rows: Vec::new(), texts: texts.len() }
     }
 
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    /// Adds a row. Cells that are missing are empty.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let mut cells: Vec<String> = cells.into_iter().collect();
         cells.resize(self.header.len(), String::new());
         self.rows.push(cells);
     }
 
     /// For a terminal.
-    pub(crate) fn text(&self) -> String {
+    #[must_use]
+    pub fn text(&self) -> String {
         self.lines("  ", "", "").into_iter().map(|line| format!("{}\n", line.trim_end())).collect()
     }
 
     /// For a README.
-    pub(crate) fn markdown(&self) -> String {
+    #[must_use]
+    pub fn markdown(&self) -> String {
         let mut lines = self.lines(" | ", "| ", " |");
         let rule = self.widths().into_iter().enumerate().map(|(column, width)| {
             if column < self.texts { "-".repeat(width) } else { format!("{}:", "-".repeat(width.saturating_sub(1))) }

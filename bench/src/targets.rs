@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bench::goal::Goal;
+
 use crate::attachment::Verb;
 use crate::burst;
 use crate::contender::Contender;
@@ -25,22 +27,8 @@ const POOL_RATIO: f64 = 1.5;
 /// What the shaper's ADD takes beside the start of a process.
 const SHAPER_MS: f64 = 1.0;
 
-/// A promise, and what was found.
-#[derive(Debug)]
-pub(crate) struct Target {
-    what: String,
-    found: String,
-    reached: bool,
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}: {}", if self.reached { "reached" } else { "missed" }, self.what, self.found)
-    }
-}
-
 /// Compares what was measured with what is promised.
-pub(crate) fn targets(report: &Report) -> Vec<Target> {
+pub(crate) fn targets(report: &Report) -> Vec<Goal> {
     let Report { jobs, bursts, pools, shapers, .. } = report;
     let mut targets = of_shapers(shapers);
     if jobs.is_empty() {
@@ -62,7 +50,7 @@ pub(crate) fn targets(report: &Report) -> Vec<Target> {
     targets
 }
 
-fn of_shapers(shapers: &shaper::Measured) -> Vec<Target> {
+fn of_shapers(shapers: &shaper::Measured) -> Vec<Goal> {
     let wall = |ran| shapers.get(&ran).map(|figures| figures.wall);
     let Some(empty) = wall(Ran::Empty) else { return Vec::new() };
     let over = |shape| {
@@ -79,7 +67,7 @@ fn add(jobs: &[(Job, Measured)], job: Job, contender: Contender) -> Option<Durat
     measured.get(&(Verb::Add, contender)).map(|figures| figures.wall)
 }
 
-fn of_masquerading(jobs: &[(Job, Measured)]) -> Vec<Target> {
+fn of_masquerading(jobs: &[(Job, Measured)]) -> Vec<Goal> {
     let Some(ours) = add(jobs, Job::Masquerade, Contender::Ours) else { return Vec::new() };
     let without = add(jobs, Job::Bridge, Contender::Ours).map(|without| {
         at_most("ADD with ipMasq beside ADD without", ratio(ours, without), MASQUERADE_RATIO, "times its time")
@@ -93,7 +81,7 @@ fn of_masquerading(jobs: &[(Job, Measured)]) -> Vec<Target> {
     without.into_iter().chain(references.into_iter().flatten()).collect()
 }
 
-fn of_pools(pools: &pool::Measured) -> Vec<Target> {
+fn of_pools(pools: &pool::Measured) -> Vec<Goal> {
     let wall = |verb, state| pools.get(&(verb, state, Contender::Ours)).map(|figures| figures.wall).unwrap_or_default();
     let beside = |verb, state: State| {
         let what = format!("{verb} by host-local, {state}, beside an empty pool");
@@ -107,12 +95,12 @@ fn of_pools(pools: &pool::Measured) -> Vec<Target> {
     ]
 }
 
-fn of_all_calls(jobs: &[(Job, Measured)]) -> [Target; 2] {
+fn of_all_calls(jobs: &[(Job, Measured)]) -> [Goal; 2] {
     let ours = || jobs.iter().flat_map(|(_, measured)| measured).filter(|((_, who), _)| *who == Contender::Ours);
     let children = ours().map(|(_, figures)| figures.children).max().unwrap_or_default();
     let peak = ours().map(|(_, figures)| figures.peak_bytes).max().unwrap_or_default();
     [
-        Target {
+        Goal {
             what: "no child but the delegate".to_owned(),
             found: format!("{children} at most"),
             reached: children <= CHILDREN,
@@ -121,12 +109,12 @@ fn of_all_calls(jobs: &[(Job, Measured)]) -> [Target; 2] {
     ]
 }
 
-fn at_most(what: &str, found: f64, limit: f64, unit: &str) -> Target {
-    Target { what: what.to_owned(), found: format!("{found:.2} {unit}, at most {limit:.1}"), reached: found <= limit }
+fn at_most(what: &str, found: f64, limit: f64, unit: &str) -> Goal {
+    Goal { what: what.to_owned(), found: format!("{found:.2} {unit}, at most {limit:.1}"), reached: found <= limit }
 }
 
-fn at_least(what: &str, found: f64, limit: f64) -> Target {
-    Target {
+fn at_least(what: &str, found: f64, limit: f64) -> Goal {
+    Goal {
         what: what.to_owned(),
         found: format!("{found:.2} times faster, at least {limit:.1}"),
         reached: found >= limit,

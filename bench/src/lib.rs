@@ -1,0 +1,5 @@
+//! What both benchmarks print: tables, the machine, and goals.
+
+pub mod goal;
+pub mod machine;
+pub mod table;
