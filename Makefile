@@ -12,6 +12,9 @@ IMAGE_TOOL ?= docker
 PLUGINS := bridge netem-shaper host-local static
 PROGRAMS := $(PLUGINS) plugboard
 
+# Options of bench-shaping, such as --quick.
+BENCH_SHAPING ?= --markdown
+
 # Newer reference plugins than those that TEST_TOOLS install, for the benchmarks.
 NEWER := target/newer-reference
 
@@ -20,10 +23,10 @@ DEMO_TOOLS := iproute2 iputils-ping iperf3 jq procps kmod util-linux qemu-system
               openvswitch-switch ethtool tcpdump
 TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-appc-cni-dev strace
 
-.PHONY: help demo test bench build install image lint conformance demo-tools test-tools nextest clean
+.PHONY: help demo test bench bench-shaping build install image lint conformance demo-tools test-tools nextest clean
 
 help: ## this text
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: demo-tools build ## two containers on two networks, one with limits, and the kernel's figures for them
 	demo/run $(RELEASE)
@@ -35,6 +38,14 @@ bench: test-tools build ## what a call costs, beside the reference plugins and a
 	$(STATIC) cargo build --quiet --release --target $(TARGET) --package bench
 	@scripts/newer-reference $(NEWER) || echo "newer reference plugins cannot be had; measuring without them" >&2
 	$(RELEASE)/bench $$([ ! -x $(NEWER)/usr/lib/cni/tap ] || echo --newer $(NEWER)/usr/lib/cni)
+
+bench-shaping: test-tools build ## how true limits are: in the lab, on its virtual clock, and on this machine
+	$(STATIC) cargo build --quiet --release --target $(TARGET) --package bench
+	cargo run --quiet --package lab -- --limit 1800 $(foreach program,bridge netem-shaper bench-shaping,\
+	    --file /plugboard/bin/$(program)=$(RELEASE)/$(program)) --file /usr/lib/cni/bandwidth=/usr/lib/cni/bandwidth \
+	    -- env PLUGBOARD_BIN_DIR=/plugboard/bin /plugboard/bin/bench-shaping $(BENCH_SHAPING)
+	@echo
+	PLUGBOARD_BIN_DIR=$(RELEASE) $(RELEASE)/bench-shaping --fast $(BENCH_SHAPING)
 
 build: ## the static executables
 	$(STATIC) cargo build --release --target $(TARGET) $(PROGRAMS:%=--package %)

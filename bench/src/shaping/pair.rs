@@ -129,11 +129,18 @@ impl Pair {
                 return result;
             }
         };
-        call(&plugin, "ADD", &self.near, &config).run().ok();
+        let run = |verb: &str| match call(&plugin, verb, &self.near, &config).run() {
+            reply if reply.status == 0 => Ok(()),
+            reply => bail!("{plugin} {verb}: {}", reply.stdout),
+        };
+        run("ADD")?;
         let result = work();
-        let deleted = call(&plugin, "DEL", &self.near, &config).run();
-        if deleted.status != 0 {
-            bail!("{plugin} DEL: {}", deleted.stdout);
+        run("DEL")?;
+        if matches!(shaper, Shaper::Reference(_)) {
+            // It leaves its queues to whoever removes the device.
+            for queue in ["root", "ingress"] {
+                sh(&format!("tc qdisc del dev {} {queue}", self.device));
+            }
         }
         result
     }

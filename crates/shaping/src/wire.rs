@@ -1,5 +1,5 @@
 //! What queues count in: bytes of packets, ticks of time.
-
+//!
 //! A packet counts with its Ethernet header (`qdisc_pkt_len_init` in net/core/dev.c), and without what only a wire has: preamble,
 //! checksum and the gap between frames. A VLAN tag counts where it is in the frame, and not where the kernel keeps it beside
 //! the packet for a device that inserts it.

@@ -40,7 +40,7 @@ mod vm_root;
 pub use cache::default_cache;
 pub use feature::Feature;
 pub use guest::{Clock, Ending, Guest};
-pub use scenario::{on_full_kernel, with_features};
+pub use scenario::{on_full_kernel, on_virtual_clock, with_features};
 pub use vm::{Nic, Vm};
 
 /// Set in the environment of everything that runs in the lab.
