@@ -17,8 +17,8 @@ const CNI_VERSION: &str = "1.0.0";
 
 /// The limit of the shaped job in bytes per second: what `netem-shaper` makes of 100Mbps, bucket and queue included.
 const RATE: u32 = 12_500_000;
-const BURST: u32 = 65_536;
-const LIMIT: u32 = 690_536;
+const BURST: u32 = 101_522;
+const LIMIT: u32 = 726_522;
 
 /// The newer reference has only `nft` and `ip` to run. Where it finds iptables, DEL also looks for rules of that, and ends with
 /// an error because there are none (1.9.1 with iptables 1.8.9).
