@@ -83,18 +83,28 @@ pub fn wilson(hits: u64, trials: u64) -> Interval {
     wilson_of_share(hits as f64 / trials as f64, trials as f64)
 }
 
-/// [`wilson`] for trials that depend on the one before, such as losses in bursts.
+/// [`wilson`] for trials that depend on those before, such as losses in bursts.
 ///
-/// So many trials tell as little as n (1 - r) / (1 + r) independent ones, where r is the correlation of neighbours: exact for a
-/// two-state Markov chain such as the Gilbert model. A negative r counts as 0.
+/// So many trials tell as little as n / f independent ones, where f is how much more the mean varies. Two estimates of f are
+/// made, and the larger counts: (1 + r) / (1 - r), where r is the correlation of neighbours, which is exact for a two-state
+/// Markov chain such as the Gilbert model; and what the means of blocks of √n trials vary, which sees any dependence that is
+/// shorter than a block, such as that of a model in whose bad state only some are lost.
 #[must_use]
 pub fn wilson_of_series(hits: &[bool]) -> Interval {
-    let count = hits.iter().filter(|hit| **hit).count();
     let series: Vec<f64> = hits.iter().map(|hit| f64::from(u8::from(*hit))).collect();
     let r = lag1_correlation(&series);
     let r = if r.is_nan() { 0.0 } else { r.clamp(0.0, 0.999) };
-    let effective = hits.len() as f64 * (1.0 - r) / (1.0 + r);
-    wilson_of_share(count as f64 / hits.len() as f64, effective)
+    let factor = ((1.0 + r) / (1.0 - r)).max(variance_by_blocks(&series));
+    wilson_of_share(mean(&series), hits.len() as f64 / factor)
+}
+
+/// How much more the means of blocks of √n samples vary than those of independent samples do; 1 at least.
+fn variance_by_blocks(samples: &[f64]) -> f64 {
+    let length = samples.len().isqrt().max(1);
+    let means: Vec<f64> = samples.chunks_exact(length).map(mean).collect();
+    let factor = length as f64 * (standard_deviation(&means) / standard_deviation(samples)).powi(2);
+    // Of no or equal samples it is no number.
+    factor.max(1.0)
 }
 
 /// The 95 % interval for the mean of the distribution that independent samples come from (by the normal distribution: for 30
@@ -186,6 +196,14 @@ mod tests {
         let interval = wilson_of_series(&bursts);
         assert!(interval.contains(0.1) && interval.high - interval.low > 0.1, "{interval:?}");
         assert_eq!(wilson_of_series(&[false; 20]), wilson(0, 20));
+    }
+
+    /// 100 trials of which all are good, then 100 of which every other is lost: neighbours say little about it.
+    #[test]
+    fn a_dependence_beyond_the_neighbour_widens_the_interval() {
+        let periods: Vec<bool> = (0..10_000).map(|trial| trial % 200 >= 100 && trial % 2 == 0).collect();
+        let (series, single) = (wilson_of_series(&periods), wilson(2_500, 10_000));
+        assert!(series.contains(0.25) && series.high - series.low > 3.0 * (single.high - single.low), "{series:?}");
     }
 
     #[test]
