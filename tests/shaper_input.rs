@@ -87,7 +87,7 @@ fn combinations() -> Vec<Case> {
     let states = |p13: &str, p31: &str, p32: &str, p23: &str, p14: &str| json!({"loss": {"states": {"p13": p13, "p31": p31, "p32": p32, "p23": p23, "p14": p14}}});
     vec![
         ("burst", json!({"burst": "15kB"}), "burst means nothing without rate", "give both, or neither"),
-        ("burst", json!({"rate": "1Mbit", "burst": "1000B"}), "1000 bytes", "give 1518B or more"),
+        ("burst", json!({"rate": "1Mbit", "burst": "1000B"}), "1000 bytes", "give 1522B or more"),
         ("burst", json!({"rate": "8kbit", "burst": "1MB"}), "1000000 bytes take 1000 s", "274 s"),
         ("jitter", json!({"jitter": "1ms"}), "jitter means nothing without delay", "give both, or neither"),
         ("jitter", json!({"delay": "1ms", "jitter": "2ms"}), "2ms", "at most the delay"),
