@@ -309,7 +309,7 @@ fn the_printed_commands_join_a_tap_device_in_the_container() {
 /// Both directions of a NIC. The kernel gives an ifb an address by chance, so the two ways are not compared by it.
 fn shaped() -> Vec<Box<dyn Object>> {
     let host = || Device::host(identity().host_name());
-    let ifb = Ifb { identity: identity(), interface: "eth1".to_owned(), side: Side::Host, mtu: 1400 };
+    let ifb = Ifb { identity: identity(), interface: "eth1".to_owned(), side: Side::Host };
     let device = ifb.device();
     let qdisc = qdisc::Qdisc { parent: Parent::Root, handle: 0x7062, kind: Kind::Tbf(RATE) };
     vec![
@@ -329,7 +329,7 @@ fn the_printed_commands_shape_both_directions() {
     let printed = commands(&shaped());
     let (port, ifb) = ("pbvd4zojfh5w7vp", "pivd4zojfh5w7vp");
     for expected in [
-        &format!("ip link add {ifb} mtu 1400 type ifb"),
+        &format!("ip link add {ifb} mtu 1279 type ifb"),
         &format!("ip link set {ifb} alias 'plugboard: eth1 on home-net of vn1'"),
         &format!("ip link set {ifb} up"),
         &format!("tc qdisc add dev {port} ingress"),

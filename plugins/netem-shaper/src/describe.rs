@@ -144,7 +144,7 @@ pub(crate) fn remains(attachment: &Identity, name: &str, nic: Option<Nic>) -> De
     let Some(nic) = nic else {
         // The device may be gone, the namespace too. An ifb is found by its name, wherever it was made.
         let ifb = |side| -> Box<dyn Object> {
-            Box::new(Ifb { identity: attachment.clone(), interface: name.to_owned(), side, mtu: 0 })
+            Box::new(Ifb { identity: attachment.clone(), interface: name.to_owned(), side })
         };
         return vec![ifb(Side::Host), ifb(Side::Container)];
     };

@@ -42,7 +42,7 @@ impl Nic {
 
     /// The device for what this one receives.
     pub(crate) fn ifb(&self) -> Ifb {
-        Ifb { identity: self.attachment.clone(), interface: self.name.clone(), side: self.device.side, mtu: self.mtu }
+        Ifb { identity: self.attachment.clone(), interface: self.name.clone(), side: self.device.side }
     }
 
     /// Finds the devices behind all interfaces of a call.

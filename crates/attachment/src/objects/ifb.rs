@@ -13,8 +13,6 @@ pub struct Ifb {
     pub interface: String,
     /// Where it is.
     pub side: Side,
-    /// Its MTU in bytes: that of the interface.
-    pub mtu: u32,
 }
 
 impl Ifb {
@@ -36,9 +34,9 @@ impl Ifb {
 impl Object for Ifb {
     fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let device = self.device();
-        kernel.queue(Step::make(self.side, format!("make {}", self.label()), ifb::create(&device.name, self.mtu)));
+        kernel.queue(Step::make(self.side, format!("make {}", self.label()), ifb::create(&device.name)));
         // In the same send as the creation: a kill cannot leave a device without its tag.
-        let tag = link::set_alias_without_link_local(&device.name, &self.alias());
+        let tag = link::set_alias(&device.name, &self.alias());
         kernel.queue(Step::change(self.side, format!("tag {device}"), tag));
         Ok(())
     }
@@ -60,7 +58,6 @@ impl Object for Ifb {
         Ok(match kernel.find(&device)? {
             None => vec![Difference::missing(label)],
             Some(link) if link.kind != "ifb" => vec![Difference::new(label, "an ifb", link.kind)],
-            Some(link) if link.mtu != self.mtu => vec![Difference::new(format!("{label}, mtu"), self.mtu, link.mtu)],
             Some(_) => Vec::new(),
         })
     }
@@ -77,9 +74,8 @@ impl Object for Ifb {
         let device = self.device();
         let (tool, name) = (device.tool("ip"), &device.name);
         vec![
-            format!("{tool} link add {name} mtu {} type ifb", self.mtu),
+            format!("{tool} link add {name} mtu {} type ifb", ifb::MTU),
             format!("{tool} link set {name} alias '{}'", self.alias()),
-            format!("{tool} link set {name} addrgenmode none"),
         ]
     }
 }
