@@ -378,3 +378,46 @@ fn of_two_that_attach_one_container_at_once_one_does() {
     assert!(output.stderr.contains("detach it first"), "{output:?}");
     assert_eq!(lab.calls_in_short(), ["ADD wire eth0"]);
 }
+
+#[test]
+fn other_limits_go_to_the_shaper_alone_and_are_remembered_once_they_hold() {
+    let lab = Lab::new();
+    lab.recorders(&["wire", "keeper"]);
+    lab.network("walt-net", &json!([{"type": "wire"}, {"type": "keeper", "capabilities": {"shaping": true}}]));
+    lab.host.namespace("c1");
+    lab.plugboard("attach c1 'walt-net[bw=50Mbps]'").ok();
+    let before = lab.remembered("walt-net", "c1", "eth0").expect("an entry");
+    lab.calls();
+
+    lab.break_plugin("keeper", "UPDATE");
+    assert_refused(&lab.plugboard("shape c1 eth0 bw=70Mbps"), "plugin 'keeper', UPDATE: out of luck");
+    assert_eq!(
+        lab.remembered("walt-net", "c1", "eth0").as_ref(),
+        Some(&before),
+        "nothing is remembered that does not hold"
+    );
+    lab.mend_plugin("keeper", "UPDATE");
+    lab.calls();
+
+    // An entry of libcni has no key of ours.
+    let path = "/var/lib/cni/results/walt-net-c1-eth0";
+    let mut of_libcni = before.clone();
+    of_libcni.as_object_mut().expect("an object").remove("plugboard");
+    std::fs::write(path, of_libcni.to_string()).expect("the entry");
+    lab.plugboard("shape --container-id c1 /run/netns/c1 eth0 lat=5ms upload.rate=10Mbit").ok();
+    let limits = json!({"shaping": {"bw": "50Mbps", "lat": "5ms", "upload": {"rate": "10Mbit"}}});
+    let calls = lab.calls();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert_eq!((&calls[0]["verb"], &calls[0]["type"]), (&json!("UPDATE"), &json!("keeper")));
+    assert_eq!(calls[0]["stdin"]["runtimeConfig"], limits);
+    assert_eq!(calls[0]["stdin"]["prevResult"], before["result"]);
+    let after = lab.remembered("walt-net", "c1", "eth0").expect("an entry");
+    of_libcni["capabilityArgs"] = limits;
+    assert_eq!(after, of_libcni, "the limits and nothing else");
+
+    let printed = lab.plugboard("shape c1 eth0").ok();
+    assert!(printed.ends_with("bw=50Mbps,lat=5ms,upload.rate=10Mbit"), "{printed}");
+    assert_eq!(lab.calls_in_short(), Vec::<String>::new());
+    lab.plugboard("shape c1 eth0 bw=none,lat=none,upload=none").ok();
+    assert_eq!(lab.remembered("walt-net", "c1", "eth0").expect("an entry").get("capabilityArgs"), None);
+}
