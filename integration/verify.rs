@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use harness::{Namespace, Snapshot, bin, bin_dir, ip, row, sh, tc};
-use lab::{Feature, IN_LAB, with_features};
+use lab::{Feature, IN_LAB, Nic, Vm, with_features};
 use scenarios::{World, call, links, number};
 use serde_json::{Value, json};
 
@@ -274,6 +274,38 @@ fn what_cannot_be_measured_is_said() {
     namespace("vn1").sh("ip link set eth0 up; nft 'add table inet t; add chain inet t c { type filter hook input priority 0; policy drop; }'").ok();
     refused("vn1 eth0", "no echo came back from");
     assert_eq!(world.plugboard("verify vn1 eth0 --seconds 0").status, 2);
+}
+
+/// A machine behind a TAP device takes no part: it answers echoes, and its device counts what it takes.
+#[test]
+fn a_machine_behind_a_tap_device_is_measured_from_outside() {
+    let world = World::new();
+    for (network, in_container) in [("vm-net", false), ("pod-vm-net", true)] {
+        let node = world.node(network);
+        let output = world.plugboard(&format!("attach --json --primary {network} {network} '{network}[bw=10Mbps]'"));
+        let results: Value = serde_json::from_str(&output.ok()).expect("JSON");
+        let interfaces = &results[0]["result"]["interfaces"];
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let (tap, mac) = (text(&interfaces[if in_container { 2 } else { 1 }]["name"]), text(&interfaces[2]["mac"]));
+        let refused = world.plugboard(&format!("verify {network} eth0"));
+        assert!(refused.status == 1 && refused.stderr.contains("answers no echo"), "{refused:?}");
+
+        // It has no address but the one that it gives itself.
+        let queues = if in_container { 2 } else { 1 };
+        let nics = [Nic { tap, mac, address: None, queues }];
+        let machine = if in_container { Vm::boot_in(&node, &nics) } else { Vm::boot(&nics) };
+        let before = everything(&[&node]);
+        let report = verified(&world, &format!("{network} eth0 --seconds 3"));
+        assert!(report["address"].as_str().is_some_and(|address| address.starts_with("fe80::")), "{report:#}");
+        let rate = figure(&report, "download", "rate, UDP");
+        assert_eq!((&rate["verdict"], &rate["asked"]), (&"kept".into(), &10e6.into()), "{rate:#}");
+        assert!(got(&report, "roundTrip", "round trip") > 1e4, "{report:#}");
+        assert_eq!(got(&report, "roundTrip", "loss"), 0.0);
+        assert!(report["notes"][0].as_str().is_some_and(|note| note.contains("upload")), "{report:#}");
+        let difference = before.difference(&everything(&[&node]));
+        assert!(difference.lines().all(|line| line.contains("last_reserved_ip")), "{difference}");
+        drop(machine);
+    }
 }
 
 /// The window that the receiver grants is what a delayed path fills: the kernel counts how long TCP waited for it.

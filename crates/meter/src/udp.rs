@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::arrivals::{Options, Path, Sending};
+use crate::arrivals::{Options, Path};
 use crate::batch::BATCH;
 use crate::slices::Slices;
 use crate::throughput::{ethernet_and_ip, slice_count};
 use crate::{Datagrams, Error, Place, Throughput, clock};
 
-const UDP_HEADER_BYTES: u32 = 8;
+pub(crate) const UDP_HEADER_BYTES: u32 = 8;
 
 /// Datagrams that fall into so much time are sent in one call.
 const TURN_NS: u128 = 500_000;
@@ -72,7 +72,14 @@ pub fn udp(from: &Place, to: &Place, request: Udp) -> Result<Throughput, Error> 
     let headers = ethernet_and_ip(to.address().is_ipv4()) + UDP_HEADER_BYTES;
     let schedule = Schedule::new(request, headers);
     let count = Count { slices: Slices::new(count, clock::nanoseconds(request.slice)), ..Count::default() };
-    let (sent, arrived) = path.run(count, |sending| schedule.send(sending), Count::take)?;
+    let (sent, arrived) = path.run(
+        count,
+        |sending| {
+            let time = schedule.send(|count| sending.datagrams(count))?;
+            Ok(Sent { count: sending.count().into(), time })
+        },
+        Count::take,
+    )?;
     Ok(Throughput {
         slice: request.slice,
         payload_bytes: arrived.slices.total(),
@@ -94,7 +101,7 @@ pub fn udp(from: &Place, to: &Place, request: Udp) -> Result<Throughput, Error> 
 
 /// When the sender sends how many.
 #[derive(Debug, PartialEq, Eq)]
-struct Schedule {
+pub(crate) struct Schedule {
     per_turn: usize,
     /// Nanoseconds times the rate: the bits of a turn, times 10^9.
     turn: u128,
@@ -109,7 +116,7 @@ struct Sent {
 }
 
 impl Schedule {
-    fn new(request: Udp, header_bytes: u32) -> Self {
+    pub(crate) fn new(request: Udp, header_bytes: u32) -> Self {
         let bits = u128::from((u32::from(request.payload_bytes) + header_bytes) * 8);
         let bit_s = u128::from(request.layer2_bit_s);
         let in_a_turn = bit_s * TURN_NS / (bits * 1_000_000_000);
@@ -125,7 +132,8 @@ impl Schedule {
         u64::try_from(u128::from(n).saturating_mul(self.turn) / self.bit_s).unwrap_or(u64::MAX)
     }
 
-    fn send(&self, sending: &mut Sending<'_>) -> Result<Sent, Error> {
+    /// Has `datagrams` send as many as are due, again and again; returns the time until the end of the last one's turn.
+    pub(crate) fn send(&self, mut datagrams: impl FnMut(usize) -> Result<(), Error>) -> Result<Duration, Error> {
         let begin = clock::steady_ns();
         let (mut start, mut turn, mut now) = (begin, 0, begin);
         loop {
@@ -139,11 +147,10 @@ impl Schedule {
             if late > LATE_NS {
                 start = start.saturating_add(late);
             }
-            sending.datagrams(self.per_turn)?;
+            datagrams(self.per_turn)?;
             turn += 1;
         }
-        let time = start.saturating_add(self.due(turn)).max(now).saturating_sub(begin);
-        Ok(Sent { count: sending.count().into(), time: Duration::from_nanos(time) })
+        Ok(Duration::from_nanos(start.saturating_add(self.due(turn)).max(now).saturating_sub(begin)))
     }
 }
 

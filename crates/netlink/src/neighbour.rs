@@ -62,9 +62,9 @@ fn message(index: u32, address: IpAddr) -> NeighbourMessage {
 /// # Errors
 /// Those of [`Socket::dump`].
 pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<(IpAddr, Mac)>, Error> {
-    let mut message = NeighbourMessage::default();
-    message.header.ifindex = index;
-    let objects = socket.dump("neighbours", &Request::dump(RouteNetlinkMessage::GetNeighbour(message)))?;
+    // The strict check takes a header of zeros only.
+    let request = Request::dump(RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()));
+    let objects = socket.dump("neighbours", &request)?;
     Ok(objects
         .into_iter()
         .filter_map(|object| match object.decode()? {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ::attachment::Identity;
 use anyhow::{anyhow, bail};
 use cni::Version;
+use meter::RoundTrips;
 use serde::Serialize;
 use shape::Shape;
 
@@ -25,6 +26,7 @@ use crate::view::View;
 
 use ends::{End, Pair};
 use guests::Guests;
+use machine::Machine;
 use queues::Queues;
 use row::{Direction, Row, TIME_TOLERANCE, Verdict};
 use way::{Tools, Way};
@@ -34,6 +36,7 @@ mod clock;
 mod cpu;
 mod ends;
 mod guests;
+mod machine;
 mod queues;
 mod row;
 mod way;
@@ -58,6 +61,8 @@ struct Report {
     /// How long each figure was measured.
     seconds: u16,
     figures: Vec<Row>,
+    /// What could not be measured, and why.
+    notes: Vec<String>,
 }
 
 /// The attachment that is measured.
@@ -70,6 +75,19 @@ struct Subject<'a> {
 }
 
 pub(crate) fn run(args: &Verify, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    verify(args, runtime).map_err(|error| anyhow!(once(&error)))
+}
+
+/// An error with its causes, without those whose words it has already.
+fn once(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        _ if told.ends_with(&cause) => told,
+        _ => format!("{told}: {cause}"),
+    })
+}
+
+fn verify(args: &Verify, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let target = Target::new(&args.subject)?;
     let namespace = target.open()?;
     let entries = runtime.cache.entries_of(&target.container_id)?;
@@ -123,6 +141,9 @@ fn differences(entry: &Entry, network: &Network, runtime: &Runtime) -> anyhow::R
 
 fn measure(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow::Result<Report> {
     let attachment = &subject.entry.attachment;
+    if machine::is_there(ends::find_link(subject.path, &attachment.if_name)?.as_ref()) {
+        return measure_machine(subject, args, guests);
+    }
     let end = End::open(subject.path, &attachment.if_name)?;
     let mut first = open_guest(subject, guests)?;
     let second = open_guest(subject, guests)?;
@@ -150,7 +171,64 @@ fn measure(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow:
         measured_from: pair.from.address().to_string(),
         seconds: args.seconds,
         figures: figures(&subject.shape, &pair, (&first, &end), &tools)?,
+        notes: Vec::new(),
     })
+}
+
+/// Of a machine: what can be seen from outside.
+fn measure_machine(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow::Result<Report> {
+    let attachment = &subject.entry.attachment;
+    let machine = machine_of(subject)?;
+    let mut first = open_guest(subject, guests)?;
+    let second = open_guest(subject, guests)?;
+    if let Some(address) = args.probe_address {
+        first.add(address)?;
+    }
+    let pair = machine.pair(&first, args.address)?;
+    let unlimited = first.pairs(&second)?.into_iter().find(|pair| ends::answers(pair).unwrap_or(false));
+    let queues = queues_of(subject);
+    let tools = Tools {
+        seconds: args.seconds,
+        flows: args.flows,
+        mtu: first.link.mtu,
+        queues: &queues,
+        container: subject.path,
+        differences: &subject.differences,
+        unlimited: unlimited.as_ref(),
+        clock: OnceCell::new(),
+    };
+    let note = "what a machine sends cannot be measured from outside: its upload, and the rate of TCP, need a program in it, \
+                such as iperf3";
+    Ok(Report {
+        container_id: attachment.container_id.clone(),
+        if_name: attachment.if_name.clone(),
+        network: subject.network.name.clone(),
+        address: pair.to.address().to_string(),
+        measured_from: pair.from.address().to_string(),
+        seconds: args.seconds,
+        figures: machine.rows(&pair, &subject.shape, &tools)?,
+        notes: vec![note.to_owned()],
+    })
+}
+
+/// The TAP device is in the container under the interface's name, or on the host under its own.
+fn machine_of(subject: &Subject<'_>) -> anyhow::Result<Machine> {
+    let attachment = &subject.entry.attachment;
+    let view = View::of(subject.entry);
+    let inside = ends::find_link(subject.path, &attachment.if_name)?.map(|link| link.name);
+    let (path, device) = match inside {
+        Some(device) => (subject.path.to_owned(), device),
+        None => (machine::own_namespace(), view.host_interface().to_owned()),
+    };
+    let is_tap = ends::find_link(&path, &device)?.is_some_and(|link| link.kind == "tun");
+    if !is_tap {
+        bail!(
+            "there is no interface {} in {}, and no TAP device of it on the host",
+            attachment.if_name,
+            subject.path.display()
+        );
+    }
+    Ok(Machine { path, device, mac: view.mac().parse().ok(), addresses: view.ip_addresses() })
 }
 
 fn open_guest(subject: &Subject<'_>, guests: &Guests<'_>) -> anyhow::Result<End> {
@@ -223,7 +301,9 @@ fn figures(shape: &Shape, pair: &Pair, (first, end): (&End, &End), tools: &Tools
         way(Direction::Download, &shape.download, pair, first, end),
         way(Direction::Upload, &shape.upload, &back, end, first),
     ];
-    let (round_trip, row) = round_trip_row(shape, pair, tools)?;
+    let row = round_trip_row(shape, &echoes(pair, ECHOES)?, tools)?;
+    let longest = if row.got.is_nan() { row.asked.unwrap_or_default() } else { row.got };
+    let round_trip = Duration::from_nanos(whole(longest));
     let mut rows = vec![row];
     for way in &ways {
         rows.extend(way.small_rows(base, tools)?);
@@ -235,11 +315,13 @@ fn figures(shape: &Shape, pair: &Pair, (first, end): (&End, &End), tools: &Tools
     Ok(rows)
 }
 
+fn echoes(pair: &Pair, count: u32) -> Result<RoundTrips, meter::Error> {
+    meter::round_trips(&pair.from, &pair.to, count, ECHO_INTERVAL)
+}
+
 /// The round trip, and as what it is to be compared: the network's own and the delays of both directions.
-fn round_trip_row(shape: &Shape, pair: &Pair, tools: &Tools<'_>) -> anyhow::Result<(Duration, Row)> {
-    let echoes = |pair: &Pair| meter::round_trips(&pair.from, &pair.to, ECHOES, ECHO_INTERVAL);
-    let own = tools.unlimited.map(echoes).transpose()?.map_or(0.0, |echoes| echoes.median());
-    let measured = echoes(pair)?;
+fn round_trip_row(shape: &Shape, measured: &RoundTrips, tools: &Tools<'_>) -> Result<Row, meter::Error> {
+    let own = tools.unlimited.map(|pair| echoes(pair, ECHOES)).transpose()?.map_or(0.0, |echoes| echoes.median());
     let (down, up) = (shape.download.expected(), shape.upload.expected());
     let asked = own + down.delay_ns + up.delay_ns;
     let late = down.slot_ns + up.slot_ns;
@@ -249,12 +331,10 @@ fn round_trip_row(shape: &Shape, pair: &Pair, tools: &Tools<'_>) -> anyhow::Resu
     let tolerance = TIME_TOLERANCE + chance + late / 2.0;
     let row = Row::time(Direction::RoundTrip, "round trip", Some(asked + late / 2.0), measured.median(), tolerance);
     let overtakes = [&shape.download, &shape.upload].iter().any(|line| !line.reorder.probability.is_never());
-    let row = match overtakes {
+    Ok(match overtakes {
         true => row.not_judged("packets that overtake are not delayed"),
         false => row.explained(|row| tools.reasons_of_delay(row)),
-    };
-    let longest = if measured.median().is_nan() { asked } else { measured.median() };
-    Ok((Duration::from_nanos(whole(longest)), row))
+    })
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times are far below 2^63 ns and above 0")]
@@ -263,10 +343,11 @@ fn whole(nanoseconds: f64) -> u64 {
 }
 
 fn print(report: &Report) -> std::io::Result<()> {
-    let Report { container_id, if_name, network, address, measured_from, seconds, figures } = report;
+    let Report { container_id, if_name, network, address, measured_from, seconds, figures, notes } = report;
     table::print_text(&format!(
         "{if_name} of {container_id} on {network}: {address} measured from {measured_from}, {seconds} s each"
     ))?;
     let heading = ["DIRECTION", "WHAT", "ASKED", "GOT", "DEVIATION", "VERDICT"].map(str::to_owned);
-    table::print_lines(std::iter::once(heading).chain(figures.iter().map(Row::cells)))
+    table::print_lines(std::iter::once(heading).chain(figures.iter().map(Row::cells)))?;
+    notes.iter().try_for_each(|note| table::print_text(note))
 }

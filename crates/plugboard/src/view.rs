@@ -1,6 +1,7 @@
 //! An attachment as it is shown.
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 use cni::{Success, Version};
 use serde::Serialize;
@@ -41,6 +42,16 @@ impl View {
             host_interface: seen.host_interface,
             result: result.clone(),
         }
+    }
+
+    /// The interface's hardware address; empty where the result names none.
+    pub(crate) fn mac(&self) -> &str {
+        &self.mac
+    }
+
+    /// The interface's addresses, without the lengths of their prefixes.
+    pub(crate) fn ip_addresses(&self) -> Vec<IpAddr> {
+        self.addresses.iter().filter_map(|address| address.split('/').next()?.parse().ok()).collect()
     }
 
     /// The host's end of the interface; empty where the result names none.

@@ -25,12 +25,15 @@ const SMALL_SHARE: f64 = 0.25;
 const LEAST_COUNT: f64 = 20.0;
 
 /// What is offered to a line, as a multiple of its rate; and to one without a limit, in bit/s.
-const OVERLOAD: f64 = 1.5;
-const UNLIMITED: f64 = 100e6;
+pub(super) const OVERLOAD: f64 = 1.5;
+pub(super) const UNLIMITED: f64 = 100e6;
 
 /// Above this rate in bit/s datagrams are handed down so many at once: each by itself takes a processor's time for itself.
 const SINGLE: f64 = 1e9;
-const SUPER_PACKET: u8 = 16;
+const SUPER_PACKET: u16 = 16;
+
+/// Bytes of payload that one packet can have at most.
+const MOST_IN_ONE: u16 = 65_000;
 
 /// A stream has so many frames a second, where its rate allows.
 const FRAMES_PER_SECOND: f64 = 50.0;
@@ -101,7 +104,7 @@ impl Tools<'_> {
     }
 
     /// What cannot be blamed on anything else.
-    fn differences(&self) -> Vec<String> {
+    pub(super) fn differences(&self) -> Vec<String> {
         self.differences.iter().map(|difference| format!("the queues differ: {difference}")).collect()
     }
 
@@ -138,7 +141,7 @@ fn patience(line: &Line) -> Duration {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "rates are far below 2^52")]
-fn bit_s(rate: shaping::Rate) -> f64 {
+pub(super) fn bit_s(rate: shaping::Rate) -> f64 {
     rate.bits_per_second() as f64
 }
 
@@ -278,7 +281,7 @@ impl Way<'_> {
     fn udp_row(&self, tools: &Tools<'_>) -> Row {
         let rate = self.line.rate.map(bit_s);
         let offered = rate.map_or(UNLIMITED, |rate| rate * OVERLOAD);
-        let skip = self.burst_time(offered, tools).clamp(SLICE, LONGEST_SKIP);
+        let skip = burst_time(self.line, offered, tools.mtu).clamp(SLICE, LONGEST_SKIP);
         let expected = self.line.expected();
         let arriving = offered * (1.0 - expected.lost) * (1.0 + expected.duplicated);
         let asked = rate.map(|rate| rate.min(arriving));
@@ -307,13 +310,10 @@ impl Way<'_> {
     }
 
     fn udp(&self, pair: &Pair, offered: f64, skip: Duration, tools: &Tools<'_>) -> Result<Loaded, meter::Error> {
-        let headers = ip_and_udp(pair.to.address());
-        let most = f64::from(tools.mtu.saturating_sub(headers).min(u16::MAX.into()));
-        let payload = (offered / 8.0 / FRAMES_PER_SECOND - f64::from(headers + ETHERNET_HEADER)).min(most);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 16 bits")]
-        let (payload_bytes, layer2_bit_s) = (payload.max(LEAST_PAYLOAD) as u16, offered as u64);
+        let (payload_bytes, layer2_bit_s) = payload(offered, ip_and_udp(pair.to.address()), tools.mtu);
         let duration = skip.saturating_add(tools.duration());
-        let per_packet = if offered > SINGLE { SUPER_PACKET } else { 1 };
+        let most = MOST_IN_ONE.checked_div(payload_bytes).unwrap_or_default().clamp(1, SUPER_PACKET);
+        let per_packet = if offered > SINGLE { u8::try_from(most).unwrap_or(1) } else { 1 };
         let patience = patience(self.line);
         let request = Udp { payload_bytes, per_packet, layer2_bit_s, duration, slice: SLICE, patience };
         let before = Moment::now();
@@ -422,16 +422,8 @@ impl Way<'_> {
         receiver.into_iter().chain(sender).collect()
     }
 
-    /// How long the bucket lets more than the rate pass, of what is offered.
-    fn burst_time(&self, offered: f64, tools: &Tools<'_>) -> Duration {
-        let Some(rate) = self.line.rate else { return Duration::ZERO };
-        let bucket = shaping::Tbf::new(rate, self.line.longest_delay(), self.line.burst_bytes, tools.mtu).burst_bytes;
-        let seconds = f64::from(bucket) * 8.0 / (offered - bit_s(rate)).max(1.0);
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).saturating_add(SLICE)
-    }
-
     fn burst_reason(&self, row: &Row, offered: f64, tools: &Tools<'_>) -> Option<String> {
-        let time = self.burst_time(offered, tools);
+        let time = burst_time(self.line, offered, tools.mtu);
         let is_over = row.asked.is_some_and(|asked| row.got > asked);
         (is_over && time > LONGEST_SKIP)
             .then(|| format!("the burst passes beside the rate for {:.0} s", time.as_secs_f64()))
@@ -442,6 +434,26 @@ impl Way<'_> {
         let why = format!("it could not be measured: {error}");
         if asked.is_some() { row.explained(|_| vec![why]) } else { row.not_judged(why) }
     }
+}
+
+/// How long the bucket lets more than the rate pass, of what is offered.
+pub(super) fn burst_time(line: &Line, offered: f64, mtu: u32) -> Duration {
+    let Some(rate) = line.rate else { return Duration::ZERO };
+    let bucket = shaping::Tbf::new(rate, line.longest_delay(), line.burst_bytes, mtu).burst_bytes;
+    let seconds = f64::from(bucket) * 8.0 / (offered - bit_s(rate)).max(1.0);
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).saturating_add(SLICE)
+}
+
+/// The payload of a datagram of a stream, in bytes, and the stream's rate in whole bit/s.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the first is within 16 bits, the second above 0"
+)]
+pub(super) fn payload(offered: f64, headers: u32, mtu: u32) -> (u16, u64) {
+    let most = f64::from(mtu.saturating_sub(headers).min(MOST_IN_ONE.into()));
+    let payload = (offered / 8.0 / FRAMES_PER_SECOND - f64::from(headers + ETHERNET_HEADER)).min(most);
+    (payload.max(LEAST_PAYLOAD) as u16, offered as u64)
 }
 
 /// The largest buffer that the kernel gives a connection in a namespace (tcp(7)).
