@@ -15,8 +15,9 @@ pub struct Snapshot {
 }
 
 /// Keys of `ip -j -d`, `tc -j` and `bridge -j` that are not configuration, at any depth.
-const VOLATILE: [&str; 20] = [
+const VOLATILE: [&str; 21] = [
     "ifindex",
+    "direct_packets_stat",
     "link_index",
     "operstate",
     "qdisc",
