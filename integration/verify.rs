@@ -275,6 +275,23 @@ fn what_cannot_be_measured_is_said() {
     assert_eq!(world.plugboard("verify vn1 eth0 --seconds 0").status, 2);
 }
 
+/// A correlation makes another loss of what was asked; that is missed, with what the kernel makes of it.
+#[test]
+fn what_a_correlation_makes_of_a_loss_is_said() {
+    with_features(&[Feature::Netem], || {
+        let world = World::new();
+        let shape = json!({"download": {"loss": {"percent": "10%", "correlation": "25%"}}});
+        network("bursts", &json!({}), &shape);
+        world.node("vn1");
+        world.attach("vn1", "walt-net,bursts").ok();
+        let report = verified(&world, "vn1 eth1 --seconds 4");
+        let loss = figure(&report, "download", "loss");
+        assert_eq!(loss["verdict"], "missed", "{loss:#}");
+        assert!(reasons(loss).contains("with a correlation of 25% the kernel makes 1.7"), "{loss:#}");
+        assert_eq!(figure(&report, "upload", "loss")["verdict"], "kept");
+    });
+}
+
 /// A machine behind a TAP device takes no part: it answers echoes, and its device counts what it takes.
 #[test]
 fn a_machine_behind_a_tap_device_is_measured_from_outside() {

@@ -71,7 +71,7 @@ impl Line {
 }
 
 fn share(chance: Chance) -> f64 {
-    chance.probability.fraction()
+    chance.expected()
 }
 
 fn middle(delays: &[f64]) -> f64 {

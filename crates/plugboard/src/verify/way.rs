@@ -224,8 +224,13 @@ impl Way<'_> {
     fn loss(&self, probes: &Probes, expected: &Expectation) -> Row {
         let is_independent = matches!(self.line.loss, Loss::Random(chance) if chance.correlation.is_never());
         let interval = if is_independent { probes.loss_interval() } else { probes.loss_interval_in_bursts() };
-        let damaged = expected.corrupted * (1.0 - expected.lost);
-        let asked = Interval { low: expected.lost + damaged * (1.0 - UNHARMED), high: expected.lost + damaged };
+        // What was asked, also where a correlation makes something else of it.
+        let lost = match self.line.loss {
+            Loss::Random(chance) if !chance.correlation.is_never() => chance.probability.fraction(),
+            _ => expected.lost,
+        };
+        let damaged = expected.corrupted * (1.0 - lost);
+        let asked = Interval { low: lost + damaged * (1.0 - UNHARMED), high: lost + damaged };
         let what = if damaged > 0.0 { "loss and corruption" } else { "loss" };
         Row::share(self.direction, what, asked, probes.loss(), interval)
     }
@@ -248,16 +253,25 @@ impl Way<'_> {
             if probes.dropped_by_receiver > 0 {
                 reasons.push(format!("the measuring socket dropped {}", probes.dropped_by_receiver));
             }
-            let is_correlated = matches!(self.line.loss, Loss::Random(chance) if !chance.correlation.is_never());
-            if is_correlated && row.what.starts_with("loss") {
-                reasons.push(
-                    "with a correlation the kernel mixes each draw with the one before, which makes rare losses rarer \
-                     (get_crandom in net/sched/sch_netem.c)"
-                        .to_owned(),
-                );
-            }
+            reasons.extend(self.correlation(row));
         }
         reasons
+    }
+
+    /// What the kernel makes of a loss with a correlation, if that is what was measured.
+    fn correlation(&self, row: &Row) -> Option<String> {
+        let Loss::Random(chance) = self.line.loss else { return None };
+        let [low, high] = row.interval?;
+        let made = chance.expected() * (1.0 - self.line.expected().duplicated);
+        let is_it = !chance.correlation.is_never() && (low..=high).contains(&made) && row.what.starts_with("loss");
+        is_it.then(|| {
+            format!(
+                "with a correlation of {} the kernel makes {:.3} % of {} (get_crandom in net/sched/sch_netem.c)",
+                chance.correlation,
+                made * 100.0,
+                chance.probability
+            )
+        })
     }
 
     /// What is marked of datagrams that may be.
