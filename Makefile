@@ -45,7 +45,7 @@ bench-shaping: test-tools build ## how true limits are: in the lab, on its virtu
 	    --file /plugboard/bin/$(program)=$(RELEASE)/$(program)) --file /usr/lib/cni/bandwidth=/usr/lib/cni/bandwidth \
 	    -- env PLUGBOARD_BIN_DIR=/plugboard/bin /plugboard/bin/bench-shaping $(BENCH_SHAPING)
 	@echo
-	PLUGBOARD_BIN_DIR=$(RELEASE) $(RELEASE)/bench-shaping --fast $(BENCH_SHAPING)
+	$(RELEASE)/bench-shaping --fast $(BENCH_SHAPING)
 
 build: ## the static executables
 	$(STATIC) cargo build --release --target $(TARGET) $(PROGRAMS:%=--package %)

@@ -55,5 +55,7 @@ mod tests {
         let limit = netem_limit(ms(600), Rate::from_bits_per_second(24_000_000), 1500);
         let small_frames_in_flight = 24_000_000 / 8 * 600 / 1000 / 60;
         assert!(limit >= 2 * small_frames_in_flight, "{limit}");
+        // Twice 125000 bytes on their way, and a tbf's 851522, in frames of 60.
+        assert_eq!(netem_limit(ms(10), Rate::from_bits_per_second(100_000_000), 1500), 18_359);
     }
 }
