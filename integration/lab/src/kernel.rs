@@ -1,7 +1,6 @@
 use crate::cache::Cache;
-use crate::packages::{output, succeed};
-use anyhow::{Context, Result, ensure};
-use nix::unistd::Uid;
+use crate::packages::{ask_apt_cache, output, succeed, take_out};
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -54,25 +53,10 @@ impl Kernel {
 }
 
 fn unpack(root: &Path) -> Result<()> {
-    ensure!(
-        crate::packages::find("apt-get").is_some(),
-        "the lab takes its kernel out of a Debian package and finds no apt-get here; run it in a Debian container"
-    );
-    let download = root.join("download");
-    std::fs::create_dir_all(&download)?;
+    std::fs::create_dir_all(root)?;
     let package = current_package()?;
     eprintln!("lab: taking the kernel out of Debian's {package}");
-    // `APT::Sandbox::User` empty: the user `_apt` cannot write here.
-    succeed(Command::new("apt-get").current_dir(&download).args([
-        "-q",
-        "-o",
-        "APT::Sandbox::User=",
-        "download",
-        &package,
-    ]))?;
-    let archive = std::fs::read_dir(&download)?.next().context("apt-get downloaded nothing")??.path();
-    succeed(Command::new("dpkg").arg("-x").arg(archive).arg(root))?;
-    std::fs::remove_dir_all(&download)?;
+    take_out(&package, root)?;
     // Newer packages have their modules in /usr/lib only, which depmod and modprobe do not look at.
     if !root.join("lib").exists() {
         std::os::unix::fs::symlink("usr/lib", root.join("lib"))?;
@@ -83,12 +67,7 @@ fn unpack(root: &Path) -> Result<()> {
 
 /// The package that [`PACKAGE`] stands for at present.
 fn current_package() -> Result<String> {
-    let ask = || output(Command::new("apt-cache").args(["depends", PACKAGE])).unwrap_or_default();
-    let mut answer = ask();
-    if answer.is_empty() && Uid::effective().is_root() {
-        succeed(Command::new("apt-get").args(["-q", "update"]))?;
-        answer = ask();
-    }
+    let answer = ask_apt_cache("depends", PACKAGE)?;
     let dependencies = answer.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
     let mut kernels = dependencies.filter(|package| package.starts_with("linux-image-"));
     kernels.next().map(str::to_owned).with_context(|| {

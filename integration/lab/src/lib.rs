@@ -20,8 +20,9 @@
 //! | `guest-init.sh` | the first process in it |
 //! | `feature.rs`, `scenario.rs` | which kernel a test needs, and the way there |
 //!
-//! [`Vm`] is something else: a small virtual machine on TAP devices of the test, on this machine's clock (`vm.rs`, `vm_root.rs`,
-//! `vm-init.sh`).
+//! [`Vm`] is something else: a small virtual machine on TAP devices of the test (`vm.rs`, `vm_root.rs`, `vm-init.sh`). On this
+//! machine's clock it is QEMU's; in the lab, where that would be emulated twice, it is User-mode Linux (`uml.rs`), and a test
+//! that needs one is run by [`with_guests_on_virtual_clock`].
 
 mod base;
 mod cache;
@@ -34,13 +35,14 @@ mod packages;
 mod qemu;
 mod scenario;
 mod tree;
+mod uml;
 mod vm;
 mod vm_root;
 
 pub use cache::default_cache;
 pub use feature::Feature;
 pub use guest::{Clock, Ending, Guest};
-pub use scenario::{on_full_kernel, on_virtual_clock, with_features};
+pub use scenario::{on_full_kernel, on_virtual_clock, with_features, with_guests_on_virtual_clock};
 pub use vm::{Nic, Vm};
 
 /// Set in the environment of everything that runs in the lab.

@@ -77,6 +77,38 @@ pub(crate) fn require() -> Result<()> {
     Ok(())
 }
 
+/// Unpacks Debian's current `package` into the directory `root`, without installing it.
+pub(crate) fn take_out(package: &str, root: &Path) -> Result<()> {
+    let download = root.join("download");
+    std::fs::create_dir_all(&download)?;
+    // `APT::Sandbox::User` empty: the user `_apt` cannot write here.
+    succeed(Command::new("apt-get").current_dir(&download).args([
+        "-q",
+        "-o",
+        "APT::Sandbox::User=",
+        "download",
+        package,
+    ]))?;
+    let archive = std::fs::read_dir(&download)?.next().context("apt-get downloaded nothing")??.path();
+    succeed(Command::new("dpkg").arg("-x").arg(archive).arg(root))?;
+    std::fs::remove_dir_all(&download).with_context(|| format!("cannot remove {}", download.display()))
+}
+
+/// What `apt-cache QUESTION PACKAGE` prints, after an update of its lists where it knows no such package.
+pub(crate) fn ask_apt_cache(question: &str, package: &str) -> Result<String> {
+    ensure!(
+        find("apt-get").is_some(),
+        "the lab takes {package} out of Debian's package and finds no apt-get here; run it in a Debian container"
+    );
+    let ask = || output(Command::new("apt-cache").args([question, package])).unwrap_or_default();
+    let answer = ask();
+    if answer.is_empty() && Uid::effective().is_root() {
+        succeed(Command::new("apt-get").args(["-q", "update"]))?;
+        return Ok(ask());
+    }
+    Ok(answer)
+}
+
 /// While it lives, packages start no services: the machine's network is not ours.
 struct NoServices {
     policy: Option<PathBuf>,

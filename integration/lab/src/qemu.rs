@@ -4,8 +4,9 @@ use crate::memory_file::MemoryFile;
 use crate::packages::find;
 use anyhow::{Context, Result};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
-use std::io::{Read, Seek, Write};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -48,10 +49,11 @@ pub(crate) fn run(
         console: MemoryFile::new("console")?,
         complaints: MemoryFile::new("errors of QEMU")?,
     };
-    let mut machine = Machine(command(guest, kernel, initrd, &mut ports)?.spawn().context("cannot start QEMU")?);
+    let mut machine =
+        Machine::start(command(guest, kernel, initrd, &mut ports)?, Signal::SIGKILL).context("cannot start QEMU")?;
     let deadline = Instant::now() + guest.limit;
     let ended = loop {
-        let ended = machine.0.try_wait()?;
+        let ended = machine.child.try_wait()?;
         std::io::copy(ports.stdout.file(), stdout)?;
         std::io::copy(ports.stderr.file(), stderr)?;
         if ended.is_some() || Instant::now() > deadline {
@@ -67,15 +69,27 @@ pub(crate) fn run(
     }
 }
 
-/// A running QEMU, which ends with this value.
+/// A running machine, which ends with this value.
 #[derive(Debug)]
-pub(crate) struct Machine(pub(crate) Child);
+pub(crate) struct Machine {
+    pub(crate) child: Child,
+    end: Signal,
+}
+
+impl Machine {
+    /// Starts a machine's process, which the signal ends.
+    pub(crate) fn start(mut command: Command, end: Signal) -> io::Result<Self> {
+        // SAFETY: between fork and exec only a system call is made, which is safe for signal handlers.
+        unsafe { command.pre_exec(move || Ok(set_pdeathsig(end)?)) };
+        Ok(Self { child: command.spawn()?, end })
+    }
+}
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // It has mostly ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        // It has mostly ended by itself, and is still ours to wait for.
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), self.end);
+        let _ = self.child.wait();
     }
 }
 
@@ -94,14 +108,7 @@ fn command(guest: &Guest, kernel: &Kernel, initrd: &MemoryFile, ports: &mut Port
     }
     let complaints = ports.complaints.file().try_clone()?;
     qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(complaints);
-    dies_with_us(&mut qemu);
     Ok(qemu)
-}
-
-/// The process is killed when the thread that starts it ends.
-pub(crate) fn dies_with_us(command: &mut Command) {
-    // SAFETY: between fork and exec only a system call is made, which is safe for signal handlers.
-    unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
 }
 
 /// All that was written to the file.

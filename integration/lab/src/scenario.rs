@@ -1,6 +1,6 @@
 #![expect(clippy::panic, reason = "a test that can run nowhere fails")]
 
-use crate::{Ending, Feature, Guest, IN_LAB, default_cache};
+use crate::{Ending, Feature, Guest, IN_LAB, default_cache, uml};
 use std::any::type_name;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -40,7 +40,21 @@ pub fn on_virtual_clock<F: FnOnce()>(body: F) {
         body();
         println!("{COMPLETED} {test}");
     } else {
-        in_guest(&test);
+        in_guest(&test, &[]);
+    }
+}
+
+/// [`on_virtual_clock`] for a test that boots a [`Vm`](crate::Vm): the lab brings what that needs.
+///
+/// Panics when the body does, when there is no lab, and when User-mode Linux cannot be had.
+pub fn with_guests_on_virtual_clock<F: FnOnce()>(body: F) {
+    let test = test_name::<F>();
+    if std::env::var_os(IN_LAB).is_some() {
+        body();
+        println!("{COMPLETED} {test}");
+    } else {
+        let files = uml::files().unwrap_or_else(|error| panic!("{test} has no virtual machine: {error:#}"));
+        in_guest(&test, &files);
     }
 }
 
@@ -61,12 +75,14 @@ fn run<F>(features: &[Feature], body: impl FnOnce()) {
         panic!("the lab's kernel ({}) lacks {missing:?}", running_version());
     } else {
         println!("this machine's kernel ({}) lacks {missing:?}", running_version());
-        in_guest(&test);
+        in_guest(&test, &[]);
     }
 }
 
-fn in_guest(test: &str) {
-    let guest = guest(test).unwrap_or_else(|error| panic!("{test} cannot be taken to the lab: {error}"));
+/// Runs the test in the lab with further files, by their places there.
+fn in_guest(test: &str, files: &[(PathBuf, PathBuf)]) {
+    let mut guest = guest(test).unwrap_or_else(|error| panic!("{test} cannot be taken to the lab: {error}"));
+    guest.files.extend(files.iter().cloned());
     let version = guest.kernel_version().unwrap_or_else(|error| panic!("there is no lab for {test}: {error:#}"));
     println!("kernel: the lab's ({version})");
     let mut stdout = Shown::default();

@@ -1,19 +1,30 @@
 #!/bin/sh
 # The first process of a virtual machine: runs the scripts that come in by its port, a line of hexadecimal digits each, and
-# answers each with a line of its status and both its outputs.
+# answers each with a line of its status and both its outputs. Its first line is `ready`.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev 2>/dev/null
-for module in $(cat /modules/order); do
-    insmod "/modules/$module"
-done
 ip link set lo up
 
-until [ -c /dev/vport0p1 ]; do
-    usleep 10000
-done
-exec 3<>/dev/vport0p1
+if [ -e /modules ]; then
+    # In QEMU: a port of virtio.
+    for module in $(cat /modules/order); do
+        insmod "/modules/$module"
+    done
+    until [ -c /dev/vport0p1 ]; do
+        usleep 10000
+    done
+    exec 3<>/dev/vport0p1
+else
+    # In User-mode Linux: its second console, which stays open, because the end on the host is closed with it.
+    exec 3<>/dev/tty1
+    stty raw -echo <&3
+    for nic in /sys/class/net/vec*; do
+        ip link set "${nic##*/}" name "eth${nic##*/vec}"
+    done
+fi
+echo ready >&3
 
 hex() { xxd -p "$1" | tr -d '\n'; }
 
@@ -22,4 +33,5 @@ while read -r script <&3; do
     sh /run/script >/run/stdout 2>/run/stderr </dev/null 3>&-
     echo "$? $(hex /run/stdout).$(hex /run/stderr)" >&3
 done
-poweroff -f
+# Here ends only a machine of QEMU.
+[ ! -e /modules ] || poweroff -f

@@ -4,12 +4,14 @@ use crate::cache::{Cache, default_cache};
 use crate::kernel::Kernel;
 use crate::memory_file::MemoryFile;
 use crate::packages::{find, require};
-use crate::qemu::{Machine, console_tail, dies_with_us, text};
-use crate::vm_root;
+use crate::qemu::{Machine, console_tail, text};
+use crate::{IN_LAB, uml, vm_root};
 use anyhow::{Context, Result, bail, ensure};
 use harness::{Iperf, Namespace, Output, Ping};
+use nix::sys::signal::Signal;
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -22,7 +24,10 @@ const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable mitiga
 /// How long a boot or a script may take. A boot takes 2 s of processor time.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A virtio NIC of a virtual machine: `eth0`, `eth1` and so on, in their order.
+/// The longest script, in bytes: twice as many digits fit the terminal of User-mode Linux, which holds 4095.
+const LONGEST_SCRIPT: usize = 2000;
+
+/// A NIC of a virtual machine: `eth0`, `eth1` and so on, in their order.
 #[derive(Debug, Clone)]
 pub struct Nic {
     /// The TAP device that it is on.
@@ -58,8 +63,10 @@ impl Nic {
     }
 }
 
-/// A virtual machine on TAP devices: Debian's kernel, busybox, `ping` and `iperf3`, on this machine's clock. It ends with
-/// this value.
+/// A virtual machine on TAP devices: a kernel of its own, busybox, `ping` and `iperf3`. It ends with this value.
+///
+/// It is Debian's kernel in QEMU on this machine's clock. In the lab, whose machine is emulated itself, it is User-mode
+/// Linux on the lab's exact clock, in tests that run by [`with_guests_on_virtual_clock`](crate::with_guests_on_virtual_clock).
 ///
 /// Everything that goes wrong panics with the end of the machine's console.
 #[derive(Debug)]
@@ -68,12 +75,12 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// Boots with QEMU in the thread's namespace, where it opens the TAP devices by their names.
+    /// Boots in the thread's namespace, where the machine's process opens the TAP devices by their names.
     pub fn boot(nics: &[Nic]) -> Self {
         Self::start(None, nics)
     }
 
-    /// The same with QEMU in a namespace: a container's that holds the TAP devices.
+    /// The same with the process in a namespace: a container's that holds the TAP devices.
     pub fn boot_in(namespace: &Namespace, nics: &[Nic]) -> Self {
         Self::start(Some(namespace), nics)
     }
@@ -124,43 +131,27 @@ struct Connection {
 
 impl Connection {
     fn open(namespace: Option<&Namespace>, nics: &[Nic]) -> Result<Self> {
-        ensure!(std::env::consts::ARCH == "x86_64", "its kernel is that of x86_64");
-        let cache = Cache::lock(&default_cache())?;
-        require()?;
-        let kernel = Kernel::prepare(&cache)?;
-        let root = vm_root::archive(&cache, &kernel)?;
-        drop(cache);
-
-        let (console, mut complaints) = (MemoryFile::new("console")?, MemoryFile::new("errors of QEMU")?);
-        let program = find("qemu-system-x86_64").context("qemu-system-x86_64 is not installed")?;
-        let mut qemu = match namespace {
-            None => Command::new(program),
-            Some(namespace) => {
-                let mut enter = Command::new("ip");
-                enter.args(["netns", "exec", &namespace.name]).arg(program);
-                enter
-            }
+        let (console, mut complaints) = (MemoryFile::new("console")?, MemoryFile::new("errors of the machine")?);
+        let (mut command, end) = if std::env::var_os(IN_LAB).is_some() {
+            (uml::command(namespace, nics)?, uml::END)
+        } else {
+            (qemu(namespace, nics, &console)?, Signal::SIGKILL)
         };
-        qemu.args(MACHINE.split_whitespace()).arg("-kernel").arg(kernel.image()).arg("-initrd").arg(root);
-        qemu.args(["-append", KERNEL_ARGUMENTS, "-serial", &format!("file:{}", console.path())]);
-        qemu.args(["-chardev", "stdio,id=control,signal=off", "-device", "virtio-serial-pci"]);
-        qemu.args(["-device", "virtserialport,chardev=control"]);
-        qemu.args(nics.iter().enumerate().flat_map(|(place, nic)| nic.arguments(place)));
-        qemu.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints.file().try_clone()?);
-        dies_with_us(&mut qemu);
-        let mut machine = Machine(qemu.spawn().context("cannot start QEMU")?);
-        let scripts = machine.0.stdin.take().context("QEMU's input is not ours")?;
-        let answers = lines(machine.0.stdout.take().context("QEMU's output is not ours")?);
-        Ok(Self { _machine: machine, scripts, answers, console, complaints })
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints.file().try_clone()?);
+        let mut machine = Machine::start(command, end).context("cannot start the virtual machine")?;
+        let scripts = machine.child.stdin.take().context("the machine's input is not ours")?;
+        let answers = lines(machine.child.stdout.take().context("the machine's output is not ours")?);
+        let mut connection = Self { _machine: machine, scripts, answers, console, complaints };
+        let first = connection.answer()?;
+        ensure!(first == "ready", "the machine begins with: {first}");
+        Ok(connection)
     }
 
     fn run(&mut self, script: &str) -> Result<Output> {
-        // QEMU that has ended is told by its silence.
+        ensure!(script.len() <= LONGEST_SCRIPT, "a script has at most {LONGEST_SCRIPT} bytes, not {}", script.len());
+        // A machine that has ended is told by its silence.
         let _ = writeln!(self.scripts, "{}", to_hexadecimal(script.as_bytes())).and_then(|()| self.scripts.flush());
-        let answer = match self.answers.recv_timeout(LIMIT) {
-            Ok(answer) => answer,
-            Err(silence) => bail!("{}", self.obituary(silence)?),
-        };
+        let answer = self.answer()?;
         let (status, outputs) = answer.split_once(' ').context("the answer has no status")?;
         let (stdout, stderr) = outputs.split_once('.').context("the answer has one output")?;
         let text = |digits| from_hexadecimal(digits).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -168,16 +159,54 @@ impl Connection {
         Ok(Output::elsewhere(status.parse()?, stdout, stderr, &format!("in the virtual machine: {script}")))
     }
 
+    fn answer(&mut self) -> Result<String> {
+        match self.answers.recv_timeout(LIMIT) {
+            Ok(answer) => Ok(answer),
+            Err(silence) => bail!("{}", self.obituary(silence)?),
+        }
+    }
+
     fn obituary(&mut self, silence: RecvTimeoutError) -> Result<String> {
         let what = match silence {
             RecvTimeoutError::Timeout => format!("no answer in {} s", LIMIT.as_secs()),
-            RecvTimeoutError::Disconnected => "QEMU has ended".to_owned(),
+            RecvTimeoutError::Disconnected => "the machine has ended".to_owned(),
         };
         Ok(format!("{what}\n{}\nits console ends:\n{}", text(&mut self.complaints)?, console_tail(&mut self.console)?))
     }
 }
 
-/// What comes from QEMU, line by line, so that one can wait for a time.
+/// QEMU with Debian's kernel, which writes its console into `console`.
+fn qemu(namespace: Option<&Namespace>, nics: &[Nic], console: &MemoryFile) -> Result<Command> {
+    ensure!(std::env::consts::ARCH == "x86_64", "its kernel is that of x86_64");
+    let cache = Cache::lock(&default_cache())?;
+    require()?;
+    let kernel = Kernel::prepare(&cache)?;
+    let root = vm_root::archive(&cache, Some(&kernel))?;
+    drop(cache);
+
+    let program = find("qemu-system-x86_64").context("qemu-system-x86_64 is not installed")?;
+    let mut qemu = program_in(namespace, &program);
+    qemu.args(MACHINE.split_whitespace()).arg("-kernel").arg(kernel.image()).arg("-initrd").arg(root);
+    qemu.args(["-append", KERNEL_ARGUMENTS, "-serial", &format!("file:{}", console.path())]);
+    qemu.args(["-chardev", "stdio,id=control,signal=off", "-device", "virtio-serial-pci"]);
+    qemu.args(["-device", "virtserialport,chardev=control"]);
+    qemu.args(nics.iter().enumerate().flat_map(|(place, nic)| nic.arguments(place)));
+    Ok(qemu)
+}
+
+/// A command that runs `program` in a namespace, or in the thread's.
+pub(crate) fn program_in(namespace: Option<&Namespace>, program: &Path) -> Command {
+    match namespace {
+        None => Command::new(program),
+        Some(namespace) => {
+            let mut enter = Command::new("ip");
+            enter.args(["netns", "exec", &namespace.name]).arg(program);
+            enter
+        }
+    }
+}
+
+/// What comes from the machine, line by line, so that one can wait for a time.
 fn lines(output: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {

@@ -20,21 +20,22 @@ const PROGRAMS: [&str; 4] = ["busybox", "sh", "ping", "iperf3"];
 const MODULES: [&str; 3] = ["virtio_pci", "virtio_console", "virtio_net"];
 
 /// The archive of the root of all virtual machines, made first if the tools or the kernel changed. It is small, because the
-/// guest unpacks it at every boot.
-pub(crate) fn archive(cache: &Cache, kernel: &Kernel) -> Result<PathBuf> {
+/// guest unpacks it at every boot. Without a kernel it brings no modules: User-mode Linux has what it needs built in.
+pub(crate) fn archive(cache: &Cache, kernel: Option<&Kernel>) -> Result<PathBuf> {
     let programs: Vec<PathBuf> = PROGRAMS
         .iter()
         .map(|name| find(name).with_context(|| format!("this machine has no `{name}`")))
         .collect::<Result<_>>()?;
-    cache.entry(&format!("vm-{:016x}.cpio", key(kernel, &programs)), |path| {
-        remove_others(cache.directory(), "vm-")?;
+    let prefix = if kernel.is_some() { "vm-" } else { "uml-root-" };
+    cache.entry(&format!("{prefix}{:016x}.cpio", key(kernel, &programs)), |path| {
+        remove_others(cache.directory(), prefix)?;
         cpio::write(&root(kernel, &programs)?, File::create(path)?)
     })
 }
 
-fn key(kernel: &Kernel, programs: &[PathBuf]) -> u64 {
+fn key(kernel: Option<&Kernel>, programs: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (INIT, MODULES, &kernel.version).hash(&mut hasher);
+    (INIT, MODULES, kernel.map(|kernel| &kernel.version)).hash(&mut hasher);
     for path in programs {
         let version = path.metadata().map(|file| (file.size(), file.mtime())).ok();
         (path, version).hash(&mut hasher);
@@ -42,7 +43,7 @@ fn key(kernel: &Kernel, programs: &[PathBuf]) -> u64 {
     hasher.finish()
 }
 
-fn root(kernel: &Kernel, programs: &[PathBuf]) -> Result<Tree> {
+fn root(kernel: Option<&Kernel>, programs: &[PathBuf]) -> Result<Tree> {
     let mut tree = Tree::default();
     for directory in ["dev", "proc", "sys", "run", "tmp", "root", "etc"] {
         tree.directory(Path::new("/").join(directory));
@@ -52,7 +53,9 @@ fn root(kernel: &Kernel, programs: &[PathBuf]) -> Result<Tree> {
     }
     tree.add_libraries()?;
     add_busybox(&mut tree)?;
-    add_modules(&mut tree, kernel)?;
+    if let Some(kernel) = kernel {
+        add_modules(&mut tree, kernel)?;
+    }
     tree.text("/init", INIT, 0o755);
     for directory in ["bin", "sbin", "lib", "lib64"] {
         tree.merge(directory);
