@@ -22,7 +22,7 @@ const ROOT: &str = "/lab/uml/root.cpio";
 const MEMORY: &str = "/dev/shm";
 
 /// Its second console is its stdin and stdout, by which it takes scripts; what the kernel has to say goes to stderr.
-const ARGUMENTS: &str = "mem=96M con1=fd:0,fd:1 con0=null,fd:2 con=null quiet panic=-1 cryptomgr.notests";
+const ARGUMENTS: &str = "mem=256M con1=fd:0,fd:1 con0=null,fd:2 con=null quiet panic=-1 cryptomgr.notests";
 
 /// How it ends. Killed, it would leave its guest's processes to the host's kernel, which would go on with them as its own.
 pub(crate) const END: Signal = Signal::SIGTERM;

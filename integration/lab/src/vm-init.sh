@@ -20,6 +20,8 @@ else
     # In User-mode Linux: its second console, which stays open, because the end on the host is closed with it.
     exec 3<>/dev/tty1
     stty raw -echo <&3
+    # Its NIC takes 64 KiB for each packet, which TCP counts: by default a window never grows beyond 64 KiB.
+    echo 4096 131072 67108864 >/proc/sys/net/ipv4/tcp_rmem
     for nic in /sys/class/net/vec*; do
         ip link set "${nic##*/}" name "eth${nic##*/vec}"
     done
