@@ -24,6 +24,8 @@ pub(crate) fn run(args: &Shape, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     }
     let namespace = target.open()?;
     let _lock = namespace.lock()?;
+    // A gc would take what is written here for something that was left behind.
+    let _attaching = runtime.cache.lock_to_attach()?;
     let entry = find(&target.container_id, &args.interface, runtime)?;
     let changed = shape(&entry, &changes, runtime)?;
     view::print_attached(&[View::of(&changed)])?;
@@ -54,9 +56,12 @@ fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result
     }
     let mut network = Network::from_cache(&entry.config).context("the remembered configuration")?;
     let mut changed = entry.clone();
-    if limits::shaper(&network).is_none() {
+    let brings_shaper = limits::shaper(&network).is_none();
+    if brings_shaper {
         limits::ensure_shaper(&mut network)?;
         changed.config = network.to_bytes();
+        // Remembered before it is called, so that a detach finds what it makes even if we are killed in the middle.
+        runtime.cache.store(&Entry { config: changed.config.clone(), ..entry.clone() })?;
     }
     let args = &mut changed.attachment.capability_args;
     let mut all = args.get(CAPABILITY).and_then(Value::as_object).cloned().unwrap_or_default();
@@ -66,7 +71,10 @@ fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result
     } else {
         args.insert(CAPABILITY.to_owned(), Value::Object(all));
     }
-    update(&changed, &network, result, runtime).map_err(|failure| explain(&failure))?;
+    if let Err(failure) = update(&changed, &network, result, runtime) {
+        let forgotten = if brings_shaper { runtime.cache.store(entry) } else { Ok(()) };
+        return Err(forgotten.map_or_else(|error| error.context(failure.to_string()), |()| explain(&failure)));
+    }
     if let Err(error) = runtime.cache.store(&changed) {
         let back = update(entry, &network, result, runtime);
         return Err(match back {

@@ -421,3 +421,49 @@ fn other_limits_go_to_the_shaper_alone_and_are_remembered_once_they_hold() {
     lab.plugboard("shape c1 eth0 bw=none,lat=none,upload=none").ok();
     assert_eq!(lab.remembered("walt-net", "c1", "eth0").expect("an entry").get("capabilityArgs"), None);
 }
+
+/// It would write a file that gc takes for one that was left behind, and gc would miss one that it has seen.
+#[test]
+fn other_limits_wait_for_a_gc_under_way() {
+    let lab = Lab::new();
+    lab.recorders(&["wire", "keeper"]);
+    let begun = lab.plugin_dir.join("begun");
+    lab.file(
+        "slow",
+        "#!/bin/sh\n[ $CNI_COMMAND = VERSION ] && exec cat ${0%slow}version\ntouch ${0%slow}begun; sleep .5; echo '{\"verb\":\"GC\",\"type\":\"slow\"}' >> ${0%slow}calls",
+    );
+    lab.network("walt-net", &json!([{"type": "wire"}, {"type": "keeper", "capabilities": {"shaping": true}}]));
+    lab.network("z", &json!([{"type": "slow"}]));
+    lab.host.namespace("c1");
+    lab.plugboard("attach c1 walt-net").ok();
+    lab.calls();
+    let mut gc = harness::spawn(&lab.command("gc"));
+    harness::wait_until("the plugin is called", || begun.exists());
+    lab.plugboard("shape c1 eth0 bw=1Mbps").ok();
+    assert!(gc.child().wait().is_ok_and(|status| status.success()));
+    assert_eq!(lab.calls_in_short().last().map(String::as_str), Some("UPDATE keeper eth0"));
+}
+
+/// The shaper has made what only it finds again.
+#[test]
+fn a_shaper_that_other_limits_have_brought_is_called_by_a_detach_although_they_were_killed() {
+    let lab = Lab::new();
+    lab.recorders(&["wire", "netem-shaper"]);
+    lab.network("walt-net", &json!([{"type": "wire"}]));
+    lab.host.namespace("c1");
+    lab.plugboard("attach c1 walt-net").ok();
+    let before = lab.remembered("walt-net", "c1", "eth0");
+    lab.break_plugin("netem-shaper", "UPDATE");
+    assert_refused(&lab.plugboard("shape c1 eth0 bw=1Mbps"), "out of luck");
+    assert_eq!(lab.remembered("walt-net", "c1", "eth0"), before, "the shaper holds nothing");
+
+    lab.file(
+        "netem-shaper",
+        "#!/bin/sh\n[ $CNI_COMMAND = VERSION ] && exec cat ${0%netem-shaper}version\nkill -9 $PPID",
+    );
+    assert_eq!(lab.plugboard("shape c1 eth0 bw=1Mbps").status, 137);
+    lab.recorders(&["netem-shaper"]);
+    lab.calls();
+    lab.plugboard("detach c1").ok();
+    assert_eq!(lab.calls_in_short(), ["DEL netem-shaper eth0", "DEL wire eth0"]);
+}
