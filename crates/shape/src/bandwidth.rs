@@ -7,9 +7,9 @@ use shaping::Rate;
 
 use crate::forms::number;
 
-/// The burst that runtimes fill in where nobody gave one (`math.MaxInt32` in kubelet and containerd). Taken at its word, a
-/// limit of 10 Mbit/s would let 268 MB pass before it begins.
-const FILLED_IN: u64 = i32::MAX.unsigned_abs() as u64;
+/// The bursts that runtimes fill in where nobody gave one: `math.MaxInt32` in kubelet and containerd, `math.MaxUint32 * 8` in
+/// CRI-O. Taken at its word, the first would let 268 MB pass before a limit of 10 Mbit/s begins.
+const FILLED_IN: [u64; 2] = [i32::MAX.unsigned_abs() as u64, u32::MAX as u64 * 8];
 
 /// Rates in bit/s, bursts in bits. 0 is no limit.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -60,14 +60,15 @@ fn burst<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
 }
 
 fn limit(rate_key: &str, rate: u64, burst_key: &str, burst: u64) -> Result<Option<(Rate, Option<u32>)>, String> {
+    let burst = if FILLED_IN.contains(&burst) { 0 } else { burst };
     let Some(rate) = Rate::from_bits_per_second(rate) else {
         return match burst {
-            0 | FILLED_IN => Ok(None),
+            0 => Ok(None),
             _ => Err(format!("{burst_key}: a burst means nothing without {rate_key}")),
         };
     };
     match burst {
-        0 | FILLED_IN => Ok(Some((rate, None))),
+        0 => Ok(Some((rate, None))),
         bits => match u32::try_from(bits.div_ceil(8)).ok().filter(|bytes| i32::try_from(*bytes).is_ok()) {
             Some(bytes) => Ok(Some((rate, Some(bytes)))),
             None => Err(format!("{burst_key}: {bits} bits are too many: a burst is at most 17179869176 bits")),

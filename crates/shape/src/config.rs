@@ -6,6 +6,7 @@
 
 use cni::{Call, Error};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use shaping::{Delay, Line, Rate, RestrictionError};
 
 use crate::bandwidth::BandwidthKeys;
@@ -28,6 +29,9 @@ pub const KEYS: &[&str] = &[
     "unshapedSubnets",
     "upload",
 ];
+
+/// Those of [`Asked`].
+const LIMITS: [&str; 5] = ["bw", "download", "lat", "preset", "upload"];
 
 /// Both directions of an interface, as the container sees them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -126,8 +130,10 @@ impl BandwidthKeys {
 /// # Errors
 /// Code 7 naming the source, what was found and what is accepted.
 pub fn shape(call: &Call) -> Result<Shape, Error> {
+    only_limits("runtimeConfig.shaping", call.config.capability("shaping")?)?;
     let runtime: Asked = call.config.capability("shaping")?.unwrap_or_default();
     let bandwidth: BandwidthKeys = call.config.capability("bandwidth")?.unwrap_or_default();
+    only_limits("args.cni.shaping", call.config.arg("shaping")?)?;
     let args: Asked = call.config.arg("shaping")?.unwrap_or_default();
     let configured: Asked = call.config.keys()?;
     let reference: BandwidthKeys = call.config.keys()?;
@@ -146,6 +152,14 @@ pub fn shape(call: &Call) -> Result<Shape, Error> {
     Ok(shape)
 }
 
+/// An object that holds nothing but limits has no other keys: one that is misspelt would be a limit that is not kept.
+fn only_limits(source: &str, object: Option<Map<String, Value>>) -> Result<(), Error> {
+    let unknown = object.and_then(|object| object.into_iter().find(|(key, _)| !LIMITS.contains(&key.as_str())));
+    unknown.map_or(Ok(()), |(key, _)| {
+        Err(Error::invalid_config(format!("{source}.{key}: {key:?} is no limit. There are {}", LIMITS.join(", "))))
+    })
+}
+
 impl Layer {
     /// The configuration's own keys before these, and its preset behind them.
     fn under(self, mut configured: Asked) -> Result<Self, Error> {
@@ -157,16 +171,20 @@ impl Layer {
 /// The interfaces to shape (see [`Keys::interfaces`]).
 ///
 /// # Errors
-/// Code 7 for a name that is none.
+/// Code 7 for a name that is none, or is given twice.
 pub fn interfaces(call: &Call) -> Result<Vec<String>, Error> {
     let Keys { interfaces } = call.config.keys()?;
     if interfaces.is_empty() {
         return Ok(vec![call.environment.if_name.clone()]);
     }
-    match interfaces.iter().find(|name| name.is_empty() || name.len() > netlink::link::NAME_BYTES) {
-        Some(name) => Err(Error::invalid_config(format!(
+    if let Some(name) = interfaces.iter().find(|name| name.is_empty() || name.len() > netlink::link::NAME_BYTES) {
+        return Err(Error::invalid_config(format!(
             "interfaces: '{name}' cannot be the name of an interface; give names such as eth1"
-        ))),
+        )));
+    }
+    let mut earlier = interfaces.iter().enumerate();
+    match earlier.find_map(|(place, name)| interfaces.iter().skip(place + 1).find(|later| *later == name)) {
+        Some(name) => Err(Error::invalid_config(format!("interfaces: '{name}' is given twice; give each name once"))),
         None => Ok(interfaces),
     }
 }
