@@ -34,9 +34,10 @@ impl Nic {
         }
     }
 
-    /// The loopback device of a namespace in which things are tried out.
+    /// The loopback device of a namespace in which things are tried out. It stands for devices of all MTUs, so it has the least
+    /// (RFC 791): a burst that is too small for it is too small for all.
     pub(crate) fn loopback() -> Self {
-        let link = Link { name: "lo".to_owned(), mtu: 65_536, ..Link::default() };
+        let link = Link { name: "lo".to_owned(), mtu: 576, ..Link::default() };
         Self::new(&Identity::new("", "status", "lo"), "lo", Side::Host, link)
     }
 

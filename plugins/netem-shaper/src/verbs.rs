@@ -86,5 +86,6 @@ pub(crate) fn gc(call: &Call) -> Result<(), Error> {
 /// loopback device of a namespace made for that.
 pub(crate) fn status(call: &Call) -> Result<(), Error> {
     let shape = shape::shape(call)?;
+    describe::of_devices(&shape, &Nic::loopback())?;
     probe(move || describe::queues(&shape, &Nic::loopback()).unwrap_or_default())
 }
