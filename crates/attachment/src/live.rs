@@ -29,8 +29,10 @@ const OPEN_BURST: u32 = 4 << 20;
 pub struct LiveQueues {
     device: Device,
     handles: Vec<u16>,
-    /// The root and what hangs below it; empty where the device has the kernel's own.
+    /// The root and what hangs below it; empty where they are not ours.
     before: Vec<qdisc::Qdisc>,
+    /// The root, if somebody else has made it.
+    other: Option<qdisc::Qdisc>,
     /// They have been opened since.
     is_open: bool,
 }
@@ -39,30 +41,47 @@ impl LiveQueues {
     /// Looks at the queues of a device. Those with one of these `handles` are ours.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where somebody else's is at the root; the kernel cannot be asked.
+    /// The kernel cannot be asked.
     pub fn look(device: &Device, handles: &[u16], kernel: &mut Kernel) -> Result<Self, Error> {
         let index = kernel.index(device)?;
         let all = qdisc::list(kernel.socket(device.side)?, index)
             .map_err(Error::refused(format!("list the queues of {device}")))?;
         let is_ours = |queue: &&qdisc::Qdisc| handles.contains(&queue.handle) && !matches!(queue.kind, Kind::Other(_));
-        let mut before = Vec::new();
-        if let Some(root) = all.iter().find(|queue| queue.parent == Parent::Root && queue.handle != 0) {
-            before.extend(Some(root).filter(is_ours).cloned());
-            if before.is_empty() {
-                return Err(Error::Conflict {
-                    object: device.to_string(),
-                    want: "a shaper's queues there".to_owned(),
-                    have: format!("has the queueing discipline {} {:x}: already", root.kind.name(), root.handle),
-                    remedy: format!(
-                        "an interface has one shaper in each direction: remove the other one (see `tc qdisc show dev {}`)",
-                        device.name
-                    ),
-                });
+        let (mut before, mut other) = (Vec::new(), None);
+        match all.iter().find(|queue| queue.parent == Parent::Root && queue.handle != 0) {
+            Some(root) if is_ours(&root) => {
+                let below =
+                    |queue: &&qdisc::Qdisc| matches!(queue.parent, Parent::Class(major, _) if major == root.handle);
+                before.push(root.clone());
+                before.extend(all.iter().filter(below).filter(is_ours).cloned());
             }
-            let below = |queue: &&qdisc::Qdisc| matches!(queue.parent, Parent::Class(major, _) if major == root.handle);
-            before.extend(all.iter().filter(below).filter(is_ours).cloned());
+            root => other = root.cloned(),
         }
-        Ok(Self { device: device.clone(), handles: handles.to_vec(), before, is_open: false })
+        Ok(Self { device: device.clone(), handles: handles.to_vec(), before, other, is_open: false })
+    }
+
+    /// The queues as they were, the root first; without netem's table, which the kernel does not show.
+    #[must_use]
+    pub fn before(&self) -> &[qdisc::Qdisc] {
+        &self.before
+    }
+
+    /// Refuses to make these queues where somebody else's is at the root.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] with what is there.
+    pub fn refuse_other(&self, want: &[qdisc::Qdisc]) -> Result<(), Error> {
+        let Some(root) = self.other.as_ref().filter(|_| !want.is_empty()) else { return Ok(()) };
+        Err(Error::Conflict {
+            object: self.device.to_string(),
+            want: "a shaper's queues there".to_owned(),
+            have: format!("has the queueing discipline {} {:x}: already", root.kind.name(), root.handle),
+            remedy: format!(
+                "an interface has one shaper in each direction: remove the other one (see `{} qdisc show dev {}`)",
+                self.device.tool("tc"),
+                self.device.name
+            ),
+        })
     }
 
     /// Opens the queues, so that they hold nothing back, and waits until nothing is left in them: as long as the line was,

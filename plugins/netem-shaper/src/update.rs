@@ -44,6 +44,7 @@ impl Change {
     /// Looks at what there is, and changes nothing.
     fn prepare(nic: Nic, want: Queues, kernel: &mut Kernel) -> Result<Self, attachment::Error> {
         let sent = LiveQueues::look(&nic.device, &HANDLES, kernel)?;
+        sent.refuse_other(&want.sent)?;
         let redirect = redirect(&nic);
         let whole: [&dyn Object; 3] = [&redirect, &nic.ifb(), &Up { device: redirect.to.clone() }];
         let mut is_whole = true;
@@ -51,23 +52,20 @@ impl Change {
             is_whole = is_whole && object.differences(kernel)?.is_empty();
         }
         let received = is_whole.then(|| LiveQueues::look(&redirect.to, &HANDLES, kernel)).transpose()?;
+        received.iter().try_for_each(|received| received.refuse_other(&want.received))?;
         Ok(Self { nic, want, sent, received })
     }
 
     fn make(&mut self, kernel: &mut Kernel) -> Result<(), attachment::Error> {
         match (&mut self.received, self.want.received.is_empty()) {
             (Some(received), false) => received.set(kernel, &self.want.received)?,
-            (None, true) => {
-                redirect(&self.nic).remove(kernel)?;
-                self.nic.ifb().remove(kernel)?;
-            }
+            (None, true) => drop(self.stop_receiving(kernel)?),
             (None, false) => self.begin_receiving(kernel)?,
             (Some(received), true) => {
                 received.drain(kernel)?;
                 // The ingress queue goes, and the kernel empties the device's others.
                 self.sent.drain(kernel)?;
-                redirect(&self.nic).remove(kernel)?;
-                self.nic.ifb().remove(kernel)?;
+                self.stop_receiving(kernel)?;
             }
         }
         self.sent.set(kernel, &self.want.sent)
@@ -75,10 +73,7 @@ impl Change {
 
     /// The ifb is complete before anything is sent there. What a call that was killed has left of it is made anew.
     fn begin_receiving(&mut self, kernel: &mut Kernel) -> Result<(), attachment::Error> {
-        let (ifb, redirect) = (self.nic.ifb(), redirect(&self.nic));
-        redirect.remove(kernel)?;
-        ifb.remove(kernel)?;
-        kernel.find(&redirect.to)?; // it is not there any more: its index does not count
+        let redirect = self.stop_receiving(kernel)?;
         redirect.refuse_existing(kernel)?;
         let mut creation = Creation::new();
         let made = creation.make(kernel, describe::on_ifb(&self.nic, &self.want.received)).and_then(|()| {
@@ -89,18 +84,37 @@ impl Change {
         made.inspect_err(|_| drop(creation.undo(kernel)))
     }
 
+    /// Takes away what leads to the ifb, and the ifb. Returns the redirection as it would be.
+    fn stop_receiving(&self, kernel: &mut Kernel) -> Result<Redirect, attachment::Error> {
+        let redirect = redirect(&self.nic);
+        redirect.remove(kernel)?;
+        self.nic.ifb().remove(kernel)?;
+        kernel.find(&redirect.to)?; // it is not there any more: its index does not count
+        Ok(redirect)
+    }
+
     /// Takes the change back, as far as it came. Returns what could not be.
     fn undo(&self, kernel: &mut Kernel) -> Vec<String> {
-        let (ifb, redirect) = (self.nic.ifb(), redirect(&self.nic));
         let received = match &self.received {
-            None => redirect.remove(kernel).and_then(|()| ifb.remove(kernel)),
-            // Only where the redirection could not be taken away: its queues are open.
-            Some(received) if kernel.find(&redirect.to).is_ok_and(|link| link.is_some()) => received.restore(kernel),
-            Some(_) => Ok(()),
+            None => self.stop_receiving(kernel).map(drop),
+            Some(received) => self.receive_again(received, kernel),
         };
         let sent = self.sent.restore(kernel);
         let failed = |error: attachment::Error| format!("the limits from before are not back: {error}");
         [received, sent].into_iter().filter_map(|done| done.err().map(failed)).collect()
+    }
+
+    /// What the device receives goes through the queues from before. Where they are gone they are made anew, in which deviations
+    /// of a delay are all alike: the kernel had not shown their table.
+    fn receive_again(&self, received: &LiveQueues, kernel: &mut Kernel) -> Result<(), attachment::Error> {
+        if redirect(&self.nic).differences(kernel)?.is_empty() {
+            return received.restore(kernel);
+        }
+        let redirect = self.stop_receiving(kernel)?;
+        let mut objects = describe::on_ifb(&self.nic, received.before());
+        objects.push(Box::new(redirect));
+        let mut creation = Creation::new();
+        creation.make(kernel, objects).inspect_err(|_| drop(creation.undo(kernel)))
     }
 }
 
