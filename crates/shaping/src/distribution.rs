@@ -18,8 +18,7 @@ const LATEST: f64 = 3.96;
 /// Entries of our own tables.
 const ENTRIES: u32 = 4096;
 
-/// The Pareto distribution of iproute2: shape 3, so with a mean of 3/2.
-const PARETO_SHAPE: f64 = 3.0;
+/// The Pareto distribution of iproute2: shape 3, so its inverse has a cube root, and its mean is 3/2.
 const PARETO_MEAN: f64 = 1.5;
 /// What iproute2 divides that distribution by is its variance, 3/4.
 const PARETO_SCALE: f64 = 4.0 / 3.0;
@@ -106,16 +105,21 @@ fn scaled(deviation: f64) -> i16 {
 /// The inverse of Pareto's distribution function, shifted to a mean of zero, scaled and cut at four jitters as
 /// iproute2 does.
 fn pareto(share: f64) -> f64 {
-    (((1.0 - share).powf(-1.0 / PARETO_SHAPE) - PARETO_MEAN) * PARETO_SCALE).min(4.0)
+    ((1.0 / (1.0 - share).cbrt() - PARETO_MEAN) * PARETO_SCALE).min(4.0)
 }
 
-/// The inverse of the normal distribution function: Newton's method on the function itself, from a start that is near enough
-/// everywhere between 1/8192 and its counterpart.
+/// The inverse of the normal distribution function: Halley's method on the function itself, from a start that is near enough
+/// everywhere between 1/8192 and its counterpart. A step is so much better than the one before that a small one is the last.
 fn normal(share: f64) -> f64 {
     let mut deviation = (share / (1.0 - share)).ln() / 1.702; // the logistic curve
     for _ in 0..8 {
         let density = (-deviation * deviation / 2.0).exp() / (2.0 * PI).sqrt();
-        deviation -= ((cumulative(deviation) - share) / density).clamp(-0.5, 0.5);
+        let step = (cumulative(deviation) - share) / density;
+        let step = (step / (1.0 + deviation * step / 2.0)).clamp(-0.5, 0.5);
+        deviation -= step;
+        if step.abs() < 1e-3 {
+            break;
+        }
     }
     deviation
 }
