@@ -64,6 +64,12 @@ fn slots(pair: &Pair, direction: Direction) {
     assert_full(&sizes, 5);
     let (sizes, _) = measured(json!({"minDelay": "20ms", "maxBytes": "3000B"}));
     assert_full(&sizes, 3);
+    // The kernel counts up to 2^31 - 1, which it takes for no limit.
+    for most in [i32::MAX.unsigned_abs(), u32::MAX] {
+        pair.shaped(&json!({direction.key(): {"slot": {"minDelay": "20ms", "maxPackets": most}}}), || {
+            assert_eq!(pair.probe(direction, Probe { count: 40, ..request }).lost(), 0);
+        });
+    }
 }
 
 /// No slot has more than `most`, and nearly all have that many.

@@ -109,12 +109,17 @@ fn netem(line: &Line, mtu: u32) -> Netem {
         slot: line.slot.map(|slot| netem::Slot {
             min_delay_ns: slot.min_delay.nanoseconds(),
             max_delay_ns: slot.max_delay.nanoseconds(),
-            max_packets: slot.max_packets,
-            max_bytes: slot.max_bytes,
+            max_packets: below_most(slot.max_packets),
+            max_bytes: below_most(slot.max_bytes),
         }),
         seed: line.seed,
         rate_bytes_per_s: 0,
     }
+}
+
+/// netem keeps these in a signed number, whose largest it takes for no limit, as it does 0 (`get_slot`).
+fn below_most(number: u32) -> u32 {
+    if number >= i32::MAX.unsigned_abs() { 0 } else { number }
 }
 
 fn chance(chance: Chance) -> netem::Chance {
