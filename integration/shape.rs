@@ -220,6 +220,9 @@ fn a_stream_loses_nothing_over_changes_up_and_down() {
             "lat=600ms",
             "bw=400Mbps",
             "lat=1ms",
+            "lat=600ms,download.limit=20000",
+            "lat=1ms,download.limit=500", // 1200 are still on the line
+            "download.limit=none",
             "bw=18Mbps,lat=300ms",
             "bw=100Mbps,lat=5ms",
             "download.loss=0.0000001%", // a chance of one in a billion: it is there, and loses nothing
