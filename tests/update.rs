@@ -151,6 +151,6 @@ fn after_a_kill_del_finds_everything() {
 fn after_a_kill_with_netem_too() {
     with_features(&[Feature::Netem], || {
         let both = json!({"bw": "1Gbps", "lat": "1ms", "upload": {"rate": "10Mbit", "delay": "1ms"}});
-        repeats_after_a_kill(json!({"bw": "100Mbps"}), both, 3);
+        repeats_after_a_kill(json!({"bw": "100Mbps"}), both, 5);
     });
 }
