@@ -46,10 +46,10 @@ impl Place {
     /// The path cannot be opened.
     pub fn open(path: &Path, address: IpAddr) -> Result<Self, Error> {
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|source| Error::System {
+        let file = File::open(path).map_err(|reason| Error::System {
             place: format!("namespace {name}"),
             call: "open".to_owned(),
-            source,
+            reason,
         })?;
         Ok(Self::inside(file, &name, address))
     }
@@ -103,8 +103,8 @@ impl Place {
         }
     }
 
-    pub(crate) fn failed(&self, call: &str, source: io::Error) -> Error {
-        Error::System { place: self.to_string(), call: call.to_owned(), source }
+    pub(crate) fn failed(&self, call: &str, reason: io::Error) -> Error {
+        Error::System { place: self.to_string(), call: call.to_owned(), reason }
     }
 }
 

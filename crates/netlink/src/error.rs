@@ -25,19 +25,19 @@ impl fmt::Display for KernelError {
 
 impl std::error::Error for KernelError {}
 
-/// An error of this crate.
+/// An error of this crate. Its message has the system's words already, so that it has no source that would say them again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel refused a request.
-    #[error("{0}")]
+    #[error(transparent)]
     Kernel(#[from] KernelError),
     /// A system call on a socket or a device file failed.
-    #[error("{call}: {source}")]
+    #[error("{call}: {reason}")]
     System {
         /// The call.
         call: &'static str,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The kernel's answer does not read as netlink.
     #[error("the kernel's answer could not be read: {0}")]
@@ -57,14 +57,14 @@ pub enum Error {
         found: &'static str,
     },
     /// The path could not be opened or entered.
-    #[error("namespace {}: {call}: {source}", .path.display())]
+    #[error("namespace {}: {call}: {reason}", .path.display())]
     Namespace {
         /// The path.
         path: PathBuf,
         /// The call.
         call: &'static str,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -74,7 +74,7 @@ impl Error {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Kernel(error) => Some(error.errno),
-            Self::System { source, .. } | Self::Namespace { source, .. } => source.raw_os_error(),
+            Self::System { reason, .. } | Self::Namespace { reason, .. } => reason.raw_os_error(),
             _ => None,
         }
     }
@@ -92,6 +92,26 @@ impl Error {
     }
 
     pub(crate) fn system(call: &'static str) -> impl FnOnce(nix::errno::Errno) -> Self {
-        move |errno| Self::System { call, source: errno.into() }
+        move |errno| Self::System { call, reason: errno.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn the_kernels_words_are_said_once() {
+        let reason = || io::Error::from_raw_os_error(libc::EPERM);
+        let refused = KernelError { errno: libc::EBUSY, text: Some("Exclusivity flag on".to_owned()) };
+        for error in [
+            Error::Kernel(refused),
+            Error::System { call: "socket", reason: reason() },
+            Error::Namespace { path: PathBuf::from("/run/netns/c1"), call: "setns", reason: reason() },
+        ] {
+            assert!(error.source().is_none(), "{error}: {:?}", error.source());
+        }
     }
 }

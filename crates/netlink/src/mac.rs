@@ -29,7 +29,7 @@ impl Mac {
         if filled == 6 {
             Ok(Self::local(bytes))
         } else {
-            Err(Error::System { call: "getrandom", source: std::io::Error::last_os_error() })
+            Err(Error::System { call: "getrandom", reason: std::io::Error::last_os_error() })
         }
     }
 

@@ -93,8 +93,8 @@ impl AsFd for Namespace {
     }
 }
 
-fn failed(path: &Path, call: &'static str, source: io::Error) -> Error {
-    Error::Namespace { path: path.to_owned(), call, source }
+fn failed(path: &Path, call: &'static str, reason: io::Error) -> Error {
+    Error::Namespace { path: path.to_owned(), call, reason }
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ impl Tap<'_> {
     /// # Errors
     /// [`Error::System`]: no `/dev/net/tun`, a name in use by another kind of link.
     pub fn create(&self) -> Result<Fleeting, Error> {
-        let system = |call| move |source| Error::System { call, source };
+        let system = |call| move |reason| Error::System { call, reason };
         let device = File::options().read(true).write(true).open(DEVICE).map_err(system(OPEN))?;
         let request = self.interface_request()?;
         let fd = device.as_raw_fd();

@@ -47,7 +47,7 @@ impl Tap {
 
     fn explain(&self, source: netlink::Error) -> Error {
         match source {
-            netlink::Error::System { call: tap::OPEN, source: reason }
+            netlink::Error::System { call: tap::OPEN, reason }
                 if reason.raw_os_error().is_some_and(|errno| NO_TUN.contains(&errno)) =>
             {
                 Error::Unsupported {
