@@ -11,7 +11,6 @@ use std::time::Duration;
 use ::attachment::Identity;
 use anyhow::{anyhow, bail};
 use cni::Version;
-use meter::RoundTrips;
 use serde::Serialize;
 use shape::Shape;
 
@@ -28,7 +27,7 @@ use ends::{End, Pair};
 use guests::Guests;
 use machine::Machine;
 use queues::Queues;
-use row::{Direction, Row, TIME_TOLERANCE, Verdict};
+use row::{Direction, Row, Verdict};
 use way::{Tools, Way};
 
 mod asked;
@@ -38,14 +37,11 @@ mod ends;
 mod guests;
 mod machine;
 mod queues;
+mod round_trip;
 mod row;
 mod way;
 
-/// Echoes for a round trip, and how far they are apart.
-const ECHOES: u32 = 100;
-const ECHO_INTERVAL: Duration = Duration::from_millis(10);
-
-/// Nothing answers where so much is lost.
+/// Nothing answers where so much is lost: not even a neighbour is found.
 const HOPELESS: f64 = 0.9;
 
 /// What is printed.
@@ -74,20 +70,14 @@ struct Subject<'a> {
     differences: Vec<String>,
 }
 
+impl Subject<'_> {
+    fn delay(&self) -> Duration {
+        let (down, up) = (self.shape.download.longest_delay(), self.shape.upload.longest_delay());
+        Duration::from_nanos(down.nanoseconds().saturating_add(up.nanoseconds()))
+    }
+}
+
 pub(crate) fn run(args: &Verify, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    verify(args, runtime).map_err(|error| anyhow!(once(&error)))
-}
-
-/// An error with its causes, without those whose words it has already.
-fn once(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
-        "" => cause,
-        _ if told.ends_with(&cause) => told,
-        _ => format!("{told}: {cause}"),
-    })
-}
-
-fn verify(args: &Verify, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let target = Target::new(&args.subject)?;
     let namespace = target.open()?;
     let entries = runtime.cache.entries_of(&target.container_id)?;
@@ -151,7 +141,8 @@ fn measure(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow:
         first.add(address)?;
     }
     let pair = path_to(&first, &end, args, &subject.shape)?;
-    let unlimited = first.pairs(&second)?.into_iter().find(|pair| ends::answers(pair).unwrap_or(false));
+    let unlimited =
+        first.pairs(&second)?.into_iter().find(|pair| round_trip::answers(pair, &Shape::default()).unwrap_or(false));
     let queues = queues_of(subject);
     let tools = Tools {
         seconds: args.seconds,
@@ -160,6 +151,7 @@ fn measure(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow:
         queues: &queues,
         container: subject.path,
         differences: &subject.differences,
+        delay: subject.delay(),
         unlimited: unlimited.as_ref(),
         clock: OnceCell::new(),
     };
@@ -184,8 +176,9 @@ fn measure_machine(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) ->
     if let Some(address) = args.probe_address {
         first.add(address)?;
     }
-    let pair = machine.pair(&first, args.address)?;
-    let unlimited = first.pairs(&second)?.into_iter().find(|pair| ends::answers(pair).unwrap_or(false));
+    let pair = machine.pair(&first, args.address, &subject.shape)?;
+    let unlimited =
+        first.pairs(&second)?.into_iter().find(|pair| round_trip::answers(pair, &Shape::default()).unwrap_or(false));
     let queues = queues_of(subject);
     let tools = Tools {
         seconds: args.seconds,
@@ -194,6 +187,7 @@ fn measure_machine(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) ->
         queues: &queues,
         container: subject.path,
         differences: &subject.differences,
+        delay: subject.delay(),
         unlimited: unlimited.as_ref(),
         clock: OnceCell::new(),
     };
@@ -264,10 +258,9 @@ fn path_to(first: &End, end: &End, args: &Verify, shape: &Shape) -> anyhow::Resu
             end.link.name
         );
     }
-    let is_hopeless = [&shape.download, &shape.upload].iter().any(|line| line.expected().lost > HOPELESS);
     let mut tried = Vec::new();
     for pair in &pairs {
-        if is_hopeless || ends::answers(pair)? {
+        if is_hopeless(shape) || round_trip::answers(pair, shape)? {
             return Ok(pair.clone());
         }
         tried.push(format!("{} from {}", pair.to.address(), pair.from.address()));
@@ -301,7 +294,7 @@ fn figures(shape: &Shape, pair: &Pair, (first, end): (&End, &End), tools: &Tools
         way(Direction::Download, &shape.download, pair, first, end),
         way(Direction::Upload, &shape.upload, &back, end, first),
     ];
-    let row = round_trip_row(shape, &echoes(pair, ECHOES)?, tools)?;
+    let row = round_trip::measure(shape, pair, tools)?;
     let longest = if row.got.is_nan() { row.asked.unwrap_or_default() } else { row.got };
     let round_trip = Duration::from_nanos(whole(longest));
     let mut rows = vec![row];
@@ -310,31 +303,28 @@ fn figures(shape: &Shape, pair: &Pair, (first, end): (&End, &End), tools: &Tools
     }
     for way in &ways {
         rows.extend(way.rate_rows(round_trip, tools));
+        if !is_hopeless(shape) {
+            round_trip::settle(pair, shape)?;
+        }
     }
     rows.sort_by_key(|row| row.direction as u8);
+    if is_hopeless(shape) {
+        rows = rows.into_iter().map(as_far_as_anything_arrives).collect();
+    }
     Ok(rows)
 }
 
-fn echoes(pair: &Pair, count: u32) -> Result<RoundTrips, meter::Error> {
-    meter::round_trips(&pair.from, &pair.to, count, ECHO_INTERVAL)
+fn is_hopeless(shape: &Shape) -> bool {
+    [&shape.download, &shape.upload].iter().any(|line| line.expected().lost > HOPELESS)
 }
 
-/// The round trip, and as what it is to be compared: the network's own and the delays of both directions.
-fn round_trip_row(shape: &Shape, measured: &RoundTrips, tools: &Tools<'_>) -> Result<Row, meter::Error> {
-    let own = tools.unlimited.map(|pair| echoes(pair, ECHOES)).transpose()?.map_or(0.0, |echoes| echoes.median());
-    let (down, up) = (shape.download.expected(), shape.upload.expected());
-    let asked = own + down.delay_ns + up.delay_ns;
-    let late = down.slot_ns + up.slot_ns;
-    #[expect(clippy::cast_precision_loss, reason = "there are few")]
-    let count = (measured.times.len() as f64).max(1.0);
-    let chance = 2.0 * 1.2533 * down.deviation_ns.hypot(up.deviation_ns) / count.sqrt();
-    let tolerance = TIME_TOLERANCE + chance + late / 2.0;
-    let row = Row::time(Direction::RoundTrip, "round trip", Some(asked + late / 2.0), measured.median(), tolerance);
-    let overtakes = [&shape.download, &shape.upload].iter().any(|line| !line.reorder.probability.is_never());
-    Ok(match overtakes {
-        true => row.not_judged("packets that overtake are not delayed"),
-        false => row.explained(|row| tools.reasons_of_delay(row)),
-    })
+/// That nothing arrives is no fault of any other figure where nearly all is to be lost.
+fn as_far_as_anything_arrives(row: Row) -> Row {
+    if row.is_missed() && row.is_of_nothing() {
+        let row = Row { reasons: Vec::new(), ..row };
+        return row.not_judged("so much is lost in one direction that no neighbour is found, nor anything answered");
+    }
+    row
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times are far below 2^63 ns and above 0")]

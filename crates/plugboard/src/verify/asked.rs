@@ -17,7 +17,7 @@ pub(super) fn is_shaper(plugin: &Plugin) -> bool {
 }
 
 /// What the container's attachments ask of one of its interfaces. Another attachment's chain may shape it too (the key
-/// `interfaces`); of several that ask something, the interface's own comes first.
+/// `interfaces`), and each direction may have a shaper of its own; of several for the same one, the interface's own comes first.
 pub(super) fn of(entries: &[Entry], if_name: &str) -> anyhow::Result<Shape> {
     let (own, others): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.attachment.if_name == if_name);
     let mut shapes = Vec::new();
@@ -33,11 +33,18 @@ pub(super) fn of(entries: &[Entry], if_name: &str) -> anyhow::Result<Shape> {
             }
         }
     }
-    shapes.retain(|shape| !shape.is_empty());
-    if shapes.len() > 1 {
-        tracing::warn!("{if_name} is shaped {} times; it is compared with the first", shapes.len());
+    let mut asked = Shape::default();
+    for Shape { download, upload } in shapes {
+        let lines = [("download", &mut asked.download, download), ("upload", &mut asked.upload, upload)];
+        for (direction, line, other) in lines.into_iter().filter(|(_, _, other)| !other.is_empty()) {
+            if line.is_empty() {
+                *line = other;
+            } else {
+                tracing::warn!("the {direction} of {if_name} is shaped more than once; it is compared with the first");
+            }
+        }
     }
-    Ok(shapes.into_iter().next().unwrap_or_default())
+    Ok(asked)
 }
 
 /// The call of ADD, as the plugin saw it.
@@ -91,6 +98,19 @@ mod tests {
         let rates = [&asked.download, &asked.upload].map(|line| line.rate.unwrap().bits_per_second());
         assert_eq!(rates, [50_000_000, 20_000_000], "a capability that was not declared does not count");
         assert_eq!(asked.download.delay.nanoseconds(), 5_000_000, "from CNI_ARGS");
+    }
+
+    #[test]
+    fn each_direction_may_have_a_shaper_of_its_own() {
+        let mut entry = entry("eth1", &json!({"type": "netem-shaper", "lat": "10ms"}), &json!({}));
+        entry.attachment.args.clear();
+        let mut list: Value = serde_json::from_slice(&entry.config).unwrap();
+        let upload = json!({"type": "bandwidth", "egressRate": 8_000_000, "egressBurst": 80_000});
+        list["plugins"].as_array_mut().unwrap().push(upload);
+        entry.config = list.to_string().into_bytes();
+        let asked = of(&[entry], "eth1").unwrap();
+        assert_eq!((asked.download.delay.nanoseconds(), asked.download.rate), (10_000_000, None));
+        assert_eq!(asked.upload.rate.unwrap().bits_per_second(), 8_000_000);
     }
 
     #[test]

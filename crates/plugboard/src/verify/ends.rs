@@ -113,12 +113,6 @@ fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
-/// Whether an echo comes back.
-pub(super) fn answers(pair: &Pair) -> anyhow::Result<bool> {
-    let echoes = meter::round_trips(&pair.from, &pair.to, 1, Duration::from_millis(1))?;
-    Ok(!echoes.times.is_empty())
-}
-
 /// Bytes of the headers of IP and UDP.
 pub(super) fn ip_and_udp(address: IpAddr) -> u32 {
     match address {

@@ -32,8 +32,19 @@ const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 /// What a shell says of a command that a signal ended.
 const SIGNAL_STATUS: i32 = 128;
 
-/// Keys that a second container cannot have too, or that make a machine's NIC.
-const OWN_KEYS: [&str; 7] = ["args", "group", "mac", "multiQueue", "nic", "owner", "tapNamespace"];
+/// Keys that a second container cannot have too, that make a machine's NIC, or that keep a guest from reaching anyone: it must be
+/// up, and isolated ports do not reach each other.
+const OWN_KEYS: [&str; 9] = [
+    "args",
+    "disableContainerInterface",
+    "group",
+    "mac",
+    "multiQueue",
+    "nic",
+    "owner",
+    "portIsolation",
+    "tapNamespace",
+];
 
 /// The guests of a measurement.
 pub(super) struct Guests<'a> {
@@ -174,7 +185,8 @@ mod tests {
     fn a_guest_has_what_several_can_have() {
         let network = Network::from_list(
             json!({"name": "lan", "cniVersion": "1.0.0", "plugins": [
-                {"type": "bridge", "nic": "tap", "owner": 5, "mac": "02:00:00:00:00:01", "vlan": 7, "ipam": {"type": "static"}},
+                {"type": "bridge", "nic": "tap", "owner": 5, "mac": "02:00:00:00:00:01", "vlan": 7,
+                    "portIsolation": true, "disableContainerInterface": true, "ipam": {"type": "static"}},
                 {"type": "netem-shaper", "bw": "1Mbps"}, {"type": "bandwidth"}]})
             .to_string()
             .as_bytes(),

@@ -16,13 +16,11 @@ use nix::sys::socket::{
 };
 
 use super::cpu::{Moment, Usage};
-use super::ends::{End, Pair, answers, ip_and_udp};
+use super::ends::{End, Pair, ip_and_udp};
+use super::round_trip;
 use super::row::{Direction, Row, Unit};
 use super::way::{OVERLOAD, Tools, UNLIMITED, burst_time, payload};
 use shape::Shape;
-
-/// How far echoes are apart.
-const ECHO_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long machines may take to answer an echo to all of them.
 const ANSWERS: Duration = Duration::from_secs(5);
@@ -49,12 +47,12 @@ pub(super) struct Machine {
 
 impl Machine {
     /// From where to where it answers `first`: the address named, or one that it was told, or a link-local one that is found.
-    pub(super) fn pair(&self, first: &End, named: Option<IpAddr>) -> anyhow::Result<Pair> {
+    pub(super) fn pair(&self, first: &End, named: Option<IpAddr>, shape: &Shape) -> anyhow::Result<Pair> {
         if let Some(address) = named {
-            return answering(first, address)?.ok_or_else(|| anyhow!("no echo came back from {address}"));
+            return answering(first, address, shape)?.ok_or_else(|| anyhow!("no echo came back from {address}"));
         }
         for address in self.addresses.iter().copied().chain(self.found(first)?) {
-            if let Some(pair) = answering(first, address)? {
+            if let Some(pair) = answering(first, address, shape)? {
                 return Ok(pair);
             }
         }
@@ -94,8 +92,8 @@ impl Machine {
 
     /// Round trip and loss, and the rate of what the machine takes.
     pub(super) fn rows(&self, pair: &Pair, shape: &Shape, tools: &Tools<'_>) -> anyhow::Result<Vec<Row>> {
-        let count = u32::from(tools.seconds).saturating_mul(100);
-        let echoes = meter::round_trips(&pair.from, &pair.to, count, ECHO_INTERVAL)?;
+        let count = round_trip::count(shape, tools.duration());
+        let echoes = round_trip::echoes(pair, shape, count)?;
         let (down, up) = (shape.download.expected(), shape.upload.expected());
         let loss = 1.0 - (1.0 - down.lost) * (1.0 - up.lost);
         let lost = u64::from(echoes.lost());
@@ -103,8 +101,8 @@ impl Machine {
         let share = f64::from(echoes.lost()) / f64::from(count);
         let asked = Interval { low: loss, high: loss };
         Ok(vec![
-            with_its_own_time(super::round_trip_row(shape, &echoes, tools)?),
-            Row::share(Direction::RoundTrip, "loss", asked, share, interval).explained(|_| tools.differences()),
+            with_its_own_time(round_trip::row(shape, &echoes, tools)?),
+            Row::share(Direction::RoundTrip, "loss", asked, share, interval).explained(|_| tools.known()),
             self.rate_row(pair, shape, tools)?,
         ])
     }
@@ -126,9 +124,10 @@ impl Machine {
         let usage = before.usage(&Moment::now());
         let sent = sent.map_err(|_| anyhow!("the sender ended early"))??;
         let arriving = offered * (1.0 - line.expected().lost);
-        let row = Row::rate(Direction::Download, "rate, UDP", rate.map(|rate| rate.min(arriving)), taken?);
+        let frame = tools.bit_s_of(sent.layer2_bytes);
+        let row = Row::rate(Direction::Download, "rate, UDP", rate.map(|rate| rate.min(arriving)), taken?, frame);
         Ok(row.explained(|_| {
-            let mut reasons = tools.differences();
+            let mut reasons = tools.known();
             if sent.layer2_bit_s() < offered * 0.99 {
                 reasons.push(format!("the sender came to no more than {}", Unit::Rate.show(sent.layer2_bit_s())));
             }
@@ -158,10 +157,10 @@ fn with_its_own_time(row: Row) -> Row {
 }
 
 /// From where to where somebody answers, who does.
-fn answering(first: &End, address: IpAddr) -> anyhow::Result<Option<Pair>> {
+fn answering(first: &End, address: IpAddr, shape: &Shape) -> anyhow::Result<Option<Pair>> {
     let Some(own) = first.towards(address) else { return Ok(None) };
     let pair = Pair { from: first.place(own)?, to: first.place(address)? };
-    Ok(answers(&pair)?.then_some(pair))
+    Ok(round_trip::answers(&pair, shape)?.then_some(pair))
 }
 
 /// The ninth number after the colon (proc_pid_net(5)).

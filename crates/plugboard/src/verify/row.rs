@@ -71,9 +71,9 @@ impl Row {
         Self::new(direction, what, Unit::Time, asked, got, is_kept)
     }
 
-    /// A rate in bit/s.
-    pub(super) fn rate(direction: Direction, what: &str, asked: Option<f64>, got: f64) -> Self {
-        let is_kept = asked.map(|asked| (got - asked).abs() <= asked * RATE_TOLERANCE);
+    /// A rate in bit/s. A frame more or less, which is so much of it, is chance.
+    pub(super) fn rate(direction: Direction, what: &str, asked: Option<f64>, got: f64, frame: f64) -> Self {
+        let is_kept = asked.map(|asked| (got - asked).abs() <= asked * RATE_TOLERANCE + frame);
         Self::new(direction, what, Unit::Rate, asked, got, is_kept)
     }
 
@@ -115,6 +115,16 @@ impl Row {
         self.verdict == Verdict::Missed
     }
 
+    /// Whether it says that nothing arrived.
+    pub(super) fn is_of_nothing(&self) -> bool {
+        match self.unit {
+            _ if self.got.is_nan() => true,
+            Unit::Rate => self.got <= 0.0,
+            Unit::Share => self.what.starts_with("loss") && self.got >= 1.0,
+            Unit::Time => false,
+        }
+    }
+
     /// As a line of the table.
     pub(super) fn cells(&self) -> [String; 6] {
         let verdict = match self.verdict {
@@ -139,8 +149,10 @@ impl Row {
     fn deviation(&self) -> String {
         match (self.unit, self.interval, self.asked) {
             (Unit::Share, Some([low, high]), _) => format!("{:.3} to {:.3} %", low * 100.0, high * 100.0),
-            (Unit::Time, _, Some(asked)) => format!("{:+.3} ms", (self.got - asked) / 1e6),
-            (Unit::Rate, _, Some(asked)) => format!("{:+.2} %", (self.got / asked - 1.0) * 100.0),
+            (Unit::Time, _, Some(asked)) if !self.got.is_nan() => format!("{:+.3} ms", (self.got - asked) / 1e6),
+            (Unit::Rate, _, Some(asked)) if !self.got.is_nan() && asked > 0.0 => {
+                format!("{:+.2} %", (self.got / asked - 1.0) * 100.0)
+            }
             _ => "-".to_owned(),
         }
     }
@@ -180,14 +192,16 @@ mod tests {
 
     #[test]
     fn what_is_within_the_tolerance_is_kept() {
-        let rate = |got| Row::rate(Direction::Download, "UDP", Some(50e6), got);
+        let rate = |got| Row::rate(Direction::Download, "UDP", Some(50e6), got, 1e3);
         assert_eq!(rate(49.6e6).cells().join("|"), "download|UDP|50.00 Mbit/s|49.60 Mbit/s|-0.80 %|ok");
         let missed = rate(40e6).explained(|_| vec!["CPU 0 was 99 % busy".to_owned()]);
         assert_eq!(missed.cells()[5], "MISSED: CPU 0 was 99 % busy");
         assert_eq!(
             rate(f64::NAN).explained(|_| Vec::new()).cells()[3..],
-            ["nothing", "NaN %", "MISSED: no reason was found"]
+            ["nothing", "-", "MISSED: no reason was found"]
         );
+        let slow = |got| Row::rate(Direction::Download, "TCP", Some(8e3), got, 300.0);
+        assert!(!slow(7.7e3).is_missed() && slow(7.5e3).is_missed(), "a frame counts");
         let time = Row::time(Direction::RoundTrip, "delay", Some(10e6), 10.2e6, TIME_TOLERANCE);
         assert_eq!(time.cells().join("|"), "both|delay|10.000 ms|10.200 ms|+0.200 ms|MISSED");
         let told = Row::time(Direction::Upload, "jitter", None, 3e4, 0.0);

@@ -1,0 +1,184 @@
+//! Small datagrams, few enough to meet no queue: delay, jitter, loss and the like.
+
+use std::time::Duration;
+
+use meter::statistics::{self, Interval};
+use meter::{Probe, Probes};
+use shaping::{Expectation, Line, Loss};
+
+use super::super::cpu::{Moment, Usage};
+use super::super::ends::{Pair, ip_and_udp};
+use super::super::row::{Row, TIME_TOLERANCE, Unit};
+use super::{Base, ETHERNET_HEADER, Tools, Way, patience, unnoticed};
+
+/// The payload of a small datagram in bytes, as `ping` has it.
+const SMALL_PAYLOAD: u16 = 56;
+
+/// How far apart small datagrams are at least.
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Fewer of them say nothing.
+const LEAST_COUNT: f64 = 20.0;
+
+/// Of packets with a bit turned over, so many arrive: the bit is where nobody looks, such as the sender's hardware address.
+const UNHARMED: f64 = 0.2;
+
+/// Sends small datagrams, few enough to meet no queue.
+fn small(pair: &Pair, line: &Line, ecn: bool, duration: Duration) -> Result<Probes, meter::Error> {
+    let frame = u32::from(SMALL_PAYLOAD) + ip_and_udp(pair.to.address()) + ETHERNET_HEADER;
+    let interval = unnoticed(line.rate, frame).max(LEAST_INTERVAL);
+    let count = (duration.as_secs_f64() / interval.as_secs_f64()).max(LEAST_COUNT);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 600 s in steps of 1 ms")]
+    let count = count as u32;
+    meter::probe(
+        &pair.from,
+        &pair.to,
+        Probe { count, interval, payload_bytes: SMALL_PAYLOAD, with_checksum: true, ecn, patience: patience(line) },
+    )
+}
+
+/// A path without limits, for comparison.
+pub(in super::super) fn base(pair: &Pair, duration: Duration) -> Result<Base, meter::Error> {
+    let probes = small(pair, &Line::default(), false, duration)?;
+    Ok(Base { delay_ns: probes.median(), deviation_ns: probes.standard_deviation() })
+}
+
+impl Way<'_> {
+    /// Delay, jitter, loss and the like.
+    pub(in super::super) fn small_rows(&self, base: Base, tools: &Tools<'_>) -> Result<Vec<Row>, meter::Error> {
+        let expected = self.line.expected();
+        let measure = || -> Result<_, meter::Error> {
+            let (before, counters) = (Moment::now(), tools.queues.read(tools.container));
+            let probes = small(&self.pair, self.line, false, tools.duration())?;
+            let mut evidence = tools.known();
+            evidence.extend(before.usage(&Moment::now()).and_then(Usage::reason));
+            let drops = counters.drops(&tools.queues.read(tools.container));
+            let rows = self.judge(&probes, &expected, base);
+            Ok(rows
+                .into_iter()
+                .map(|row| row.explained(|row| self.explain(row, &probes, &evidence, &drops, tools)))
+                .collect::<Vec<_>>())
+        };
+        let mut rows = measure()?;
+        // One in 20 intervals misses the truth: a figure that does is measured again.
+        if rows.iter().any(Row::is_missed) {
+            rows = measure()?;
+        }
+        if self.line.ecn {
+            rows.push(self.marks(&expected, tools)?);
+        }
+        Ok(rows)
+    }
+
+    fn judge(&self, probes: &Probes, expected: &Expectation, base: Base) -> Vec<Row> {
+        let way = self.direction;
+        let overtakes = |delay: &f64| expected.overtaking > 0.0 && *delay < base.delay_ns + expected.delay_ns / 2.0;
+        let (early, delays): (Vec<f64>, Vec<f64>) = probes.delays().into_iter().partition(overtakes);
+        #[expect(clippy::cast_precision_loss, reason = "there are few")]
+        let count = (delays.len() as f64).max(1.0);
+        let (median, deviation) = (statistics::median(&delays), statistics::standard_deviation(&delays));
+        let asked = base.delay_ns + expected.delay_ns;
+        // The median of so many samples is off by this much or less in 95 of 100 cases (normal distribution).
+        let chance = 2.0 * 1.2533 * expected.deviation_ns / count.sqrt();
+        let late = expected.slot_ns;
+        let delay = Row::time(way, "delay", Some(asked + late / 2.0), median, late / 2.0 + chance + TIME_TOLERANCE);
+        let mut rows = vec![delay, self.jitter(&delays, deviation, expected, base)];
+        rows.push(self.loss(probes, expected));
+        let sent = u64::from(probes.sent);
+        let share = |what: &str, asked: f64, hits: u64| {
+            let interval = statistics::wilson(hits, sent);
+            #[expect(clippy::cast_precision_loss, reason = "there are at most 2^32")]
+            let got = hits as f64 / sent as f64;
+            Row::share(way, what, Interval { low: asked, high: asked }, got, interval)
+        };
+        if expected.duplicated > 0.0 {
+            rows.push(share("duplicates", expected.duplicated, probes.duplicated()));
+        }
+        if expected.overtaking > 0.0 {
+            // Those that are lost overtake nobody.
+            let arrived = 1.0 - expected.lost;
+            rows.push(share("overtaking", expected.overtaking * arrived, early.len() as u64));
+        }
+        rows
+    }
+
+    fn jitter(&self, delays: &[f64], deviation: f64, expected: &Expectation, base: Base) -> Row {
+        let way = self.direction;
+        if expected.deviation_ns <= 0.0 {
+            return Row::time(way, "jitter", None, deviation, 0.0);
+        }
+        let asked = expected.deviation_ns.hypot(base.deviation_ns);
+        let interval = statistics::standard_deviation_interval(delays);
+        let half = (interval.high - interval.low) / 2.0;
+        let row = Row::time(way, "jitter", Some(asked), deviation, half + TIME_TOLERANCE);
+        let row = Row { interval: Some([interval.low, interval.high]), ..row };
+        if self.line.delay_correlation.is_never() && self.line.slot.is_none() {
+            row
+        } else {
+            row.not_judged("correlation and slots make it another one")
+        }
+    }
+
+    fn loss(&self, probes: &Probes, expected: &Expectation) -> Row {
+        let is_independent = matches!(self.line.loss, Loss::Random(chance) if chance.correlation.is_never());
+        let interval = if is_independent { probes.loss_interval() } else { probes.loss_interval_in_bursts() };
+        // What was asked, also where a correlation makes something else of it.
+        let lost = match self.line.loss {
+            Loss::Random(chance) if !chance.correlation.is_never() => chance.probability.fraction(),
+            _ => expected.lost,
+        };
+        let damaged = expected.corrupted * (1.0 - lost);
+        let asked = Interval { low: lost + damaged * (1.0 - UNHARMED), high: lost + damaged };
+        let what = if damaged > 0.0 { "loss and corruption" } else { "loss" };
+        Row::share(self.direction, what, asked, probes.loss(), interval)
+    }
+
+    /// Why one of these figures was missed.
+    fn explain(
+        &self,
+        row: &Row,
+        probes: &Probes,
+        evidence: &[String],
+        drops: &[String],
+        tools: &Tools<'_>,
+    ) -> Vec<String> {
+        let mut reasons = evidence.to_vec();
+        if row.unit == Unit::Time {
+            let gap = row.asked.map_or(0.0, |asked| row.got - asked);
+            reasons.extend(tools.clock().reason(gap));
+        } else {
+            reasons.extend_from_slice(drops);
+            if probes.dropped_by_receiver > 0 {
+                reasons.push(format!("the measuring socket dropped {}", probes.dropped_by_receiver));
+            }
+            reasons.extend(self.correlation(row));
+        }
+        reasons
+    }
+
+    /// What the kernel makes of a loss with a correlation, if that is what was measured.
+    fn correlation(&self, row: &Row) -> Option<String> {
+        let Loss::Random(chance) = self.line.loss else { return None };
+        let [low, high] = row.interval?;
+        let made = chance.expected() * (1.0 - self.line.expected().duplicated);
+        let is_it = !chance.correlation.is_never() && (low..=high).contains(&made) && row.what.starts_with("loss");
+        is_it.then(|| {
+            format!(
+                "with a correlation of {} the kernel makes {:.3} % of {} (get_crandom in net/sched/sch_netem.c)",
+                chance.correlation,
+                made * 100.0,
+                chance.probability
+            )
+        })
+    }
+
+    /// What is marked of datagrams that may be.
+    fn marks(&self, expected: &Expectation, tools: &Tools<'_>) -> Result<Row, meter::Error> {
+        let probes = small(&self.pair, self.line, true, tools.duration())?;
+        let (marked, sent) = (probes.marked(), u64::from(probes.sent));
+        #[expect(clippy::cast_precision_loss, reason = "there are at most 2^32")]
+        let got = marked as f64 / sent as f64;
+        let asked = Interval { low: expected.lost, high: expected.lost };
+        Ok(Row::share(self.direction, "ECN marks", asked, got, statistics::wilson(marked, sent)))
+    }
+}
