@@ -5,49 +5,9 @@ use std::time::Duration;
 
 use harness::{Host, Namespace, Snapshot, bin, bin_dir, ip, not_observed, row, sh, tc};
 use lab::{Feature, IN_LAB, Nic, Vm, with_features};
+use scenarios::report::{assert_none_missed, figure, got, network, reasons, verified};
 use scenarios::{World, call, links, number};
 use serde_json::{Value, json};
-
-/// Puts a network with a bridge and these keys of the shaper beside the examples.
-fn network(name: &str, bridge: &Value, shaper: &Value) {
-    let mut plugins = [bridge.clone(), shaper.clone()];
-    plugins[0]["type"] = "bridge".into();
-    plugins[0]["bridge"] = format!("{name}-br").into();
-    plugins[1]["type"] = "netem-shaper".into();
-    let list = json!({"cniVersion": "1.1.0", "name": name, "plugins": plugins});
-    std::fs::write(format!("/etc/cni/net.d/60-{name}.conflist"), list.to_string()).expect("a file");
-}
-
-/// `plugboard verify --json ARGS`.
-fn verified(world: &World, args: &str) -> Value {
-    let output = world.plugboard(&format!("verify --json {args}"));
-    let text = output.ok();
-    println!("{text}\n{}", output.stderr);
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-/// The figure of that direction and name.
-fn figure<'a>(report: &'a Value, direction: &str, what: &str) -> &'a Value {
-    let mut figures = report["figures"].as_array().into_iter().flatten();
-    figures
-        .find(|figure| figure["direction"] == direction && figure["what"] == what)
-        .unwrap_or_else(|| panic!("no {what} of {direction} in {report:#}"))
-}
-
-fn got(report: &Value, direction: &str, what: &str) -> f64 {
-    figure(report, direction, what)["got"].as_f64().unwrap_or_else(|| panic!("{what} of {direction}: {report:#}"))
-}
-
-fn reasons(figure: &Value) -> String {
-    let reasons = figure["reasons"].as_array().into_iter().flatten();
-    reasons.filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
-}
-
-fn assert_none_missed(report: &Value) {
-    for figure in report["figures"].as_array().into_iter().flatten() {
-        assert_ne!(figure["verdict"], "missed", "{figure:#}");
-    }
-}
 
 /// Everything that a measurement could leave.
 fn everything(nodes: &[&Namespace]) -> Snapshot {
@@ -352,8 +312,9 @@ fn an_interrupted_measurement_leaves_nothing() {
     let plugboard = format!("CNI_PATH={} exec {}", bin_dir().display(), bin("plugboard").display());
     let mut half_done = 0;
     for (signal, expected) in [("INT", Some(130)), ("TERM", Some(143)), ("HUP", Some(129)), ("KILL", None)] {
-        for after_ms in [30, 100, 700] {
+        for after_ms in [0, 30, 100, 700] {
             let mut running = harness::spawn(&format!("{plugboard} verify vn1 eth0 --seconds 2"));
+            wait_until_signals_wait(running.child().id());
             std::thread::sleep(Duration::from_millis(after_ms));
             sh(&format!("kill -{signal} {}", running.child().id())).ok();
             let status = running.child().wait().expect("an end");
@@ -368,6 +329,22 @@ fn an_interrupted_measurement_leaves_nothing() {
     }
     assert!(half_done > 0, "there was something to collect after a kill");
     assert_eq!(links(&vn1), ["lo", "eth0", "eth1"]);
+}
+
+/// SIGHUP, SIGINT and SIGTERM; all of them together with others are blocked for a moment wherever a thread or a process is made.
+const WAITING_SIGNALS: u64 = 1 << (1 - 1) | 1 << (2 - 1) | 1 << (15 - 1);
+
+/// Until it has begun: before that there is nothing to take down, and a signal simply ends it (`SigBlk` in proc_pid_status(5)).
+fn wait_until_signals_wait(process: u32) {
+    for _ in 0..2000 {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).expect("a mask");
+        if u64::from_str_radix(blocked.trim(), 16).expect("a number") == WAITING_SIGNALS {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("process {process} does not get ready for signals within 10 s");
 }
 
 /// The kernel takes namespaces apart after their last process. Where IPAM goes on with its addresses is no remainder.
