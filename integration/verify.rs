@@ -332,7 +332,7 @@ fn an_interrupted_measurement_leaves_nothing() {
 }
 
 /// SIGHUP, SIGINT and SIGTERM; all of them together with others are blocked for a moment wherever a thread or a process is made.
-const WAITING_SIGNALS: u64 = 1 << (1 - 1) | 1 << (2 - 1) | 1 << (15 - 1);
+const WAITING_SIGNALS: u64 = 0b0100_0000_0000_0011;
 
 /// Until it has begun: before that there is nothing to take down, and a signal simply ends it (`SigBlk` in proc_pid_status(5)).
 fn wait_until_signals_wait(process: u32) {

@@ -25,7 +25,16 @@ TARGET is the network namespace of a container: a path, a name under /run/netns,
 NETWORKS is a list such as 'walt-net,home-net[bw=100Mbps,lat=10ms]'. The interfaces are named in its order. bw is in Mbps or \
 Gbps, lat in ms or us; both are those of what the container receives.
 
-Exit status: 0 when all is done, 1 when something failed, 2 for a wrong command line.";
+Exit status: 0 when all is done, 1 when something failed, 2 for a wrong command line, 128 and the signal's number for verify when \
+it is interrupted. verify fails for a figure that is missed with --strict only.";
+
+const VERIFY_HELP: &str = "\
+A rate is kept within 1 % and a frame, a time within 0.05 ms and what chance explains, a share where its 95 % interval has what was \
+asked. Beside what is missed stands what was seen meanwhile. JSON has rates in bit/s, times in ns, shares from 0 to 1.
+
+  plugboard verify vn1 eth1
+  plugboard verify --flows 8 --seconds 10 --strict vn1 eth1
+  plugboard verify --json vn1 eth1";
 
 const SHAPE_HELP: &str = "\
 KEY is bw or lat as for attach, preset, or a key of netem-shaper: download.KEY for what the container receives, upload.KEY for \
@@ -64,6 +73,7 @@ pub(crate) enum Command {
     /// Containers are attached to the interface's network for that time, without limits, and packets are sent between them and
     /// the interface: small ones for delay, jitter and loss, then as many as fit for the rate. That puts the full rate on the
     /// network for some seconds in each direction, and whoever uses it meanwhile will notice.
+    #[command(after_help = VERIFY_HELP)]
     Verify(Verify),
     /// Change the limits of an interface while it is in use, or print them
     ///
