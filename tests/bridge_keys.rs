@@ -185,7 +185,6 @@ fn port_isolation() {
     sh(&format!("bridge link set dev {} isolated off", port(&result))).ok();
     let (code, msg, _) = check().error();
     assert!(code == codes::DIFFERENT && msg.contains("isolation of") && msg.contains("want on, have off"), "{msg}");
-    assert_eq!(received(&a, "10.1.0.3"), 0, "the other end is isolated still");
     for ns in [&a, &b, &open] {
         scene.call_for(ns, "eth0", Plugin::Bridge, "DEL", config(isolated.clone())).run().ok();
     }
