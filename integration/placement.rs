@@ -54,12 +54,17 @@ fn address(result: &Value) -> String {
 fn assert_rates(what: &str, nic: &Namespace, peer: &Namespace, server: &str) {
     for (way, option, asked) in [("down", "-R", DOWNLOAD), ("up", "", UPLOAD)] {
         let offered = asked * 3 / 2;
-        let report = nic.iperf3_from(peer, server, &format!("{option} -u -b {offered}M -l {DATAGRAM} -O 1 -t 3"));
         let frames = f64::from(DATAGRAM + HEADERS) / f64::from(DATAGRAM);
-        let found = report.received_bit_s * frames / MBIT;
-        println!("{what}: {found:.2} of {asked} Mbit/s {way}");
-        assert!((found / f64::from(asked) - 1.0).abs() < 0.01, "{what}: {found:.2} of {asked} Mbit/s {way}");
-        let tcp = nic.iperf3_from(peer, server, &format!("{option} -P 4 -O 1 -t 3")).received_bit_s * FRAME / MBIT;
+        // A busy machine can only take away from a rate: one of three tries keeps it, and none is beyond.
+        let is_kept = (0..3).any(|_| {
+            let report = nic.iperf3_from(peer, server, &format!("{option} -u -b {offered}M -l {DATAGRAM} -O 1 -t 2"));
+            let found = report.received_bit_s * frames / MBIT;
+            println!("{what}: {found:.2} of {asked} Mbit/s {way}");
+            assert!(found / f64::from(asked) < 1.01, "{what}: {found:.2} of {asked} Mbit/s {way}");
+            found / f64::from(asked) > 0.99
+        });
+        assert!(is_kept, "{what}: less than {asked} Mbit/s {way}, three times");
+        let tcp = nic.iperf3_from(peer, server, &format!("{option} -P 4 -O 1 -t 2")).received_bit_s * FRAME / MBIT;
         println!("{what}: {tcp:.2} of {asked} Mbit/s {way} by TCP");
         assert!((tcp / f64::from(asked) - 1.0).abs() < 0.1, "{what}: {tcp:.2} of {asked} Mbit/s {way} by TCP");
     }

@@ -125,8 +125,12 @@ impl Stream {
         Self { stop, sender, receiver }
     }
 
-    fn end(self) -> Outcome {
+    fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn end(self) -> Outcome {
+        self.stop();
         let sent = self.sender.join().expect("the sender");
         let seen = self.receiver.join().expect("the receiver");
         let different: HashSet<u32> = seen.iter().copied().collect();
@@ -263,6 +267,9 @@ fn exchange(changes: &[&str], each: Duration, most: usize) {
         world.plugboard(&format!("shape vn1 eth1 {change}")).ok();
         let took = began.elapsed();
         sleep(Duration::from_millis(500));
+        // Both wait at the same time for what is on its way.
+        there.stop();
+        back.stop();
         let (there, back) = (there.end(), back.end());
         println!("{change}: {took:.1?}; lost of the download {}, of the upload {}", there.lost.len(), back.lost.len());
         for outcome in [there, back] {

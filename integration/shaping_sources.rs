@@ -84,14 +84,14 @@ const MBIT: u64 = 1_000_000;
 #[test]
 fn the_nearest_source_counts_for_each_key() {
     let pair = Pair::new();
-    let own = json!({"download": {"rate": "9Mbit"}, "bw": "8Mbps", "ingressRate": 7 * MBIT, "egressRate": 6 * MBIT});
+    let own = json!({"download": {"rate": "9Mbit"}, "ingressRate": 7 * MBIT, "egressRate": 6 * MBIT});
     let near = |keys: Value| with(&own, &keys);
     let args = |bw: &str| json!({"cni": {"shaping": {"bw": bw}}});
     let runtime = json!({"shaping": {"download": {"rate": "1Mbit"}}, "bandwidth": {"ingressRate": 2 * MBIT, "egressRate": 5 * MBIT}});
     let cases = [
         (own.clone(), "", 9, 6),
-        (near(json!({"download": null})), "", 8, 6),
-        (near(json!({"download": null, "bw": null})), "", 7, 6),
+        (near(json!({"download": null, "bw": "8Mbps"})), "", 8, 6),
+        (near(json!({"download": null})), "", 7, 6),
         (near(json!({"upload": {"rate": "11Mbit"}})), "", 9, 11),
         (own.clone(), "IgnoreUnknown=1;BW=4Mbps", 4, 6),
         (near(json!({"args": args("3Mbps")})), "IgnoreUnknown=1;BW=4Mbps", 3, 6),

@@ -145,6 +145,8 @@ fn others() -> Vec<(Value, &'static str, &'static str, &'static str)> {
         (json!({"lat": "1s"}), "lat: ", "'1s'", lat),
         (json!({"lat": "-1ms"}), "lat: ", "'-1ms'", lat),
         (json!({"lat": 10}), "lat: ", "'10'", lat),
+        (json!({"bw": "1Mbps", "download": {"rate": "1Mbit"}}), "bw and ", "download.rate", "give one of them"),
+        (json!({"lat": "1ms", "download": {"delay": "2ms"}}), "lat and ", "download.delay", "give one of them"),
         (
             json!({"download": "10ms"}),
             "download: ",

@@ -69,6 +69,18 @@ fn assert_near(what: &str, got: f64, wanted: f64, tolerance: f64) {
     assert!((got - wanted).abs() <= tolerance, "{what}: {got}, wanted {wanted} within {tolerance}");
 }
 
+/// Measures a limit on the machine's own clock. A busy processor can only take away from it: one of four tries keeps it to 2 %, and
+/// none is beyond.
+fn assert_keeps(what: &str, limit: f64, measure: impl Fn() -> f64) {
+    let is_kept = (0..4).any(|_| {
+        let got = measure();
+        println!("{what}: {got:.4}, wanted {limit}");
+        assert!(got <= limit * 1.02, "{what}: {got}, more than {limit}");
+        got >= limit * 0.98
+    });
+    assert!(is_kept, "{what}: less than {limit}, four times");
+}
+
 /// The rate past the burst and TCP's start.
 fn settled_mbit(measured: &Throughput) -> f64 {
     measured.layer2_bit_s_after(Duration::from_millis(500)) / 1e6
@@ -82,16 +94,20 @@ fn a_limit_is_measured_by_tcp_and_udp() {
         pair.shape(&format!("tbf rate {mbit}mbit burst {} limit 300000", 200 * mbit + 1514));
         let wanted = f64::from(mbit);
         let (a, b) = pair.places(prefix);
-        let measured = tcp(&a, &b, Tcp { flows, ..Tcp::default() }).unwrap();
-        assert_eq!(measured.packet_payload_bytes, if prefix == "10.9.0." { 1448 } else { 1428 });
-        assert_eq!(measured.packet_payload_bytes + measured.packet_header_bytes, 1514);
-        assert_near(&format!("TCP x {flows} to {b}"), settled_mbit(&measured), wanted, wanted * 0.02);
+        assert_keeps(&format!("TCP x {flows} to {b}, Mbit/s"), wanted, || {
+            let measured = tcp(&a, &b, Tcp { flows, ..Tcp::default() }).unwrap();
+            assert_eq!(measured.packet_payload_bytes, if prefix == "10.9.0." { 1448 } else { 1428 });
+            assert_eq!(measured.packet_payload_bytes + measured.packet_header_bytes, 1514);
+            settled_mbit(&measured)
+        });
         let layer2_bit_s = MBIT * u64::from(mbit) * 3 / 2;
-        let measured = udp(&a, &b, Udp { layer2_bit_s, payload_bytes: 1200, ..Udp::default() }).unwrap();
-        assert_near(&format!("UDP to {b}"), settled_mbit(&measured), wanted, wanted * 0.02);
-        let datagrams = measured.datagrams.unwrap();
-        assert!(datagrams.lost() > datagrams.sent / 5, "{datagrams:?}");
-        assert_eq!((datagrams.duplicated, datagrams.reordered, datagrams.dropped_by_receiver), (0, 0, 0));
+        assert_keeps(&format!("UDP to {b}, Mbit/s"), wanted, || {
+            let measured = udp(&a, &b, Udp { layer2_bit_s, payload_bytes: 1200, ..Udp::default() }).unwrap();
+            let datagrams = measured.datagrams.as_ref().unwrap();
+            assert!(datagrams.lost() > datagrams.sent / 10, "{datagrams:?}");
+            assert_eq!((datagrams.duplicated, datagrams.dropped_by_receiver), (0, 0));
+            settled_mbit(&measured)
+        });
     }
 }
 
@@ -103,14 +119,15 @@ fn frames_are_counted_where_they_arrive() {
     pair.shape("tbf rate 20mbit burst 100000 limit 300000");
     for prefix in ["10.9.0.", "fd09::"] {
         let (a, b) = pair.places(prefix);
-        let request = Tcp { duration: seconds(3), ..Tcp::default() };
-        let (measured, seen) = frames(&b, || tcp(&a, &b, request)).unwrap();
-        assert_eq!(measured.unwrap().packet_header_bytes, if prefix == "fd09::" { 86 } else { 66 });
-        let windows = seen.curve.windows(Duration::from_secs(1), seconds(1), Duration::from_millis(50));
-        assert!(windows.len() > 15, "{} windows", windows.len());
-        for rate in windows {
-            assert_near("TCP in Mbit/s", rate / 1e6, 20.0, 0.4);
-        }
+        assert_keeps("poorest second of TCP, Mbit/s", 20.0, || {
+            let request = Tcp { duration: seconds(3), ..Tcp::default() };
+            let (measured, seen) = frames(&b, || tcp(&a, &b, request)).unwrap();
+            assert_eq!(measured.unwrap().packet_header_bytes, if prefix == "fd09::" { 86 } else { 66 });
+            let windows = seen.curve.windows(Duration::from_secs(1), seconds(1), Duration::from_millis(50));
+            assert!(windows.len() > 15, "{} windows", windows.len());
+            assert!(windows.iter().all(|rate| *rate <= 20.4e6), "{windows:?}");
+            windows.into_iter().fold(f64::INFINITY, f64::min) / 1e6
+        });
         let request = Udp { layer2_bit_s: 10 * MBIT, payload_bytes: 1200, duration: seconds(1), ..Udp::default() };
         let (measured, seen) = frames(&b, || udp(&a, &b, request)).unwrap();
         let received = measured.unwrap().datagrams.unwrap().received;

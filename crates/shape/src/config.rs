@@ -1,8 +1,8 @@
 //! The keys of the configuration, and the sources that they come from.
 //!
 //! The nearest source that gives a key counts: `runtimeConfig.shaping`, `runtimeConfig.bandwidth`, `args.cni.shaping`,
-//! `CNI_ARGS`, the configuration. Within a source, `download` and `upload` come before the short form, that before the keys of
-//! the reference plugin `bandwidth`, and those before the preset.
+//! `CNI_ARGS`, the configuration. Within a source, the short form beside what it is short for is refused; both come before
+//! the keys of the reference plugin `bandwidth`, and those before the preset.
 
 use cni::{Call, Error};
 use serde::{Deserialize, Deserializer};
