@@ -106,7 +106,7 @@ impl LiveQueues {
     pub fn set(&mut self, kernel: &mut Kernel, want: &[qdisc::Qdisc]) -> Result<(), Error> {
         match (self.before.first(), want.first()) {
             (None, None) => {}
-            (Some(have), Some(root)) if is_same(have, root) => self.change(kernel, want)?,
+            (Some(have), Some(root)) if have.is_same(root) => self.change(kernel, want)?,
             _ => {
                 if !self.is_open {
                     self.drain(kernel)?;
@@ -127,7 +127,7 @@ impl LiveQueues {
         let now = Self::look(&self.device, &self.handles, kernel)?;
         match (now.before.first(), self.before.first()) {
             (None, None) => Ok(()),
-            (Some(have), Some(root)) if is_same(have, root) => {
+            (Some(have), Some(root)) if have.is_same(root) => {
                 for extra in now.without(&self.before) {
                     self.send("take back", slice::from_ref(&extra), kernel, qdisc::Qdisc::delete)?;
                 }
@@ -161,7 +161,7 @@ impl LiveQueues {
         let extra = self.without(want);
         if !extra.is_empty() {
             self.open(&extra.iter().collect::<Vec<_>>(), kernel)?;
-            let is_extra = |held: &qdisc::Held| extra.iter().any(|queue| is_same(queue, &held.qdisc));
+            let is_extra = |held: &qdisc::Held| extra.iter().any(|queue| queue.is_same(&held.qdisc));
             self.wait(kernel, |held| !is_extra(held) || held.packets == 0, |_| false)?;
             self.send("remove", &extra, kernel, qdisc::Qdisc::delete)?;
         }
@@ -169,7 +169,7 @@ impl LiveQueues {
             return Ok(());
         }
         let fits = |held: &qdisc::Held| {
-            shrinking.iter().filter(|queue| is_same(queue, &held.qdisc)).all(|queue| is_half_empty(held, queue))
+            shrinking.iter().filter(|queue| queue.is_same(&held.qdisc)).all(|queue| is_half_empty(held, queue))
         };
         self.wait(kernel, |held| held.packets == 0, fits)?;
         self.send("change", &shrinking, kernel, qdisc::Qdisc::change)
@@ -244,27 +244,19 @@ impl LiveQueues {
     }
 
     fn counterpart(&self, queue: &qdisc::Qdisc) -> Option<&qdisc::Qdisc> {
-        self.before.iter().find(|have| is_same(have, queue))
+        self.before.iter().find(|have| have.is_same(queue))
     }
 
     /// Those that are not among the wanted.
     fn without(&self, want: &[qdisc::Qdisc]) -> Vec<qdisc::Qdisc> {
-        self.before.iter().filter(|have| !want.iter().any(|queue| is_same(have, queue))).cloned().collect()
+        self.before.iter().filter(|have| !want.iter().any(|queue| have.is_same(queue))).cloned().collect()
     }
-}
-
-/// The same queue, whatever its parameters.
-fn is_same(a: &qdisc::Qdisc, b: &qdisc::Qdisc) -> bool {
-    a.parent == b.parent && a.handle == b.handle && a.kind.name() == b.kind.name()
 }
 
 /// Nothing would change. With jitter that cannot be known: the kernel does not show netem's table.
 fn is_known_to_be(have: &qdisc::Qdisc, want: &qdisc::Qdisc) -> bool {
-    match (&want.kind, &have.kind) {
-        (Kind::Tbf(want), Kind::Tbf(have)) => want.is_met_by(*have),
-        (Kind::Netem(want), Kind::Netem(have)) => want.jitter_ns == 0 && want.is_met_by(have),
-        _ => false,
-    }
+    let has_jitter = matches!(&want.kind, Kind::Netem(netem) if netem.jitter_ns != 0);
+    !has_jitter && want.kind.is_met_by(&have.kind)
 }
 
 /// `want` with room for as much as `have` may hold.

@@ -52,6 +52,16 @@ impl Kind {
             Self::Other(name) => name,
         }
     }
+
+    /// Whether the kernel's `have` is this one, so far as the kernel shows it.
+    #[must_use]
+    pub fn is_met_by(&self, have: &Self) -> bool {
+        match (self, have) {
+            (Self::Tbf(want), Self::Tbf(have)) => want.is_met_by(*have),
+            (Self::Netem(want), Self::Netem(have)) => want.is_met_by(have),
+            (want, have) => want == have,
+        }
+    }
 }
 
 /// A queueing discipline of a device.
@@ -66,6 +76,12 @@ pub struct Qdisc {
 }
 
 impl Qdisc {
+    /// The same queue, whatever its parameters: parent, handle and kind.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.parent == other.parent && self.handle == other.handle && self.kind.name() == other.kind.name()
+    }
+
     /// `tc qdisc add dev INDEX parent PARENT handle HANDLE: KIND …`. One with a handle that hangs there already is kept,
     /// and the request refused.
     ///

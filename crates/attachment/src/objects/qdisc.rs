@@ -144,12 +144,7 @@ impl Object for Qdisc {
         let Some(have) = have.iter().find(|have| have.parent == self.qdisc.parent) else {
             return Ok(vec![Difference::missing(self.label())]);
         };
-        let is_met = have.handle == self.qdisc.handle
-            && match (&self.qdisc.kind, &have.kind) {
-                (Kind::Tbf(want), Kind::Tbf(have)) => want.is_met_by(*have),
-                (Kind::Netem(want), Kind::Netem(have)) => want.is_met_by(have),
-                (want, have) => want == have,
-            };
+        let is_met = have.handle == self.qdisc.handle && self.qdisc.kind.is_met_by(&have.kind);
         let form = |qdisc: &qdisc::Qdisc| format!("{:x}: {}", qdisc.handle, parameters(&qdisc.kind));
         Ok(if is_met { Vec::new() } else { vec![Difference::new(self.label(), form(&self.qdisc), form(have))] })
     }
@@ -159,12 +154,7 @@ impl Object for Qdisc {
         let Some(link) = kernel.find(&self.device)? else {
             return Ok(());
         };
-        let is_ours = self.list(link.index, kernel)?.iter().any(|have| {
-            have.parent == self.qdisc.parent
-                && have.handle == self.qdisc.handle
-                && have.kind.name() == self.qdisc.kind.name()
-        });
-        if !is_ours {
+        if !self.list(link.index, kernel)?.iter().any(|have| have.is_same(&self.qdisc)) {
             return Ok(());
         }
         let action = format!("remove {}", self.label());

@@ -1,4 +1,4 @@
-//! What one device of the container receives, sent out of another.
+//! What one device receives, sent out of another.
 
 use netlink::qdisc::redirect::{self, Filter};
 
