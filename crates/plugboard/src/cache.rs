@@ -117,6 +117,24 @@ impl Cache {
         Ok(entries)
     }
 
+    /// The entry of one interface of a container.
+    ///
+    /// # Errors
+    /// The container has no such interface, or has it in two networks.
+    pub(crate) fn entry_of(&self, container_id: &str, if_name: &str) -> anyhow::Result<Entry> {
+        let entries = self.entries_of(container_id)?;
+        let names: Vec<String> = entries.iter().map(|entry| entry.attachment.if_name.clone()).collect();
+        let mut found = entries.into_iter().filter(|entry| entry.attachment.if_name == if_name);
+        match (found.next(), found.next()) {
+            (Some(entry), None) => Ok(entry),
+            (Some(one), Some(other)) => {
+                bail!("{if_name} of container {container_id} is on '{}' and on '{}'", one.network, other.network)
+            }
+            _ if names.is_empty() => bail!("container {container_id} is not attached to any network"),
+            _ => bail!("container {container_id} has no interface {if_name} of ours; it has {}", names.join(", ")),
+        }
+    }
+
     /// Writes an entry. Whoever reads meanwhile finds the former or the new one, whole. Names of networks and containers may
     /// have dashes, so that two attachments can have one file; the second of them is refused.
     pub(crate) fn store(&self, entry: &Entry) -> anyhow::Result<()> {

@@ -19,31 +19,17 @@ pub(crate) fn run(args: &Shape, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let changes = Change::read_all(&args.limits)?;
     let target = Target::new(&args.subject)?;
     if changes.is_empty() {
-        view::print_attached(&[View::of(&find(&target.container_id, &args.interface, runtime)?)])?;
+        view::print_attached(&[View::of(&runtime.cache.entry_of(&target.container_id, &args.interface)?)])?;
         return Ok(ExitCode::SUCCESS);
     }
     let namespace = target.open()?;
     let _lock = namespace.lock()?;
     // A gc would take what is written here for something that was left behind.
     let _attaching = runtime.cache.lock_to_attach()?;
-    let entry = find(&target.container_id, &args.interface, runtime)?;
+    let entry = runtime.cache.entry_of(&target.container_id, &args.interface)?;
     let changed = shape(&entry, &changes, runtime)?;
     view::print_attached(&[View::of(&changed)])?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn find(container_id: &str, if_name: &str, runtime: &Runtime) -> anyhow::Result<Entry> {
-    let entries = runtime.cache.entries_of(container_id)?;
-    let names: Vec<String> = entries.iter().map(|entry| entry.attachment.if_name.clone()).collect();
-    let mut found = entries.into_iter().filter(|entry| entry.attachment.if_name == if_name);
-    match (found.next(), found.next()) {
-        (Some(entry), None) => Ok(entry),
-        (Some(one), Some(other)) => {
-            bail!("{if_name} of container {container_id} is on '{}' and on '{}'", one.network, other.network)
-        }
-        _ if names.is_empty() => bail!("container {container_id} is not attached to any network"),
-        _ => bail!("container {container_id} has no interface {if_name}: it has {}", names.join(", ")),
-    }
 }
 
 /// Changes the limits of an attachment. Whatever fails, they are remembered as they are.

@@ -44,6 +44,9 @@ mod way;
 /// Nothing answers where so much is lost: not even a neighbour is found.
 const HOPELESS: f64 = 0.9;
 
+/// What is left out behind a TAP device.
+const OF_A_MACHINE: &str = "what a machine sends cannot be measured from outside: its upload, and the rate of TCP, need a program in it, such as iperf3";
+
 /// What is printed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -80,15 +83,14 @@ impl Subject<'_> {
 pub(crate) fn run(args: &Verify, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let target = Target::new(&args.subject)?;
     let namespace = target.open()?;
-    let entries = runtime.cache.entries_of(&target.container_id)?;
-    let entry = find(&entries, &target.container_id, &args.interface)?;
+    let entry = &runtime.cache.entry_of(&target.container_id, &args.interface)?;
     let network = Network::from_cache(&entry.config)?;
     let subject = Subject {
         entry,
         differences: differences(entry, &network, runtime)?,
         network,
         path: &namespace.path,
-        shape: asked::of(&entries, &args.interface)?,
+        shape: asked::of(&runtime.cache.entries_of(&target.container_id)?, &args.interface)?,
     };
     let report = guests::with_guests(runtime, |guests| measure(&subject, args, guests))?;
     if args.json {
@@ -102,17 +104,6 @@ pub(crate) fn run(args: &Verify, runtime: &Runtime) -> anyhow::Result<ExitCode> 
         tracing::warn!("{direction}: {what}: asked {asked}, got {got}: {}", row.reasons.join("; "));
     }
     Ok(if args.strict && !missed.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn find<'a>(entries: &'a [Entry], container_id: &str, if_name: &str) -> anyhow::Result<&'a Entry> {
-    if let Some(entry) = entries.iter().find(|entry| entry.attachment.if_name == if_name) {
-        return Ok(entry);
-    }
-    let names: Vec<_> = entries.iter().map(|entry| entry.attachment.if_name.as_str()).collect();
-    match names.as_slice() {
-        [] => bail!("container {container_id} is not attached to any network"),
-        names => bail!("container {container_id} has no interface {if_name} of ours; it has {}", names.join(", ")),
-    }
 }
 
 /// What CHECK of the plugins that keep limits says.
@@ -129,70 +120,56 @@ fn differences(entry: &Entry, network: &Network, runtime: &Runtime) -> anyhow::R
     Ok(chain.check(&entry.attachment, result).iter().map(ToString::to_string).collect())
 }
 
-fn measure(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow::Result<Report> {
-    let attachment = &subject.entry.attachment;
-    if machine::is_there(ends::find_link(subject.path, &attachment.if_name)?.as_ref()) {
-        return measure_machine(subject, args, guests);
-    }
-    let end = End::open(subject.path, &attachment.if_name)?;
-    let mut first = open_guest(subject, guests)?;
-    let second = open_guest(subject, guests)?;
-    if let Some(address) = args.probe_address {
-        first.add(address)?;
-    }
-    let pair = path_to(&first, &end, args, &subject.shape)?;
-    let unlimited =
-        first.pairs(&second)?.into_iter().find(|pair| round_trip::answers(pair, &Shape::default()).unwrap_or(false));
-    let queues = queues_of(subject);
-    let tools = Tools {
-        seconds: args.seconds,
-        flows: args.flows,
-        mtu: end.link.mtu,
-        queues: &queues,
-        container: subject.path,
-        differences: &subject.differences,
-        delay: subject.delay(),
-        unlimited: unlimited.as_ref(),
-        clock: OnceCell::new(),
-    };
-    Ok(Report {
-        container_id: attachment.container_id.clone(),
-        if_name: attachment.if_name.clone(),
-        network: subject.network.name.clone(),
-        address: pair.to.address().to_string(),
-        measured_from: pair.from.address().to_string(),
-        seconds: args.seconds,
-        figures: figures(&subject.shape, &pair, (&first, &end), &tools)?,
-        notes: Vec::new(),
-    })
+/// What is behind the interface.
+enum Far {
+    /// A namespace, in which this process opens sockets.
+    Namespace(End),
+    /// A machine behind a TAP device, of which is measured what can be seen from outside.
+    Machine(Machine),
 }
 
-/// Of a machine: what can be seen from outside.
-fn measure_machine(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow::Result<Report> {
+impl Far {
+    fn of(subject: &Subject<'_>) -> anyhow::Result<Self> {
+        let if_name = &subject.entry.attachment.if_name;
+        if machine::is_there(ends::find_link(subject.path, if_name)?.as_ref()) {
+            return machine_of(subject).map(Self::Machine);
+        }
+        End::open(subject.path, if_name).map(Self::Namespace)
+    }
+}
+
+fn measure(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow::Result<Report> {
     let attachment = &subject.entry.attachment;
-    let machine = machine_of(subject)?;
+    let far = Far::of(subject)?;
     let mut first = open_guest(subject, guests)?;
     let second = open_guest(subject, guests)?;
     if let Some(address) = args.probe_address {
         first.add(address)?;
     }
-    let pair = machine.pair(&first, args.address, &subject.shape)?;
+    let pair = match &far {
+        Far::Namespace(end) => path_to(&first, end, args, &subject.shape)?,
+        Far::Machine(machine) => machine.pair(&first, args.address, &subject.shape)?,
+    };
     let unlimited =
         first.pairs(&second)?.into_iter().find(|pair| round_trip::answers(pair, &Shape::default()).unwrap_or(false));
-    let queues = queues_of(subject);
     let tools = Tools {
         seconds: args.seconds,
         flows: args.flows,
-        mtu: first.link.mtu,
-        queues: &queues,
+        mtu: match &far {
+            Far::Namespace(end) => end.link.mtu,
+            Far::Machine(_) => first.link.mtu,
+        },
+        queues: &queues_of(subject),
         container: subject.path,
         differences: &subject.differences,
         delay: subject.delay(),
         unlimited: unlimited.as_ref(),
         clock: OnceCell::new(),
     };
-    let note = "what a machine sends cannot be measured from outside: its upload, and the rate of TCP, need a program in it, \
-                such as iperf3";
+    let (figures, notes) = match &far {
+        Far::Namespace(end) => (figures(&subject.shape, &pair, (&first, end), &tools)?, Vec::new()),
+        Far::Machine(machine) => (machine.rows(&pair, &subject.shape, &tools)?, vec![OF_A_MACHINE.to_owned()]),
+    };
     Ok(Report {
         container_id: attachment.container_id.clone(),
         if_name: attachment.if_name.clone(),
@@ -200,8 +177,8 @@ fn measure_machine(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) ->
         address: pair.to.address().to_string(),
         measured_from: pair.from.address().to_string(),
         seconds: args.seconds,
-        figures: machine.rows(&pair, &subject.shape, &tools)?,
-        notes: vec![note.to_owned()],
+        figures,
+        notes,
     })
 }
 
