@@ -2,8 +2,8 @@
 
 use harness::{bin, bin_dir, sh};
 use lab::{Feature, with_features};
-use scenarios::World;
 use scenarios::report::{assert_none_missed, figure, got, network, reasons, verified};
+use scenarios::{World, number};
 use serde_json::{Value, json};
 
 /// `containernetworking-plugins` of Debian.
@@ -41,6 +41,36 @@ fn slow_lines_are_measured_by_packets_that_they_can_carry() {
             let rate = got(&report, direction, "rate, TCP");
             assert!((rate / asked - 1.0).abs() < 0.3, "{rate} of {asked} bit/s");
         }
+    });
+}
+
+/// A limit is one for all that passes the interface: what others have of it is no fault of it.
+#[test]
+fn what_others_send_meanwhile_is_counted() {
+    with_features(&[Feature::Netem], || {
+        let world = World::new();
+        let node = world.node("vn1");
+        let other = world.node("vn2");
+        world.attach("vn1", "walt-net,home-net[bw=10Mbps]").ok();
+        world.attach("vn2", "walt-net,home-net").ok();
+        number(&node, "eth1", "10.7.0.1/24");
+        number(&other, "eth1", "10.7.0.2/24");
+        let ping = other.sh("ping -q -i 0.005 -s 1200 10.7.0.1 > /dev/null 2>&1 & echo $!").ok();
+        let report = verified(&world, "vn1 eth1 --seconds 1");
+        for what in ["rate, UDP", "rate, TCP"] {
+            let rate = figure(&report, "download", what);
+            assert!(rate["got"].as_f64().is_some_and(|got| got < 9.8e6), "the others have some: {rate:#}");
+            assert_eq!(rate["verdict"], "kept", "{rate:#}");
+            assert!(reasons(rate).contains("other traffic"), "{rate:#}");
+        }
+        sh(&format!("kill {ping}")).ok();
+
+        // A queue that lets less pass than it says is not excused by anybody.
+        sh("for d in $(tc qdisc show | awk '$2==\"tbf\"{print $5}'); do \
+            tc qdisc change dev $d root handle 7063: tbf rate 8mbit burst 10kb limit 100kb; done")
+        .ok();
+        let report = verified(&world, "vn1 eth1 --seconds 1");
+        assert_eq!(figure(&report, "download", "rate, UDP")["verdict"], "missed", "{report:#}");
     });
 }
 

@@ -71,6 +71,15 @@ pub struct Datagrams {
 }
 
 impl Throughput {
+    /// Bytes at layer 2 of all that took the path: what arrived, what TCP sent again, and what the receiver's own socket dropped.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "52 bits of bytes are petabytes")]
+    pub fn layer2_bytes(&self) -> f64 {
+        let uncounted = self.retransmits.saturating_add(self.datagrams.map_or(0, |all| all.dropped_by_receiver));
+        let payload = self.payload_bytes as f64 + uncounted as f64 * f64::from(self.packet_payload_bytes);
+        payload * self.layer2_factor()
+    }
+
     /// Bits per second at layer 2 over all slices; 0 when nothing arrived.
     #[must_use]
     pub fn layer2_bit_s(&self) -> f64 {
@@ -177,6 +186,8 @@ mod tests {
         assert!((measured.layer2_bit_s_after(Duration::from_millis(501)) - 15_140.0 * 16.0).abs() < 1e-6);
         assert!(measured.layer2_bit_s_after(Duration::from_secs(2)).is_nan());
         assert_eq!(throughput(&[]).layer2_bit_s(), 0.0);
+        let with_repeated = Throughput { payload_bytes: 14_480, retransmits: 2, ..measured };
+        assert_eq!(with_repeated.layer2_bytes(), 12.0 * 1514.0);
     }
 
     #[test]

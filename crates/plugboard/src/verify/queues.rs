@@ -43,20 +43,32 @@ fn read(socket: &mut Socket, devices: &[String]) -> Vec<(String, Statistics)> {
 }
 
 impl Counters {
+    /// The bytes at layer 2 that have left the busiest queue since.
+    pub(super) fn most_passed(&self, now: &Self) -> u64 {
+        let since = |(device, queue): &(String, Statistics)| {
+            queue.bytes.saturating_sub(self.of(device, queue).map_or(0, |before| before.bytes))
+        };
+        now.0.iter().map(since).max().unwrap_or_default()
+    }
+
     /// The packets that each queue has dropped since, where there are any: `tbf on pbxyz dropped 7 packets`.
     pub(super) fn drops(&self, now: &Self) -> Vec<String> {
         let since = |device: &str, queue: &Statistics| {
-            let before = self
-                .0
-                .iter()
-                .find(|(name, before)| name == device && (&before.kind, before.handle) == (&queue.kind, queue.handle));
-            queue.drops.wrapping_sub(before.map_or(0, |(_, before)| before.drops))
+            queue.drops.wrapping_sub(self.of(device, queue).map_or(0, |before| before.drops))
         };
         let dropped = now.0.iter().map(|(device, queue)| (device, &queue.kind, since(device, queue)));
         dropped
             .filter(|(_, _, drops)| *drops > 0)
             .map(|(device, kind, drops)| format!("{kind} on {device} dropped {drops} packets"))
             .collect()
+    }
+
+    /// What this queue had counted.
+    fn of(&self, device: &str, queue: &Statistics) -> Option<&Statistics> {
+        let is_it = |(name, before): &&(String, Statistics)| {
+            name == device && (&before.kind, before.handle) == (&queue.kind, queue.handle)
+        };
+        self.0.iter().find(is_it).map(|(_, before)| before)
     }
 }
 
@@ -67,6 +79,17 @@ mod tests {
     fn counters(drops: u32) -> Counters {
         let tbf = Statistics { kind: "tbf".to_owned(), handle: 0x7062, drops, ..Statistics::default() };
         Counters(vec![("pb1".to_owned(), tbf)])
+    }
+
+    #[test]
+    fn the_busiest_queue_tells_what_passed() {
+        let counters = |bytes: [u64; 2]| {
+            let of = |(handle, bytes)| Statistics { kind: "tbf".to_owned(), handle, bytes, ..Statistics::default() };
+            Counters([1, 2].into_iter().zip(bytes).map(|each| ("pb1".to_owned(), of(each))).collect())
+        };
+        assert_eq!(counters([1000, 5000]).most_passed(&counters([7000, 5100])), 6000);
+        assert_eq!(Counters::default().most_passed(&counters([70, 80])), 80);
+        assert_eq!(counters([1, 2]).most_passed(&Counters::default()), 0);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) struct Row {
     /// Where the true figure lies with a probability of 95 %, for shares and deviations.
     pub(super) interval: Option<[f64; 2]>,
     pub(super) verdict: Verdict,
-    /// Why it was missed, or why it is not compared.
+    /// Why it was missed, why it is not compared, or how it was kept although it is off.
     pub(super) reasons: Vec<String>,
 }
 
@@ -91,6 +91,15 @@ impl Row {
             Some(false) => Verdict::Missed,
         };
         Self { direction, what: what.to_owned(), unit, asked, got, interval: None, verdict, reasons: Vec::new() }
+    }
+
+    /// The same, and kept where it is with so much more, for which there is a reason.
+    pub(super) fn kept_with(mut self, more: f64, reason: impl FnOnce() -> String) -> Self {
+        if self.asked.is_some_and(|asked| self.got + more >= asked * (1.0 - RATE_TOLERANCE)) {
+            self.verdict = Verdict::Kept;
+            self.reasons.push(reason());
+        }
+        self
     }
 
     /// The same with reasons for a gap, if there is one; where none was found, that is said.

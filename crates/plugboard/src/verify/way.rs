@@ -8,7 +8,7 @@ use meter::Throughput;
 use shaping::{Line, Rate};
 
 use super::clock::Clock;
-use super::cpu::Usage;
+use super::cpu::{Moment, Usage};
 use super::ends::Pair;
 use super::queues::Queues;
 use super::row::{Direction, RATE_TOLERANCE, Row, Unit};
@@ -77,9 +77,26 @@ pub(super) struct Base {
 struct Loaded {
     throughput: Throughput,
     usage: Option<Usage>,
+    /// The bytes at layer 2 that left the busiest queue meanwhile, whosesoever they were.
+    passed_bytes: u64,
+}
+
+impl Loaded {
+    #[expect(clippy::cast_precision_loss, reason = "52 bits of bytes are petabytes")]
+    fn bytes_of_others(&self) -> f64 {
+        (self.passed_bytes as f64 - self.throughput.layer2_bytes()).max(0.0)
+    }
 }
 
 impl Tools<'_> {
+    /// Runs `measure`, and watches the processors and the queues meanwhile.
+    fn watch(&self, measure: impl FnOnce() -> Result<Throughput, meter::Error>) -> Result<Loaded, meter::Error> {
+        let (before, counters) = (Moment::now(), self.queues.read(self.container));
+        let throughput = measure()?;
+        let usage = before.usage(&Moment::now());
+        Ok(Loaded { throughput, usage, passed_bytes: counters.most_passed(&self.queues.read(self.container)) })
+    }
+
     fn clock(&self) -> &Clock {
         self.clock.get_or_init(Clock::look)
     }
@@ -161,6 +178,19 @@ impl Way<'_> {
         let usage = loaded.usage.and_then(Usage::reason).map(|usage| format!(", while {usage}")).unwrap_or_default();
         (carried < asked * (1.0 + RATE_TOLERANCE))
             .then(|| format!("without any limit this machine carries {} here{usage}", Unit::Rate.show(carried)))
+    }
+
+    /// The row as it is, or kept, where it is missed only for what others sent over the interface meanwhile.
+    fn beside_others(&self, row: Row, loaded: &Loaded, tools: &Tools<'_>) -> Row {
+        // What is corrupted passes the queue and is not counted as ours.
+        let gap = row.asked.map_or(0.0, |asked| asked - row.got);
+        if !row.is_missed() || gap <= 0.0 || !self.line.corrupt.probability.is_never() {
+            return row;
+        }
+        let of_others = loaded.bytes_of_others() * 8.0 / tools.duration().as_secs_f64();
+        row.kept_with(of_others, || {
+            format!("other traffic on the interface had up to {} of it", Unit::Rate.show(of_others))
+        })
     }
 
     fn unmeasured(&self, what: &str, asked: Option<f64>, error: &meter::Error) -> Row {

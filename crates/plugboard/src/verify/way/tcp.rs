@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use meter::{Tcp, Throughput};
 
-use super::super::cpu::{Moment, Usage};
+use super::super::cpu::Usage;
 use super::super::ends::Pair;
 use super::super::row::Row;
 use super::{ETHERNET_HEADER, LEAST_SKIP, LONGEST_SKIP, Loaded, SLICE, Tools, Way, bit_s};
@@ -41,7 +41,7 @@ impl Way<'_> {
             told.extend(self.super_packets());
             return row.not_judged(told);
         }
-        row.explained(|row| {
+        self.beside_others(row, &loaded, tools).explained(|row| {
             let mut reasons = tools.known();
             reasons.extend(self.capacity(row, tools, |pair| self.tcp(pair, LEAST_SKIP, round_trip, tools)));
             reasons.extend(self.waits(measured, asked.unwrap_or_default(), round_trip));
@@ -62,10 +62,8 @@ impl Way<'_> {
     ) -> Result<Loaded, meter::Error> {
         let patience = round_trip.saturating_mul(4).saturating_add(Duration::from_secs(5));
         let duration = skip.saturating_add(tools.duration());
-        let before = Moment::now();
-        let throughput =
-            meter::tcp(&pair.from, &pair.to, Tcp { flows: tools.flows, duration, slice: SLICE, patience })?;
-        Ok(Loaded { throughput, usage: before.usage(&Moment::now()) })
+        let request = Tcp { flows: tools.flows, duration, slice: SLICE, patience };
+        tools.watch(|| meter::tcp(&pair.from, &pair.to, request))
     }
 
     /// Losses and packets out of order tell TCP to slow down.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use meter::Udp;
 use shaping::Line;
 
-use super::super::cpu::{Moment, Usage};
+use super::super::cpu::Usage;
 use super::super::ends::{Pair, ip_and_udp};
 use super::super::row::{Row, Unit};
 use super::{ETHERNET_HEADER, LONGEST_SKIP, Loaded, SLICE, Tools, Way, bit_s, patience};
@@ -46,7 +46,7 @@ impl Way<'_> {
         let frame = loaded.throughput.packet_payload_bytes.saturating_add(loaded.throughput.packet_header_bytes);
         let got = loaded.throughput.layer2_bit_s_after(skip);
         let row = Row::rate(self.direction, &what, asked, got, tools.bit_s_of(frame));
-        row.explained(|row| {
+        self.beside_others(row, &loaded, tools).explained(|row| {
             let mut reasons = tools.known();
             reasons.extend(self.capacity(row, tools, |pair| self.udp(pair, offered, SLICE, tools)));
             if let Some(sent) = loaded.throughput.offered_layer2_bit_s().filter(|sent| *sent < offered * 0.99) {
@@ -68,9 +68,7 @@ impl Way<'_> {
         let per_packet = if offered > SINGLE { u8::try_from(most).unwrap_or(1) } else { 1 };
         let patience = patience(self.line);
         let request = Udp { payload_bytes, per_packet, layer2_bit_s, duration, slice: SLICE, patience };
-        let before = Moment::now();
-        let throughput = meter::udp(&pair.from, &pair.to, request)?;
-        Ok(Loaded { throughput, usage: before.usage(&Moment::now()) })
+        tools.watch(|| meter::udp(&pair.from, &pair.to, request))
     }
 
     fn burst_reason(&self, row: &Row, offered: f64, tools: &Tools<'_>) -> Option<String> {
