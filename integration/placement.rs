@@ -66,7 +66,8 @@ fn assert_rates(what: &str, nic: &Namespace, peer: &Namespace, server: &str) {
         assert!(is_kept, "{what}: less than {asked} Mbit/s {way}, three times");
         let tcp = nic.iperf3_from(peer, server, &format!("{option} -P 4 -O 1 -t 2")).received_bit_s * FRAME / MBIT;
         println!("{what}: {tcp:.2} of {asked} Mbit/s {way} by TCP");
-        assert!((tcp / f64::from(asked) - 1.0).abs() < 0.1, "{what}: {tcp:.2} of {asked} Mbit/s {way} by TCP");
+        // What waited behind a gap counts when the gap is filled, which may be in the next second.
+        assert!((tcp / f64::from(asked) - 1.0).abs() < 0.25, "{what}: {tcp:.2} of {asked} Mbit/s {way} by TCP");
     }
 }
 
