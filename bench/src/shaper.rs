@@ -82,6 +82,7 @@ pub(crate) fn measure(rounds: usize, programs: &Programs, netns: &Path) -> Resul
         // None always runs in the wake of the same one.
         order.reverse();
     }
+    nic.remove()?;
     Ok(seen.into_iter().map(|(ran, times)| (ran, figures(&times))).collect())
 }
 
@@ -89,6 +90,10 @@ fn figures(times: &[Times]) -> Figures {
     let walls: Vec<Duration> = times.iter().map(|times| times.wall).collect();
     let cpus: Vec<Duration> = times.iter().map(|times| times.cpu).collect();
     Figures { wall: median(&walls), wall_p99: percentile(&walls, 99), cpu: median(&cpus) }
+}
+
+fn bridge() -> Value {
+    json!({"cniVersion": "1.0.0", "name": "shaped", "type": "bridge", "bridge": "shaped"})
 }
 
 /// A NIC of `bridge`.
@@ -101,10 +106,15 @@ struct Nic<'a> {
 impl<'a> Nic<'a> {
     fn make(programs: &'a Programs, netns: &'a Path) -> Result<Self> {
         let mut nic = Self { programs, netns, made: Value::Null };
-        let config = json!({"cniVersion": "1.0.0", "name": "shaped", "type": "bridge", "bridge": "shaped"});
-        let (made, _) = nic.call("ADD", Contender::Ours, "bridge", &config).run(&Timing)?;
+        let (made, _) = nic.call("ADD", Contender::Ours, "bridge", &bridge()).run(&Timing)?;
         nic.made = serde_json::from_str(&made).context("the result of bridge")?;
         Ok(nic)
+    }
+
+    /// Leaves the namespace empty for what is measured next.
+    fn remove(self) -> Result<()> {
+        self.call("DEL", Contender::Ours, "bridge", &bridge()).run(&Timing)?;
+        Ok(())
     }
 
     fn call(&self, command: &str, contender: Contender, plugin: &str, config: &Value) -> Call {

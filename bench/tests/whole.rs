@@ -1,0 +1,23 @@
+//! The benchmark comes to its end, with all that it names.
+
+use harness::{bin_dir, sh};
+
+#[test]
+fn one_round_measures_everything() {
+    // Its status is not 0 where a job could not be measured.
+    let report =
+        sh(&format!("PLUGBOARD_BIN_DIR={} {} --rounds 1", bin_dir().display(), env!("CARGO_BIN_EXE_bench"))).ok();
+    println!("{report}");
+    for table in [
+        "bridge + host-local\n",
+        "bridge + host-local, then 100 Mbit/s by tbf\n",
+        "bridge + host-local with ipMasq",
+        "bridge + host-local, IPv4 and IPv6\n",
+        "TAP + host-local",
+        "100 ADDs of bridge + host-local, 8 at a time\n",
+        "host-local alone",
+        "ADD of the shaper alone",
+    ] {
+        assert!(report.contains(&format!("\n{table}")), "no table of {table}");
+    }
+}
