@@ -51,7 +51,7 @@ proptest! {
     #[test]
     fn a_delay_line_holds_twice_what_is_in_flight(rate in rates(), delay in delays(), mtu in mtus()) {
         let in_flight = u128::from(rate.bits_per_second()) / 8 * u128::from(delay.nanoseconds()) / 1_000_000_000;
-        let limit = netem_limit(delay, Some(rate), mtu);
+        let limit = netem_limit(delay, Some(Tbf::new(rate, delay, None, mtu)), mtu);
         // In the smallest frames, and so in all others.
         let wanted = (2 * in_flight / 60).min(i32::MAX as u128);
         prop_assert!(u128::from(limit) >= wanted, "{limit}, {wanted}");
@@ -64,8 +64,8 @@ proptest! {
         let (short, long) = (c.min(d), c.max(d));
         let (small, large) = (Tbf::new(slow, short, None, mtu), Tbf::new(fast, long, None, mtu));
         prop_assert!(small.burst_bytes <= large.burst_bytes && small.limit_bytes <= large.limit_bytes);
-        for (slow, fast) in [(Some(slow), Some(fast)), (None, None)] {
-            prop_assert!(netem_limit(short, slow, mtu) <= netem_limit(long, fast, mtu));
+        for (small, large) in [(Some(small), Some(large)), (None, None)] {
+            prop_assert!(netem_limit(short, small, mtu) <= netem_limit(long, large, mtu));
         }
     }
 
@@ -74,7 +74,7 @@ proptest! {
         let (rate, delay) = (Rate::from_bits_per_second(bits).unwrap(), Delay::from_nanoseconds(nanoseconds).unwrap());
         let tbf = Tbf::new(rate, delay, None, mtu);
         prop_assert!(tbf.burst_bytes > 0 && tbf.limit_bytes >= tbf.burst_bytes);
-        prop_assert!(netem_limit(delay, Some(rate), mtu) > 0);
+        prop_assert!(netem_limit(delay, Some(tbf), mtu) > 0);
         prop_assert!(netem_limit(delay, None, mtu) > 0);
     }
 

@@ -74,26 +74,26 @@ fn hung_on(device: &Device, queues: &[qdisc::Qdisc]) -> Description {
 /// The queues that make what a device sends like `line`: netem at the root for all but the rate, and below it tbf for the
 /// rate, so that a packet is delayed once and then waits for its turn on the line. With a rate alone, tbf alone.
 fn tree(line: &Line, mtu: u32) -> Vec<qdisc::Qdisc> {
+    let bucket = line.rate.map(|rate| shaping::Tbf::new(rate, line.longest_delay(), line.burst_bytes, mtu));
     let mut queues = Vec::new();
     let mut parent = Parent::Root;
     if line.needs_netem() {
-        queues.push(qdisc::Qdisc { parent, handle: NETEM, kind: Kind::Netem(netem(line, mtu)) });
+        queues.push(qdisc::Qdisc { parent, handle: NETEM, kind: Kind::Netem(netem(line, bucket, mtu)) });
         parent = Parent::Class(NETEM, 1);
     }
-    if let Some(rate) = line.rate {
-        let queue = shaping::Tbf::new(rate, line.longest_delay(), line.burst_bytes, mtu);
+    if let Some(bucket) = bucket {
         let tbf = Tbf {
-            rate_bytes_per_s: queue.rate_bytes_per_s,
-            burst_bytes: queue.burst_bytes,
-            limit_bytes: queue.limit_bytes,
+            rate_bytes_per_s: bucket.rate_bytes_per_s,
+            burst_bytes: bucket.burst_bytes,
+            limit_bytes: bucket.limit_bytes,
         };
         queues.push(qdisc::Qdisc { parent, handle: TBF, kind: Kind::Tbf(tbf) });
     }
     queues
 }
 
-fn netem(line: &Line, mtu: u32) -> Netem {
-    let limit = || shaping::netem_limit(line.longest_delay(), line.rate, mtu);
+fn netem(line: &Line, below: Option<shaping::Tbf>, mtu: u32) -> Netem {
+    let limit = || shaping::netem_limit(line.longest_delay(), below, mtu);
     Netem {
         delay_ns: line.delay.nanoseconds(),
         jitter_ns: line.jitter.nanoseconds(),
