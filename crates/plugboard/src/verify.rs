@@ -248,12 +248,12 @@ fn path_to(first: &End, end: &End, args: &Verify, shape: &Shape) -> anyhow::Resu
 fn queues_of(subject: &Subject<'_>) -> Queues {
     let attachment = &subject.entry.attachment;
     let identity = Identity::new(&subject.network.name, &attachment.container_id, &attachment.if_name);
-    let mut host = vec![identity.host_name(), identity.ifb_name(&attachment.if_name)];
+    let mut host = vec![identity.host_name()];
     let named = View::of(subject.entry).host_interface().to_owned();
     if !named.is_empty() && !host.contains(&named) {
         host.push(named);
     }
-    Queues { host, inside: vec![attachment.if_name.clone(), identity.ifb_name(&attachment.if_name)] }
+    Queues { host, inside: attachment.if_name.clone(), ifb: identity.ifb_name(&attachment.if_name) }
 }
 
 /// The light figures first: what comes after leaves full queues behind.

@@ -5,70 +5,82 @@ use std::path::Path;
 use netlink::qdisc::{self, Statistics};
 use netlink::{Socket, link};
 
+use super::row::Direction;
+
 /// The devices of an attachment that may have queues.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
-    /// On the host.
+    /// On the host: what the container receives leaves them.
     pub(super) host: Vec<String>,
-    /// In the container.
-    pub(super) inside: Vec<String>,
+    /// In the container: what it sends leaves it.
+    pub(super) inside: String,
+    /// On either side, for the other direction than what is beside it.
+    pub(super) ifb: String,
 }
 
-/// The counters of all of them at a moment, each with the name of its device.
+/// The counters of one queue at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Counter {
+    direction: Direction,
+    device: String,
+    statistics: Statistics,
+}
+
+/// The counters of all of them at a moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Counters(Vec<(String, Statistics)>);
+pub(super) struct Counters(Vec<Counter>);
 
 impl Queues {
     /// Reads them. What is not there, or cannot be read, has counted nothing.
     pub(super) fn read(&self, container: &Path) -> Counters {
         let mut counters = Vec::new();
         if let Ok(mut socket) = Socket::open() {
-            counters.extend(read(&mut socket, &self.host));
+            self.host.iter().for_each(|device| read(&mut socket, device, Direction::Download, &mut counters));
+            read(&mut socket, &self.ifb, Direction::Upload, &mut counters);
         }
         if let Ok(mut socket) = netlink::Namespace::open(container).and_then(|namespace| namespace.socket()) {
-            counters.extend(read(&mut socket, &self.inside));
+            read(&mut socket, &self.inside, Direction::Upload, &mut counters);
+            read(&mut socket, &self.ifb, Direction::Download, &mut counters);
         }
         Counters(counters)
     }
 }
 
-fn read(socket: &mut Socket, devices: &[String]) -> Vec<(String, Statistics)> {
-    let mut counters = Vec::new();
-    for device in devices {
-        let Ok(Some(link)) = link::find(socket, device) else { continue };
-        let of_device = qdisc::statistics(socket, link.index).unwrap_or_default();
-        counters.extend(of_device.into_iter().map(|statistics| (device.clone(), statistics)));
-    }
-    counters
+fn read(socket: &mut Socket, device: &str, direction: Direction, counters: &mut Vec<Counter>) {
+    let Ok(Some(link)) = link::find(socket, device) else { return };
+    let of_device = qdisc::statistics(socket, link.index).unwrap_or_default();
+    let counter = |statistics| Counter { direction, device: device.to_owned(), statistics };
+    counters.extend(of_device.into_iter().map(counter));
 }
 
 impl Counters {
-    /// The bytes at layer 2 that have left the busiest queue since.
-    pub(super) fn most_passed(&self, now: &Self) -> u64 {
-        let since = |(device, queue): &(String, Statistics)| {
-            queue.bytes.saturating_sub(self.of(device, queue).map_or(0, |before| before.bytes))
+    /// The bytes at layer 2 that have left the queues of a direction since: the most of any, for one may be below another.
+    pub(super) fn passed(&self, direction: Direction, now: &Self) -> u64 {
+        let since = |counter: &Counter| {
+            counter.statistics.bytes.saturating_sub(self.of(counter).map_or(0, |before| before.bytes))
         };
-        now.0.iter().map(since).max().unwrap_or_default()
+        now.0.iter().filter(|counter| counter.direction == direction).map(since).max().unwrap_or_default()
     }
 
     /// The packets that each queue has dropped since, where there are any: `tbf on pbxyz dropped 7 packets`.
     pub(super) fn drops(&self, now: &Self) -> Vec<String> {
-        let since = |device: &str, queue: &Statistics| {
-            queue.drops.wrapping_sub(self.of(device, queue).map_or(0, |before| before.drops))
+        let since = |counter: &Counter| {
+            counter.statistics.drops.wrapping_sub(self.of(counter).map_or(0, |before| before.drops))
         };
-        let dropped = now.0.iter().map(|(device, queue)| (device, &queue.kind, since(device, queue)));
-        dropped
-            .filter(|(_, _, drops)| *drops > 0)
-            .map(|(device, kind, drops)| format!("{kind} on {device} dropped {drops} packets"))
-            .collect()
+        let dropped = now.0.iter().map(|counter| (counter, since(counter))).filter(|(_, drops)| *drops > 0);
+        let told = |(Counter { device, statistics, .. }, drops): (&Counter, u32)| {
+            format!("{} on {device} dropped {drops} packets", statistics.kind)
+        };
+        dropped.map(told).collect()
     }
 
-    /// What this queue had counted.
-    fn of(&self, device: &str, queue: &Statistics) -> Option<&Statistics> {
-        let is_it = |(name, before): &&(String, Statistics)| {
-            name == device && (&before.kind, before.handle) == (&queue.kind, queue.handle)
+    /// What the same queue had counted.
+    fn of(&self, counter: &Counter) -> Option<&Statistics> {
+        let key = |counter: &Counter| {
+            (counter.direction, counter.device.clone(), counter.statistics.kind.clone(), counter.statistics.handle)
         };
-        self.0.iter().find(is_it).map(|(_, before)| before)
+        let wanted = key(counter);
+        self.0.iter().find(|before| key(before) == wanted).map(|before| &before.statistics)
     }
 }
 
@@ -76,26 +88,31 @@ impl Counters {
 mod tests {
     use super::*;
 
-    fn counters(drops: u32) -> Counters {
-        let tbf = Statistics { kind: "tbf".to_owned(), handle: 0x7062, drops, ..Statistics::default() };
-        Counters(vec![("pb1".to_owned(), tbf)])
+    fn counter(direction: Direction, handle: u16, bytes: u64, drops: u32) -> Counter {
+        let statistics = Statistics { kind: "tbf".to_owned(), handle, bytes, drops, ..Statistics::default() };
+        Counter { direction, device: "pb1".to_owned(), statistics }
+    }
+
+    fn dropped(drops: u32) -> Counters {
+        Counters(vec![counter(Direction::Download, 0x7062, 0, drops)])
     }
 
     #[test]
-    fn the_busiest_queue_tells_what_passed() {
-        let counters = |bytes: [u64; 2]| {
-            let of = |(handle, bytes)| Statistics { kind: "tbf".to_owned(), handle, bytes, ..Statistics::default() };
-            Counters([1, 2].into_iter().zip(bytes).map(|each| ("pb1".to_owned(), of(each))).collect())
+    fn what_passed_in_a_direction_is_told() {
+        let (down, up) = (Direction::Download, Direction::Upload);
+        let counters = |[outer, inner, other]: [u64; 3]| {
+            Counters(vec![counter(down, 1, outer, 0), counter(down, 2, inner, 0), counter(up, 1, other, 0)])
         };
-        assert_eq!(counters([1000, 5000]).most_passed(&counters([7000, 5100])), 6000);
-        assert_eq!(Counters::default().most_passed(&counters([70, 80])), 80);
-        assert_eq!(counters([1, 2]).most_passed(&Counters::default()), 0);
+        let (before, now) = (counters([1000, 5000, 0]), counters([7000, 5100, 9000]));
+        assert_eq!((before.passed(down, &now), before.passed(up, &now)), (6000, 9000));
+        assert_eq!(Counters::default().passed(down, &now), 7000);
+        assert_eq!(now.passed(down, &Counters::default()), 0);
     }
 
     #[test]
     fn what_was_dropped_since_is_told() {
-        assert_eq!(counters(3).drops(&counters(10)), ["tbf on pb1 dropped 7 packets"]);
-        assert!(counters(3).drops(&counters(3)).is_empty());
-        assert_eq!(Counters::default().drops(&counters(2)), ["tbf on pb1 dropped 2 packets"]);
+        assert_eq!(dropped(3).drops(&dropped(10)), ["tbf on pb1 dropped 7 packets"]);
+        assert!(dropped(3).drops(&dropped(3)).is_empty());
+        assert_eq!(Counters::default().drops(&dropped(2)), ["tbf on pb1 dropped 2 packets"]);
     }
 }

@@ -77,7 +77,7 @@ pub(super) struct Base {
 struct Loaded {
     throughput: Throughput,
     usage: Option<Usage>,
-    /// The bytes at layer 2 that left the busiest queue meanwhile, whosesoever they were.
+    /// The bytes at layer 2 that left the queues of the direction meanwhile, whosesoever they were.
     passed_bytes: u64,
 }
 
@@ -89,14 +89,6 @@ impl Loaded {
 }
 
 impl Tools<'_> {
-    /// Runs `measure`, and watches the processors and the queues meanwhile.
-    fn watch(&self, measure: impl FnOnce() -> Result<Throughput, meter::Error>) -> Result<Loaded, meter::Error> {
-        let (before, counters) = (Moment::now(), self.queues.read(self.container));
-        let throughput = measure()?;
-        let usage = before.usage(&Moment::now());
-        Ok(Loaded { throughput, usage, passed_bytes: counters.most_passed(&self.queues.read(self.container)) })
-    }
-
     fn clock(&self) -> &Clock {
         self.clock.get_or_init(Clock::look)
     }
@@ -156,6 +148,19 @@ pub(super) fn unnoticed(rate: Option<Rate>, frame_bytes: u32) -> Duration {
 }
 
 impl Way<'_> {
+    /// Runs `measure`, and watches the processors and the queues meanwhile.
+    fn watch(
+        &self,
+        tools: &Tools<'_>,
+        measure: impl FnOnce() -> Result<Throughput, meter::Error>,
+    ) -> Result<Loaded, meter::Error> {
+        let read = || tools.queues.read(tools.container);
+        let (before, counters) = (Moment::now(), read());
+        let throughput = measure()?;
+        let usage = before.usage(&Moment::now());
+        Ok(Loaded { throughput, usage, passed_bytes: counters.passed(self.direction, &read()) })
+    }
+
     /// The rates of datagrams and of TCP. `round_trip` is that of this path.
     pub(super) fn rate_rows(&self, round_trip: Duration, tools: &Tools<'_>) -> Vec<Row> {
         let udp = self.udp_row(tools);
@@ -182,9 +187,10 @@ impl Way<'_> {
 
     /// The row as it is, or kept, where it is missed only for what others sent over the interface meanwhile.
     fn beside_others(&self, row: Row, loaded: &Loaded, tools: &Tools<'_>) -> Row {
-        // What is corrupted passes the queue and is not counted as ours.
-        let gap = row.asked.map_or(0.0, |asked| asked - row.got);
-        if !row.is_missed() || gap <= 0.0 || !self.line.corrupt.probability.is_never() {
+        let is_less = row.asked.is_some_and(|asked| row.got < asked);
+        // What is corrupted passes the queue and is not counted as ours. A queue that was changed is a reason of its own.
+        let is_clear = self.line.corrupt.probability.is_never() && tools.differences.is_empty();
+        if !row.is_missed() || !is_less || !is_clear {
             return row;
         }
         let of_others = loaded.bytes_of_others() * 8.0 / tools.duration().as_secs_f64();

@@ -63,7 +63,7 @@ impl Way<'_> {
         let patience = round_trip.saturating_mul(4).saturating_add(Duration::from_secs(5));
         let duration = skip.saturating_add(tools.duration());
         let request = Tcp { flows: tools.flows, duration, slice: SLICE, patience };
-        tools.watch(|| meter::tcp(&pair.from, &pair.to, request))
+        self.watch(tools, || meter::tcp(&pair.from, &pair.to, request))
     }
 
     /// Losses and packets out of order tell TCP to slow down.

@@ -68,7 +68,7 @@ impl Way<'_> {
         let per_packet = if offered > SINGLE { u8::try_from(most).unwrap_or(1) } else { 1 };
         let patience = patience(self.line);
         let request = Udp { payload_bytes, per_packet, layer2_bit_s, duration, slice: SLICE, patience };
-        tools.watch(|| meter::udp(&pair.from, &pair.to, request))
+        self.watch(tools, || meter::udp(&pair.from, &pair.to, request))
     }
 
     fn burst_reason(&self, row: &Row, offered: f64, tools: &Tools<'_>) -> Option<String> {
