@@ -78,10 +78,16 @@ fn written() -> Vec<(Value, Option<u32>, Option<u32>)> {
             Some(30),
             Some(20),
         ),
-        // kubelet and containerd give this burst where the annotation says nothing of one.
+        // kubelet and containerd give these bursts where nobody has said anything of one, and containerd its own names.
         (
             runtime(json!({"ingressRate": 30_000_000, "ingressBurst": i32::MAX, "egressRate": 20_000_000,
                 "egressBurst": i32::MAX})),
+            Some(30),
+            Some(20),
+        ),
+        (
+            runtime(json!({"IngressRate": 30_000_000, "IngressBurst": u32::MAX, "EgressRate": 20_000_000,
+                "EgressBurst": u32::MAX})),
             Some(30),
             Some(20),
         ),

@@ -7,9 +7,9 @@ use shaping::Rate;
 
 use crate::forms::number;
 
-/// The bursts that runtimes fill in where nobody gave one: `math.MaxInt32` in kubelet and containerd, `math.MaxUint32 * 8` in
-/// CRI-O. Taken at its word, the first would let 268 MB pass before a limit of 10 Mbit/s begins.
-const FILLED_IN: [u64; 2] = [i32::MAX.unsigned_abs() as u64, u32::MAX as u64 * 8];
+/// The bursts that runtimes fill in where nobody gave one: `math.MaxInt32` in kubelet, `math.MaxUint32` in containerd,
+/// `math.MaxUint32 * 8` in CRI-O. Taken at its word, the first would let 268 MB pass before a limit of 10 Mbit/s begins.
+const FILLED_IN: [u64; 3] = [i32::MAX.unsigned_abs() as u64, u32::MAX as u64, u32::MAX as u64 * 8];
 
 /// Rates in bit/s, bursts in bits. 0 is no limit.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -27,12 +27,18 @@ impl Config {
 
     /// An object of `runtimeConfig`, for example `bandwidth` (CFG-8, CAP-1), into the plugin's own type.
     ///
+    /// Its members may begin with a capital: containerd hands over Go structures that name no JSON keys (`BandWidth` in
+    /// `go-cni/types.go`), which the reference plugins read because Go does not tell cases apart.
+    ///
     /// # Errors
     /// Code 7 naming the capability (CAP-2).
     pub fn capability<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         match self.object.get("runtimeConfig") {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::Object(capabilities)) => member(capabilities.get(name), &format!("runtimeConfig.{name}")),
+            Some(Value::Object(capabilities)) => {
+                let value = capabilities.get(name).map(named_as_in_json);
+                member(value.as_ref(), &format!("runtimeConfig.{name}"))
+            }
             Some(other) => Err(crate::members::unexpected("runtimeConfig", other, "an object")),
         }
     }
@@ -45,6 +51,23 @@ impl Config {
     pub fn arg<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         let args = self.object.get("args").and_then(|args| args.get("cni"));
         member(args.and_then(|args| args.get(name)), &format!("args.cni.{name}"))
+    }
+}
+
+/// The same with the first letters of all members' names small, as far as there is no such member already.
+fn named_as_in_json(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => values.iter().map(named_as_in_json).collect(),
+        Value::Object(members) => {
+            let small = |name: &String| {
+                let mut letters = name.chars();
+                let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+                let small: String = first.into_iter().chain(letters).collect();
+                if members.contains_key(&small) { name.clone() } else { small }
+            };
+            members.iter().map(|(name, value)| (small(name), named_as_in_json(value))).collect()
+        }
+        other => other.clone(),
     }
 }
 
@@ -171,6 +194,11 @@ mod tests {
     fn capabilities() {
         let read = |members: &str| config(members).capability::<Bandwidth>("bandwidth");
         assert_eq!(read(r#""runtimeConfig":{"bandwidth":{"rate":5}}"#), Ok(Some(Bandwidth { rate: 5 })));
+        assert_eq!(read(r#""runtimeConfig":{"bandwidth":{"Rate":5}}"#), Ok(Some(Bandwidth { rate: 5 })));
+        assert_eq!(read(r#""runtimeConfig":{"bandwidth":{"Rate":6,"rate":5,"":1}}"#), Ok(Some(Bandwidth { rate: 5 })));
+        let ranges = config(r#""runtimeConfig":{"ipRanges":[[{"RangeStart":"a","É":1}]]}"#);
+        let ranges = ranges.capability::<Vec<Vec<Value>>>("ipRanges").unwrap().unwrap();
+        assert_eq!(ranges[0][0], serde_json::json!({"rangeStart": "a", "É": 1}));
         for none in
             [r#""x":1"#, r#""runtimeConfig":null"#, r#""runtimeConfig":{}"#, r#""runtimeConfig":{"bandwidth":null}"#]
         {
