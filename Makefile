@@ -21,7 +21,8 @@ NEWER := target/newer-reference
 # What the demo and the lab run with; the tests add the reference plugins, cnitool's sources and their own tools.
 DEMO_TOOLS := iproute2 iputils-ping iperf3 jq procps kmod util-linux qemu-system-x86 busybox-static nftables iptables \
               openvswitch-switch ethtool tcpdump
-TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-appc-cni-dev strace
+TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-appc-cni-dev strace \
+              containerd runc python3-grpcio
 
 .PHONY: help demo test bench bench-shaping build install image lint conformance demo-tools test-tools nextest clean
 
