@@ -45,7 +45,8 @@ mod way;
 const HOPELESS: f64 = 0.9;
 
 /// What is left out behind a TAP device.
-const OF_A_MACHINE: &str = "what a machine sends cannot be measured from outside: its upload, and the rate of TCP, need a program in it, such as iperf3";
+const OF_A_MACHINE: &str = "what a machine sends cannot be measured from outside: its upload, and the rate of TCP, need a \
+                            program in it, such as iperf3";
 
 /// What is printed.
 #[derive(Debug, Serialize)]

@@ -53,6 +53,13 @@ fn read(socket: &mut Socket, device: &str, direction: Direction, counters: &mut 
     counters.extend(of_device.into_iter().map(counter));
 }
 
+impl Counter {
+    fn is_of_the_queue_of(&self, other: &Self) -> bool {
+        (self.direction, &self.device) == (other.direction, &other.device)
+            && (&self.statistics.kind, self.statistics.handle) == (&other.statistics.kind, other.statistics.handle)
+    }
+}
+
 impl Counters {
     /// The bytes at layer 2 that have left the queues of a direction since: the most of any, for one may be below another.
     pub(super) fn passed(&self, direction: Direction, now: &Self) -> u64 {
@@ -76,11 +83,7 @@ impl Counters {
 
     /// What the same queue had counted.
     fn of(&self, counter: &Counter) -> Option<&Statistics> {
-        let key = |counter: &Counter| {
-            (counter.direction, counter.device.clone(), counter.statistics.kind.clone(), counter.statistics.handle)
-        };
-        let wanted = key(counter);
-        self.0.iter().find(|before| key(before) == wanted).map(|before| &before.statistics)
+        self.0.iter().find(|before| before.is_of_the_queue_of(counter)).map(|before| &before.statistics)
     }
 }
 
