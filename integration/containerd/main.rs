@@ -17,10 +17,10 @@ struct Containerd {
 impl Containerd {
     /// Starts it on the host that the thread is on. Panics when it does not serve within half a minute.
     fn start() -> Self {
-        let directory = std::env::temp_dir().join(format!("plugboard-containerd-{}", std::process::id()));
+        // The host's own, so that it goes with it. The name is also that of the control group, which the machine has.
+        let directory = Path::new("/run").join(format!("plugboard-containerd-{}", std::process::id()));
         let plugins = directory.join("plugins");
-        sh(&format!("mkdir {} && mount -t tmpfs containerd {}", directory.display(), directory.display())).ok();
-        std::fs::create_dir(&plugins).expect("a directory");
+        std::fs::create_dir_all(&plugins).expect("a directory");
         let ours = ["bridge", "host-local", "netem-shaper"].map(bin);
         for plugin in ours.iter().map(PathBuf::as_path).chain([Path::new("/usr/lib/cni/loopback")]) {
             let name = plugin.file_name().expect("a plugin has a name");
@@ -63,14 +63,18 @@ impl Containerd {
 
 impl Drop for Containerd {
     fn drop(&mut self) {
-        // All that runs in its PID namespace ends with it, and then lets go of the directory.
+        // All that runs in its PID namespace ends with it.
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let (directory, name) = (self.directory.display(), self.directory.file_name().unwrap_or_default().display());
-        let output = sh(&format!(
-            "umount --lazy {directory} && rmdir {directory} && \
-             find /sys/fs/cgroup -depth -type d -path '*/{name}*' -exec rmdir {{}} +"
-        ));
+        let name = self.directory.file_name().unwrap_or_default().display();
+        // What was killed leaves its control group a moment later.
+        let remove = format!("find /sys/fs/cgroup -depth -type d -path '*/{name}*' -exec rmdir {{}} +");
+        let begin = Instant::now();
+        let mut output = sh(&remove);
+        while output.status != 0 && begin.elapsed() < Duration::from_secs(5) {
+            sleep(Duration::from_millis(50));
+            output = sh(&remove);
+        }
         if output.status != 0 && !std::thread::panicking() {
             panic!("{}", output.stderr);
         }
@@ -114,7 +118,7 @@ fn annotations_of_a_pod_limit_both_directions() {
     assert_eq!(ports.as_array().map(Vec::len), Some(2), "{ports:#}");
     let queues = tc("qdisc show");
     let bursts = queues.as_array().into_iter().flatten().filter_map(|queue| queue["options"]["burst"].as_u64());
-    // containerd asks for a burst of 2 Gbit with each, because the annotations have no word for one.
+    // containerd asks for a burst of 4 Gbit with each, because the annotations have no word for one.
     assert!(bursts.clone().count() == 2 && bursts.clone().all(|burst| burst < 20_000), "{queues:#}");
 
     containerd.cri(&format!("stop {limited}"));

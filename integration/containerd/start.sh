@@ -21,15 +21,4 @@ conf_dir = "/etc/cni/net.d"
 snapshotter = "native"
 CONFIG
 
-# The control groups are the machine's: as many hierarchies as it has, where runc looks for them.
-mount -t tmpfs cgroup /sys/fs/cgroup
-if grep -qv '^0::' /proc/self/cgroup; then
-    while IFS=: read -r number controllers _; do
-        [ "$number" != 0 ] || continue
-        mkdir -p "/sys/fs/cgroup/${controllers#name=}"
-        mount -t cgroup -o "$controllers" cgroup "/sys/fs/cgroup/${controllers#name=}"
-    done < /proc/self/cgroup
-else
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
-fi
 exec unshare --pid --fork --kill-child --mount-proc containerd --config "$directory/config.toml"
