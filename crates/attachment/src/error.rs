@@ -1,5 +1,7 @@
 //! What can go wrong with an attachment.
 
+use crate::{Difference, Remedy};
+
 /// An error of a verb. Each names the object, and the namespace where it is not the host's own.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -27,7 +29,7 @@ pub enum Error {
         /// What is found.
         have: String,
         /// What to do.
-        remedy: String,
+        remedy: Remedy,
     },
     /// The kernel lacks a feature.
     #[error("the kernel has no {feature}: {remedy}")]
@@ -35,7 +37,7 @@ pub enum Error {
         /// The feature, with the object that needs it.
         feature: String,
         /// How to get it.
-        remedy: String,
+        remedy: Remedy,
     },
     /// The namespace cannot be used.
     #[error("{0}")]
@@ -43,6 +45,17 @@ pub enum Error {
     /// A name or a number that no object of the kernel can have.
     #[error("{0}")]
     Invalid(String),
+    /// Something of the host cannot serve, or is not defined there.
+    #[error("{problem}; {remedy}")]
+    Unusable {
+        /// What cannot, and why.
+        problem: String,
+        /// What to do.
+        remedy: Remedy,
+    },
+    /// What is there cannot be changed in place.
+    #[error("this cannot be changed in use ({0}); detach the container and attach it again")]
+    Fixed(Difference),
     /// A file of `/proc` or a lock could not be used.
     #[error("cannot {action}: {source}")]
     System {
@@ -51,6 +64,20 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// What a channel of another crate's says.
+    #[error("cannot {action}: {reason}")]
+    Channel {
+        /// The step.
+        action: String,
+        /// The channel's own words.
+        reason: String,
+    },
+    /// A plugin describes a kind of object that it does not look for at the end. Nothing was made.
+    #[error("{0} is not among the kinds of objects that this plugin removes (a fault of the plugin)")]
+    Unlisted(&'static str),
+    /// A part of a description comes when its turn is over. It is a fault of the plugin.
+    #[error("a part of the attachment comes too late to be made in order (a fault of the plugin)")]
+    Late,
 }
 
 impl Error {
@@ -58,7 +85,15 @@ impl Error {
     pub(crate) fn no_vlan_devices(what: &str) -> Self {
         Self::Unsupported {
             feature: format!("802.1Q VLAN devices (8021q), which {what} needs"),
-            remedy: "load the module with `modprobe 8021q`, or use a kernel with CONFIG_VLAN_8021Q".to_owned(),
+            remedy: Remedy::act("load the module with `modprobe 8021q`, or use a kernel with CONFIG_VLAN_8021Q"),
+        }
+    }
+
+    /// What a kernel without bridge VLAN filtering lacks.
+    pub(crate) fn no_vlan_filtering(bridge: &str) -> Self {
+        Self::Unsupported {
+            feature: format!("bridge VLAN filtering, which bridge {bridge} needs"),
+            remedy: Remedy::act("use a kernel with CONFIG_BRIDGE_VLAN_FILTERING"),
         }
     }
 
@@ -68,7 +103,7 @@ impl Error {
             object: "the packet filter".to_owned(),
             want: "a change of it in one piece".to_owned(),
             have: "was being changed by others all the time".to_owned(),
-            remedy: "try again".to_owned(),
+            remedy: Remedy::act("try again"),
         }
     }
 
@@ -76,5 +111,25 @@ impl Error {
     pub fn refused(action: impl Into<String>) -> impl FnOnce(netlink::Error) -> Self {
         let action = action.into();
         move |source| Self::Refused { action, source }
+    }
+
+    /// The error with its remedy in `words` of the caller's, who knows the keys of the configuration; without any there, it is as
+    /// it prints itself.
+    #[must_use]
+    pub fn worded(&self, words: impl Fn(&Remedy) -> Option<String>) -> String {
+        let own = match self {
+            Self::Conflict { remedy, .. } | Self::Unsupported { remedy, .. } | Self::Unusable { remedy, .. } => {
+                words(remedy).map(|text| (remedy.to_string(), text))
+            }
+            _ => None,
+        };
+        let text = self.to_string();
+        match own {
+            Some((neutral, better)) => match text.strip_suffix(&neutral) {
+                Some(start) => format!("{start}{better}"),
+                None => text,
+            },
+            None => text,
+        }
     }
 }

@@ -8,13 +8,13 @@ use netlink::link::ALIAS_BYTES;
 use crate::Error;
 
 /// Every alias of ours begins with it.
-const MARK: &str = "plugboard: ";
+pub(crate) const MARK: &str = "plugboard: ";
 
 /// The longest name of a network in bytes, so that an alias always has room for all of it.
 const NETWORK_BYTES: usize = 128;
 
 /// An attachment: one interface of one container in one network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
     network: String,
     container_id: String,
@@ -59,7 +59,8 @@ impl Identity {
     }
 
     /// The container's ID.
-    pub(crate) fn container_id(&self) -> &str {
+    #[must_use]
+    pub fn container_id(&self) -> &str {
         &self.container_id
     }
 
@@ -95,11 +96,6 @@ impl Identity {
         } else {
             self.alias_for(&format!("{interface} for {}", self.if_name))
         }
-    }
-
-    /// The names of all devices of the host that carry the attachment's alias.
-    pub(crate) fn device_names(&self) -> [String; 2] {
-        [self.host_name(), self.ifb_name(&self.if_name)]
     }
 
     fn device_name(&self, prefix: &str) -> String {
@@ -177,55 +173,6 @@ impl Identity {
     }
 }
 
-/// What the alias of a device of ours says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tag<'a> {
-    /// It belongs to an attachment of this network.
-    Attachment {
-        /// The network.
-        network: &'a str,
-        /// The container interface that it serves, where that is not the attachment's own.
-        other: Option<&'a str>,
-    },
-    /// It is shared by the attachments of this network.
-    Shared {
-        /// The network.
-        network: &'a str,
-        /// Of a bridge: the device of the host that is its port, and whose addresses it has.
-        uplink: Option<&'a str>,
-    },
-}
-
-impl<'a> Tag<'a> {
-    /// Reads an alias; `None` for a device that is not ours.
-    #[must_use]
-    pub fn read(alias: &'a str) -> Option<Self> {
-        let text = alias.strip_prefix(MARK)?;
-        if let Some(text) = text.strip_prefix("shared by ") {
-            // Neither a network's name nor a link's has a blank.
-            return Some(match text.split_once(" over ") {
-                Some((network, uplink)) => Self::Shared { network, uplink: Some(uplink) },
-                None => Self::Shared { network: text, uplink: None },
-            });
-        }
-        let (interface, text) = text.split_once(" on ")?;
-        let (network, _) = text.split_once(" of ")?;
-        Some(Self::Attachment { network, other: interface.split_once(" for ").map(|(other, _)| other) })
-    }
-
-    /// The alias of a device that the attachments of `network` share.
-    #[must_use]
-    pub fn shared(network: &str) -> String {
-        format!("{MARK}shared by {network}")
-    }
-
-    /// The alias of a bridge that the attachments of `network` share and that has `uplink` as a port.
-    #[must_use]
-    pub fn shared_over(network: &str, uplink: &str) -> String {
-        format!("{MARK}shared by {network} over {uplink}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,24 +211,6 @@ mod tests {
         .collect();
         assert_eq!(names.len(), 6);
         assert!(names.iter().all(|name| name.len() == 15));
-    }
-
-    #[test]
-    fn aliases_are_read_back() {
-        let alias = identity("home-net", "vn1", "eth1").alias();
-        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: "home-net", other: None }));
-        let alias = identity(&"n".repeat(128), &"c".repeat(300), "eth1").alias();
-        assert_eq!(alias.len(), ALIAS_BYTES);
-        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: &"n".repeat(128), other: None }));
-        let alias = identity(&"n".repeat(128), &"c".repeat(300), "an-interface-15").ifb_alias("another-one-015");
-        let (network, other) = ("n".repeat(128), Some("another-one-015"));
-        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: &network, other }));
-        assert_eq!(Tag::read(&Tag::shared("home-net")), Some(Tag::Shared { network: "home-net", uplink: None }));
-        let long = "n".repeat(128);
-        let alias = Tag::shared_over(&long, "enp101s0f0np0.2");
-        assert!(alias.len() <= ALIAS_BYTES);
-        assert_eq!(Tag::read(&alias), Some(Tag::Shared { network: &long, uplink: Some("enp101s0f0np0.2") }));
-        assert_eq!(Tag::read("somebody's"), None);
     }
 
     #[test]

@@ -1,46 +1,69 @@
 //! The description of one attachment, and its verbs.
 //!
-//! An attachment is a list of [`Object`]s: links, ports, addresses, routes, queues, filter rules, each on the host's or the container's
-//! side. A plugin writes the list; the verbs do the rest:
+//! An attachment is a [`Description`]: objects of its own, objects that attachments share, and actions that are done once while it
+//! comes into being, each on the host's or the container's side, in the order of their [`Stage`]s. A plugin writes it; the
+//! verbs do the rest:
 //!
 //! | verb | here |
 //! |---|---|
 //! | create, and undo when one fails | [`Creation`] |
-//! | change the queues of a device while packets pass | [`LiveQueues`] |
 //! | compare with the kernel | [`differences`] |
-//! | remove | [`remove`] |
-//! | remove what no valid attachment owns | [`sweep`] |
+//! | change in use | [`update`] |
+//! | remove | [`of_attachment`], [`remove`] |
+//! | remove what no valid attachment owns | [`collect`] |
+//! | try out | [`refuse_unusable`], [`Creation::rehearse`] |
 //! | print | [`commands`] |
 //!
-//! A new kind of object is a file in `objects/` and has all verbs; no object knows which plugin uses it.
+//! A new kind of object is a file in `objects/` or `commons/` and has all verbs: an [`Object`] or a [`Shared`], with a [`Finder`] that
+//! finds it without a description. What it lives in is a [`Channel`] of the [`Session`]. No object knows which plugin uses it.
 
-mod advertisement;
-mod create;
+mod action;
+mod actions;
+mod commons;
+mod description;
+mod device;
+mod difference;
 mod error;
+mod finder;
 mod firewall;
 mod identity;
-mod kernel;
-mod live;
-mod lock;
-mod migration;
+mod item;
+mod kind;
 mod object;
 mod objects;
-mod patience;
+mod owner;
+mod remedy;
+mod secret;
+mod session;
 mod shared;
-mod sweep;
-mod uplink;
+mod stage;
+mod tag;
+mod verbs;
 
-pub use create::Creation;
+pub use action::Action;
+pub use actions::{Announce, AskForHolder, AwaitDetection, AwaitForwarding, AwaitListening};
+pub use commons::{Bridge, ForwardRule, GatewayVlan, Uplink, UplinkVlan};
+pub use description::Description;
+pub use device::{Device, Side};
+pub use difference::Difference;
 pub use error::Error;
-pub use identity::{Identity, Tag};
-pub use kernel::{Kernel, Step};
-pub use live::LiveQueues;
-pub use lock::Lock;
-pub use object::{Device, Difference, Object, Objects, Side, commands, differences, refuse_existing, remove};
+pub use finder::{Collect, Finder, Found, OfAttachment, OfNetwork, Removal};
+pub use identity::Identity;
+pub use item::Item;
+pub use kind::Kind;
+pub use object::Object;
 pub use objects::{
-    Address, Announced, Borrowed, Bridge, BridgePort, Elements, Forwarding, GatewayVlan, Ifb, LinkLocal, Listening,
-    Members, Others, PortVlans, Qdisc, Redirect, Route, Settled, Sysctl, Tap, Unclaimed, Up, Veth,
+    Address, BridgePort, Elements, Ifb, LinkLocal, LinkUp, Loan, Others, PortVlans, Qdisc, Redirect, Route,
+    ShapedDevice, Sysctl, Tap, Veth,
 };
-pub use shared::bridge_of;
-pub use sweep::{sweep, unhook_ifb};
-pub use uplink::{Uplink, Vlan};
+pub use owner::{Owner, Valid};
+pub use remedy::Remedy;
+pub use secret::Secret;
+pub use session::{Channel, Lock, Note, Session, Step};
+pub use shared::{Commons, Shared, State};
+pub use stage::Stage;
+pub use tag::Tag;
+pub use verbs::{
+    Creation, NotUpdated, collect, commands, differences, of_attachment, refuse_existing, refuse_unusable, remove,
+    update,
+};

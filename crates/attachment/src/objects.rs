@@ -1,49 +1,36 @@
-//! The kinds of objects, one file each.
+//! The kinds of objects that an attachment has for itself, one file each.
 
 mod address;
-mod announced;
-mod borrowed;
-mod bridge;
 mod bridge_port;
 mod elements;
-mod forwarding;
-pub(crate) mod gateway_vlan;
+mod host_links;
 mod ifb;
 mod link_local;
-mod listening;
-mod members;
+mod link_up;
+mod live_queues;
+mod loan;
 mod port_vlans;
 mod qdisc;
 mod redirect;
 mod route;
-mod settled;
+mod shaped_device;
 mod sysctl;
 mod tap;
 mod tc_words;
-mod unclaimed;
-mod up;
 mod veth;
 
 pub use address::{Address, Others};
-pub use announced::Announced;
-pub use borrowed::Borrowed;
-pub use bridge::Bridge;
 pub use bridge_port::BridgePort;
 pub use elements::Elements;
-pub use forwarding::Forwarding;
-pub use gateway_vlan::GatewayVlan;
 pub use ifb::Ifb;
 pub use link_local::LinkLocal;
-pub use listening::Listening;
-pub use members::Members;
+pub use link_up::LinkUp;
+pub use loan::Loan;
 pub use port_vlans::PortVlans;
-pub(crate) use port_vlans::no_vlan_filtering;
 pub use qdisc::Qdisc;
 pub use redirect::Redirect;
 pub use route::Route;
-pub use settled::Settled;
+pub use shaped_device::ShapedDevice;
 pub use sysctl::Sysctl;
 pub use tap::Tap;
-pub use unclaimed::Unclaimed;
-pub use up::Up;
 pub use veth::Veth;

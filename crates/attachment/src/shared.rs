@@ -1,103 +1,106 @@
-//! What the attachments on a bridge share, and its end.
-//!
-//! The first attachment makes what they share, later ones adopt it, and the last one out removes it. All that has to be known
-//! is the bridge's name: what was made here carries a tag.
+//! What attachments share.
 
-use netlink::link::{self, Link};
+use crate::{Difference, Error, Kind, Session, Stage};
 
-use crate::firewall::forward;
-use crate::lock::Mode;
-use crate::objects::gateway_vlan;
-use crate::{Device, Error, Identity, Kernel, Side, Step, Tag, migration};
+/// What there is of something shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// All of it: it can be adopted as it is.
+    Whole,
+    /// Nothing, or not all: a call that was killed has left it so, or nobody has needed it yet.
+    Lacking,
+}
 
-/// The bridge that the host interface of an attachment is a port of.
+/// An object that several attachments need. The first one makes it, later ones adopt it, and the last one out takes with it what
+/// was made here.
 ///
-/// # Errors
-/// The kernel cannot be asked.
-pub fn bridge_of(kernel: &mut Kernel, identity: &Identity) -> Result<Option<String>, Error> {
-    let host = Device::host(identity.host_name());
-    let Some(index) = kernel.find(&host)?.and_then(|link| link.master) else { return Ok(None) };
-    let bridge = link::find_index(kernel.socket(Side::Host)?, index)
-        .map_err(Error::refused(format!("look up link {index}, of which {host} is a port")))?;
-    Ok(bridge.map(|link| link.name))
-}
+/// The verbs hold the host's lock for it: while it is adopted nobody removes it, and while it is made or released nobody
+/// else does either. What an operator made is never changed; if it contradicts the description, that is an error that says so.
+pub trait Shared {
+    /// Its kind.
+    fn kind(&self) -> &'static Kind;
 
-/// Removes what the attachments on a bridge shared, when none of them is left: the bridge itself too, if it was made here and
-/// has no port of anybody else.
-///
-/// # Errors
-/// What the kernel refuses.
-pub(crate) fn tear_down(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
-    if matches!(look(kernel, bridge)?, Found::Used) {
-        return Ok(());
+    /// When it is made.
+    fn stage(&self) -> Stage {
+        Stage::Common
     }
-    kernel.lock(Mode::Change)?;
-    let removed = remove_unused(kernel, bridge);
-    kernel.unlock();
-    removed
-}
 
-/// With the lock, because an attachment may have come meanwhile. The steps go out in one send: a kill cannot leave the host
-/// without its addresses.
-fn remove_unused(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
-    let (link, ports) = match look(kernel, bridge)? {
-        Found::Used => return Ok(()),
-        Found::Gone => return forward::remove(kernel, bridge),
-        Found::Unused(link, ports) => (link, ports),
-    };
-    let Some(Tag::Shared { uplink, .. }) = link.alias.as_deref().and_then(Tag::read) else {
-        gateway_vlan::tear_down(kernel, &link)?;
-        return forward::remove(kernel, bridge);
-    };
-    let uplink = match uplink {
-        Some(name) => kernel.find(&Device::host(name))?,
-        None => None,
-    };
-    let is_uplink = |port: &Link| uplink.as_ref().is_some_and(|uplink| uplink.index == port.index);
-    if !ports.iter().all(is_uplink) {
-        return Ok(()); // somebody else uses it
+    /// Those who share it.
+    fn commons(&self) -> Box<dyn Commons>;
+
+    /// Fails when what is there cannot serve, or when what it is made on is missing. Asked before a delegate runs; nobody is
+    /// in the middle of making it.
+    ///
+    /// # Errors
+    /// What is missing or contradicts the description.
+    fn refuse_existing(&self, _session: &mut Session) -> Result<(), Error> {
+        Ok(())
     }
-    gateway_vlan::tear_down(kernel, &link)?;
-    let unruled = forward::remove(kernel, bridge);
-    if let Some(uplink) = &uplink {
-        migration::back(kernel, &link, uplink)?;
+
+    /// For STATUS: fails when what is there on this host could not serve.
+    ///
+    /// # Errors
+    /// What is missing or contradicts the description.
+    fn refuse_unusable(&self, session: &mut Session) -> Result<(), Error> {
+        self.refuse_existing(session)
     }
-    kernel.queue(removal("bridge", bridge));
-    if let Some(vlan) = uplink.filter(is_made_here) {
-        kernel.queue(removal("VLAN device", &vlan.name));
+
+    /// Looks at what there is of it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where what is there contradicts the description; it cannot be asked.
+    fn look(&self, session: &mut Session) -> Result<State, Error>;
+
+    /// Uses it as it is.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn adopt(&self, _session: &mut Session) -> Result<(), Error> {
+        Ok(())
     }
-    kernel.flush()?;
-    unruled
+
+    /// Makes it, or what it lacks. Nobody else does meanwhile.
+    ///
+    /// # Errors
+    /// What the kernel says; [`Error::Conflict`].
+    fn make(&self, session: &mut Session) -> Result<(), Error>;
+
+    /// Compares it with what is there.
+    ///
+    /// # Errors
+    /// When that cannot be asked.
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error>;
+
+    /// Changes what is there into it, without taking it down; as [`Object::update`](crate::Object::update).
+    ///
+    /// # Errors
+    /// What the kernel says; that it cannot be changed in place.
+    fn update(&self, session: &mut Session) -> Result<(), Error> {
+        match self.differences(session)?.first() {
+            None => Ok(()),
+            Some(first) => Err(Error::Fixed(first.clone())),
+        }
+    }
+
+    /// Removes it if it was made here. Nobody uses it any more, nor begins to.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn release(&self, session: &mut Session) -> Result<(), Error>;
+
+    /// The commands that would make it, for people.
+    fn commands(&self) -> Vec<String>;
 }
 
-fn removal(kind: &str, name: &str) -> Step {
-    Step::change(Side::Host, format!("remove {kind} {name}"), link::delete(name)).tolerating(&[libc::ENODEV])
-}
+/// Those who share something: the members of a bridge, of a LAC, of a multicast group. Several [`Shared`] objects may be of one
+/// commons; they come and go with it.
+pub trait Commons {
+    /// What is shared, as in "bridge br0". Two of the same name are the same.
+    fn name(&self) -> String;
 
-/// What has become of a bridge.
-enum Found {
-    /// There is none.
-    Gone,
-    /// It has an attachment.
-    Used,
-    /// It has none, but perhaps ports of others.
-    Unused(Box<Link>, Vec<Link>),
-}
-
-fn look(kernel: &mut Kernel, bridge: &str) -> Result<Found, Error> {
-    let found = kernel.find(&Device::host(bridge))?;
-    let Some(link) = found.filter(|link| link.kind == "bridge") else { return Ok(Found::Gone) };
-    let ports = link::ports(kernel.socket(Side::Host)?, link.index)
-        .map_err(Error::refused(format!("list the ports of bridge {bridge}")))?;
-    let is_used = ports.iter().any(is_attachment);
-    Ok(if is_used { Found::Used } else { Found::Unused(Box::new(link), ports) })
-}
-
-/// Whether a device is one that attachments share and that goes with the last of them.
-pub(crate) fn is_made_here(link: &Link) -> bool {
-    matches!(link.alias.as_deref().and_then(Tag::read), Some(Tag::Shared { .. }))
-}
-
-pub(crate) fn is_attachment(port: &Link) -> bool {
-    matches!(port.alias.as_deref().and_then(Tag::read), Some(Tag::Attachment { .. }))
+    /// An attachment, or somebody else, uses what is shared.
+    ///
+    /// # Errors
+    /// That cannot be asked.
+    fn is_used(&self, session: &mut Session) -> Result<bool, Error>;
 }

@@ -5,9 +5,10 @@
 use std::path::Path;
 
 use attachment::{
-    Address, Announced, Borrowed, Bridge, BridgePort, Creation, Device, Elements, Forwarding, GatewayVlan, Identity,
-    Ifb, Kernel, LinkLocal, Members, Object, Others, PortVlans, Qdisc, Redirect, Route, Settled, Side, Sysctl, Tap,
-    Unclaimed, Up, Uplink, Veth, commands, differences,
+    Action, Address, Announce, AskForHolder, AwaitDetection, AwaitForwarding, Bridge, BridgePort, Creation,
+    Description, Device, Elements, ForwardRule, GatewayVlan, Identity, Ifb, Item, LinkLocal, LinkUp, Loan, Object,
+    Others, PortVlans, Qdisc, Redirect, Route, Session, Shared, Side, Stage, Sysctl, Tap, Uplink, Veth, commands,
+    differences,
 };
 use harness::{Host, Snapshot, sh};
 use lab::{Feature, with_features};
@@ -18,6 +19,22 @@ use netlink::{Namespace, route};
 const CONTAINER: &str = "vn1";
 
 const RATE: Tbf = Tbf { rate_bytes_per_s: 12_500_000, burst_bytes: 25_000, limit_bytes: 650_000 };
+
+fn own(object: impl Object + 'static) -> Item {
+    Item::Object(Box::new(object))
+}
+
+fn share(shared: impl Shared + 'static) -> Item {
+    Item::Shared(Box::new(shared))
+}
+
+fn act(action: impl Action + 'static) -> Item {
+    Item::Action(Box::new(action))
+}
+
+fn described(items: impl IntoIterator<Item = Item>) -> Description {
+    items.into_iter().collect()
+}
 
 fn identity() -> Identity {
     Identity::new("home-net", CONTAINER, "eth1")
@@ -31,27 +48,21 @@ fn container() -> Device {
     Device::container("eth1")
 }
 
-fn address(device: Device, address: &str, others: Others) -> Box<dyn Object> {
-    Box::new(Address { device, address: address.parse().unwrap(), others, is_detected: false })
+fn address(device: Device, address: &str, others: Others) -> Item {
+    own(Address { device, address: address.parse().unwrap(), others, is_detected: false })
 }
 
-fn setting(side: Side, path: &str, value: &'static str) -> Box<dyn Object> {
-    Box::new(Sysctl { side, path: path.to_owned(), value, optional: false })
+fn setting(side: Side, path: &str, value: &'static str, stage: Stage) -> Item {
+    own(Sysctl { side, path: path.to_owned(), value, optional: false, stage })
 }
 
-fn queue(parent: Parent, handle: u16, kind: Kind) -> Box<dyn Object> {
+fn queue(parent: Parent, handle: u16, kind: Kind) -> Item {
     let device = Device::host(identity().host_name());
-    Box::new(Qdisc { device, qdisc: qdisc::Qdisc { parent, handle, kind } })
+    own(Qdisc { device, qdisc: qdisc::Qdisc { parent, handle, kind } })
 }
 
-fn veth(mtu: Option<u32>) -> Box<dyn Object> {
-    Box::new(Veth {
-        identity: identity(),
-        container_mac: identity().container_mac(),
-        joint: false,
-        mtu,
-        is_disabled: false,
-    })
+fn veth(mtu: Option<u32>) -> Item {
+    own(Veth { identity: identity(), container_mac: identity().container_mac(), joint: false, mtu, is_disabled: false })
 }
 
 fn port(bridge: &str) -> BridgePort {
@@ -60,7 +71,7 @@ fn port(bridge: &str) -> BridgePort {
 
 /// All kinds of objects that can be made by hand on any machine. The name of the bridge has a dot, as that of one on a VLAN
 /// may have.
-fn whole() -> Vec<Box<dyn Object>> {
+fn whole() -> Description {
     let (network, bridge) = ("home-net", "br.7".to_owned());
     let detailed = route::Route {
         priority: Some(50),
@@ -70,39 +81,39 @@ fn whole() -> Vec<Box<dyn Object>> {
         ..route("10.6.0.0/16", Some("10.9.0.1"))
     };
     let scoped = route::Route { scope: Some(200), ..route("10.7.0.0/16", None) };
-    let mut objects: Vec<Box<dyn Object>> = vec![
-        Box::new(Bridge { mtu: Some(1400), promiscuous: true, ..Bridge::shared(&bridge, network) }),
+    let mut objects = vec![
+        share(Bridge { mtu: Some(1400), promiscuous: true, ..Bridge::shared(&bridge, network) }),
         veth(Some(1400)),
-        Box::new(BridgePort { hairpin: true, isolated: true, ..port(&bridge) }),
-        Box::new(LinkLocal { device: container(), mac: identity().container_mac(), is_detected: false }),
-        Box::new(Up { device: container() }),
-        setting(Side::Container, "net/ipv6/conf/eth1/disable_ipv6", "0"),
-        Box::new(Forwarding { device: identity().host_name() }),
+        own(BridgePort { hairpin: true, isolated: true, ..port(&bridge) }),
+        own(LinkLocal { device: container(), mac: identity().container_mac(), is_detected: false }),
+        own(LinkUp { device: container() }),
+        setting(Side::Container, "net/ipv6/conf/eth1/disable_ipv6", "0", Stage::Ready),
+        act(AwaitForwarding { device: identity().host_name() }),
         address(container(), "10.9.0.2/24", Others::Alone),
         address(container(), "fd00:9::2/64", Others::Alone),
     ];
     for route in [route("0.0.0.0/0", Some("10.9.0.1")), detailed, scoped, route("fd00:6::/64", Some("fd00:9::1"))] {
-        objects.push(Box::new(Route { device: container(), route }));
+        objects.push(own(Route { device: container(), route }));
     }
     objects.push(address(Device::host(&bridge), "10.9.0.1/24", Others::Respect));
-    objects.push(setting(Side::Host, "net/ipv4/ip_forward", "1"));
+    objects.push(setting(Side::Host, "net/ipv4/ip_forward", "1", Stage::Gateway));
     objects.push(queue(Parent::Root, 0x7062, Kind::Tbf(RATE)));
-    objects
+    described(objects)
 }
 
 /// All that an attachment may have in the packet filter.
-fn filtered() -> Vec<Box<dyn Object>> {
+fn filtered() -> Description {
     let mac = identity().container_mac();
     let addresses = || ["10.9.0.2", "fd00:9::2"].map(|address| address.parse().unwrap());
-    vec![
-        Box::new(Bridge::shared("br0", "home-net")),
-        Box::new(Members { bridge: "br0".to_owned() }),
-        Box::new(Elements::of(identity()).guarding_mac(mac).guarding_addresses(mac)),
-        Box::new(Elements::of(identity()).allowing(addresses()).masquerading("br0", addresses())),
-    ]
+    described([
+        share(Bridge::shared("br0", "home-net")),
+        share(ForwardRule::new("br0")),
+        own(Elements::guarding(identity()).guarding_mac(mac).guarding_addresses(mac)),
+        own(Elements::of_addresses(identity()).allowing(addresses()).masquerading("br0", addresses())),
+    ])
 }
 
-fn tap() -> Vec<Box<dyn Object>> {
+fn tap() -> Description {
     let bridge = Bridge::shared("br0", "home-net");
     let tap = Tap {
         identity: identity(),
@@ -113,13 +124,12 @@ fn tap() -> Vec<Box<dyn Object>> {
         group: Some(54_322),
         multi_queue: true,
     };
-    vec![Box::new(bridge), Box::new(tap), Box::new(port("br0"))]
+    described([share(bridge), own(tap), own(port("br0"))])
 }
 
 /// A NIC in VLANs of a bridge whose host is the gateway of one of them.
-fn in_vlans() -> Vec<Box<dyn Object>> {
-    let bridge =
-        Bridge { vlan_filtering: true, gateway_vlan: Some(10), mtu: Some(1500), ..Bridge::shared("br0", "home-net") };
+fn in_vlans() -> Description {
+    let bridge = Bridge { vlan_filtering: true, mtu: Some(1500), ..Bridge::shared("br0", "home-net") };
     let vlans = PortVlans {
         device: identity().host_name(),
         bridge: "br0".to_owned(),
@@ -127,33 +137,33 @@ fn in_vlans() -> Vec<Box<dyn Object>> {
         tagged: vec![(20, 29), (40, 40)],
         keeps_default: false,
     };
-    vec![
-        Box::new(bridge),
+    described([
+        share(bridge),
         veth(None),
-        Box::new(port("br0")),
-        Box::new(vlans),
-        Box::new(GatewayVlan { bridge: "br0".to_owned(), network: "home-net".to_owned(), id: 10 }),
-        Box::new(Up { device: container() }),
+        own(port("br0")),
+        own(vlans),
+        share(GatewayVlan::new("br0", "home-net", 10)),
+        own(LinkUp { device: container() }),
         address(Device::host("br0.10"), "10.9.0.1/24", Others::Respect),
-    ]
+    ])
 }
 
 /// Addresses that are looked for first.
-fn detected() -> Vec<Box<dyn Object>> {
+fn detected() -> Description {
     let address = "fd00:9::2/64".parse().unwrap();
-    vec![
-        Box::new(Bridge::shared("br0", "home-net")),
+    described([
+        share(Bridge::shared("br0", "home-net")),
         veth(None),
-        Box::new(port("br0")),
-        Box::new(LinkLocal { device: container(), mac: identity().container_mac(), is_detected: true }),
-        Box::new(Up { device: container() }),
-        Box::new(Address { device: container(), address, others: Others::Alone, is_detected: true }),
-        Box::new(Settled { device: container() }),
-    ]
+        own(port("br0")),
+        own(LinkLocal { device: container(), mac: identity().container_mac(), is_detected: true }),
+        own(LinkUp { device: container() }),
+        own(Address { device: container(), address, others: Others::Alone, is_detected: true }),
+        act(AwaitDetection { device: container() }),
+    ])
 }
 
 /// A TAP device in the container, joined to the bridge.
-fn joined_tap() -> Vec<Box<dyn Object>> {
+fn joined_tap() -> Description {
     let veth = Veth {
         identity: identity(),
         container_mac: identity().joint_mac(),
@@ -171,27 +181,27 @@ fn joined_tap() -> Vec<Box<dyn Object>> {
         multi_queue: false,
     };
     let joint = Device::container(identity().joint_name());
-    vec![
-        Box::new(Bridge::shared("br0", "home-net")),
-        Box::new(veth),
-        Box::new(port("br0")),
-        Box::new(tap),
-        Box::new(Redirect { from: joint.clone(), to: container() }),
-        Box::new(Redirect { from: container(), to: joint.clone() }),
-        Box::new(Up { device: joint }),
-    ]
+    described([
+        share(Bridge::shared("br0", "home-net")),
+        own(veth),
+        own(port("br0")),
+        own(tap),
+        own(Redirect { from: joint.clone(), to: container() }),
+        own(Redirect { from: container(), to: joint.clone() }),
+        own(LinkUp { device: joint }),
+    ])
 }
 
 /// A device of another party's on a bridge.
-fn borrowed() -> Vec<Box<dyn Object>> {
+fn borrowed() -> Description {
     sh("ip link show dev t0 || { ip tuntap add t0 mode tap && ip link set t0 address 02:00:00:00:00:01; }").ok();
     let port = BridgePort { device: "t0".to_owned(), ..port("br0") };
-    vec![Box::new(Bridge::shared("br0", "home-net")), Box::new(Borrowed::new("t0", "br0")), Box::new(port)]
+    described([share(Bridge::shared("br0", "home-net")), own(Loan::new("t0", "br0")), own(port)])
 }
 
-fn over_an_uplink() -> Vec<Box<dyn Object>> {
+fn over_an_uplink() -> Description {
     let uplink = Some(Uplink { device: "eth0".to_owned(), vlan: None });
-    vec![Box::new(Bridge { uplink, ..Bridge::shared("br0", "home-net") })]
+    described([share(Bridge { uplink, ..Bridge::shared("br0", "home-net") })])
 }
 
 /// A host in a network, with addresses and routes of both families.
@@ -209,14 +219,14 @@ fn plug() {
 }
 
 /// Runs `make` on a host of its own and looks at what it made, with what a description finds different there.
-fn on_a_host(objects: fn() -> Vec<Box<dyn Object>>, make: fn(Vec<Box<dyn Object>>)) -> (Snapshot, Vec<String>) {
+fn on_a_host(objects: fn() -> Description, make: fn(Description)) -> (Snapshot, Vec<String>) {
     let other = std::thread::spawn(move || {
         let host = Host::enter();
         let container = host.namespace(CONTAINER);
         plug();
         make(objects());
-        let mut kernel = Kernel::new(Some(Namespace::open(&container.path).unwrap()));
-        let differences = differences(&mut kernel, &objects()).unwrap();
+        let mut session = Session::new(Some(Namespace::open(&container.path).unwrap()));
+        let differences = differences(&mut session, &objects()).unwrap();
         let accepts_ra: Vec<String> = harness::ip("link show type bridge")
             .as_array()
             .into_iter()
@@ -231,13 +241,13 @@ fn on_a_host(objects: fn() -> Vec<Box<dyn Object>>, make: fn(Vec<Box<dyn Object>
     (snapshot, differences.iter().map(ToString::to_string).collect())
 }
 
-fn by_itself(objects: Vec<Box<dyn Object>>) {
+fn by_itself(objects: Description) {
     let container = Namespace::open(&Path::new("/run/netns").join(CONTAINER)).unwrap();
-    Creation::new().make(&mut Kernel::new(Some(container)), objects).unwrap();
+    Creation::new().make(&mut Session::new(Some(container)), objects).unwrap();
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as the other way to make them")]
-fn by_hand(objects: Vec<Box<dyn Object>>) {
+fn by_hand(objects: Description) {
     for command in commands(&objects) {
         sh(&command.replace("CONTAINER", CONTAINER)).ok();
     }
@@ -262,6 +272,7 @@ fn a_whole_description_is_printed_in_order() {
         &format!("ip link set {port} master br.7"),
         &format!("bridge link set dev {port} hairpin on"),
         &format!("bridge link set dev {port} isolated on"),
+        &format!("tc qdisc add dev {port} root handle 7062: tbf rate 12500000bps burst 25000 limit 650000"),
         "ip -n CONTAINER address add fe80::2437:56ff:fe27:d8ba/64 dev eth1 nodad",
         "ip -n CONTAINER link set eth1 up",
         "ip netns exec CONTAINER sysctl -w net.ipv6.conf.eth1.disable_ipv6=0",
@@ -273,7 +284,6 @@ fn a_whole_description_is_printed_in_order() {
         "ip -n CONTAINER route add fd00:6::/64 via fd00:9::1 dev eth1 proto static",
         "ip address add 10.9.0.1/24 dev br.7 brd +",
         "sysctl -w net.ipv4.ip_forward=1",
-        &format!("tc qdisc add dev {port} root handle 7062: tbf rate 12500000bps burst 25000 limit 650000"),
     ];
     let printed = commands(&whole());
     for (printed, expected) in printed.iter().zip(expected) {
@@ -283,7 +293,7 @@ fn a_whole_description_is_printed_in_order() {
 }
 
 #[track_caller]
-fn both_ways_are_one(objects: fn() -> Vec<Box<dyn Object>>) {
+fn both_ways_are_one(objects: fn() -> Description) {
     let (made, differences) = on_a_host(objects, by_itself);
     assert_eq!(differences, Vec::<String>::new(), "made by itself");
     let (by_hand, differences) = on_a_host(objects, by_hand);
@@ -307,21 +317,21 @@ fn the_printed_commands_join_a_tap_device_in_the_container() {
 }
 
 /// Both directions of a NIC. The kernel gives an ifb an address by chance, so the two ways are not compared by it.
-fn shaped() -> Vec<Box<dyn Object>> {
+fn shaped() -> Description {
     let host = || Device::host(identity().host_name());
     let ifb = Ifb { identity: identity(), interface: "eth1".to_owned(), side: Side::Host };
     let device = ifb.device();
     let qdisc = qdisc::Qdisc { parent: Parent::Root, handle: 0x7062, kind: Kind::Tbf(RATE) };
-    vec![
-        Box::new(Bridge::shared("br0", "home-net")),
+    described([
+        share(Bridge::shared("br0", "home-net")),
         veth(Some(1400)),
-        Box::new(Up { device: container() }),
+        own(LinkUp { device: container() }),
         queue(Parent::Root, 0x7062, Kind::Tbf(RATE)),
-        Box::new(ifb),
-        Box::new(Qdisc { device: device.clone(), qdisc }),
-        Box::new(Up { device: device.clone() }),
-        Box::new(Redirect { from: host(), to: device }),
-    ]
+        own(ifb),
+        own(Qdisc { device: device.clone(), qdisc }),
+        own(LinkUp { device: device.clone() }),
+        own(Redirect { from: host(), to: device }),
+    ])
 }
 
 #[test]
@@ -407,7 +417,7 @@ fn the_printed_commands_make_the_rules() {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as the other way to make them")]
-fn by_hand_without_advertisement(objects: Vec<Box<dyn Object>>) {
+fn by_hand_without_advertisement(objects: Description) {
     for command in commands(&objects) {
         let lines: Vec<&str> = command.lines().filter(|line| !line.contains(ADVERTISEMENT)).collect();
         sh(&lines.join("\n").replace("CONTAINER", CONTAINER)).ok();
@@ -417,7 +427,7 @@ fn by_hand_without_advertisement(objects: Vec<Box<dyn Object>>) {
 #[test]
 fn elements_are_printed_with_their_table() {
     let address = "10.9.0.2".parse().unwrap();
-    let printed = commands(&[Box::new(Elements::of(identity()).masquerading("br0", [address]))]);
+    let printed = commands(&described([own(Elements::of_addresses(identity()).masquerading("br0", [address]))]));
     assert!(printed[0].starts_with("nft list table inet plugboard > /dev/null 2>&1 || nft 'table inet plugboard {"));
     assert_eq!(
         printed[1..],
@@ -438,7 +448,7 @@ fn delay_by_hand() {
     sh(&format!("ip link add {port} type veth peer name far")).ok();
     let shaped = |delay_ns| {
         let netem = Kind::Netem(Netem { delay_ns, limit_packets: 1000, ..Netem::default() });
-        [queue(Parent::Root, 0x7062, netem), queue(Parent::Class(0x7062, 1), 0x7063, Kind::Tbf(RATE))]
+        described([queue(Parent::Root, 0x7062, netem), queue(Parent::Class(0x7062, 1), 0x7063, Kind::Tbf(RATE))])
     };
     let printed = commands(&shaped(10_000_500));
     assert_eq!(
@@ -453,17 +463,17 @@ fn delay_by_hand() {
     // Some versions of tc read it in whole microseconds, and tell the kernel in ticks of 64 ns.
     let objects = shaped(10_000_000);
     commands(&objects).iter().for_each(|command| _ = sh(command).ok());
-    assert_eq!(differences(&mut Kernel::new(None), &objects).unwrap(), []);
+    assert_eq!(differences(&mut Session::new(None), &objects).unwrap(), []);
 }
 
 #[test]
 fn announcements_and_questions_are_of_ipv4() {
     let told = |address: &str| {
         let address = address.parse().unwrap();
-        commands(&[
-            Box::new(Unclaimed { device: container(), address }),
-            Box::new(Announced { device: container(), address, mac: identity().container_mac() }),
-        ])
+        commands(&described([
+            act(AskForHolder { device: container(), address }),
+            act(Announce { device: container(), address, mac: identity().container_mac() }),
+        ]))
     };
     assert_eq!(
         told("10.9.0.2"),

@@ -3,7 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test reports by panicking")]
 
-use attachment::{Creation, Device, Kernel, Object, Qdisc, commands, differences};
+use attachment::{Creation, Description, Device, Item, Qdisc, Session, commands, differences};
 use harness::{Host, sh};
 use lab::{Feature, with_features};
 use netlink::qdisc::netem::{Chance, Loss, Slot};
@@ -12,12 +12,12 @@ use shaping::Distribution;
 
 const DEVICE: &str = "port";
 
-fn hung(parent: Parent, handle: u16, kind: Kind) -> Box<dyn Object> {
-    Box::new(Qdisc { device: Device::host(DEVICE), qdisc: qdisc::Qdisc { parent, handle, kind } })
+fn hung(parent: Parent, handle: u16, kind: Kind) -> Item {
+    Item::Object(Box::new(Qdisc { device: Device::host(DEVICE), qdisc: qdisc::Qdisc { parent, handle, kind } }))
 }
 
-fn root(netem: &Netem) -> Vec<Box<dyn Object>> {
-    vec![hung(Parent::Root, 0x7062, Kind::Netem(netem.clone()))]
+fn root(netem: &Netem) -> Description {
+    Description::from_iter([hung(Parent::Root, 0x7062, Kind::Netem(netem.clone()))])
 }
 
 fn share(percent: u32) -> u32 {
@@ -82,8 +82,8 @@ fn remove() {
 }
 
 #[track_caller]
-fn difference(objects: &[Box<dyn Object>]) -> Vec<String> {
-    let found = differences(&mut Kernel::new(None), objects).expect("the kernel can be asked");
+fn difference(objects: &Description) -> Vec<String> {
+    let found = differences(&mut Session::new(None), objects).expect("the kernel can be asked");
     found.iter().map(ToString::to_string).collect()
 }
 
@@ -96,7 +96,7 @@ fn tc_given_the_printed_text_makes_what_is_made() {
             let objects = root(&netem);
             let printed = commands(&objects);
             assert!(printed.len() == 1 && printed[0].contains(words), "{words}: {printed:?}");
-            Creation::new().make(&mut Kernel::new(None), root(&netem)).expect("the kernel has netem");
+            Creation::new().make(&mut Session::new(None), root(&netem)).expect("the kernel has netem");
             let by_itself = shown();
             assert_eq!(difference(&objects), [""; 0], "{words}: made by itself");
             remove();
@@ -134,11 +134,11 @@ const CHANGES: [(&str, &str, &str, &str); 16] = [
 ];
 
 /// The queues that the device has, as objects.
-fn as_found() -> Vec<Box<dyn Object>> {
+fn as_found() -> Description {
     let device = Device::host(DEVICE);
-    let mut kernel = Kernel::new(None);
-    let index = kernel.index(&device).expect("the device is there");
-    let found = qdisc::list(kernel.socket(device.side).expect("a socket"), index).expect("a list");
+    let mut session = Session::new(None);
+    let index = session.index(&device).expect("the device is there");
+    let found = qdisc::list(session.socket(device.side).expect("a socket"), index).expect("a list");
     found.into_iter().map(|found| hung(found.parent, found.handle, found.kind)).collect()
 }
 
@@ -161,7 +161,7 @@ fn a_parameter_that_somebody_changed_is_told_as_wanted_and_found() {
             remove();
         }
         let tbf = Tbf { rate_bytes_per_s: 12_500_000, burst_bytes: 25_000, limit_bytes: 650_000 };
-        let wanted = [hung(Parent::Root, 0x7062, Kind::Tbf(tbf))];
+        let wanted = Description::from_iter([hung(Parent::Root, 0x7062, Kind::Tbf(tbf))]);
         for (words, have) in [
             ("rate 99mbit burst 25000 limit 650000", "rate 12375000bps"),
             ("rate 100mbit burst 26000 limit 650000", "burst 26000"),
@@ -184,8 +184,8 @@ fn what_the_kernel_takes_and_ignores_is_an_error() {
         let seeded =
             Netem { seed: Some(42), loss: Loss::Random(chance(1, 0)), limit_packets: 1000, ..Netem::default() };
         let mut creation = Creation::new();
-        let mut kernel = Kernel::new(None);
-        match creation.make(&mut kernel, root(&seeded)) {
+        let mut session = Session::new(None);
+        match creation.make(&mut session, root(&seeded)) {
             Ok(()) => {
                 println!("this kernel has seeds: they are read back");
                 assert_eq!(difference(&root(&seeded)), [""; 0]);
@@ -193,7 +193,7 @@ fn what_the_kernel_takes_and_ignores_is_an_error() {
             Err(error) => {
                 let message = error.to_string();
                 assert!(message.contains("TCA_NETEM_PRNG_SEED") && message.contains("Linux 6.6"), "{message}");
-                assert!(creation.undo(&mut kernel).is_empty());
+                assert!(creation.undo(&mut session).is_empty());
                 assert!(!shown().contains("netem"), "nothing is left: {}", shown());
             }
         }

@@ -1,6 +1,6 @@
 //! Our own error codes (ERR-4: 100 and above are the plugin's), and how an attachment's errors become CNI errors.
 
-use attachment::{Difference, Error};
+use attachment::{Difference, Error, Remedy};
 use cni::Code;
 
 /// The kernel lacks a feature that the configuration needs.
@@ -15,17 +15,24 @@ pub const REFUSED: u32 = 103;
 pub const DIFFERENT: u32 = 104;
 
 /// An attachment's error as a CNI error.
+#[must_use]
 pub fn from_attachment(error: &Error) -> cni::Error {
+    worded(error, |_| None)
+}
+
+/// The same, with what to do about it in `words` that name keys of the configuration.
+pub fn worded(error: &Error, words: impl Fn(&Remedy) -> Option<String>) -> cni::Error {
     let code = match error {
-        Error::Refused { .. } | Error::Missing(_) => Code::Plugin(REFUSED),
+        Error::Refused { .. } | Error::Missing(_) | Error::Channel { .. } | Error::Fixed(_) => Code::Plugin(REFUSED),
         Error::Exists(_) => Code::Plugin(EXISTS),
         Error::Conflict { .. } => Code::Plugin(CONFLICT),
         Error::Unsupported { .. } => Code::Plugin(UNSUPPORTED_BY_KERNEL),
         Error::Namespace(_) => Code::InvalidNamespace,
-        Error::Invalid(_) => Code::InvalidConfig,
+        Error::Invalid(_) | Error::Unusable { .. } => Code::InvalidConfig,
+        Error::Unlisted(_) | Error::Late => Code::Internal,
         Error::System { .. } => Code::Io,
     };
-    cni::Error::new(code, error.to_string())
+    cni::Error::new(code, error.worded(words))
 }
 
 /// Several errors as one: the first, with the others as details.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use cni::{Call, Command, Delegate, Error, Running, Success};
 use serde::Deserialize;
 
+use crate::plugin::Plugin;
+
 /// The keys that every plugin with a delegate has.
 #[derive(Debug, Default, Deserialize)]
 struct Keys {
@@ -13,18 +15,48 @@ struct Keys {
     delegate_timeout_seconds: Option<u64>,
 }
 
+/// What is known of an IPAM plugin beside its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allocator {
+    kind: &'static str,
+    /// It gives an address to one attachment at a time, so that nobody has to be asked whether it is free.
+    pub gives_each_once: bool,
+    /// It speaks through the container interface, which must be up when it is called.
+    pub needs_the_nic: bool,
+}
+
+/// Of one that is not listed nothing is known.
+const ALLOCATORS: [Allocator; 3] = [
+    Allocator { kind: "host-local", gives_each_once: true, needs_the_nic: false },
+    // The client itself looks whether somebody has the address (RFC 2131, 4.4.1), but not every one does.
+    Allocator { kind: "dhcp", gives_each_once: false, needs_the_nic: true },
+    Allocator { kind: "whereabouts", gives_each_once: true, needs_the_nic: false },
+];
+
+impl Allocator {
+    /// The one of a configuration; with nothing known of it where there is none.
+    #[must_use]
+    pub fn of(call: &Call) -> Self {
+        let unknown = Self { kind: "", gives_each_once: false, needs_the_nic: false };
+        let named = call.config.ipam.as_deref();
+        ALLOCATORS.into_iter().find(|allocator| Some(allocator.kind) == named).unwrap_or(unknown)
+    }
+}
+
 /// The IPAM plugin of a configuration, if it names one.
 #[derive(Debug)]
 pub(crate) struct Ipam {
     delegate: Option<Delegate>,
+    allocator: Allocator,
 }
 
 impl Ipam {
     /// # Errors
     /// The executable is not in `CNI_PATH`, or the time limit is malformed.
-    pub(crate) fn find(call: &Call) -> Result<Self, Error> {
-        let Some(kind) = &call.config.ipam else {
-            return Ok(Self { delegate: None });
+    pub(crate) fn find<P: Plugin>(call: &Call) -> Result<Self, Error> {
+        let allocator = Allocator::of(call);
+        let Some(kind) = call.config.ipam.as_ref().filter(|_| P::HAS_IPAM) else {
+            return Ok(Self { delegate: None, allocator });
         };
         let mut delegate = Delegate::find(kind, call)?;
         let keys: Keys = call.config.keys()?;
@@ -34,7 +66,17 @@ impl Ipam {
             }
             delegate.limit = Duration::from_secs(seconds);
         }
-        Ok(Self { delegate: Some(delegate) })
+        Ok(Self { delegate: Some(delegate), allocator })
+    }
+
+    /// There is one.
+    pub(crate) fn is_there(&self) -> bool {
+        self.delegate.is_some()
+    }
+
+    /// It is to be called when the container interface is up.
+    pub(crate) fn needs_the_nic(&self) -> bool {
+        self.is_there() && self.allocator.needs_the_nic
     }
 
     /// Starts it, so that it works while we do.
@@ -65,6 +107,11 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// None yet.
+    pub(crate) fn none() -> Self {
+        Self { running: None }
+    }
+
     /// Waits for its end. The result is empty without a delegate and for verbs other than ADD.
     ///
     /// # Errors

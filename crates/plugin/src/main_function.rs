@@ -7,7 +7,7 @@ use cni::{Call, Command, Config, Environment, Error, Version, version_reply};
 
 use crate::namespace::{Found, look_at};
 use crate::streams::{note, print, read_stdin};
-use crate::{Verb, Verbs};
+use crate::verbs::{Verb, Verbs};
 
 /// An error, and the version in whose format it is printed.
 struct Failure(Error, Version);

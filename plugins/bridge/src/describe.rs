@@ -1,278 +1,157 @@
 //! The configuration as an attachment.
 
-use std::net::IpAddr;
-
 use attachment::{
-    Address, Announced, Bridge, BridgePort, Device, Elements, Forwarding, GatewayVlan, Identity, Kernel, Listening,
-    Members, Object, Others, Route, Settled, Side, Sysctl, Unclaimed,
+    Bridge, BridgePort, Description, Elements, Finder, ForwardRule, GatewayVlan, Identity, Session, Tap, Veth,
 };
-use cni::{Call, Error, Success};
-use ipnetwork::IpNetwork;
-use netlink::{Mac, route};
-use plugin::codes::from_attachment;
-use plugin::interface::{Description, Interface, bridge_interface};
-use plugin::probe::probe;
+use cni::{Call, Command, Error, Success};
+use nic::{Found, Path, bridge_interface, expected, find_loan, lent_before, merge};
+use plugin::{Plugin, Prop};
 
-use crate::config::Keys;
-use crate::nic::{self, Attached};
-use crate::{adopted, path};
+use crate::config::{Wanted, bridge_of};
 
-/// The MTU in bytes that the kernel gives a veth or TAP device where neither the configuration nor the path says another
-/// (`ETH_DATA_LEN`).
-const DEFAULT_MTU: u32 = 1500;
-
-/// A NIC on a bridge.
+/// A NIC on a bridge: what is wanted, and what was found.
 #[derive(Debug, Clone)]
 pub(crate) struct Bridged {
-    pub(crate) keys: Keys,
-    pub(crate) identity: Identity,
-    pub(crate) mac: Mac,
-    /// The device of the previous plugin's that is the port, so that no NIC is made.
-    pub(crate) adopted: Option<String>,
-    /// Addresses come from an allocator that gives each of them once, and need no asking around.
-    is_allocated: bool,
-    /// The bridge's MTU in bytes, where the configuration names one. CHECK expects it whatever the NIC's has become.
-    bridge_mtu: Option<u32>,
-    /// Addresses come from somewhere.
-    pub(crate) has_ipam: bool,
+    wanted: Wanted,
+    found: Found,
 }
 
 impl Bridged {
-    pub(crate) fn mtu(&self) -> Option<u32> {
-        (self.keys.mtu != 0).then_some(self.keys.mtu)
-    }
-
     fn bridge(&self) -> Bridge {
+        let wanted = &self.wanted;
+        let of_path = self.found.path.mtu_bytes.filter(|_| self.found.path.is_for_the_bridge);
         Bridge {
-            name: self.keys.bridge.clone(),
-            network: self.identity.network().to_owned(),
-            mtu: self.bridge_mtu,
-            promiscuous: self.keys.promisc_mode,
-            vlan_filtering: self.keys.filters_vlans(),
-            is_gateway: self.keys.is_gateway,
-            gateway_vlan: self.gateway_vlan(),
-            uplink: self.keys.uplink(),
+            mtu: wanted.nic.mtu_bytes.or(of_path),
+            promiscuous: wanted.promiscuous,
+            vlan_filtering: wanted.segment.vlans().is_some(),
+            is_gateway: wanted.gateway.is_some(),
+            uplink: wanted.segment.uplink().cloned(),
+            ..Bridge::shared(&wanted.bridge, wanted.nic.identity.network())
         }
     }
 
-    /// The port, its VLANs, and what needs a port to be there.
-    fn on_the_bridge(&self) -> Description {
-        let mut objects: Description = vec![Box::new(BridgePort {
-            device: self.port(),
-            bridge: self.keys.bridge.clone(),
-            hairpin: self.keys.hairpin_mode,
-            isolated: self.keys.port_isolation,
-        })];
-        if let Some(vlans) = self.keys.port_vlans(self.port()) {
-            objects.push(Box::new(vlans));
+    fn port(&self) -> BridgePort {
+        BridgePort {
+            device: self.wanted.nic.port(&self.found),
+            bridge: self.wanted.bridge.clone(),
+            hairpin: self.wanted.hairpin,
+            isolated: self.wanted.isolated,
         }
-        if let Some(id) = self.gateway_vlan() {
-            let network = self.identity.network().to_owned();
-            objects.push(Box::new(GatewayVlan { bridge: self.keys.bridge.clone(), network, id }));
-        }
-        objects
     }
 
-    pub(crate) fn container_interface(&self) -> Device {
-        Device::container(self.identity.if_name())
+    /// The VLAN of the gateway, if it is going to have addresses.
+    fn gateway_vlan(&self) -> Option<u16> {
+        self.wanted.gateway_vlan().filter(|_| self.wanted.has_ipam)
     }
 
-    pub(crate) fn container_setting(&self, setting: &str, value: &'static str) -> Box<dyn Object> {
-        let path = format!("net/ipv6/conf/{}/{setting}", self.identity.if_name());
-        Box::new(Sysctl { side: Side::Container, path, value, optional: true })
+    /// The MTU of the path, where the configuration leaves it to that.
+    fn path(&self, session: &mut Session) -> Result<Path, attachment::Error> {
+        let wanted = &self.wanted;
+        match wanted.segment.uplink() {
+            Some(uplink) => Ok(Path::of_uplink(uplink.mtu(session)?)),
+            None => Path::by_bridge(&wanted.bridge, wanted.gateway.is_some(), session),
+        }
     }
 }
 
-impl Interface for Bridged {
+impl Plugin for Bridged {
+    const FINDERS: &'static [&'static Finder] =
+        &[Bridge::FINDER, ForwardRule::FINDER, GatewayVlan::FINDER, Veth::FINDER, Tap::FINDER, Elements::FINDER];
+    const HAS_IPAM: bool = true;
+    const SHARES: bool = true;
+
     fn read(call: &Call, identity: Identity) -> Result<Self, Error> {
-        let keys = Keys::read(call)?;
-        let mac = keys.asked_mac(call)?.unwrap_or_else(|| identity.container_mac());
-        let is_allocated = call.config.ipam.as_deref() == Some("host-local");
-        let bridge_mtu = Some(keys.mtu).filter(|bytes| *bytes != 0);
-        let has_ipam = call.config.ipam.is_some();
-        Ok(Self { keys, identity, mac, adopted: None, is_allocated, bridge_mtu, has_ipam })
+        Ok(Self { wanted: Wanted::read(call, identity)?, found: Found::default() })
     }
 
-    fn survey(&mut self, call: &Call, kernel: &mut Kernel) -> Result<(), Error> {
-        self.adopted = adopted::find(call, &self.identity, &self.keys.bridge, kernel)?;
-        self.refuse_guard_of_adopted()?;
-        if let Some(uplink) = self.keys.uplink().filter(|_| self.keys.is_gateway) {
-            uplink.refuse_gateway(kernel).map_err(|error| from_attachment(&error))?;
+    /// CHECK takes the MTU from the result, and need not ask for the path.
+    fn survey(&mut self, call: &Call, session: &mut Session) -> Result<(), Error> {
+        let wanted = &self.wanted;
+        self.found.lent = find_loan(call, &wanted.nic.identity, &wanted.bridge, session)?;
+        wanted.guard.refuse_lent(&self.found)?;
+        if let Some(uplink) = wanted.segment.uplink().filter(|_| wanted.gateway.is_some()) {
+            uplink.refuse_gateway(session).map_err(|error| Self::error(&error))?;
         }
-        if self.keys.mtu == 0 {
-            let path = path::survey(&self.keys, kernel).map_err(|error| from_attachment(&error))?;
-            self.keys.mtu = path.mtu.unwrap_or_default();
-            self.bridge_mtu = path.mtu.filter(|_| path.is_for_the_bridge);
+        if wanted.nic.mtu_bytes.is_none() && call.environment.command != Command::Check {
+            self.found.path = self.path(session).map_err(|error| Self::error(&error))?;
         }
         Ok(())
     }
 
-    fn links(&self) -> Description {
-        let mut links: Description = vec![Box::new(self.bridge())];
-        links.push(Box::new(Members { bridge: self.keys.bridge.clone() }));
-        links.push(self.guard());
-        links.extend(self.nic(self.on_the_bridge()));
-        links
-    }
-
-    fn remains(call: &Call, identity: Identity, kernel: &mut Kernel) -> Description {
-        let bridge = Keys::bridge_of(call);
-        let mut remains: Description = vec![Box::new(Bridge::shared(&bridge, identity.network()))];
-        // The configuration may name another bridge by now.
-        if let Ok(Some(other)) = attachment::bridge_of(kernel, &identity)
-            && other != bridge
-        {
-            remains.push(Box::new(Bridge::shared(&other, identity.network())));
+    fn describe(&self) -> Result<Description, Error> {
+        let (wanted, found) = (&self.wanted, &self.found);
+        let mut description = Description::new();
+        description.share(self.bridge()).share(ForwardRule::new(&wanted.bridge)).own(self.port());
+        if let Some(vlans) = wanted.segment.vlans() {
+            description.own(vlans.of_port(wanted.nic.port(found), wanted.bridge.clone()));
         }
-        remains.extend(adopted::remains(call, &identity, &bridge));
-        remains.extend(nic::remains(call, identity.clone()));
-        remains.push(Box::new(Elements::of(identity)));
-        remains
+        if let Some(id) = self.gateway_vlan() {
+            description.share(GatewayVlan::new(&wanted.bridge, wanted.nic.identity.network(), id));
+        }
+        wanted.guard.describe(&wanted.nic, found, &mut description);
+        wanted.nic.describe(found, &wanted.bridge, &mut description);
+        Ok(description)
     }
 
     fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error> {
         if addressing.dns == cni::Dns::default() {
             addressing.dns = call.config.dns()?;
         }
-        self.keys.check_addresses(addressing)?;
-        if !self.keys.is_gateway {
-            return Ok(());
-        }
-        for ip in &mut addressing.ips {
-            ip.gateway = ip.gateway.or_else(|| first_host(ip.address));
-            let Some(gateway) = ip.gateway.filter(|_| self.keys.is_default_gateway) else { continue };
-            let Some(default) = default_route(gateway) else { continue };
-            if !addressing.routes.iter().any(|route| route.dst == default) {
-                addressing.routes.push(cni::Route::new(default, Some(gateway)));
-            }
+        self.wanted.guard.refuse_nothing(addressing)?;
+        if let Some(gateway) = &self.wanted.gateway {
+            gateway.complete(addressing);
         }
         Ok(())
     }
 
     fn addressing(&self, addressing: &Success) -> Description {
-        let mut objects: Description = vec![self.translation(addressing)];
-        if self.attached() == Attached::ContainerTap {
-            objects.push(Box::new(Forwarding { device: self.identity.host_name() }));
+        let (wanted, found) = (&self.wanted, &self.found);
+        let mut description = Description::new();
+        wanted.guard.addressing(&wanted.nic, addressing, &mut description);
+        nic::addressing(&wanted.nic, found, addressing, &mut description);
+        if let Some(gateway) = &wanted.gateway {
+            gateway.describe(&wanted.gateway_interface(), addressing, &mut description);
         }
-        if self.has_interface() {
-            let device = self.container_interface();
-            let is_detected = self.keys.enabledad;
-            if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
-                objects.push(self.container_setting("disable_ipv6", "0"));
-            }
-            objects.push(Box::new(Forwarding { device: self.identity.host_name() }));
-            for ip in &addressing.ips {
-                if !(self.is_allocated || (is_detected && ip.address.is_ipv6())) {
-                    objects.push(Box::new(Unclaimed { device: device.clone(), address: ip.address.ip() }));
-                }
-                objects.push(Box::new(Address {
-                    device: device.clone(),
-                    address: ip.address,
-                    others: Others::Alone,
-                    is_detected,
-                }));
-            }
-            if is_detected {
-                objects.push(Box::new(Settled { device: device.clone() }));
-            }
-            for ip in &addressing.ips {
-                objects.push(Box::new(Listening { device: device.clone(), address: ip.address.ip() }));
-                objects.push(Box::new(Announced { device: device.clone(), address: ip.address.ip(), mac: self.mac }));
-            }
-            for route in &addressing.routes {
-                objects.push(Box::new(Route { device: device.clone(), route: via(route, addressing) }));
-            }
-        }
-        if self.keys.is_gateway {
-            objects.extend(self.gateway(addressing));
-        }
-        objects
+        description
     }
 
-    /// Bridge, host interface, container interface, gateway in a VLAN, in the reference's order (RES-20). A virtual machine's
-    /// NIC is listed with the address that its device model must be given.
-    fn interfaces(&self, kernel: &mut Kernel, sandbox: &str) -> Result<(Vec<cni::Interface>, Option<usize>), Error> {
-        let bridge = bridge_interface(kernel, &self.keys.bridge)?;
-        let gateway = match self.gateway_vlan() {
-            Some(_) => Some(bridge_interface(kernel, &self.keys.gateway_interface())?),
-            None => None,
-        };
-        if self.adopted.is_some() {
-            return Ok((std::iter::once(bridge).chain(gateway).collect(), None));
+    /// Bridge, host interface, container interface, gateway in a VLAN, in the reference's order (RES-20).
+    fn result(&self, call: &Call, session: &mut Session, addressing: Success) -> Result<Success, Error> {
+        let mut interfaces = vec![bridge_interface(session, &self.wanted.bridge)?];
+        interfaces.extend(self.wanted.nic.interfaces(&self.found, call));
+        if self.gateway_vlan().is_some() {
+            interfaces.push(bridge_interface(session, &self.wanted.gateway_interface())?);
         }
-        let host = cni::Interface {
-            name: self.identity.host_name(),
-            mac: self.identity.host_mac().to_string(),
-            mtu: Some(self.mtu().unwrap_or(DEFAULT_MTU)),
-            ..cni::Interface::default()
-        };
-        let own = cni::Interface {
-            name: self.identity.if_name().to_owned(),
-            mac: self.mac.to_string(),
-            mtu: host.mtu,
-            sandbox: sandbox.to_owned(),
-            ..cni::Interface::default()
-        };
-        Ok(([bridge, host, own].into_iter().chain(gateway).collect(), Some(2)))
+        Ok(merge(call, interfaces, addressing))
     }
 
-    fn makes_nic(&self) -> bool {
-        self.adopted.is_none()
+    fn expect(&mut self, call: &Call, previous: &Success) -> Result<Success, Error> {
+        expected(call, previous, &mut self.found)
     }
 
-    fn expect(&mut self, mac: Option<Mac>, mtu: Option<u32>) {
-        self.mac = mac.unwrap_or(self.mac);
-        self.keys.mtu = mtu.unwrap_or(0); // before 1.1.0 a result does not tell, and a later plugin may have changed it
+    /// The bridge that the configuration names, with what hangs on it, and a device that was lent to it.
+    fn named(call: &Call, identity: &Identity, _session: &mut Session) -> Result<Description, Error> {
+        let mut description = Description::new();
+        let Some(bridge) = bridge_of(call) else { return Ok(description) };
+        description.share(Bridge::shared(&bridge, identity.network())).share(ForwardRule::new(&bridge));
+        description.share(GatewayVlan::new(&bridge, identity.network(), 0));
+        lent_before(call, identity, &bridge, &mut description);
+        Ok(description)
     }
 
-    /// Makes the links in a namespace of their own; and what has the bridge's name on the host must be able to serve.
-    fn probe(&self) -> Result<(), Error> {
-        let unavailable = |error| Error::new(cni::Code::NotAvailable, from_attachment(&error).msg);
-        let found =
-            Kernel::new(None).find(&Device::host(&self.keys.bridge)).map_err(|error| from_attachment(&error))?;
-        if let Some(link) = found {
-            self.bridge().check(&link).map_err(unavailable)?;
+    fn rehearse(&mut self, session: &mut Session) -> Result<Vec<Prop>, Error> {
+        let Some(uplink) = self.wanted.segment.uplink() else { return Ok(Vec::new()) };
+        let Some(device) = uplink.link(session).map_err(|error| Self::error(&error))? else { return Ok(Vec::new()) };
+        let mut props = vec![Prop::Device { name: device.name.clone(), mtu_bytes: device.mtu }];
+        if let Some(vlan) = uplink.vlan.filter(|vlan| !vlan.automatic)
+            && let Some(link) = uplink.vlan_link(session, &device).map_err(|error| Self::error(&error))?
+        {
+            props.push(Prop::Vlan { name: link.name, below: device.name, id: vlan.id });
         }
-        let mut copy = self.clone();
-        if let Some(uplink) = copy.keys.uplink() {
-            uplink.refuse_unusable(&mut Kernel::new(None)).map_err(unavailable)?;
-            (copy.keys.uplink, copy.keys.vlan) = (None, 0); // they are not where the rest is tried out
-        }
-        probe(move || {
-            let mut objects = copy.links();
-            objects.push(copy.example_of_translation());
-            objects
-        })
+        Ok(props)
     }
-}
 
-/// The route for the kernel: without a next hop, the gateway of its family's address is meant (DLG-9).
-fn via(route: &cni::Route, addressing: &Success) -> route::Route {
-    let of_family = |ip: &&cni::IpConfig| ip.address.is_ipv4() == route.dst.is_ipv4();
-    // 0.0.0.0 and :: say that there is none.
-    let own = route.gw.map(|gateway| Some(gateway).filter(|gateway| !gateway.is_unspecified()));
-    let gateway = own.unwrap_or_else(|| addressing.ips.iter().filter(of_family).find_map(|ip| ip.gateway));
-    route::Route {
-        destination: route.dst,
-        gateway,
-        priority: route.priority,
-        table: route.table,
-        mtu: route.mtu,
-        advmss: route.advmss,
-        scope: route.scope,
+    fn error(error: &attachment::Error) -> Error {
+        nic::error(error)
     }
-}
-
-/// `0.0.0.0/0` or `::/0`.
-fn default_route(gateway: IpAddr) -> Option<IpNetwork> {
-    let any = if gateway.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
-    IpNetwork::new(any, 0).ok()
-}
-
-/// The first address of a subnet behind its own, which the reference takes for the gateway's.
-fn first_host(address: IpNetwork) -> Option<IpAddr> {
-    Some(match address.network() {
-        IpAddr::V4(network) => IpAddr::V4(network.to_bits().checked_add(1)?.into()),
-        IpAddr::V6(network) => IpAddr::V6(network.to_bits().checked_add(1)?.into()),
-    })
 }

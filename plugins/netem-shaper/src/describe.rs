@@ -1,168 +1,80 @@
-//! Lines as queues.
+//! The configuration as queues of the NICs that it names.
 
-use attachment::{Device, Identity, Ifb, Object, Qdisc, Redirect, Side, Up};
-use cni::Error;
-use netlink::qdisc::netem::{self, Netem};
-use netlink::qdisc::{self, Kind, Parent, Tbf};
-use plugin::interface::Description;
+use attachment::{Description, Finder, Identity, Ifb, Session, Side};
+use cni::{Call, Command, Error, Success};
+use plugin::call::previous;
+use plugin::{Plugin, Prop};
 use shape::Shape;
-use shaping::{Chance, Line, Loss};
 
 use crate::nic::Nic;
+use crate::queues;
 
-/// The handles of our queues: `pb` in ASCII for netem, and the number behind it for tbf. With handles of their own, one can
-/// take the place of the other in one step. DEL removes no queue with another handle.
-const NETEM: u16 = 0x7062;
-const TBF: u16 = 0x7063;
-pub(crate) const HANDLES: [u16; 2] = [NETEM, TBF];
-
-/// The queues of the devices behind a NIC, each list from the root down.
-pub(crate) struct Queues {
-    /// Of the device itself.
-    pub(crate) sent: Vec<qdisc::Qdisc>,
-    /// Of the ifb that gets what the device receives; without any there is no ifb.
-    pub(crate) received: Vec<qdisc::Qdisc>,
+/// The NICs of a call, and how they are to be shaped. The shaper makes no interface: its queues hang on those of an earlier plugin.
+#[derive(Debug, Clone)]
+pub(crate) struct Shaped {
+    shape: Shape,
+    nics: Vec<Nic>,
 }
 
-/// The objects that make a NIC's two directions as `shape` says. What the device sends is shaped on the device; what it
-/// receives is sent through an ifb first, and shaped there.
-///
-/// # Errors
-/// Code 7 for what the device's MTU does not allow.
-pub(crate) fn queues(shape: &Shape, nic: &Nic) -> Result<Description, Error> {
-    let Queues { sent, received } = of_devices(shape, nic)?;
-    let mut objects = hung_on(&nic.device, &sent);
-    if !received.is_empty() {
-        objects.extend(on_ifb(nic, &received));
-        objects.push(Box::new(Redirect { from: nic.device.clone(), to: nic.ifb().device() }));
+impl Plugin for Shaped {
+    const FINDERS: &'static [&'static Finder] = &[Ifb::FINDER];
+    const HAS_IPAM: bool = false;
+    const SHARES: bool = false;
+    const UPDATES: bool = true;
+
+    fn read(call: &Call, _identity: Identity) -> Result<Self, Error> {
+        Ok(Self { shape: shape::shape(call)?, nics: Vec::new() })
     }
-    Ok(objects)
-}
 
-/// The ifb for what the device receives, ready to be sent to.
-pub(crate) fn on_ifb(nic: &Nic, received: &[qdisc::Qdisc]) -> Description {
-    let ifb = nic.ifb();
-    let device = ifb.device();
-    let mut objects: Description = vec![Box::new(ifb)];
-    objects.extend(hung_on(&device, received));
-    objects.push(Box::new(Up { device }));
-    objects
-}
-
-/// The queues that make a NIC's two directions as `shape` says.
-///
-/// # Errors
-/// Code 7 for what the device's MTU does not allow.
-pub(crate) fn of_devices(shape: &Shape, nic: &Nic) -> Result<Queues, Error> {
-    let (sent, received) =
-        if nic.is_far_end { (&shape.download, &shape.upload) } else { (&shape.upload, &shape.download) };
-    for (direction, line) in [("download", &shape.download), ("upload", &shape.upload)] {
-        line.check_for(nic.mtu).map_err(|error| {
-            let (key, device, mtu) = (error.key(), &nic.device, nic.mtu);
-            Error::invalid_config(format!("{direction}.{key}: {error} (the MTU of {device} is {mtu})"))
-        })?;
-    }
-    Ok(Queues { sent: tree(sent, nic.mtu), received: tree(received, nic.mtu) })
-}
-
-fn hung_on(device: &Device, queues: &[qdisc::Qdisc]) -> Description {
-    let hang =
-        |qdisc: &qdisc::Qdisc| -> Box<dyn Object> { Box::new(Qdisc { device: device.clone(), qdisc: qdisc.clone() }) };
-    queues.iter().map(hang).collect()
-}
-
-/// The queues that make what a device sends like `line`: netem at the root for all but the rate, and below it tbf for the
-/// rate, so that a packet is delayed once and then waits for its turn on the line. With a rate alone, tbf alone.
-fn tree(line: &Line, mtu: u32) -> Vec<qdisc::Qdisc> {
-    let bucket = line.rate.map(|rate| shaping::Tbf::new(rate, line.longest_delay(), line.burst_bytes, mtu));
-    let mut queues = Vec::new();
-    let mut parent = Parent::Root;
-    if line.needs_netem() {
-        queues.push(qdisc::Qdisc { parent, handle: NETEM, kind: Kind::Netem(netem(line, bucket, mtu)) });
-        parent = Parent::Class(NETEM, 1);
-    }
-    if let Some(bucket) = bucket {
-        let tbf = Tbf {
-            rate_bytes_per_s: bucket.rate_bytes_per_s,
-            burst_bytes: bucket.burst_bytes,
-            limit_bytes: bucket.limit_bytes,
-        };
-        queues.push(qdisc::Qdisc { parent, handle: TBF, kind: Kind::Tbf(tbf) });
-    }
-    queues
-}
-
-fn netem(line: &Line, below: Option<shaping::Tbf>, mtu: u32) -> Netem {
-    let limit = || shaping::netem_limit(line.longest_delay(), below, mtu);
-    Netem {
-        delay_ns: line.delay.nanoseconds(),
-        jitter_ns: line.jitter.nanoseconds(),
-        delay_correlation: line.delay_correlation.steps(),
-        table: line.distribution.table().unwrap_or_default(),
-        limit_packets: line.limit_packets.unwrap_or_else(limit),
-        loss: loss(line.loss),
-        ecn: line.ecn,
-        duplicate: chance(line.duplicate),
-        corrupt: chance(line.corrupt),
-        reorder: chance(line.reorder),
-        gap: if line.reorder.probability.is_never() { 0 } else { line.gap.unwrap_or(1) },
-        slot: line.slot.map(|slot| netem::Slot {
-            min_delay_ns: slot.min_delay.nanoseconds(),
-            max_delay_ns: slot.max_delay.nanoseconds(),
-            max_packets: below_most(slot.max_packets),
-            max_bytes: below_most(slot.max_bytes),
-        }),
-        seed: line.seed,
-        rate_bytes_per_s: 0,
-    }
-}
-
-/// netem keeps these in a signed number, whose largest it takes for no limit, as it does 0 (`get_slot`).
-fn below_most(number: u32) -> u32 {
-    if number >= i32::MAX.unsigned_abs() { 0 } else { number }
-}
-
-fn chance(chance: Chance) -> netem::Chance {
-    netem::Chance { probability: chance.probability.steps(), correlation: chance.correlation.steps() }
-}
-
-/// The kernel counts what is *not* lost in the bad state of Gilbert and Elliott.
-fn loss(loss: Loss) -> netem::Loss {
-    match loss {
-        Loss::Random(random) => netem::Loss::Random(chance(random)),
-        Loss::States { p13, p31, p32, p23, p14 } => netem::Loss::States {
-            p13: p13.steps(),
-            p31: p31.steps(),
-            p32: p32.steps(),
-            p14: p14.steps(),
-            p23: p23.steps(),
-        },
-        Loss::GilbertElliott { p, r, bad, good } => {
-            netem::Loss::GilbertElliott { p: p.steps(), r: r.steps(), h: u32::MAX - bad.steps(), k1: good.steps() }
+    /// Where nothing is asked, no NIC has to be there; but there may be limits that UPDATE takes back.
+    fn survey(&mut self, call: &Call, session: &mut Session) -> Result<(), Error> {
+        let (previous, command) = (previous(call)?, call.environment.command);
+        if self.shape.is_empty() && command != Command::Update {
+            return Ok(());
         }
+        if command == Command::Add {
+            shape::remarks(&self.shape).into_iter().for_each(plugin::note);
+        }
+        self.nics = Nic::all(call, previous, session)?;
+        Ok(())
     }
-}
 
-/// What DEL removes, whatever the limits were: the ifb, the redirection to it, and either queue of ours at the root of the
-/// device. The one below goes with it.
-pub(crate) fn remains(attachment: &Identity, name: &str, nic: Option<Nic>) -> Description {
-    let Some(nic) = nic else {
-        // The device may be gone, the namespace too. An ifb is found by its name, wherever it was made.
-        let ifb = |side| -> Box<dyn Object> {
-            Box::new(Ifb { identity: attachment.clone(), interface: name.to_owned(), side })
-        };
-        return vec![ifb(Side::Host), ifb(Side::Container)];
-    };
-    let root = |handle, kind| -> Box<dyn Object> {
-        let qdisc = qdisc::Qdisc { parent: Parent::Root, handle, kind };
-        Box::new(Qdisc { device: nic.device.clone(), qdisc })
-    };
-    let ifb = nic.ifb();
-    let to = ifb.device();
-    vec![
-        root(NETEM, Kind::Netem(Netem::default())),
-        root(TBF, Kind::Tbf(Tbf { rate_bytes_per_s: 0, burst_bytes: 0, limit_bytes: 0 })),
-        Box::new(ifb),
-        Box::new(Redirect { from: nic.device, to }),
-    ]
+    fn describe(&self) -> Result<Description, Error> {
+        let mut description = Description::new();
+        for nic in &self.nics {
+            description.own(queues::of_nic(&self.shape, nic)?);
+        }
+        Ok(description)
+    }
+
+    /// `prevResult` as it came (ADD-5).
+    fn result(&self, call: &Call, _session: &mut Session, _addressing: Success) -> Result<Success, Error> {
+        previous(call).cloned()
+    }
+
+    /// Queues go with their device, which the plugin before this one in the chain removes next. They are removed here all the same,
+    /// because that plugin may keep it.
+    fn named(call: &Call, identity: &Identity, session: &mut Session) -> Result<Description, Error> {
+        let previous = call.config.prev_result.clone().unwrap_or_default();
+        let names = shape::interfaces(call).unwrap_or_else(|_| vec![call.environment.if_name.clone()]);
+        let mut description = Description::new();
+        for name in &names {
+            match Nic::find(identity, name, &previous, names.len() == 1, session)? {
+                Some(nic) => _ = description.own(queues::none_of(&nic)),
+                // The device may be gone, the namespace too. An ifb is found by its name, wherever it was made.
+                None => {
+                    for side in [Side::Host, Side::Container] {
+                        description.own(Ifb { identity: identity.clone(), interface: name.clone(), side });
+                    }
+                }
+            }
+        }
+        Ok(description)
+    }
+
+    /// The loopback device stands in for all NICs.
+    fn rehearse(&mut self, _session: &mut Session) -> Result<Vec<Prop>, Error> {
+        self.nics = vec![Nic::loopback()];
+        Ok(Vec::new())
+    }
 }

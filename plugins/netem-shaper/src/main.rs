@@ -6,20 +6,13 @@
 
 mod describe;
 mod nic;
-mod update;
-mod verbs;
+mod queues;
 
 use std::process::ExitCode;
 
+use describe::Shaped;
+use plugin::Verbs;
+
 fn main() -> ExitCode {
-    plugin::main(&plugin::Verbs {
-        name: "netem-shaper",
-        keys: shape::KEYS,
-        add: verbs::add,
-        del: verbs::del,
-        check: verbs::check,
-        gc: verbs::gc,
-        status: verbs::status,
-        update: Some(update::update),
-    })
+    plugin::main(&const { Verbs::of::<Shaped>("netem-shaper", shape::KEYS) })
 }

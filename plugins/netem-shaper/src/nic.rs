@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use attachment::{Device, Identity, Ifb, Kernel, Side};
+use attachment::{Device, Identity, Ifb, Session, Side};
 use cni::{Call, Error, Success};
 use netlink::link::Link;
+use plugin::call::identity;
 use plugin::codes::from_attachment;
 
 /// A NIC of the container.
@@ -50,14 +51,14 @@ impl Nic {
     ///
     /// # Errors
     /// Code 7 naming the one that has none; the kernel cannot be asked.
-    pub(crate) fn all(call: &Call, previous: &Success, kernel: &mut Kernel) -> Result<Vec<Self>, Error> {
+    pub(crate) fn all(call: &Call, previous: &Success, session: &mut Session) -> Result<Vec<Self>, Error> {
         let names = shape::interfaces(call)?;
         let attachment = identity(call);
         let is_only = names.len() == 1;
         names
             .iter()
             .map(|name| {
-                let found = Self::find(&attachment, name, previous, is_only, kernel)?;
+                let found = Self::find(&attachment, name, previous, is_only, session)?;
                 found.ok_or_else(|| missing(call, name, previous))
             })
             .collect()
@@ -74,26 +75,26 @@ impl Nic {
         name: &str,
         previous: &Success,
         is_only: bool,
-        kernel: &mut Kernel,
+        session: &mut Session,
     ) -> Result<Option<Self>, Error> {
         let refused = |error| from_attachment(&error);
         let found = |side, link| Self::new(attachment, name, side, link);
         let own = Device::host(attachment.beside(name).host_name());
-        if let Some(link) = kernel.find(&own).map_err(refused)? {
+        if let Some(link) = session.find(&own).map_err(refused)? {
             return Ok(Some(found(Side::Host, link)));
         }
         let inside =
-            if kernel.has_container() { kernel.find(&Device::container(name)).map_err(refused)? } else { None };
+            if session.has_container() { session.find(&Device::container(name)).map_err(refused)? } else { None };
         if let Some(inside) = &inside
-            && let Some(link) = other_end(inside, kernel).map_err(refused)?
+            && let Some(link) = other_end(inside, session).map_err(refused)?
         {
             return Ok(Some(found(Side::Host, link)));
         }
         let mut candidates = Vec::new();
         for interface in previous.interfaces.iter().filter(|interface| interface.sandbox.is_empty() && is_only) {
-            candidates.extend(kernel.find(&Device::host(&interface.name)).map_err(refused)?);
+            candidates.extend(session.find(&Device::host(&interface.name)).map_err(refused)?);
         }
-        candidates.retain(|link| link.kind == "tun" || (link.kind == "veth" && !kernel.has_container()));
+        candidates.retain(|link| link.kind == "tun" || (link.kind == "veth" && !session.has_container()));
         if candidates.len() == 1 {
             return Ok(candidates.pop().map(|link| found(Side::Host, link)));
         }
@@ -103,17 +104,12 @@ impl Nic {
     }
 }
 
-/// The attachment of a call.
-pub(crate) fn identity(call: &Call) -> Identity {
-    Identity::new(&call.config.name, &call.environment.container_id, &call.environment.if_name)
-}
-
 /// The host's end of the veth whose other end is `inside`.
-fn other_end(inside: &Link, kernel: &mut Kernel) -> Result<Option<Link>, attachment::Error> {
+fn other_end(inside: &Link, session: &mut Session) -> Result<Option<Link>, attachment::Error> {
     let Some(peer) = inside.peer.filter(|_| inside.kind == "veth" && inside.is_peer_elsewhere) else {
         return Ok(None);
     };
-    let found = kernel.find_index(Side::Host, peer)?;
+    let found = session.find_index(Side::Host, peer)?;
     let is_other_end =
         |outside: &Link| outside.kind == "veth" && outside.is_peer_elsewhere && outside.peer == Some(inside.index);
     Ok(found.filter(is_other_end))

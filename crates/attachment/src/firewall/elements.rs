@@ -7,7 +7,7 @@ use super::ATTEMPTS;
 use super::owner::Owner;
 use super::refusal::{check_srcnat, of_addition, of_netfilter};
 use super::tables::{GUARDED, IPGUARDED, Ours};
-use crate::{Difference, Error, Kernel, Side};
+use crate::{Difference, Error, Remedy, Session, Side};
 
 /// The most elements that one transaction removes: its message must fit the socket's buffer.
 const AT_ONCE: usize = 500;
@@ -42,8 +42,8 @@ impl Entry {
 ///
 /// # Errors
 /// [`Error::Conflict`] for an element that another attachment has; [`Error::Unsupported`].
-pub(crate) fn add(kernel: &mut Kernel, comment: &str, entries: &[Entry]) -> Result<(), Error> {
-    let socket = kernel.netfilter().map_err(of_netfilter)?;
+pub(crate) fn add(session: &mut Session, comment: &str, entries: &[Entry]) -> Result<(), Error> {
+    let socket = session.netfilter().map_err(of_netfilter)?;
     let mut entries: Vec<&Entry> = entries.iter().collect();
     let mut absent = absent(socket, &entries)?;
     for _ in 0..ATTEMPTS {
@@ -138,7 +138,7 @@ fn not_ours_yet<'a>(socket: &mut Socket, comment: &str, entries: &[&'a Entry]) -
                     object: entry.label(),
                     want: "it for this attachment".to_owned(),
                     have: format!("is there already, with the comment {:?}", found.comment),
-                    remedy: "detach the other one first, or give each its own address".to_owned(),
+                    remedy: Remedy::act("detach the other one first, or give each its own address"),
                 });
             }
         }
@@ -162,13 +162,15 @@ fn incomplete(entries: &[&Entry]) -> Error {
         object: format!("table {table}"),
         want: "its sets and chains".to_owned(),
         have: "exists without its sets, or keeps being made and removed by others".to_owned(),
-        remedy: format!("remove it (nft delete table {table}) and attach the containers on this host anew"),
+        remedy: Remedy::Act(format!(
+            "remove it (nft delete table {table}) and attach the containers on this host anew"
+        )),
     }
 }
 
 /// What differs: elements that are missing or somebody else's, and rules that our tables lack.
-pub(crate) fn differences(kernel: &mut Kernel, comment: &str, entries: &[Entry]) -> Result<Vec<Difference>, Error> {
-    let socket = kernel.netfilter().map_err(of_netfilter)?;
+pub(crate) fn differences(session: &mut Session, comment: &str, entries: &[Entry]) -> Result<Vec<Difference>, Error> {
+    let socket = session.netfilter().map_err(of_netfilter)?;
     let mut differences = Vec::new();
     for entry in entries {
         match find(socket, entry)? {
@@ -220,19 +222,19 @@ struct Placed {
 ///
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has nothing to remove.
-pub(crate) fn remove(kernel: &mut Kernel, doomed: impl Fn(&Owner<'_>) -> bool) -> Result<(), Error> {
+pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool) -> Result<(), Error> {
     let is_doomed = |placed: &Placed| Owner::read(&placed.element.comment).is_some_and(|owner| doomed(&owner));
     for attempt in 1..=ATTEMPTS {
-        let Some(seen) = look(kernel)? else { return Ok(()) };
+        let Some(seen) = look(session)? else { return Ok(()) };
         let (mut going, staying): (Vec<Placed>, Vec<Placed>) = seen.elements.into_iter().partition(is_doomed);
-        silence(kernel, &going)?;
+        silence(session, &going)?;
         let is_more = going.len() > AT_ONCE;
         going.truncate(AT_ONCE);
         // At last without the tables, and whatever else has changed: somebody keeps changing things.
         let generation = seen.generation.filter(|_| attempt < ATTEMPTS);
         let is_empty = |ours: Ours| generation.is_some() && !is_more && staying.iter().all(|left| left.ours != ours);
         let requests = removal(&seen.tables, &going, is_empty);
-        let done = nftables::transaction(kernel.netfilter().map_err(of_netfilter)?, generation, requests);
+        let done = nftables::transaction(session.netfilter().map_err(of_netfilter)?, generation, requests);
         match done {
             Ok(()) if !is_more => return Ok(()),
             Ok(()) => {}
@@ -248,6 +250,20 @@ pub(crate) fn remove(kernel: &mut Kernel, doomed: impl Fn(&Owner<'_>) -> bool) -
     Err(Error::restless_firewall())
 }
 
+/// The host interfaces of the attachments of a network that have elements.
+///
+/// # Errors
+/// What the kernel says; a kernel without nf_tables has none.
+pub(crate) fn host_names(session: &mut Session, network: &str) -> Result<Vec<String>, Error> {
+    let Some(seen) = look(session)? else { return Ok(Vec::new()) };
+    let owners = seen.elements.iter().filter_map(|placed| Owner::read(&placed.element.comment));
+    let mut names: Vec<String> =
+        owners.filter(|owner| owner.network == network).map(|owner| owner.host_name.to_owned()).collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
 /// Somebody was quicker.
 fn is_stale(refusal: &Refusal) -> bool {
     matches!(refusal.error.errno(), Some(libc::ERESTART | libc::ENOENT))
@@ -261,8 +277,8 @@ struct Seen {
 }
 
 /// Looks at our tables; `None` where there is neither, or no nf_tables.
-fn look(kernel: &mut Kernel) -> Result<Option<Seen>, Error> {
-    let socket = match kernel.netfilter() {
+fn look(session: &mut Session) -> Result<Option<Seen>, Error> {
+    let socket = match session.netfilter() {
         Ok(socket) => socket,
         Err(error) => return unless_unsupported(of_netfilter(error)),
     };
@@ -320,7 +336,7 @@ fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -
 /// remove a link that is down takes less.
 ///
 /// A port whose state is disabled would not do: when the kernel hears of its carrier, it lets frames pass again.
-fn silence(kernel: &mut Kernel, going: &[Placed]) -> Result<(), Error> {
+fn silence(session: &mut Session, going: &[Placed]) -> Result<(), Error> {
     let guards = going.iter().filter(|placed| [&GUARDED, &IPGUARDED].contains(&placed.set));
     let mut ports: Vec<&str> =
         guards.filter_map(|placed| Owner::read(&placed.element.comment)).map(|owner| owner.host_name).collect();
@@ -330,7 +346,7 @@ fn silence(kernel: &mut Kernel, going: &[Placed]) -> Result<(), Error> {
         return Ok(());
     }
     let requests = ports.iter().map(|port| link::set_down(port)).collect();
-    let answers = kernel.socket(Side::Host)?.batch(requests).map_err(Error::refused("talk to the kernel"))?;
+    let answers = session.socket(Side::Host)?.batch(requests).map_err(Error::refused("talk to the kernel"))?;
     for (port, answer) in ports.iter().zip(answers) {
         match answer {
             Err(source) if !source.is_missing() => {

@@ -5,7 +5,6 @@
 //! must let a packet pass. So one rule for each bridge goes to the end of such chains, where it takes the place of the policy and of
 //! nothing that an operator's rule has decided, and nothing else of them is touched.
 
-use std::io::Write;
 use std::path::Path;
 
 use netlink::{Request, Socket};
@@ -17,7 +16,7 @@ use nftables::{
 
 use super::ATTEMPTS;
 use super::refusal::of_netfilter;
-use crate::{Difference, Error, Kernel};
+use crate::{Difference, Error, Note, Session};
 
 /// There while `br_netfilter` is loaded.
 const BRIDGED_PACKETS: &str = "/proc/sys/net/bridge";
@@ -49,45 +48,55 @@ fn comment(bridge: &str) -> String {
     format!("{COMMENT}{bridge}")
 }
 
-/// Lets the members of a bridge reach each other. True when a rule was made for that.
+/// Whether a rule is missing that the members of a bridge need to reach each other.
 ///
 /// # Errors
-/// What the kernel refuses; a chain that belongs to another program is only reported on stderr.
-pub(crate) fn ensure(kernel: &mut Kernel, bridge: &str) -> Result<bool, Error> {
-    if !Path::new(BRIDGED_PACKETS).exists() {
-        return Ok(false);
-    }
-    let mut was_stale = false;
+/// The kernel cannot be asked.
+pub(crate) fn is_lacking(session: &mut Session, bridge: &str) -> Result<bool, Error> {
+    Ok(!closed_to(session, bridge)?.is_empty())
+}
+
+/// Lets the members of a bridge reach each other.
+///
+/// # Errors
+/// What the kernel refuses; a chain that belongs to another program is only noted.
+pub(crate) fn ensure(session: &mut Session, bridge: &str) -> Result<(), Error> {
     for _ in 0..ATTEMPTS {
-        let socket = match kernel.netfilter() {
-            Ok(socket) => socket,
-            Err(error) => return unless_unsupported(of_netfilter(error), false),
+        let generation = match session.netfilter() {
+            Ok(socket) => self::generation(socket),
+            Err(error) => return unless_unsupported(of_netfilter(error), ()),
         };
-        // The generation is needed only where something is inserted, which is seldom: not asked for at first.
-        let generation = if was_stale { self::generation(socket) } else { None };
-        let closed = match lacking(socket, bridge) {
-            Ok(closed) => closed,
-            Err(error) => return unless_unsupported(error, false),
-        };
+        let closed = closed_to(session, bridge)?;
         if closed.is_empty() {
-            return Ok(false);
-        }
-        if generation.is_none() {
-            was_stale = true;
-            continue;
+            return Ok(());
         }
         let requests: Vec<Request> = closed.iter().map(|chain| accept(bridge).create(chain, Place::Last)).collect();
-        match nftables::transaction(socket, generation, requests) {
-            Ok(()) => return Ok(true),
+        match nftables::transaction(session.netfilter().map_err(of_netfilter)?, generation, requests) {
+            Ok(()) => return Ok(()),
             Err(refusal) if matches!(refusal.error.errno(), Some(libc::ERESTART | libc::ENOENT)) => {}
             Err(refusal) => {
                 let chain = refusal.place.and_then(|place| closed.get(place)).or(closed.first());
-                note_closed(bridge, chain, &refusal.error);
-                return Ok(false);
+                session.note(Note::ClosedChain {
+                    bridge: bridge.to_owned(),
+                    chain: chain.map(ToString::to_string).unwrap_or_default(),
+                    reason: refusal.error.to_string(),
+                });
+                return Ok(());
             }
         }
     }
     Err(Error::restless_firewall())
+}
+
+/// The chains that keep the members of a bridge apart; none without `br_netfilter`, or without nf_tables.
+fn closed_to(session: &mut Session, bridge: &str) -> Result<Vec<Chain>, Error> {
+    if !Path::new(BRIDGED_PACKETS).exists() {
+        return Ok(Vec::new());
+    }
+    match session.netfilter().map_err(of_netfilter).and_then(|socket| lacking(socket, bridge)) {
+        Ok(closed) => Ok(closed),
+        Err(error) => unless_unsupported(error, Vec::new()),
+    }
 }
 
 fn generation(socket: &mut Socket) -> Option<u32> {
@@ -126,32 +135,25 @@ fn rules(socket: &mut Socket, chain: &Chain) -> Result<Vec<rule::Found>, Error> 
 ///
 /// # Errors
 /// The kernel cannot be asked.
-pub(crate) fn differences(kernel: &mut Kernel, bridge: &str) -> Result<Vec<Difference>, Error> {
-    if !Path::new(BRIDGED_PACKETS).exists() {
-        return Ok(Vec::new());
-    }
-    let found = kernel.netfilter().map_err(of_netfilter).and_then(|socket| lacking(socket, bridge));
+pub(crate) fn differences(session: &mut Session, bridge: &str) -> Result<Vec<Difference>, Error> {
     let missing = |chain: &Chain| {
         Difference::missing(format!("rule {:?} in chain {chain}, whose policy is drop", comment(bridge)))
     };
-    match found {
-        Ok(chains) => Ok(chains.iter().map(missing).collect()),
-        Err(error) => unless_unsupported(error, Vec::new()),
-    }
+    Ok(closed_to(session, bridge)?.iter().map(missing).collect())
 }
 
 /// Removes the rule from all chains.
 ///
 /// # Errors
 /// What the kernel refuses.
-pub(crate) fn remove(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
+pub(crate) fn remove(session: &mut Session, bridge: &str) -> Result<(), Error> {
     let comment = comment(bridge);
     let action = || format!("remove the rule {comment:?}");
     for _ in 0..ATTEMPTS {
-        let rules = ours(kernel)?;
+        let rules = ours(session)?;
         let requests: Vec<Request> =
             rules.iter().filter(|rule| rule.comment == comment).map(rule::Found::delete).collect();
-        match nftables::transaction(kernel.netfilter().map_err(of_netfilter)?, None, requests) {
+        match nftables::transaction(session.netfilter().map_err(of_netfilter)?, None, requests) {
             Ok(()) => return Ok(()),
             Err(refusal) if refusal.error.errno() == Some(libc::ENOENT) => {}
             Err(refusal) => return Err(Error::Refused { action: action(), source: refusal.error }),
@@ -164,16 +166,16 @@ pub(crate) fn remove(kernel: &mut Kernel, bridge: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// The kernel cannot be asked.
-pub(crate) fn bridges(kernel: &mut Kernel) -> Result<Vec<String>, Error> {
+pub(crate) fn bridges(session: &mut Session) -> Result<Vec<String>, Error> {
     let mut names: Vec<String> =
-        ours(kernel)?.iter().filter_map(|rule| Some(rule.comment.strip_prefix(COMMENT)?.to_owned())).collect();
+        ours(session)?.iter().filter_map(|rule| Some(rule.comment.strip_prefix(COMMENT)?.to_owned())).collect();
     names.sort();
     names.dedup();
     Ok(names)
 }
 
 /// All such rules, in whatever chain.
-fn ours(kernel: &mut Kernel) -> Result<Vec<rule::Found>, Error> {
+fn ours(session: &mut Session) -> Result<Vec<rule::Found>, Error> {
     let list = |socket: &mut Socket| -> Result<Vec<rule::Found>, Error> {
         let mut all = Vec::new();
         for found in forwarding(socket)? {
@@ -182,7 +184,7 @@ fn ours(kernel: &mut Kernel) -> Result<Vec<rule::Found>, Error> {
         all.retain(|rule| rule.comment.starts_with(COMMENT));
         Ok(all)
     };
-    match kernel.netfilter().map_err(of_netfilter).and_then(list) {
+    match session.netfilter().map_err(of_netfilter).and_then(list) {
         Ok(rules) => Ok(rules),
         Err(error) => unless_unsupported(error, Vec::new()),
     }
@@ -193,30 +195,9 @@ fn unless_unsupported<T>(error: Error, nothing: T) -> Result<T, Error> {
     if matches!(error, Error::Unsupported { .. }) { Ok(nothing) } else { Err(error) }
 }
 
-fn note_closed(bridge: &str, chain: Option<&Chain>, error: &netlink::Error) {
-    let chain = chain.map(ToString::to_string).unwrap_or_default();
-    note(&format!(
-        "members of {bridge} cannot reach each other: chain {chain} drops what it forwards, and takes no rule ({error}); \
-         accept what comes from {bridge} and goes there"
-    ));
-}
-
-/// Tells how to let the members of a bridge reach each other where the older iptables is in use: what that drops cannot be seen
-/// here, let alone changed.
-pub(crate) fn note_legacy(bridge: &str) {
-    if !Path::new(BRIDGED_PACKETS).exists() {
-        return;
-    }
-    let names = std::fs::read_to_string(LEGACY_TABLES).unwrap_or_default();
-    if names.lines().any(|name| name == "filter") {
-        note(&format!(
-            "if iptables-legacy drops what is forwarded, members of {bridge} cannot reach each other: \
-             iptables-legacy -I FORWARD -i {bridge} -o {bridge} -j ACCEPT"
-        ));
-    }
-}
-
-/// A line on stderr, if anybody reads there.
-fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+/// Whether the older iptables may drop what members of a bridge send to each other: what that drops cannot be seen here, let alone
+/// changed.
+pub(crate) fn has_legacy_filter() -> bool {
+    let names = || std::fs::read_to_string(LEGACY_TABLES).unwrap_or_default();
+    Path::new(BRIDGED_PACKETS).exists() && names().lines().any(|name| name == "filter")
 }

@@ -2,8 +2,8 @@
 
 use netlink::Refusal;
 
-use crate::Error;
 use crate::firewall::tables::Ours;
+use crate::{Error, Remedy};
 
 /// The first Linux with the interface that a packet came in by at the hook of source NAT.
 const SRCNAT_SINCE: (u32, u32) = (5, 7);
@@ -34,8 +34,8 @@ pub(crate) fn check_srcnat(release: &str) -> Result<(), Error> {
     let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
     match (numbers.next(), numbers.next()) {
         (Some(major), Some(minor)) if (major, minor) < SRCNAT_SINCE => Err(Error::Unsupported {
-            feature: "input interface in postrouting, which ipMasq needs".to_owned(),
-            remedy: format!("it is {release}; Linux 5.7 or later has it"),
+            feature: "input interface in postrouting".to_owned(),
+            remedy: Remedy::Masquerade(format!("it is {release}; Linux 5.7 or later has it")),
         }),
         _ => Ok(()),
     }
@@ -43,22 +43,26 @@ pub(crate) fn check_srcnat(release: &str) -> Result<(), Error> {
 
 fn no_nf_tables() -> Error {
     Error::Unsupported {
-        feature: "nf_tables, which ipMasq, macspoofchk and ipspoofchk need".to_owned(),
-        remedy: "load the module nf_tables (modprobe nf_tables), or take a kernel with CONFIG_NF_TABLES".to_owned(),
+        feature: "nf_tables".to_owned(),
+        remedy: Remedy::Firewall(
+            "load the module nf_tables (modprobe nf_tables), or take a kernel with CONFIG_NF_TABLES".to_owned(),
+        ),
     }
 }
 
 fn lacks(ours: Ours) -> Error {
     match ours {
         Ours::Nat => Error::Unsupported {
-            feature: "source NAT in nf_tables, which ipMasq needs".to_owned(),
-            remedy: "load the modules nft_chain_nat and nft_masq, or take a kernel with CONFIG_NF_TABLES_INET, \
-                     CONFIG_NFT_NAT and CONFIG_NFT_MASQ"
-                .to_owned(),
+            feature: "source NAT in nf_tables".to_owned(),
+            remedy: Remedy::Masquerade(
+                "load the modules nft_chain_nat and nft_masq, or take a kernel with CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT and \
+                 CONFIG_NFT_MASQ"
+                    .to_owned(),
+            ),
         },
         Ours::Filter => Error::Unsupported {
-            feature: "nf_tables for bridges, which macspoofchk and ipspoofchk need".to_owned(),
-            remedy: "take a kernel with CONFIG_NF_TABLES_BRIDGE".to_owned(),
+            feature: "nf_tables for bridges".to_owned(),
+            remedy: Remedy::Guard("take a kernel with CONFIG_NF_TABLES_BRIDGE".to_owned()),
         },
     }
 }

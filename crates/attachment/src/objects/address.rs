@@ -3,7 +3,9 @@
 use ipnetwork::IpNetwork;
 use netlink::address;
 
-use crate::{Device, Difference, Error, Kernel, Object, Step};
+use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Side, Stage, Step};
+
+static KIND: Kind = Kind::of_a_link("address");
 
 /// An address of a link.
 #[derive(Debug)]
@@ -14,7 +16,7 @@ pub struct Address {
     pub address: IpNetwork,
     /// What to do about other addresses of the link.
     pub others: Others,
-    /// An IPv6 address goes through duplicate detection; it can be used when [`Settled`](crate::Settled) says so.
+    /// An IPv6 address goes through duplicate detection; it can be used after [`AwaitDetection`](crate::AwaitDetection).
     pub is_detected: bool,
 }
 
@@ -46,16 +48,16 @@ impl Address {
         }
     }
 
-    fn list(&self, kernel: &mut Kernel) -> Result<Vec<IpNetwork>, Error> {
-        let index = kernel.index(&self.device)?;
-        address::list(kernel.socket(self.device.side)?, index)
+    fn list(&self, session: &mut Session) -> Result<Vec<IpNetwork>, Error> {
+        let index = session.index(&self.device)?;
+        address::list(session.socket(self.device.side)?, index)
             .map_err(Error::refused(format!("list the addresses of {}", self.device)))
     }
 
     /// Deals with the addresses that a shared link has. True when ours is among them.
-    fn reconcile(&self, kernel: &mut Kernel) -> Result<bool, Error> {
-        let index = kernel.index(&self.device)?;
-        let have = self.list(kernel)?;
+    fn reconcile(&self, session: &mut Session) -> Result<bool, Error> {
+        let index = session.index(&self.device)?;
+        let have = self.list(session)?;
         if have.contains(&self.address) {
             return Ok(true);
         }
@@ -65,28 +67,39 @@ impl Address {
                     object: format!("{}", self.device),
                     want: format!("address {}", self.address),
                     have: format!("has address {other}"),
-                    remedy: "change the subnet, or set forceAddress to replace the address".to_owned(),
+                    remedy: Remedy::ReplaceAddress,
                 });
             }
             let action = format!("remove address {other} from {}", self.device);
-            kernel.queue(Step::change(self.device.side, action, address::delete(index, other)));
+            session.queue(Step::change(self.device.side, action, address::delete(index, other)));
         }
         Ok(false)
     }
 }
 
 impl Object for Address {
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        if self.others != Others::Alone && self.reconcile(kernel)? {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        match self.device.side {
+            Side::Host => Stage::Gateway,
+            Side::Container => Stage::Address,
+        }
+    }
+
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
+        if self.others != Others::Alone && self.reconcile(session)? {
             return Ok(());
         }
-        let index = kernel.index(&self.device)?;
+        let index = session.index(&self.device)?;
         let (side, action) = (self.device.side, format!("add {}", self.label()));
         let request = match self.is_detected {
             true => address::add_with_detection(index, self.address),
             false => address::add(index, self.address),
         };
-        kernel.queue(match self.others {
+        session.queue(match self.others {
             Others::Alone => Step::make(side, action, request),
             // It stays when this call fails: another attachment may have adopted it by then, or have been quicker.
             Others::Respect | Others::Replace => Step::change(side, action, request).tolerating(&[libc::EEXIST]),
@@ -94,19 +107,19 @@ impl Object for Address {
         Ok(())
     }
 
-    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
-        let Some(_) = kernel.find(&self.device)? else {
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
+        let Some(_) = session.find(&self.device)? else {
             return Ok(vec![Difference::missing(self.label())]);
         };
-        let have = self.list(kernel)?;
+        let have = self.list(session)?;
         Ok(if have.contains(&self.address) { Vec::new() } else { vec![Difference::missing(self.label())] })
     }
 
-    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let Some(link) = kernel.find(&self.device)? else {
+    fn remove(&self, session: &mut Session) -> Result<(), Error> {
+        let Some(link) = session.find(&self.device)? else {
             return Ok(());
         };
-        kernel.remove(self.device.side, format!("remove {}", self.label()), address::delete(link.index, self.address))
+        session.remove(self.device.side, format!("remove {}", self.label()), address::delete(link.index, self.address))
     }
 
     fn commands(&self) -> Vec<String> {

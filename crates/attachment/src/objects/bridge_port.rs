@@ -2,7 +2,9 @@
 
 use netlink::{bridge_port, link};
 
-use crate::{Device, Difference, Error, Kernel, Object, Side, Step};
+use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Side, Stage, Step};
+
+static KIND: Kind = Kind::of_a_link("bridge port");
 
 /// A device of the host as a port of a bridge.
 #[derive(Debug)]
@@ -19,13 +21,13 @@ pub struct BridgePort {
 
 impl BridgePort {
     /// Kernels before 4.18 acknowledge it and do nothing.
-    fn isolate(&self, kernel: &mut Kernel) -> Result<(), Error> {
+    fn isolate(&self, session: &mut Session) -> Result<(), Error> {
         let action = format!("isolate {}", self.device);
-        kernel.queue(Step::change(Side::Host, action, bridge_port::set_isolated(&self.device, true)));
-        match kernel.find(&Device::host(&self.device))? {
+        session.queue(Step::change(Side::Host, action, bridge_port::set_isolated(&self.device, true)));
+        match session.find(&Device::host(&self.device))? {
             Some(link) if !link.isolated => Err(Error::Unsupported {
                 feature: format!("isolated bridge ports, which {} needs", self.device),
-                remedy: "use Linux 4.18 or later".to_owned(),
+                remedy: Remedy::act("use Linux 4.18 or later"),
             }),
             _ => Ok(()),
         }
@@ -33,23 +35,31 @@ impl BridgePort {
 }
 
 impl Object for BridgePort {
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let bridge = kernel.index(&Device::host(&self.bridge))?;
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Port
+    }
+
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
+        let bridge = session.index(&Device::host(&self.bridge))?;
         let action = format!("make {} a port of bridge {}", self.device, self.bridge);
-        kernel.queue(Step::make(Side::Host, action, link::set_master(&self.device, bridge)));
+        session.queue(Step::make(Side::Host, action, link::set_master(&self.device, bridge)));
         if self.hairpin {
             let action = format!("set hairpin on {}", self.device);
-            kernel.queue(Step::change(Side::Host, action, bridge_port::set_hairpin(&self.device, true)));
+            session.queue(Step::change(Side::Host, action, bridge_port::set_hairpin(&self.device, true)));
         }
         if self.isolated {
-            self.isolate(kernel)?;
+            self.isolate(session)?;
         }
         Ok(())
     }
 
-    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
-        let bridge = kernel.find(&Device::host(&self.bridge))?.map(|link| link.index);
-        let Some(link) = kernel.find(&Device::host(&self.device))? else {
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
+        let bridge = session.find(&Device::host(&self.bridge))?.map(|link| link.index);
+        let Some(link) = session.find(&Device::host(&self.device))? else {
             return Ok(vec![Difference::missing(format!("interface {}", self.device))]);
         };
         let mut differences = Vec::new();
@@ -68,7 +78,7 @@ impl Object for BridgePort {
     }
 
     /// Goes with its device. Taking it out of the bridge first would cost 4 ms more than removing the device does.
-    fn remove(&self, _kernel: &mut Kernel) -> Result<(), Error> {
+    fn remove(&self, _session: &mut Session) -> Result<(), Error> {
         Ok(())
     }
 

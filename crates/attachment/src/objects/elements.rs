@@ -1,27 +1,41 @@
 //! What an attachment has in the host's packet filter.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink::Mac;
 use nftables::{Key, Set};
 
-use crate::firewall::elements::{Entry, add, differences, remove};
+use crate::firewall::elements::{Entry, add, differences, host_names, remove};
 use crate::firewall::tables::{ADDRESSES4, ADDRESSES6, GUARDED, IPGUARDED, MACS, MASQUERADE4, MASQUERADE6, Ours};
-use crate::{Difference, Error, Identity, Kernel, Object};
+use crate::{Difference, Error, Finder, Found, Identity, Item, Kind, Object, Owner, Session, Stage};
+
+static KIND: Kind = Kind::found("elements of the packet filter");
+static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network).collected_by(collect);
 
 /// Elements of the sets of `table inet plugboard` and `table bridge plugboard`, which are made with their first element and go
 /// with their last.
 #[derive(Debug)]
 pub struct Elements {
     identity: Identity,
+    stage: Stage,
     entries: Vec<Entry>,
 }
 
 impl Elements {
-    /// None: what DEL removes, whatever there is.
+    /// What finds them without a description.
+    pub const FINDER: &'static Finder = &FINDER;
+
+    /// None yet, of those that must be in force before the first frame passes.
     #[must_use]
-    pub fn of(identity: Identity) -> Self {
-        Self { identity, entries: Vec::new() }
+    pub fn guarding(identity: Identity) -> Self {
+        Self { identity, stage: Stage::Guard, entries: Vec::new() }
+    }
+
+    /// None yet, of those that the addresses need; or, for DEL, whatever there is.
+    #[must_use]
+    pub fn of_addresses(identity: Identity) -> Self {
+        Self { identity, stage: Stage::Translation, entries: Vec::new() }
     }
 
     /// What comes from these addresses through the gateway interface `gateway`, and leaves through another one, carries the
@@ -85,28 +99,55 @@ impl Elements {
     }
 }
 
+/// The last to be made, so that DEL removes them first: to close the socket waits for that, and the removal of a link takes longer.
+fn of_attachment(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error> {
+    Ok(vec![Item::Object(Box::new(Elements::of_addresses(identity.clone())))])
+}
+
+fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    let found = |host_name: String| {
+        let name = host_name.clone();
+        Found::own(Owner::HostName(host_name), Stage::Translation, move |session| {
+            remove(session, |owner| owner.host_name == name)
+        })
+    };
+    Ok(host_names(session, network)?.into_iter().map(found).collect())
+}
+
+/// All in one transaction.
+fn collect(session: &mut Session, found: &[Found]) -> Vec<Error> {
+    let names: BTreeSet<&str> = found.iter().filter_map(Found::host_name).collect();
+    remove(session, |owner| names.contains(owner.host_name)).err().into_iter().collect()
+}
+
 impl Object for Elements {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        self.stage
+    }
+
     /// At once, before anything that is queued: a guard is in force before its port is there.
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
         if self.entries.is_empty() {
             return Ok(());
         }
-        add(kernel, &self.identity.comment(), &self.entries)?;
-        kernel.mark_made();
-        Ok(())
+        session.make(|session| add(session, &self.identity.comment(), &self.entries))
     }
 
-    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
         if self.entries.is_empty() {
             return Ok(Vec::new());
         }
-        differences(kernel, &self.identity.comment(), &self.entries)
+        differences(session, &self.identity.comment(), &self.entries)
     }
 
     /// All of the attachment's elements, whichever these are.
-    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
+    fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let name = self.identity.host_name();
-        remove(kernel, |owner| owner.host_name == name)
+        remove(session, |owner| owner.host_name == name)
     }
 
     fn commands(&self) -> Vec<String> {

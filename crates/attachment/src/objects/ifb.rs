@@ -1,11 +1,19 @@
 //! The device whose queues shape what an interface's host side receives.
 
-use netlink::{ifb, link};
+use netlink::ifb;
+use netlink::link::{self, Link};
 
-use crate::{Device, Difference, Error, Identity, Kernel, Object, Side, Step};
+use super::Redirect;
+use crate::{
+    Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Owner, Remedy, Session, Side, Stage, Step,
+    Tag,
+};
+
+static KIND: Kind = Kind::found("ifb");
+static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
 
 /// An ifb of an attachment, named after it, on the side where its interface's queues are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ifb {
     /// The attachment.
     pub identity: Identity,
@@ -16,6 +24,9 @@ pub struct Ifb {
 }
 
 impl Ifb {
+    /// What finds it without a description.
+    pub const FINDER: &'static Finder = &FINDER;
+
     /// The device.
     #[must_use]
     pub fn device(&self) -> Device {
@@ -31,43 +42,106 @@ impl Ifb {
     }
 }
 
+/// The kernel says `EOPNOTSUPP` when it has no such kind of link.
+fn explain(device: &Device, error: Error) -> Error {
+    match error {
+        Error::Refused { source, .. } if source.errno() == Some(libc::EOPNOTSUPP) => Error::Unsupported {
+            feature: format!("device of kind ifb, which {device} is to be"),
+            remedy: Remedy::act("load the module with `modprobe ifb numifbs=0`, or use a kernel with CONFIG_IFB"),
+        },
+        error => error,
+    }
+}
+
+/// That of the attachment's own interface on the host. One in the container goes with it; and those of other interfaces are named by
+/// the configuration.
+fn of_attachment(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error> {
+    let interface = identity.if_name().to_owned();
+    Ok(vec![Item::Object(Box::new(Ifb { identity: identity.clone(), interface, side: Side::Host }))])
+}
+
+fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    let links = session.host_links()?;
+    let mut found = Vec::new();
+    for link in links.iter().filter(|link| link.kind == "ifb") {
+        let owner = match Tag::of(link) {
+            Some(Tag::Attachment { network: of, other }) if of == network => owner(link, other),
+            _ => continue,
+        };
+        let ifb = Device::host(&link.name);
+        found.push(Found::own(owner, Stage::Nic, move |session| {
+            unhook(session, &ifb)?;
+            session.remove(Side::Host, format!("remove {ifb}"), link::delete(&ifb.name))
+        }));
+    }
+    Ok(found)
+}
+
+/// The names of an attachment's devices differ in their second letter.
+fn owner(ifb: &Link, other: Option<&str>) -> Owner {
+    match (other, ifb.name.get(2..)) {
+        (None, Some(rest)) => Owner::HostName(format!("pb{rest}")),
+        _ => {
+            let (name, interface) = (ifb.name.clone(), other.unwrap_or_default().to_owned());
+            Owner::Whoever(Box::new(move |identity| identity.ifb_name(&interface) == name))
+        }
+    }
+}
+
+/// Takes back the redirections to an ifb that is about to go: with them alone, what the devices receive would be lost. All of the
+/// host's links are looked at, because the ifb does not tell which device it serves.
+fn unhook(session: &mut Session, ifb: &Device) -> Result<(), Error> {
+    let Some(Link { index, .. }) = session.find(ifb)?.filter(|link| link.kind == "ifb") else { return Ok(()) };
+    let redirects = |link: &&Link| !["ifb", "bridge"].contains(&link.kind.as_str());
+    let links = session.host_links()?;
+    links.iter().filter(redirects).try_for_each(|link| {
+        Redirect { from: Device::host(&link.name), to: ifb.clone() }.remove_from(link.index, index, session)
+    })
+}
+
 impl Object for Ifb {
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Nic
+    }
+
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
         let device = self.device();
-        kernel.queue(Step::make(self.side, format!("make {}", self.label()), ifb::create(&device.name)));
+        let explained = device.clone();
+        let step = Step::make(self.side, format!("make {}", self.label()), ifb::create(&device.name));
+        session.queue(step.explained(move |error| explain(&explained, error)));
         // In the same send as the creation: a kill cannot leave a device without its tag.
         let tag = link::set_alias(&device.name, &self.alias());
-        kernel.queue(Step::change(self.side, format!("tag {device}"), tag));
+        session.queue(Step::change(self.side, format!("tag {device}"), tag));
         Ok(())
     }
 
-    /// The kernel says `EOPNOTSUPP` when it has no such kind of link.
-    fn explain(&self, error: Error) -> Error {
-        match error {
-            Error::Refused { source, .. } if source.errno() == Some(libc::EOPNOTSUPP) => Error::Unsupported {
-                feature: format!("device of kind ifb, which {} is to be", self.device()),
-                remedy: "load the module with `modprobe ifb numifbs=0`, or use a kernel with CONFIG_IFB".to_owned(),
-            },
-            error => error,
-        }
-    }
-
-    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
         let device = self.device();
         let label = format!("ifb {device}");
-        Ok(match kernel.find(&device)? {
+        Ok(match session.find(&device)? {
             None => vec![Difference::missing(label)],
             Some(link) if link.kind != "ifb" => vec![Difference::new(label, "an ifb", link.kind)],
             Some(_) => Vec::new(),
         })
     }
 
-    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
+    fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let device = self.device();
-        if device.side == Side::Container && !kernel.has_container() {
+        if device.side == Side::Container && !session.has_container() {
             return Ok(()); // it has gone with its namespace
         }
-        kernel.remove(self.side, format!("remove {}", self.label()), link::delete(&device.name))
+        if device.side == Side::Host {
+            unhook(session, &device)?;
+        }
+        session.remove(self.side, format!("remove {}", self.label()), link::delete(&device.name))
+    }
+
+    fn undo(&self, session: &mut Session) -> Result<(), Error> {
+        session.remove(self.side, format!("remove {}", self.label()), link::delete(&self.device().name))
     }
 
     fn commands(&self) -> Vec<String> {

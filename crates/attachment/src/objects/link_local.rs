@@ -3,7 +3,9 @@
 use ipnetwork::{IpNetwork, Ipv6Network};
 use netlink::{Mac, address};
 
-use crate::{Device, Difference, Error, Kernel, Object, Step};
+use crate::{Device, Difference, Error, Kind, Object, Session, Stage, Step};
+
+static KIND: Kind = Kind::of_a_link("link-local address");
 
 /// What a kernel without IPv6, or with IPv6 off for the link, says to an address; or one whose link has an MTU below 1280.
 const NO_IPV6: &[i32] = &[libc::EAFNOSUPPORT, libc::EOPNOTSUPP, libc::EACCES, libc::EINVAL];
@@ -27,25 +29,33 @@ impl LinkLocal {
 }
 
 impl Object for LinkLocal {
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Setting
+    }
+
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
         let Some(address) = self.address() else { return Ok(()) };
-        let index = kernel.index(&self.device)?;
+        let index = session.index(&self.device)?;
         let action = format!("add address {address} on {}", self.device);
         let request = match self.is_detected {
             true => address::add_with_detection(index, address),
             false => address::add(index, address),
         };
-        kernel.queue(Step::change(self.device.side, action, request).tolerating(NO_IPV6));
+        session.queue(Step::change(self.device.side, action, request).tolerating(NO_IPV6));
         Ok(())
     }
 
     /// The container may do with it as it likes.
-    fn differences(&self, _kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+    fn differences(&self, _session: &mut Session) -> Result<Vec<Difference>, Error> {
         Ok(Vec::new())
     }
 
     /// Goes with its link.
-    fn remove(&self, _kernel: &mut Kernel) -> Result<(), Error> {
+    fn remove(&self, _session: &mut Session) -> Result<(), Error> {
         Ok(())
     }
 

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use netlink::bridge_vlan::{self, Of, Vlans};
 use netlink::link::Link;
 
-use crate::{Device, Difference, Error, Kernel, Object, Side, Step};
+use crate::{Device, Difference, Error, Kind, Object, Session, Side, Stage, Step};
 
-/// The VLANs of a port of a filtering bridge. It stands behind the port, and before what gives the port a carrier, so that no
-/// frame passes in a VLAN that was not asked for.
+static KIND: Kind = Kind::of_a_link("VLANs of a port");
+
+/// The VLANs of a port of a filtering bridge. It has them before it has a carrier, so that no frame passes in a
+/// VLAN that was not asked for.
 #[derive(Debug)]
 pub struct PortVlans {
     /// The port, a device of the host.
@@ -57,54 +59,53 @@ impl PortVlans {
 
     /// The bridge's default VLAN; 0 for none.
     fn default_vlan(&self, bridge: Option<&Link>) -> Result<u16, Error> {
-        bridge.and_then(|bridge| bridge.default_pvid).ok_or_else(|| no_vlan_filtering(&self.bridge))
-    }
-}
-
-/// What a kernel without bridge VLAN filtering lacks.
-pub(crate) fn no_vlan_filtering(bridge: &str) -> Error {
-    Error::Unsupported {
-        feature: format!("bridge VLAN filtering, which bridge {bridge} needs"),
-        remedy: "use a kernel with CONFIG_BRIDGE_VLAN_FILTERING".to_owned(),
+        bridge.and_then(|bridge| bridge.default_pvid).ok_or_else(|| Error::no_vlan_filtering(&self.bridge))
     }
 }
 
 impl Object for PortVlans {
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let port = kernel.index(&Device::host(&self.device))?;
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Port
+    }
+
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
+        let port = session.index(&Device::host(&self.device))?;
         let bridge = Device::host(&self.bridge);
-        kernel.index(&bridge)?;
-        let default = self.default_vlan(kernel.seen(&bridge)?)?;
+        let default = self.default_vlan(session.known(&bridge)?.as_ref())?;
         let asked = self.asked();
         if !self.keeps_default && default != 0 && !asked.contains_key(&default) {
             let request = bridge_vlan::delete(Of::Port(port), &[Vlans::tagged(default, default)]);
             let action = format!("take {} out of VLAN {default}", self.label());
-            kernel.queue(Step::change(Side::Host, action, request).tolerating(&[libc::ENOENT]));
+            session.queue(Step::change(Side::Host, action, request).tolerating(&[libc::ENOENT]));
         }
         let vlans = joined(&asked);
         if !vlans.is_empty() {
             let action = format!("put {} into its VLANs", self.label());
-            kernel.queue(Step::change(Side::Host, action, bridge_vlan::add(Of::Port(port), &vlans)));
+            session.queue(Step::change(Side::Host, action, bridge_vlan::add(Of::Port(port), &vlans)));
         }
         Ok(())
     }
 
-    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
-        let Some(port) = kernel.find(&Device::host(&self.device))? else {
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
+        let Some(port) = session.find(&Device::host(&self.device))? else {
             return Ok(vec![Difference::missing(self.label())]);
         };
-        let Some(bridge) = kernel.find(&Device::host(&self.bridge))? else {
+        let Some(bridge) = session.find(&Device::host(&self.bridge))? else {
             return Ok(vec![Difference::missing(format!("bridge {}", self.bridge))]);
         };
         let want = self.wanted(self.default_vlan(Some(&bridge))?);
         let action = format!("list the VLANs of {}", self.label());
         let have =
-            bridge_vlan::list(kernel.socket(Side::Host)?, Of::Port(port.index)).map_err(Error::refused(action))?;
+            bridge_vlan::list(session.socket(Side::Host)?, Of::Port(port.index)).map_err(Error::refused(action))?;
         Ok(compared(&self.label(), &want, &each(&have)))
     }
 
     /// They go with the port.
-    fn remove(&self, _kernel: &mut Kernel) -> Result<(), Error> {
+    fn remove(&self, _session: &mut Session) -> Result<(), Error> {
         Ok(())
     }
 

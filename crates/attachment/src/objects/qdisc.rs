@@ -1,15 +1,18 @@
 //! A queueing discipline of a link.
 
-use netlink::qdisc::{self, Kind, Netem, Parent};
+use netlink::link::Link;
+use netlink::qdisc::{self, Netem, Parent};
 
 use super::tc_words::{parameters, with_table};
-use crate::{Device, Difference, Error, Kernel, Object, Step};
+use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Stage, Step};
+
+static KIND: Kind = Kind::of_a_link("queueing discipline");
 
 /// Queues that no kernel gives a device by itself: they have no parameters to begin with.
 const SHAPERS: [&str; 3] = ["netem", "tbf", "htb"];
 
 /// A queueing discipline of a link.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Qdisc {
     /// The link.
     pub device: Device,
@@ -51,23 +54,23 @@ impl Qdisc {
         format!("qdisc {} {:x}: on {}", self.qdisc.kind.name(), self.qdisc.handle, self.device)
     }
 
-    fn list(&self, index: u32, kernel: &mut Kernel) -> Result<Vec<qdisc::Qdisc>, Error> {
-        qdisc::list(kernel.socket(self.device.side)?, index)
+    fn list(&self, index: u32, session: &mut Session) -> Result<Vec<qdisc::Qdisc>, Error> {
+        qdisc::list(session.socket(self.device.side)?, index)
             .map_err(Error::refused(format!("list the queues of {}", self.device)))
     }
 
     /// Nothing is asked that some kernel may ignore.
-    pub(crate) fn is_all_known_to_all(&self) -> bool {
-        let Kind::Netem(want) = &self.qdisc.kind else { return true };
+    pub(super) fn is_all_known_to_all(&self) -> bool {
+        let qdisc::Kind::Netem(want) = &self.qdisc.kind else { return true };
         LATE.iter().all(|late| (late.value)(want).is_none())
     }
 
     /// A kernel ignores the attributes that it does not know. Those that came late are read back.
-    pub(crate) fn confirm(&self, index: u32, kernel: &mut Kernel) -> Result<(), Error> {
-        let Kind::Netem(want) = &self.qdisc.kind else { return Ok(()) };
-        let have = self.list(index, kernel)?;
+    pub(super) fn confirm(&self, index: u32, session: &mut Session) -> Result<(), Error> {
+        let qdisc::Kind::Netem(want) = &self.qdisc.kind else { return Ok(()) };
+        let have = self.list(index, session)?;
         let have = have.iter().find_map(|have| match &have.kind {
-            Kind::Netem(netem) if have.handle == self.qdisc.handle => Some(netem),
+            qdisc::Kind::Netem(netem) if have.handle == self.qdisc.handle => Some(netem),
             _ => None,
         });
         let have = have.ok_or_else(|| Error::Missing(self.label()))?;
@@ -75,9 +78,26 @@ impl Qdisc {
         ignored.map_or(Ok(()), |late| {
             Err(Error::Unsupported {
                 feature: format!("{}, which {} needs", late.name, self.device),
-                remedy: format!("use Linux {} or later, or leave the {} out", late.since, late.what),
+                remedy: Remedy::Act(format!("use Linux {} or later, or leave the {} out", late.since, late.what)),
             })
         })
+    }
+
+    /// The kernel says `ENOENT` when it has no such kind, and `EEXIST` when another one hangs there.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        let Error::Refused { action, source } = error else { return error };
+        let kind = self.qdisc.kind.name();
+        match source.errno() {
+            Some(libc::ENOENT) => Error::Unsupported {
+                feature: format!("qdisc {kind} (sch_{kind}), which {} needs", self.device),
+                remedy: Remedy::Act(format!(
+                    "load the module with `modprobe sch_{kind}`, or use a kernel with CONFIG_NET_SCH_{}",
+                    kind.to_uppercase()
+                )),
+            },
+            Some(libc::EEXIST) => self.taken("another queueing discipline"),
+            _ => Error::Refused { action, source },
+        }
     }
 
     fn taken(&self, by: &str) -> Error {
@@ -86,61 +106,55 @@ impl Qdisc {
             object: device.to_string(),
             want: format!("qdisc {} there", self.qdisc.kind.name()),
             have: format!("has {by} already"),
-            remedy: format!(
+            remedy: Remedy::Act(format!(
                 "an interface has one shaper in each direction: remove the other one from the network's chain, or call DEL \
                  for what an earlier ADD left (see `{} qdisc show dev {}`)",
                 device.tool("tc"),
                 device.name
-            ),
+            )),
         }
     }
 }
 
 impl Object for Qdisc {
-    /// The kernel replaces by itself only queues that it made itself. With one of these somebody else shapes the device; it is
-    /// told here, before anything is made beside it.
-    fn refuse_existing(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let root = match kernel.seen(&self.device)? {
-            Some(link) if self.qdisc.parent == Parent::Root => &link.qdisc,
-            _ => return Ok(()),
-        };
-        if SHAPERS.contains(&root.as_str()) { Err(self.taken(&format!("qdisc {root}"))) } else { Ok(()) }
+    fn kind(&self) -> &'static Kind {
+        &KIND
     }
 
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let index = kernel.index(&self.device)?;
+    fn stage(&self) -> Stage {
+        Stage::Port
+    }
+
+    /// The kernel replaces by itself only queues that it made itself. With one of these somebody else shapes the device; it is
+    /// told here, before anything is made beside it.
+    fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
+        if self.qdisc.parent != Parent::Root {
+            return Ok(());
+        }
+        match session.known(&self.device)? {
+            Some(Link { qdisc, .. }) if SHAPERS.contains(&qdisc.as_str()) => Err(self.taken(&format!("qdisc {qdisc}"))),
+            _ => Ok(()), // a device that is not there is to be made yet
+        }
+    }
+
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
+        let index = session.index(&self.device)?;
         let action = format!("add {}", self.label());
         let request = self.qdisc.add(index).map_err(Error::refused(&action))?;
-        kernel.queue(Step::make(self.device.side, action, request));
+        let this = self.clone();
+        session.queue(Step::make(self.device.side, action, request).explained(move |error| this.explain(error)));
         if self.is_all_known_to_all() {
             return Ok(());
         }
-        kernel.flush()?;
-        self.confirm(index, kernel)
+        session.flush()?;
+        self.confirm(index, session)
     }
 
-    /// The kernel says `ENOENT` when it has no such kind, and `EEXIST` when another one hangs there.
-    fn explain(&self, error: Error) -> Error {
-        let Error::Refused { action, source } = error else { return error };
-        let kind = self.qdisc.kind.name();
-        match source.errno() {
-            Some(libc::ENOENT) => Error::Unsupported {
-                feature: format!("qdisc {kind} (sch_{kind}), which {} needs", self.device),
-                remedy: format!(
-                    "load the module with `modprobe sch_{kind}`, or use a kernel with CONFIG_NET_SCH_{}",
-                    kind.to_uppercase()
-                ),
-            },
-            Some(libc::EEXIST) => self.taken("another queueing discipline"),
-            _ => Error::Refused { action, source },
-        }
-    }
-
-    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
-        let Some(link) = kernel.find(&self.device)? else {
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
+        let Some(link) = session.find(&self.device)? else {
             return Ok(vec![Difference::missing(format!("interface {}", self.device))]);
         };
-        let have = self.list(link.index, kernel)?;
+        let have = self.list(link.index, session)?;
         let Some(have) = have.iter().find(|have| have.parent == self.qdisc.parent) else {
             return Ok(vec![Difference::missing(self.label())]);
         };
@@ -150,16 +164,16 @@ impl Object for Qdisc {
     }
 
     /// Removes it only if it is the one that hangs there: same parent, handle and kind.
-    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let Some(link) = kernel.find(&self.device)? else {
+    fn remove(&self, session: &mut Session) -> Result<(), Error> {
+        let Some(link) = session.find(&self.device)? else {
             return Ok(());
         };
-        if !self.list(link.index, kernel)?.iter().any(|have| have.is_same(&self.qdisc)) {
+        if !self.list(link.index, session)?.iter().any(|have| have.is_same(&self.qdisc)) {
             return Ok(());
         }
         let action = format!("remove {}", self.label());
         let request = self.qdisc.delete(link.index).map_err(Error::refused(&action))?;
-        kernel.remove(self.device.side, action, request)
+        session.remove(self.device.side, action, request)
     }
 
     fn commands(&self) -> Vec<String> {

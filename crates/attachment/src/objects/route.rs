@@ -2,7 +2,9 @@
 
 use netlink::route;
 
-use crate::{Device, Difference, Error, Kernel, Object, Step};
+use crate::{Device, Difference, Error, Kind, Object, Session, Stage, Step};
+
+static KIND: Kind = Kind::of_a_link("route");
 
 /// A route through a link.
 #[derive(Debug)]
@@ -21,20 +23,28 @@ impl Route {
 }
 
 impl Object for Route {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Route
+    }
+
     /// A route of the same destination and metric that is there already stays: the first network that sets a default route
     /// keeps it (ADD-9).
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let index = kernel.index(&self.device)?;
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
+        let index = session.index(&self.device)?;
         let action = format!("add {}", self.label());
         let request = self.route.add(index).map_err(Error::refused(&action))?;
-        kernel.queue(Step::make(self.device.side, action, request).tolerating(&[libc::EEXIST]));
+        session.queue(Step::make(self.device.side, action, request).tolerating(&[libc::EEXIST]));
         Ok(())
     }
 
     /// Met by the route itself, or by one of the same destination through another link, which came first.
-    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
-        let index = kernel.find(&self.device)?.map(|link| link.index);
-        let routes = route::list(kernel.socket(self.device.side)?)
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
+        let index = session.find(&self.device)?.map(|link| link.index);
+        let routes = route::list(session.socket(self.device.side)?)
             .map_err(Error::refused(format!("list the routes of {}", self.device)))?;
         let is_met = routes.iter().any(|(through, have)| {
             if Some(*through) == index {
@@ -46,13 +56,13 @@ impl Object for Route {
         Ok(if is_met { Vec::new() } else { vec![Difference::missing(self.label())] })
     }
 
-    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let Some(link) = kernel.find(&self.device)? else {
+    fn remove(&self, session: &mut Session) -> Result<(), Error> {
+        let Some(link) = session.find(&self.device)? else {
             return Ok(());
         };
         let action = format!("remove {}", self.label());
         let request = self.route.delete(link.index).map_err(Error::refused(&action))?;
-        kernel.remove(self.device.side, action, request)
+        session.remove(self.device.side, action, request)
     }
 
     fn commands(&self) -> Vec<String> {

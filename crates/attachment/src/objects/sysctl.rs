@@ -1,9 +1,11 @@
-//! A network setting of the kernel.
+//! A network setting of the session.
 
 use std::fs;
 use std::io::ErrorKind;
 
-use crate::{Difference, Error, Kernel, Object, Side};
+use crate::{Difference, Error, Kind, Object, Session, Side, Stage};
+
+static KIND: Kind = Kind::of_a_link("setting");
 
 /// A setting below `/proc/sys/net` of one side's namespace.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub struct Sysctl {
     pub value: &'static str,
     /// The kernel may lack it: one without IPv6 has no settings for it.
     pub optional: bool,
+    /// When it is needed.
+    pub stage: Stage,
 }
 
 impl Sysctl {
@@ -23,7 +27,7 @@ impl Sysctl {
     /// (CVE-2020-10749).
     pub(crate) fn no_router_advertisements(link: &str) -> Self {
         let path = format!("net/ipv6/conf/{link}/accept_ra");
-        Self { side: Side::Host, path, value: "0", optional: true }
+        Self { side: Side::Host, path, value: "0", optional: true, stage: Stage::Common }
     }
 
     fn file(&self) -> String {
@@ -36,9 +40,9 @@ impl Sysctl {
     }
 
     /// The value at present; `None` when the kernel lacks the setting and may.
-    fn read(&self, kernel: &mut Kernel) -> Result<Option<String>, Error> {
+    fn read(&self, session: &mut Session) -> Result<Option<String>, Error> {
         let file = self.file();
-        match kernel.within(self.side, || fs::read_to_string(&file))? {
+        match session.within(self.side, || fs::read_to_string(&file))? {
             Ok(text) => Ok(Some(text.trim_end().to_owned())),
             Err(error) if self.optional && error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed(error)),
@@ -47,20 +51,28 @@ impl Sysctl {
 }
 
 impl Object for Sysctl {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        self.stage
+    }
+
     /// Written only where it differs: `/proc/sys` may be read-only where all is as it should be.
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        if self.read(kernel)?.is_none_or(|have| have == self.value) {
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
+        if self.read(session)?.is_none_or(|have| have == self.value) {
             return Ok(());
         }
         let file = self.file();
-        match kernel.within(self.side, || fs::write(&file, self.value))? {
+        match session.within(self.side, || fs::write(&file, self.value))? {
             Err(error) if !(self.optional && error.kind() == ErrorKind::NotFound) => Err(self.failed(error)),
             _ => Ok(()),
         }
     }
 
-    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
-        Ok(match self.read(kernel)? {
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
+        Ok(match self.read(session)? {
             Some(have) if have != self.value => {
                 vec![Difference::new(self.path.replace('/', "."), self.value, have)]
             }
@@ -69,7 +81,7 @@ impl Object for Sysctl {
     }
 
     /// One of a container's interface goes with the interface; one of the host (forwarding) may serve others by now.
-    fn remove(&self, _kernel: &mut Kernel) -> Result<(), Error> {
+    fn remove(&self, _session: &mut Session) -> Result<(), Error> {
         Ok(())
     }
 

@@ -2,7 +2,13 @@
 
 use netlink::{Mac, link, tap};
 
-use crate::{Device, Difference, Error, Identity, Kernel, Object, Side, Step};
+use super::host_links;
+use crate::{
+    Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy, Session, Side, Stage, Step,
+};
+
+static KIND: Kind = Kind::found("TAP device");
+static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
 
 /// A TAP device. The process that opens it (QEMU) is its other end; without one it has no carrier.
 ///
@@ -30,6 +36,16 @@ pub struct Tap {
 const NO_TUN: [i32; 4] = [libc::ENOENT, libc::ENODEV, libc::ENXIO, libc::ENOTDIR];
 
 impl Tap {
+    /// What finds it without a description.
+    pub const FINDER: &'static Finder = &FINDER;
+
+    /// One with the kernel's defaults.
+    #[must_use]
+    pub fn of(identity: Identity, side: Side) -> Self {
+        let mac = if side == Side::Host { identity.host_mac() } else { identity.container_mac() };
+        Self { identity, side, mac, mtu: None, owner: None, group: None, multi_queue: false }
+    }
+
     fn device(&self) -> Device {
         match self.side {
             Side::Host => Device::host(self.identity.host_name()),
@@ -52,9 +68,10 @@ impl Tap {
             {
                 Error::Unsupported {
                     feature: format!("TAP devices: {}: {reason}", tap::OPEN),
-                    remedy: "load the module with `modprobe tun`, and make the node, where nobody does, with \
-                             `mkdir -p /dev/net && mknod /dev/net/tun c 10 200`"
-                        .to_owned(),
+                    remedy: Remedy::act(
+                        "load the module with `modprobe tun`, and make the node, where nobody does, with \
+                         `mkdir -p /dev/net && mknod /dev/net/tun c 10 200`",
+                    ),
                 }
             }
             source => Error::Refused { action: format!("make {}", self.label()), source },
@@ -82,38 +99,56 @@ impl Tap {
     }
 }
 
+/// On the host it has the name that any NIC of the attachment has there.
+fn of_attachment(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error> {
+    let tap = |side| Item::Object(Box::new(Tap::of(identity.clone(), side)));
+    Ok(vec![tap(Side::Host), tap(Side::Container)])
+}
+
+fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    host_links::of_network(session, network, "tun")
+}
+
 impl Object for Tap {
-    fn refuse_existing(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        match kernel.find(&self.device())? {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Nic
+    }
+
+    fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
+        match session.find(&self.device())? {
             Some(link) if link.kind == "tun" => Err(Error::Exists(self.label())),
             Some(_) => Err(Error::Exists(format!("interface {}", self.device()))),
             None => Ok(()),
         }
     }
 
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
-        let device = self.device();
-        let tap = self.request(&device);
-        let made = kernel.within(self.side, || tap.create())?.map_err(|source| self.explain(source))?;
-        let mut change = |what: &str, request| {
-            kernel.queue(Step::change(self.side, format!("{what} {device}"), request));
-        };
-        change("tag", link::set_alias_without_link_local(&device.name, &self.identity.alias()));
-        change("set the address of", link::set_mac(&device.name, self.mac));
-        if let Some(bytes) = self.mtu {
-            change("set the MTU of", link::set_mtu(&device.name, bytes));
-        }
-        change("set up", link::set_up(&device.name));
-        // It must have its tag before it stays: GC and DEL know it by nothing else.
-        kernel.flush()?;
-        made.keep().map_err(Error::refused(format!("keep {}", self.label())))?;
-        kernel.mark_made();
-        Ok(())
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
+        session.make(|session| {
+            let device = self.device();
+            let tap = self.request(&device);
+            let made = session.within(self.side, || tap.create())?.map_err(|source| self.explain(source))?;
+            let mut change = |what: &str, request| {
+                session.queue(Step::change(self.side, format!("{what} {device}"), request));
+            };
+            change("tag", link::set_alias_without_link_local(&device.name, &self.identity.alias()));
+            change("set the address of", link::set_mac(&device.name, self.mac));
+            if let Some(bytes) = self.mtu {
+                change("set the MTU of", link::set_mtu(&device.name, bytes));
+            }
+            change("set up", link::set_up(&device.name));
+            // It must have its tag before it stays: GC and DEL know it by nothing else.
+            session.flush()?;
+            made.keep().map_err(Error::refused(format!("keep {}", self.label())))
+        })
     }
 
-    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
         let label = self.label();
-        let Some(link) = kernel.find(&self.device())? else { return Ok(vec![Difference::missing(label)]) };
+        let Some(link) = session.find(&self.device())? else { return Ok(vec![Difference::missing(label)]) };
         if link.kind != "tun" {
             return Ok(vec![Difference::new(label, "a TAP device", link.kind)]);
         }
@@ -132,19 +167,19 @@ impl Object for Tap {
     }
 
     /// In the container only if the namespace is still there, and the device is the one that was made here.
-    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
+    fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let device = self.device();
         if self.side == Side::Container {
-            if !kernel.has_container() {
+            if !session.has_container() {
                 return Ok(());
             }
             let alias = self.identity.alias();
-            let found = kernel.find(&device)?;
+            let found = session.find(&device)?;
             if found.is_none_or(|link| link.kind != "tun" || link.alias.as_deref() != Some(&alias)) {
                 return Ok(());
             }
         }
-        kernel.remove(self.side, format!("remove {}", self.label()), link::delete(&device.name))
+        session.remove(self.side, format!("remove {}", self.label()), link::delete(&device.name))
     }
 
     fn commands(&self) -> Vec<String> {

@@ -3,7 +3,11 @@
 use netlink::link::{self, Link};
 use netlink::{Mac, veth};
 
-use crate::{Device, Difference, Error, Identity, Kernel, Object, Side, Step};
+use super::host_links;
+use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Session, Side, Stage, Step};
+
+static KIND: Kind = Kind::found("veth");
+static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
 
 /// A veth pair. Its host interface is named after the attachment.
 #[derive(Debug)]
@@ -22,6 +26,16 @@ pub struct Veth {
 }
 
 impl Veth {
+    /// What finds it without a description.
+    pub const FINDER: &'static Finder = &FINDER;
+
+    /// One with the kernel's defaults, whose container's end has the attachment's own address.
+    #[must_use]
+    pub fn of(identity: Identity) -> Self {
+        let container_mac = identity.container_mac();
+        Self { identity, container_mac, joint: false, mtu: None, is_disabled: false }
+    }
+
     fn host(&self) -> Device {
         Device::host(self.identity.host_name())
     }
@@ -31,24 +45,40 @@ impl Veth {
     }
 }
 
+fn of_attachment(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error> {
+    Ok(vec![Item::Object(Box::new(Veth::of(identity.clone())))])
+}
+
+fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    host_links::of_network(session, network, "veth")
+}
+
 impl Object for Veth {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Nic
+    }
+
     /// The host interface may be that of an attachment of the same name in another namespace, which must not lose its address
     /// and its rules to the undoing of this one.
-    fn refuse_existing(&self, kernel: &mut Kernel) -> Result<(), Error> {
+    fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         let (host, interface) = (self.host(), self.container());
-        if kernel.find(&host)?.is_some() {
+        if session.find(&host)?.is_some() {
             return Err(Error::Exists(format!("host interface {host} of {}", self.identity.alias())));
         }
-        if kernel.find(&interface)?.is_some() {
-            let place = kernel.container()?.path().display();
+        if session.find(&interface)?.is_some() {
+            let place = session.container()?.path().display();
             return Err(Error::Exists(format!("interface {} in {place}", interface.name)));
         }
         Ok(())
     }
 
-    fn create(&self, kernel: &mut Kernel) -> Result<(), Error> {
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
         let (host, container) = (self.host(), self.container());
-        let namespace = kernel.container()?;
+        let namespace = session.container()?;
         let action = format!("make veth {} with {} in {}", host.name, container.name, namespace.path().display());
         let pair = veth::Veth {
             name: &host.name,
@@ -57,22 +87,22 @@ impl Object for Veth {
             peer: veth::Peer { namespace, name: &container.name, mac: self.container_mac },
         };
         let request = pair.create();
-        kernel.queue(Step::make(Side::Host, action, request));
+        session.queue(Step::make(Side::Host, action, request));
         // In the same send as the creation: a kill cannot leave a pair without its tag.
         let tag = link::set_alias_without_link_local(&host.name, &self.identity.alias());
-        kernel.queue(Step::change(Side::Host, format!("tag {}", host.name), tag));
+        session.queue(Step::change(Side::Host, format!("tag {}", host.name), tag));
         if self.joint {
             let tag = link::set_alias_without_link_local(&container.name, &self.identity.alias());
-            kernel.queue(Step::change(Side::Container, format!("tag {container}"), tag));
+            session.queue(Step::change(Side::Container, format!("tag {container}"), tag));
         }
         Ok(())
     }
 
-    fn differences(&self, kernel: &mut Kernel) -> Result<Vec<Difference>, Error> {
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
         let (host, container) = (self.host(), self.container());
         let mut differences = Vec::new();
-        let near = kernel.find(&host)?;
-        let far = kernel.find(&container)?;
+        let near = session.find(&host)?;
+        let far = session.find(&container)?;
         let label = |device: &Device| format!("interface {device}");
         for (device, found, may_be_down) in [(&host, &near, false), (&container, &far, self.is_disabled)] {
             match found {
@@ -106,9 +136,9 @@ impl Object for Veth {
     }
 
     /// The host interface takes the container interface with it.
-    fn remove(&self, kernel: &mut Kernel) -> Result<(), Error> {
+    fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let host = self.host();
-        kernel.remove(Side::Host, format!("remove {}", host.name), link::delete(&host.name))
+        session.remove(Side::Host, format!("remove {}", host.name), link::delete(&host.name))
     }
 
     fn commands(&self) -> Vec<String> {

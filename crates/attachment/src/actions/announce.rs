@@ -1,0 +1,49 @@
+//! Telling the neighbours of an address.
+
+use std::net::IpAddr;
+
+use netlink::{Mac, neighbour};
+
+use super::advertisement;
+use crate::{Action, Device, Error, Session, Stage, Step};
+
+/// Tells the neighbours where an address is: whoever still has the hardware address of an earlier holder would send to that one
+/// for up to a minute.
+///
+/// For IPv4 the kernel is made to ask who has the link's own address, and its question is an ARP announcement (RFC 5227,
+/// 2.3). A packet socket would do as well, but to close one takes 16 ms. For IPv6 a raw socket sends the advertisement.
+#[derive(Debug)]
+pub struct Announce {
+    /// The link.
+    pub device: Device,
+    /// The address.
+    pub address: IpAddr,
+    /// The link's hardware address.
+    pub mac: Mac,
+}
+
+impl Action for Announce {
+    fn stage(&self) -> Stage {
+        Stage::Announcement
+    }
+
+    fn perform(&self, session: &mut Session) -> Result<(), Error> {
+        let index = session.index(&self.device)?;
+        let action = format!("announce {} on {}", self.address, self.device);
+        if let IpAddr::V6(address) = self.address {
+            let sent = session.within(self.device.side, || advertisement::send(index, address, self.mac))?;
+            return sent.map_err(|source| Error::System { action, source });
+        }
+        for request in [neighbour::solicit(index, self.address), neighbour::delete(index, self.address)] {
+            session.queue(Step::change(self.device.side, &action, request).tolerating(&[libc::ENOENT, libc::EEXIST]));
+        }
+        Ok(())
+    }
+
+    fn commands(&self) -> Vec<String> {
+        if self.address.is_ipv6() {
+            return Vec::new();
+        }
+        vec![format!("ip netns exec CONTAINER arping -U -c 1 -I {} {}", self.device.name, self.address)]
+    }
+}

@@ -1,0 +1,26 @@
+//! Waiting for the kernel's workers.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::{Error, Session};
+
+/// Workers are done within microseconds as a rule, and on a busy machine when they get their turn. What is not done after
+/// this time is left to CHECK.
+const LIMIT: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// Waits until something is so, or the time is up.
+///
+/// # Errors
+/// Those of `is_so`.
+pub(super) fn until(
+    session: &mut Session,
+    mut is_so: impl FnMut(&mut Session) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let started = Instant::now();
+    while !is_so(session)? && started.elapsed() < LIMIT {
+        thread::sleep(PAUSE);
+    }
+    Ok(())
+}

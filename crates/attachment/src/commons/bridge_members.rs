@@ -1,0 +1,67 @@
+//! Those who share a bridge.
+
+use netlink::link::{self, Link};
+
+use crate::{Commons, Device, Error, Identity, Session, Side, Tag};
+
+/// The attachments on a bridge: they share the bridge, and all that hangs on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BridgeMembers {
+    /// The bridge's name.
+    pub(super) bridge: String,
+}
+
+impl Commons for BridgeMembers {
+    fn name(&self) -> String {
+        format!("bridge {}", self.bridge)
+    }
+
+    /// By an attachment; one that was made here also by a port of anybody else. What is itself shared by the same is no user but a
+    /// part.
+    fn is_used(&self, session: &mut Session) -> Result<bool, Error> {
+        let found = session.find(&Device::host(&self.bridge))?;
+        let Some(bridge) = found.filter(|link| link.kind == "bridge") else { return Ok(false) };
+        let ports = link::ports(session.socket(Side::Host)?, bridge.index)
+            .map_err(Error::refused(format!("list the ports of bridge {}", self.bridge)))?;
+        if ports.iter().any(Tag::is_attachment) {
+            return Ok(true);
+        }
+        let Some(Tag::Shared { by, uplink }) = Tag::of(&bridge) else { return Ok(false) };
+        let is_part = |port: &Link| {
+            uplink == Some(port.name.as_str()) || matches!(Tag::of(port), Some(Tag::Shared { by: of, .. }) if of == by)
+        };
+        Ok(!ports.iter().all(is_part))
+    }
+}
+
+/// The bridge that the host interface of an attachment is a port of.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub(super) fn of_attachment(session: &mut Session, identity: &Identity) -> Result<Option<String>, Error> {
+    let Some(index) = session.known(&Device::host(identity.host_name()))?.and_then(|link| link.master) else {
+        return Ok(None);
+    };
+    Ok(session.known_index(Side::Host, index)?.map(|bridge| bridge.name))
+}
+
+/// The bridges that attachments of a network are on, or that were made for it.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub(super) fn of_network(session: &mut Session, network: &str) -> Result<Vec<String>, Error> {
+    let links = session.host_links()?;
+    let mut served: Vec<u32> = Vec::new();
+    for link in &links {
+        match Tag::of(link) {
+            Some(Tag::Attachment { network: of, .. }) if of == network => served.extend(link.master),
+            // The bridge itself, or the one below its gateway in a VLAN.
+            Some(Tag::Shared { by, .. }) if by == network => {
+                served.extend([Some(link.index), link.peer].into_iter().flatten());
+            }
+            _ => {}
+        }
+    }
+    let bridges = links.iter().filter(|link| link.kind == "bridge" && served.contains(&link.index));
+    Ok(bridges.map(|bridge| bridge.name.clone()).collect())
+}

@@ -1,0 +1,80 @@
+//! Members of a bridge reaching each other.
+
+use super::bridge_members::{self, BridgeMembers};
+use crate::firewall::forward;
+use crate::{Commons, Difference, Error, Finder, Found, Identity, Item, Kind, Session, Shared, State};
+
+static KIND: Kind = Kind::found("rule for the members of a bridge");
+static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
+
+/// A rule by which the members of a bridge reach each other although the host's firewall drops what it forwards. Without need it
+/// is not there.
+#[derive(Debug)]
+pub struct ForwardRule {
+    members: BridgeMembers,
+}
+
+impl ForwardRule {
+    /// What finds it without a description.
+    pub const FINDER: &'static Finder = &FINDER;
+
+    /// The rule for a bridge.
+    pub fn new(bridge: impl Into<String>) -> Self {
+        Self { members: BridgeMembers { bridge: bridge.into() } }
+    }
+
+    fn bridge(&self) -> &str {
+        &self.members.bridge
+    }
+}
+
+fn of_attachment(session: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error> {
+    let bridge = bridge_members::of_attachment(session, identity)?;
+    Ok(bridge.map(|bridge| Item::Shared(Box::new(ForwardRule::new(bridge)))).into_iter().collect())
+}
+
+/// A rule stays behind where its bridge was removed by somebody else: those of all bridges are looked at.
+fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    let mut bridges = bridge_members::of_network(session, network)?;
+    bridges.extend(forward::bridges(session)?);
+    bridges.sort_unstable();
+    bridges.dedup();
+    Ok(bridges.into_iter().map(|bridge| Found::shared(ForwardRule::new(bridge))).collect())
+}
+
+impl Shared for ForwardRule {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn commons(&self) -> Box<dyn Commons> {
+        Box::new(self.members.clone())
+    }
+
+    fn look(&self, session: &mut Session) -> Result<State, Error> {
+        Ok(if forward::is_lacking(session, self.bridge())? { State::Lacking } else { State::Whole })
+    }
+
+    fn make(&self, session: &mut Session) -> Result<(), Error> {
+        forward::ensure(session, self.bridge())
+    }
+
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
+        forward::differences(session, self.bridge())
+    }
+
+    fn release(&self, session: &mut Session) -> Result<(), Error> {
+        forward::remove(session, self.bridge())
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let command = |tool: &str| {
+            format!(
+                "! {tool} -S FORWARD | grep -qx -e '-P FORWARD DROP' || {tool} -A FORWARD -i {0} -o {0} \
+                 -m comment --comment 'plugboard: members of {0}' -j ACCEPT",
+                self.bridge()
+            )
+        };
+        vec![command("iptables"), command("ip6tables")]
+    }
+}

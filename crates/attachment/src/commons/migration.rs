@@ -1,0 +1,124 @@
+//! The host's addresses and routes on their way between an uplink and its bridge.
+//!
+//! A port of a bridge is no place for addresses: what comes in through it belongs to the bridge. So they move to the bridge
+//! when the uplink becomes its port, and back at the end. Each way is two sends, which the kernel handles whole: the first may be
+//! refused, and then nothing has been lost. Between them the host is reachable, and whoever comes next completes the way.
+
+use ipnetwork::IpNetwork;
+use netlink::address;
+use netlink::layer3::Layer3;
+use netlink::link::{self, Link};
+
+use crate::{Error, Remedy, Session, Side, Step, Tag};
+
+/// It has come by itself, or had not gone.
+const THERE: &[i32] = &[libc::EEXIST];
+/// It has gone with something else.
+const GONE: &[i32] = &[libc::ESRCH, libc::ENOENT, libc::EADDRNOTAVAIL];
+
+/// What an uplink has, before anything is changed.
+///
+/// # Errors
+/// [`Error::Conflict`] for what cannot be moved.
+pub(super) fn survey(session: &mut Session, uplink: &Link, bridge: &str) -> Result<Layer3, Error> {
+    let has = of(session, uplink)?;
+    if has.has_nexthop_objects() {
+        return Err(Error::Conflict {
+            object: format!("uplink {}", uplink.name),
+            want: format!("its addresses and routes on bridge {bridge}"),
+            have: "has a route by a nexthop object (`ip nexthop`), which is bound to it".to_owned(),
+            remedy: Remedy::OwnBridge,
+        });
+    }
+    Ok(has)
+}
+
+/// Makes the uplink a port of the bridge, which takes over what it `had`.
+///
+/// # Errors
+/// The kernel's refusal; then the uplink is as it was, no port and with all its addresses and routes.
+pub(super) fn onto(session: &mut Session, uplink: &Link, had: &Layer3, bridge: &Link) -> Result<(), Error> {
+    if uplink.master != Some(bridge.index) {
+        let action = format!("make {} a port of bridge {}", uplink.name, bridge.name);
+        session.queue(Step::make(Side::Host, action, link::set_master(&uplink.name, bridge.index)));
+        session.flush()?; // refused where a macvlan is on it, or where it is no Ethernet
+    }
+    queue_additions(session, had, bridge);
+    for request in had.withdraw() {
+        let action = format!("take the addresses and routes from {}", uplink.name);
+        session.queue(Step::change(Side::Host, action, request).tolerating(GONE));
+    }
+    session.flush().inspect_err(|_| put_back(session, uplink, had))
+}
+
+/// Whether a port still has addresses that should be on its bridge: a call was killed between the two sends.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub(super) fn is_due(session: &mut Session, port: &Link) -> Result<bool, Error> {
+    let action = format!("list the addresses of {}", port.name);
+    let has = address::list(session.socket(Side::Host)?, port.index).map_err(Error::refused(action))?;
+    Ok(has.iter().any(|address| !is_link_local(address)))
+}
+
+fn is_link_local(address: &IpNetwork) -> bool {
+    matches!(address, IpNetwork::V6(v6) if v6.ip().is_unicast_link_local())
+}
+
+/// Gives what the bridge has by now to the uplink, and queues that it leaves the bridge. The bridge still has to be removed, in
+/// the same send.
+///
+/// # Errors
+/// The uplink cannot take all; then the bridge keeps it, and must stay.
+pub(super) fn back(session: &mut Session, bridge: &Link, uplink: &Link) -> Result<(), Error> {
+    let is_free = uplink.master.is_none_or(|master| master == bridge.index);
+    if Tag::is_shared(uplink) {
+        return Ok(()); // it goes with the bridge
+    }
+    if !is_free {
+        return if is_due(session, bridge)? {
+            Err(cannot_go_back(bridge, uplink, "has another master"))
+        } else {
+            Ok(())
+        };
+    }
+    let has = of(session, bridge)?.without_link_local();
+    if has.has_nexthop_objects() {
+        return Err(cannot_go_back(bridge, uplink, "cannot take a route by a nexthop object (`ip nexthop`)"));
+    }
+    queue_additions(session, &has, uplink);
+    session.flush()?; // refused where it is down, for example
+    let action = format!("take {} out of bridge {}", uplink.name, bridge.name);
+    session.queue(Step::change(Side::Host, action, link::unset_master(&uplink.name)));
+    Ok(())
+}
+
+fn cannot_go_back(bridge: &Link, uplink: &Link, have: &str) -> Error {
+    Error::Conflict {
+        object: format!("uplink {}", uplink.name),
+        want: format!("it to take back the host's addresses and routes from bridge {}", bridge.name),
+        have: have.to_owned(),
+        remedy: Remedy::act("the bridge stays until that is changed; then detach or collect again"),
+    }
+}
+
+fn of(session: &mut Session, link: &Link) -> Result<Layer3, Error> {
+    let action = format!("move the addresses and routes of {}", link.name);
+    Layer3::of(session.socket(Side::Host)?, link).map_err(Error::refused(action))
+}
+
+fn queue_additions(session: &mut Session, layer3: &Layer3, link: &Link) {
+    for request in layer3.add_to(link.index) {
+        let action = format!("give the addresses and routes to {}", link.name);
+        session.queue(Step::change(Side::Host, action, request).tolerating(THERE));
+    }
+}
+
+/// As far as the kernel lets us: the error that led here is the one to report.
+fn put_back(session: &mut Session, uplink: &Link, had: &Layer3) {
+    let mut requests = vec![link::unset_master(&uplink.name)];
+    requests.extend(had.restore());
+    if let Ok(socket) = session.socket(Side::Host) {
+        let _ = socket.batch(requests);
+    }
+}

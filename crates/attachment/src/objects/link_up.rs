@@ -1,0 +1,49 @@
+//! A link being up.
+
+use netlink::link;
+
+use crate::{Device, Difference, Error, Kind, Object, Session, Stage, Step};
+
+static KIND: Kind = Kind::of_a_link("link that is up");
+
+/// A link that must be up.
+#[derive(Debug)]
+pub struct LinkUp {
+    /// The link.
+    pub device: Device,
+}
+
+impl Object for LinkUp {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Carrier
+    }
+
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
+        let action = format!("set {} up", self.device);
+        session.queue(Step::change(self.device.side, action, link::set_up(&self.device.name)));
+        Ok(())
+    }
+
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
+        let what = format!("interface {}", self.device);
+        Ok(match session.find(&self.device)? {
+            None => vec![Difference::missing(what)],
+            Some(link) if !link.is_up => vec![Difference::new(what, "up", "down")],
+            Some(link) if !link.is_running => vec![Difference::new(what, "carrier", "no carrier")],
+            Some(_) => Vec::new(),
+        })
+    }
+
+    /// Goes with its link.
+    fn remove(&self, _session: &mut Session) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn commands(&self) -> Vec<String> {
+        vec![format!("{} link set {} up", self.device.tool("ip"), self.device.name)]
+    }
+}

@@ -1,0 +1,78 @@
+//! A device that somebody else made, as the port of a bridge.
+
+use std::cell::Cell;
+
+use netlink::link;
+
+use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Side, Stage, Step};
+
+static KIND: Kind = Kind::of_a_link("device on loan");
+
+/// A device of the host that somebody else made and lends to a bridge. At the end it is taken out of the bridge; it is never
+/// removed, renamed or tagged. The one who lends it is named by the configuration or the result: nothing on the device tells.
+#[derive(Debug)]
+pub struct Loan {
+    device: String,
+    bridge: String,
+    was_down: Cell<bool>,
+}
+
+impl Loan {
+    /// The device and the bridge by their names.
+    pub fn new(device: impl Into<String>, bridge: impl Into<String>) -> Self {
+        Self { device: device.into(), bridge: bridge.into(), was_down: Cell::new(false) }
+    }
+}
+
+impl Object for Loan {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Nic
+    }
+
+    fn create(&self, session: &mut Session) -> Result<(), Error> {
+        let device = Device::host(&self.device);
+        let Some(link) = session.find(&device)? else { return Err(Error::Missing(format!("interface {device}"))) };
+        if let Some(master) = link.master {
+            return Err(Error::Conflict {
+                object: format!("interface {device}"),
+                want: format!("a port of bridge {}", self.bridge),
+                have: format!("has become a port of link {master} meanwhile"),
+                remedy: Remedy::act("let one plugin at a time attach it"),
+            });
+        }
+        if !link.is_up {
+            self.was_down.set(true);
+            session.queue(Step::change(Side::Host, format!("set {device} up"), link::set_up(&self.device)));
+        }
+        session.make(|_| Ok(()))
+    }
+
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
+        Ok(match session.find(&Device::host(&self.device))? {
+            Some(link) if !link.is_up => vec![Difference::new(format!("interface {}", self.device), "up", "down")],
+            _ => Vec::new(), // one that is gone is missed as the port
+        })
+    }
+
+    /// Takes it out of the bridge, if it is a port of this one.
+    fn remove(&self, session: &mut Session) -> Result<(), Error> {
+        let Some(device) = session.find(&Device::host(&self.device))? else { return Ok(()) };
+        let bridge = session.find(&Device::host(&self.bridge))?.filter(|link| link.kind == "bridge");
+        if device.master.is_some() && device.master == bridge.map(|bridge| bridge.index) {
+            let action = format!("take {} out of bridge {}", self.device, self.bridge);
+            session.remove(Side::Host, action, link::unset_master(&self.device))?;
+        }
+        if self.was_down.get() {
+            session.remove(Side::Host, format!("set {} down", self.device), link::set_down(&self.device))?;
+        }
+        Ok(())
+    }
+
+    fn commands(&self) -> Vec<String> {
+        vec![format!("ip link set {} up", self.device)]
+    }
+}

@@ -1,0 +1,377 @@
+//! One call's work on an attachment: the ways to its objects, what is queued, what was made, and what is locked.
+
+use std::any::Any;
+
+use netlink::link::{self, Link};
+use netlink::{Namespace, Request, Socket};
+
+use crate::{Device, Error, Side};
+
+mod channel;
+mod end;
+mod lock;
+mod note;
+mod step;
+
+pub use channel::Channel;
+use channel::PacketFilter;
+use end::End;
+pub use lock::Lock;
+pub(crate) use lock::Mode;
+pub use note::Note;
+use step::Reading;
+pub use step::Step;
+
+/// Takes back a change.
+type TakeBack = Box<dyn FnOnce(&mut Session) -> Result<(), Error>>;
+
+/// What is to be undone when a later part fails.
+pub(crate) enum Undo {
+    /// The object at this place of the description has been made.
+    Made,
+    /// A change has been begun.
+    TakeBack(TakeBack),
+}
+
+/// Both sides of an attachment, and whatever else its objects live in.
+pub struct Session {
+    host: End,
+    container: Option<End>,
+    channels: Vec<Box<dyn Channel>>,
+    /// Steps of rtnetlink, each with the place of its object in the description.
+    queue: Vec<(usize, Step)>,
+    current: usize,
+    undo: Vec<(usize, Undo)>,
+    lock: Option<(Mode, Lock)>,
+    notes: Vec<Note>,
+    /// All links of the host, once they have been listed.
+    links: Option<Vec<Link>>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("queue", &self.queue)
+            .field("channels", &self.channels.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Opens nothing yet. `container` is `None` where its namespace is gone.
+    #[must_use]
+    pub fn new(container: Option<Namespace>) -> Self {
+        Self {
+            host: End::new(None),
+            container: container.map(|namespace| End::new(Some(namespace))),
+            channels: Vec::new(),
+            queue: Vec::new(),
+            current: 0,
+            undo: Vec::new(),
+            lock: None,
+            notes: Vec::new(),
+            links: None,
+        }
+    }
+
+    fn end(&mut self, side: Side) -> Result<&mut End, Error> {
+        match side {
+            Side::Host => Ok(&mut self.host),
+            Side::Container => self.container.as_mut().ok_or_else(no_container),
+        }
+    }
+
+    /// The container's namespace is there.
+    #[must_use]
+    pub fn has_container(&self) -> bool {
+        self.container.is_some()
+    }
+
+    /// The container's namespace.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when it is gone.
+    pub fn container(&self) -> Result<&Namespace, Error> {
+        self.container.as_ref().and_then(|end| end.namespace.as_ref()).ok_or_else(no_container)
+    }
+
+    /// The socket of one side, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// Those of [`Session::flush`], or that the socket cannot be opened.
+    pub fn socket(&mut self, side: Side) -> Result<&mut Socket, Error> {
+        self.flush()?;
+        self.end(side)?.socket()
+    }
+
+    /// The channel of this type, opened when it is first asked for. What is queued stays so.
+    ///
+    /// # Errors
+    /// Those of `open`.
+    pub fn channel<C: Channel, E>(&mut self, open: impl FnOnce() -> Result<C, E>) -> Result<&mut C, E> {
+        if !self.channels.iter().any(|channel| (channel.as_ref() as &dyn Any).is::<C>()) {
+            self.channels.push(Box::new(open()?));
+        }
+        let mut all = self.channels.iter_mut();
+        let Some(found) = all.find_map(|channel| (channel.as_mut() as &mut dyn Any).downcast_mut()) else {
+            unreachable!("it has just been opened")
+        };
+        Ok(found)
+    }
+
+    /// The socket of the host's packet filter. What is queued stays so: the packet filter goes by names, and needs no links.
+    pub(crate) fn netfilter(&mut self) -> Result<&mut Socket, netlink::Error> {
+        self.channel(|| Socket::open_netfilter().map(PacketFilter)).map(|filter| &mut filter.0)
+    }
+
+    /// Runs `work` with the thread in the namespace of one side, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// Those of [`Session::flush`], or that the namespace cannot be entered.
+    pub fn within<T>(&mut self, side: Side, work: impl FnOnce() -> T) -> Result<T, Error> {
+        self.flush()?;
+        match &self.end(side)?.namespace {
+            Some(namespace) => namespace.within(work).map_err(Error::Namespace),
+            None => Ok(work()),
+        }
+    }
+
+    /// Finds a link, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// What the kernel says other than that there is none.
+    pub fn find(&mut self, device: &Device) -> Result<Option<Link>, Error> {
+        if device.name.len() > link::NAME_BYTES {
+            return Ok(None); // the kernel calls such a question malformed
+        }
+        let found =
+            link::find(self.socket(device.side)?, &device.name).map_err(Error::refused(format!("look up {device}")))?;
+        let end = self.end(device.side)?;
+        match &found {
+            Some(link) => end.remember(link),
+            None => end.forget(&device.name),
+        }
+        Ok(found)
+    }
+
+    /// Finds a link by its index, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// What the kernel says other than that there is none.
+    pub fn find_index(&mut self, side: Side, index: u32) -> Result<Option<Link>, Error> {
+        let found =
+            link::find_index(self.socket(side)?, index).map_err(Error::refused(format!("look up link {index}")))?;
+        if let Some(link) = &found {
+            self.end(side)?.remember(link);
+        }
+        Ok(found)
+    }
+
+    /// A link as it was when it was last looked up, or as it is now. Its index, kind and place hold; its state may have changed
+    /// since.
+    ///
+    /// # Errors
+    /// What the kernel says other than that there is none.
+    pub fn known(&mut self, device: &Device) -> Result<Option<Link>, Error> {
+        match self.end(device.side)?.seen.iter().find(|link| link.name == device.name) {
+            Some(link) => Ok(Some(link.clone())),
+            None => self.find(device),
+        }
+    }
+
+    /// As [`Session::known`], by the link's index.
+    ///
+    /// # Errors
+    /// What the kernel says other than that there is none.
+    pub fn known_index(&mut self, side: Side, index: u32) -> Result<Option<Link>, Error> {
+        match self.end(side)?.seen.iter().find(|link| link.index == index) {
+            Some(link) => Ok(Some(link.clone())),
+            None => self.find_index(side, index),
+        }
+    }
+
+    /// The index of a link that must be there.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn index(&mut self, device: &Device) -> Result<u32, Error> {
+        let seen = &self.end(device.side)?.seen;
+        if let Some(link) = seen.iter().find(|link| link.name == device.name) {
+            return Ok(link.index);
+        }
+        self.find(device)?.map(|link| link.index).ok_or_else(|| Error::Missing(format!("link {device}")))
+    }
+
+    /// All links of the host, listed once. For GC alone: on a host with thousands of links a list takes a third of a second.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn host_links(&mut self) -> Result<Vec<Link>, Error> {
+        if let Some(links) = &self.links {
+            return Ok(links.clone());
+        }
+        let links = link::list(self.socket(Side::Host)?).map_err(Error::refused("list the links of the host"))?;
+        Ok(self.links.insert(links).clone())
+    }
+
+    /// Removes something at once, after everything queued has been sent; what is not there is removed already.
+    ///
+    /// # Errors
+    /// What the kernel says, with the `action` that it refused.
+    pub fn remove(&mut self, side: Side, action: impl Into<String>, request: Request) -> Result<(), Error> {
+        match self.socket(side)?.request(request) {
+            Err(source) if !source.is_missing() => Err(Error::Refused { action: action.into(), source }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Queues a step for the object at work.
+    pub fn queue(&mut self, step: Step) {
+        self.queue.push((self.current, step));
+    }
+
+    /// Makes the object at work at once, by whatever channel. From then on it is undone when a later part fails.
+    ///
+    /// # Errors
+    /// Those of `work`, which has left nothing behind then.
+    pub fn make<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        let made = work(self)?;
+        self.undo.push((self.current, Undo::Made));
+        Ok(made)
+    }
+
+    /// How to take back what the object at work is about to change.
+    pub fn on_undo(&mut self, take_back: impl FnOnce(&mut Self) -> Result<(), Error> + 'static) {
+        self.undo.push((self.current, Undo::TakeBack(Box::new(take_back))));
+    }
+
+    /// The place of the object at work in its description, for a channel that collects changes.
+    #[must_use]
+    pub fn place(&self) -> usize {
+        self.current
+    }
+
+    /// Sends what is queued: the steps of rtnetlink, the host's first, those of one side in one go; then what the other channels
+    /// have collected.
+    ///
+    /// # Errors
+    /// The first that was refused. The kernel has tried the later steps of that side too.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        if !self.queue.is_empty() {
+            let (host, container) =
+                std::mem::take(&mut self.queue).into_iter().partition(|(_, step)| step.side == Side::Host);
+            self.send(Side::Host, host)?;
+            self.send(Side::Container, container)?;
+        }
+        for channel in &mut self.channels {
+            let mut made = Vec::new();
+            let flushed = channel.flush(&mut made);
+            self.undo.extend(made.into_iter().map(|place| (place, Undo::Made)));
+            flushed?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, side: Side, steps: Vec<(usize, Step)>) -> Result<(), Error> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let (requests, readings): (Vec<Request>, Vec<(usize, Reading)>) = steps
+            .into_iter()
+            .map(|(place, step)| {
+                let (request, reading) = step.split();
+                (request, (place, reading))
+            })
+            .unzip();
+        let answers = self.end(side)?.socket()?.batch(requests).map_err(Error::refused("talk to the kernel"))?;
+        let mut refused = None;
+        for ((place, reading), answer) in readings.into_iter().zip(answers) {
+            match answer {
+                Ok(_) if reading.makes => self.undo.push((place, Undo::Made)),
+                Ok(_) => {}
+                Err(source) => {
+                    let refusal = reading.refusal(source);
+                    refused = refused.or(refusal);
+                }
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Notes something for whoever runs the session.
+    pub fn note(&mut self, note: Note) {
+        self.notes.push(note);
+    }
+
+    /// What was noted since the last time.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Drops what is queued and was not sent.
+    pub(crate) fn forget_queue(&mut self) {
+        self.queue.clear();
+    }
+
+    /// What follows is for the object at this place of the description.
+    pub(crate) fn work_on(&mut self, place: usize) {
+        self.current = place;
+    }
+
+    /// What is to be undone: of the last place first, and of one place the last first.
+    pub(crate) fn take_undo(&mut self) -> Vec<(usize, Undo)> {
+        let mut undo = std::mem::take(&mut self.undo);
+        undo.reverse();
+        undo.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+        undo
+    }
+
+    /// Runs `work` with the lock for what the host's attachments share, which is free again at its end, however it ends. Within
+    /// it, [`Session::exclude`] keeps others out altogether.
+    ///
+    /// No delegate is waited for in it, and CHECK does without.
+    ///
+    /// # Errors
+    /// Those of `work`; the lock cannot be taken.
+    pub fn sharing<T, E: From<Error>>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        if self.lock.is_some() {
+            return work(self); // the scope around this one ends it
+        }
+        self.take(Mode::Use)?;
+        let done = work(self);
+        self.lock = None;
+        done
+    }
+
+    /// As [`Session::sharing`], with nobody else in it.
+    ///
+    /// # Errors
+    /// Those of `work`; the lock cannot be taken.
+    pub(crate) fn excluding<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        self.sharing(|session| {
+            session.exclude()?;
+            work(session)
+        })
+    }
+
+    /// Within [`Session::sharing`]: from here to its end nobody else is in such a scope.
+    pub(crate) fn exclude(&mut self) -> Result<(), Error> {
+        match self.lock {
+            Some((Mode::Change, _)) => Ok(()),
+            _ => self.take(Mode::Change),
+        }
+    }
+
+    /// Others may have changed links since, so what was seen of the host's is forgotten.
+    fn take(&mut self, mode: Mode) -> Result<(), Error> {
+        self.flush()?;
+        self.lock = None; // a second descriptor of ours would wait for the first
+        self.lock = Some((mode, Lock::of_host(mode)?));
+        self.host.seen.clear();
+        Ok(())
+    }
+}
+
+fn no_container() -> Error {
+    Error::Missing("the container's namespace".to_owned())
+}

@@ -1,0 +1,30 @@
+//! Ways to objects that are not rtnetlink's.
+
+use std::any::Any;
+
+use netlink::Socket;
+
+use crate::Error;
+
+/// A way to objects: the packet filter, a switch's database, a directory. A session opens it when it is first asked for,
+/// keeps it to its end, and knows nothing of what it speaks.
+///
+/// What a channel does at once goes through [`Session::make`](crate::Session::make), which notes that the object at work is made. A
+/// channel that collects changes, to send them in one go, notes with each the [`Session::place`](crate::Session::place) that it
+/// is for.
+pub trait Channel: Any {
+    /// Sends what was collected. The places of what has been made are put into `made`, also when a later part fails.
+    ///
+    /// # Errors
+    /// The first change that was refused.
+    fn flush(&mut self, _made: &mut Vec<usize>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// The host's packet filter. What is removed through it is removed before links are: to close it waits until the kernel is
+/// done with what was removed, and the removal of a link takes longer.
+#[derive(Debug)]
+pub(crate) struct PacketFilter(pub(crate) Socket);
+
+impl Channel for PacketFilter {}

@@ -1,0 +1,39 @@
+//! What somebody should know although nothing failed.
+
+use std::fmt;
+
+/// Something that the session has noticed, for whoever runs it to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// A chain drops what is forwarded between the members of a bridge, and takes no rule.
+    ClosedChain {
+        /// The bridge.
+        bridge: String,
+        /// The chain.
+        chain: String,
+        /// Why it takes none.
+        reason: String,
+    },
+    /// The older iptables is in use, whose rules cannot be seen.
+    LegacyIptables {
+        /// The bridge.
+        bridge: String,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClosedChain { bridge, chain, reason } => write!(
+                f,
+                "members of {bridge} cannot reach each other: chain {chain} drops what it forwards, and takes no rule ({reason}); \
+                 accept what comes from {bridge} and goes there"
+            ),
+            Self::LegacyIptables { bridge } => write!(
+                f,
+                "if iptables-legacy drops what is forwarded, members of {bridge} cannot reach each other: \
+                 iptables-legacy -I FORWARD -i {bridge} -o {bridge} -j ACCEPT"
+            ),
+        }
+    }
+}

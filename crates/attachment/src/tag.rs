@@ -1,0 +1,105 @@
+//! What the alias of a device says: whose it is, for people and for GC.
+
+use netlink::link::Link;
+
+use crate::identity::MARK;
+
+/// What the alias of a device of ours says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tag<'a> {
+    /// It belongs to an attachment of this network.
+    Attachment {
+        /// The network.
+        network: &'a str,
+        /// The container interface that it serves, where that is not the attachment's own.
+        other: Option<&'a str>,
+    },
+    /// Attachments share it.
+    Shared {
+        /// By what: the name of their network, or what else they have in common, as in `lac 14789/1`; see [`Tag::shared`].
+        by: &'a str,
+        /// Of a bridge: the device of the host that is its port, and whose addresses it has.
+        uplink: Option<&'a str>,
+    },
+}
+
+impl<'a> Tag<'a> {
+    /// Reads an alias; `None` for a device that is not ours.
+    #[must_use]
+    pub fn read(alias: &'a str) -> Option<Self> {
+        let text = alias.strip_prefix(MARK)?;
+        if let Some(text) = text.strip_prefix("shared by ") {
+            // Neither a network's name nor a link's has a blank.
+            return Some(match text.split_once(" over ") {
+                Some((by, uplink)) => Self::Shared { by, uplink: Some(uplink) },
+                None => Self::Shared { by: text, uplink: None },
+            });
+        }
+        let (interface, text) = text.split_once(" on ")?;
+        let (network, _) = text.split_once(" of ")?;
+        Some(Self::Attachment { network, other: interface.split_once(" for ").map(|(other, _)| other) })
+    }
+
+    /// The alias of a device that attachments share: those of a network, by its name, or others by what they have in common.
+    /// That is a word and a blank before its value, which no network's name can be.
+    #[must_use]
+    pub fn shared(by: &str) -> String {
+        format!("{MARK}shared by {by}")
+    }
+
+    /// The alias of a bridge that attachments share and that has `uplink` as a port.
+    #[must_use]
+    pub fn shared_over(by: &str, uplink: &str) -> String {
+        format!("{MARK}shared by {by} over {uplink}")
+    }
+
+    /// What a link's alias says; `None` for one that is not ours.
+    #[must_use]
+    pub fn of(link: &'a Link) -> Option<Self> {
+        link.alias.as_deref().and_then(Self::read)
+    }
+
+    /// Whether attachments share a device, which goes with the last of them.
+    #[must_use]
+    pub fn is_shared(link: &Link) -> bool {
+        matches!(Tag::of(link), Some(Tag::Shared { .. }))
+    }
+
+    /// Whether a device is an attachment's own.
+    #[must_use]
+    pub fn is_attachment(link: &Link) -> bool {
+        matches!(Tag::of(link), Some(Tag::Attachment { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink::link::ALIAS_BYTES;
+
+    use super::*;
+    use crate::Identity;
+
+    fn identity(network: &str, container: &str, interface: &str) -> Identity {
+        Identity::new(network, container, interface)
+    }
+
+    #[test]
+    fn aliases_are_read_back() {
+        let alias = identity("home-net", "vn1", "eth1").alias();
+        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: "home-net", other: None }));
+        let alias = identity(&"n".repeat(128), &"c".repeat(300), "eth1").alias();
+        assert_eq!(alias.len(), ALIAS_BYTES);
+        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: &"n".repeat(128), other: None }));
+        let alias = identity(&"n".repeat(128), &"c".repeat(300), "an-interface-15").ifb_alias("another-one-015");
+        let (network, other) = ("n".repeat(128), Some("another-one-015"));
+        assert_eq!(Tag::read(&alias), Some(Tag::Attachment { network: &network, other }));
+        assert_eq!(Tag::read(&Tag::shared("home-net")), Some(Tag::Shared { by: "home-net", uplink: None }));
+        let long = "n".repeat(128);
+        let alias = Tag::shared_over(&long, "enp101s0f0np0.2");
+        assert!(alias.len() <= ALIAS_BYTES);
+        assert_eq!(Tag::read(&alias), Some(Tag::Shared { by: &long, uplink: Some("enp101s0f0np0.2") }));
+        let lac = Tag::shared_over("lac 14789/1", "eth1");
+        assert_eq!(Tag::read(&lac), Some(Tag::Shared { by: "lac 14789/1", uplink: Some("eth1") }));
+        assert_eq!(Tag::read("somebody's"), None);
+    }
+}

@@ -1,0 +1,42 @@
+//! Removing what belongs to no valid attachment.
+
+use crate::verbs::release::release;
+use crate::{Error, Finder, Found, Session, Stage, Valid};
+
+/// Removes what `network` has that belongs to none of the `valid` attachments, and then what they shared if
+/// nothing uses it any more. What is other networks', and what is not ours, is left alone.
+pub fn collect(session: &mut Session, finders: &[&'static Finder], network: &str, valid: &Valid) -> Vec<Error> {
+    let mut errors: Vec<Error> = Vec::new();
+    let mut stale = Vec::new();
+    let mut shared = Vec::new();
+    for finder in finders {
+        match (finder.of_network)(session, network) {
+            Ok(found) => {
+                let (of_all, own): (Vec<_>, Vec<_>) =
+                    found.into_iter().partition(|found| matches!(found, Found::Shared(_)));
+                shared.extend(of_all);
+                stale.push((*finder, own.into_iter().filter(|found| found.is_stale(valid)).collect::<Vec<_>>()));
+            }
+            // Several finders may have asked the same thing in vain.
+            Err(error) if errors.iter().any(|other| other.to_string() == error.to_string()) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    stale.sort_by_key(|(_, found)| std::cmp::Reverse(last_stage(found)));
+    for (finder, found) in stale.iter().filter(|(_, found)| !found.is_empty()) {
+        errors.extend((finder.collect)(session, found));
+    }
+    let shared: Vec<_> = shared
+        .iter()
+        .filter_map(|found| match found {
+            Found::Shared(shared) => Some(shared.as_ref()),
+            Found::Own { .. } => None,
+        })
+        .collect();
+    errors.extend(release(session, &shared));
+    errors
+}
+
+fn last_stage(found: &[Found]) -> Option<Stage> {
+    found.iter().map(Found::stage).max()
+}

@@ -1,0 +1,158 @@
+//! Making what a description says, and unmaking it when something fails.
+
+use crate::session::Undo;
+use crate::verbs::release::release;
+use crate::{Description, Error, Item, Session, Shared, Stage, State};
+
+/// Asks all objects whether something is in their way.
+///
+/// # Errors
+/// The first that is.
+pub fn refuse_existing(session: &mut Session, description: &Description) -> Result<(), Error> {
+    description.items().iter().try_for_each(|item| match item {
+        Item::Object(object) => object.refuse_existing(session),
+        Item::Shared(shared) => shared.refuse_existing(session),
+        Item::Action(_) => Ok(()),
+    })
+}
+
+/// Asks, for STATUS, whether what is shared on this host could serve.
+///
+/// # Errors
+/// The first that could not.
+pub fn refuse_unusable(session: &mut Session, description: &Description) -> Result<(), Error> {
+    description.shared().try_for_each(|shared| shared.refuse_unusable(session))
+}
+
+/// An attachment in the making.
+#[derive(Default)]
+pub struct Creation {
+    items: Vec<Item>,
+    last: Option<Stage>,
+}
+
+impl Creation {
+    /// Nothing made yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes the objects, and does what is done once, in order. Call it again for what is known only later, and is of later
+    /// stages. What is shared cannot go before all of it is made.
+    ///
+    /// # Errors
+    /// The first that fails. What was made stays until [`Creation::undo`].
+    pub fn make(&mut self, session: &mut Session, description: Description) -> Result<(), Error> {
+        self.run(session, description, |_| true)
+    }
+
+    /// As [`Creation::make`], without what is only waited for, asked or announced: to see whether the objects can be made.
+    ///
+    /// # Errors
+    /// The first that fails.
+    pub fn rehearse(&mut self, session: &mut Session, description: Description) -> Result<(), Error> {
+        self.run(session, description, |item| !matches!(item, Item::Action(_)))
+    }
+
+    fn run(
+        &mut self,
+        session: &mut Session,
+        description: Description,
+        is_due: impl Fn(&Item) -> bool,
+    ) -> Result<(), Error> {
+        let first = self.items.len();
+        for item in description.into_items().into_iter().filter(is_due) {
+            if self.last.is_some_and(|last| item.stage() < last) && self.items.len() == first {
+                return Err(Error::Late);
+            }
+            self.last = self.last.max(Some(item.stage()));
+            let parts = match &item {
+                Item::Object(object) => object.parts(),
+                _ => Vec::new(),
+            };
+            match parts.is_empty() {
+                true => self.items.push(item),
+                false => self.items.extend(parts.into_iter().map(Item::Object)),
+            }
+        }
+        let new = self.items.get(first..).unwrap_or_default();
+        let made = match new.iter().any(|item| matches!(item, Item::Shared(_))) {
+            true => session.sharing(|session| make_all(session, new, first)),
+            false => make_all(session, new, first),
+        };
+        session.forget_queue();
+        made
+    }
+
+    /// Removes what this creation made, the last first; what it found and adopted stays, if anybody else uses it.
+    pub fn undo(self, session: &mut Session) -> Vec<Error> {
+        session.forget_queue();
+        let mut errors = Vec::new();
+        let mut shared = Vec::new();
+        let mut done = None;
+        for (place, undo) in session.take_undo() {
+            match (undo, self.items.get(place)) {
+                (Undo::TakeBack(take_back), _) => errors.extend(take_back(session).err()),
+                (Undo::Made, _) if done == Some(place) => {}
+                (Undo::Made, Some(Item::Object(object))) => {
+                    done = Some(place);
+                    errors.extend(object.undo(session).err());
+                }
+                (Undo::Made, Some(Item::Shared(one))) => {
+                    done = Some(place);
+                    shared.push(one.as_ref());
+                }
+                (Undo::Made, _) => {}
+            }
+        }
+        errors.extend(release(session, &shared));
+        errors
+    }
+}
+
+fn make_all(session: &mut Session, items: &[Item], first: usize) -> Result<(), Error> {
+    let mut states = look_at_all(session, items)?;
+    if states.contains(&State::Lacking) {
+        session.exclude()?;
+        states.clear(); // others may have made or removed something meanwhile
+    }
+    let mut states = states.into_iter();
+    for (place, item) in (first..).zip(items) {
+        session.work_on(place);
+        match item {
+            Item::Object(object) => object.create(session)?,
+            Item::Action(action) => action.perform(session)?,
+            Item::Shared(shared) => establish(session, shared.as_ref(), states.next())?,
+        }
+    }
+    session.flush()
+}
+
+fn look_at_all(session: &mut Session, items: &[Item]) -> Result<Vec<State>, Error> {
+    let shared = items.iter().filter_map(|item| match item {
+        Item::Shared(shared) => Some(shared),
+        _ => None,
+    });
+    let mut states = Vec::new();
+    for shared in shared {
+        states.push(shared.look(session)?);
+        if states.last() == Some(&State::Lacking) {
+            break;
+        }
+    }
+    Ok(states)
+}
+
+fn establish(session: &mut Session, shared: &dyn Shared, known: Option<State>) -> Result<(), Error> {
+    // Whoever made it may have left meanwhile, because of us: what nobody uses goes with an ADD that fails.
+    session.make(|_| Ok(()))?;
+    let state = match known {
+        Some(state) => state,
+        None => shared.look(session)?,
+    };
+    match state {
+        State::Whole => shared.adopt(session),
+        State::Lacking => shared.make(session),
+    }
+}

@@ -1,0 +1,38 @@
+//! Giving up what attachments share, with the last of them.
+
+use crate::{Error, Session, Shared};
+
+/// Removes what nobody uses any more, commons by commons, the last stage first. Whether it is used is asked without the lock first,
+/// because as a rule it is; and again with it, because somebody may have come meanwhile.
+pub(super) fn release(session: &mut Session, all: &[&dyn Shared]) -> Vec<Error> {
+    let mut commons: Vec<String> = Vec::new();
+    let mut errors = Vec::new();
+    for shared in all {
+        let name = shared.commons().name();
+        if commons.contains(&name) {
+            continue;
+        }
+        let mut parts: Vec<&dyn Shared> = all.iter().copied().filter(|other| other.commons().name() == name).collect();
+        parts.sort_by_key(|part| std::cmp::Reverse(part.stage()));
+        commons.push(name);
+        match release_unused(session, &parts) {
+            Ok(failed) => errors.extend(failed),
+            Err(error) => errors.push(error),
+        }
+    }
+    errors
+}
+
+fn release_unused(session: &mut Session, parts: &[&dyn Shared]) -> Result<Vec<Error>, Error> {
+    let Some(first) = parts.first() else { return Ok(Vec::new()) };
+    let commons = first.commons();
+    if commons.is_used(session)? {
+        return Ok(Vec::new());
+    }
+    session.excluding(|session| {
+        if commons.is_used(session)? {
+            return Ok(Vec::new());
+        }
+        Ok(parts.iter().filter_map(|part| part.release(session).err()).collect())
+    })
+}

@@ -1,0 +1,44 @@
+//! The addresses of the container interface.
+
+use attachment::{
+    Address, Announce, AskForHolder, AwaitDetection, AwaitForwarding, AwaitListening, Description, Others, Stage,
+};
+use cni::Success;
+
+use crate::attached::{Attached, Nic};
+use crate::{Found, routes};
+
+/// The addresses and routes of the container interface: asked for where nobody guarantees that they are free, added, and told to the
+/// neighbours.
+pub fn addressing(nic: &Nic, found: &Found, addressing: &Success, description: &mut Description) {
+    let forwards = AwaitForwarding { device: nic.identity.host_name() };
+    if nic.attached(found) == Attached::ContainerTap {
+        description.act(forwards);
+        return;
+    }
+    if !nic.has_interface(found) {
+        return;
+    }
+    let device = nic.container_interface();
+    let is_detected = nic.detects_duplicates;
+    if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
+        description.own(nic.container_setting("disable_ipv6", "0", Stage::Ready));
+    }
+    description.act(forwards);
+    for ip in &addressing.ips {
+        let address = ip.address.ip();
+        if !(nic.is_allocated || (is_detected && ip.address.is_ipv6())) {
+            description.act(AskForHolder { device: device.clone(), address });
+        }
+        description.own(Address { device: device.clone(), address: ip.address, others: Others::Alone, is_detected });
+    }
+    if is_detected {
+        description.act(AwaitDetection { device: device.clone() });
+    }
+    for ip in &addressing.ips {
+        let address = ip.address.ip();
+        description.act(AwaitListening { device: device.clone(), address });
+        description.act(Announce { device: device.clone(), address, mac: nic.mac(found) });
+    }
+    routes::describe(&device, addressing, description);
+}

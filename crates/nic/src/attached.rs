@@ -1,0 +1,171 @@
+//! The NIC: what it is, and the devices that make it.
+
+use attachment::{Description, Device, Identity, LinkLocal, LinkUp, Redirect, Side, Stage, Sysctl, Tap, Veth};
+use cni::{Call, Error};
+use netlink::Mac;
+use plugin::Allocator;
+
+use crate::keys::{self, NicKeys, TapNamespace};
+use crate::{Found, Loan, mac};
+
+/// The NIC as the configuration asks for it.
+#[derive(Debug, Clone)]
+pub struct Nic {
+    /// The attachment.
+    pub identity: Identity,
+    /// The hardware address that the container or the guest has.
+    pub mac: Mac,
+    /// The MTU that is asked for, in bytes; without one that of the path counts.
+    pub mtu_bytes: Option<u32>,
+    device: keys::Device,
+    tap_namespace: TapNamespace,
+    multi_queue: bool,
+    owner: Option<u32>,
+    group: Option<u32>,
+    /// IPv6 addresses go through duplicate detection.
+    pub detects_duplicates: bool,
+    /// The container interface stays down.
+    is_disabled: bool,
+    /// Addresses come from an allocator that gives each of them once, and need no asking around.
+    pub(crate) is_allocated: bool,
+}
+
+/// What becomes the port of a switch, and what is behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attached {
+    /// The host interface of a veth pair, whose other end is the container interface.
+    Veth,
+    /// A TAP device on the host.
+    HostTap,
+    /// The host interface of a veth pair, whose other end is joined to a TAP device in the container: a device of another
+    /// namespace cannot be a port.
+    ContainerTap,
+    /// A device of the host by its name, which the previous plugin made.
+    Device(String),
+}
+
+impl Nic {
+    /// Parses the keys of a call.
+    ///
+    /// # Errors
+    /// Code 7 naming the key, or those that contradict each other.
+    pub fn parse(keys: &NicKeys, call: &Call, identity: Identity) -> Result<Self, Error> {
+        keys.refuse_contradictions(call)?;
+        Ok(Self {
+            mac: mac::asked(call, keys.mac.as_deref())?.unwrap_or_else(|| identity.container_mac()),
+            identity,
+            mtu_bytes: Some(keys.mtu).filter(|bytes| *bytes != 0),
+            device: keys.nic,
+            tap_namespace: keys.tap_namespace,
+            multi_queue: keys.multi_queue,
+            owner: keys.owner,
+            group: keys.group,
+            detects_duplicates: keys.enabledad,
+            is_disabled: keys.disable_container_interface,
+            is_allocated: Allocator::of(call).gives_each_once,
+        })
+    }
+
+    /// What it hangs on its switch by.
+    #[must_use]
+    pub fn attached(&self, found: &Found) -> Attached {
+        match (&found.lent, self.device, self.tap_namespace) {
+            (Some(device), ..) => Attached::Device(device.clone()),
+            (None, keys::Device::Veth, _) => Attached::Veth,
+            (None, keys::Device::Tap, TapNamespace::Host) => Attached::HostTap,
+            (None, keys::Device::Tap, TapNamespace::Container) => Attached::ContainerTap,
+        }
+    }
+
+    /// The port, by its name on the host.
+    #[must_use]
+    pub fn port(&self, found: &Found) -> String {
+        found.lent.clone().unwrap_or_else(|| self.identity.host_name())
+    }
+
+    /// The container has an interface that can be used.
+    #[must_use]
+    pub fn has_interface(&self, found: &Found) -> bool {
+        self.attached(found) == Attached::Veth && !self.is_disabled
+    }
+
+    /// The MTU in bytes: for CHECK that of the result, else the one that is asked for, else that of the path.
+    #[must_use]
+    pub fn mtu_bytes(&self, found: &Found) -> Option<u32> {
+        match found.result {
+            Some(result) => result.mtu_bytes,
+            None => self.mtu_bytes.or(found.path.mtu_bytes),
+        }
+    }
+
+    /// The hardware address: for CHECK that of the result.
+    #[must_use]
+    pub fn mac(&self, found: &Found) -> Mac {
+        found.result.and_then(|result| result.mac).unwrap_or(self.mac)
+    }
+
+    /// The container interface.
+    #[must_use]
+    pub fn container_interface(&self) -> Device {
+        Device::container(self.identity.if_name())
+    }
+
+    /// The devices of the NIC, from the port to the container's end, set up. `switch` is the bridge that a lent device becomes a port
+    /// of.
+    pub fn describe(&self, found: &Found, switch: &str, description: &mut Description) {
+        match self.attached(found) {
+            Attached::Veth => {
+                description.own(self.veth(found, false));
+                if !self.is_disabled {
+                    self.describe_container_link(found, description);
+                }
+            }
+            Attached::HostTap => _ = description.own(self.tap(found, Side::Host)),
+            Attached::ContainerTap => {
+                let (joint, tap) = (Device::container(self.identity.joint_name()), self.container_interface());
+                description.own(self.veth(found, true)).own(self.tap(found, Side::Container));
+                description.own(Redirect { from: joint.clone(), to: tap.clone() });
+                description.own(Redirect { from: tap, to: joint.clone() }).own(LinkUp { device: joint });
+            }
+            Attached::Device(device) => _ = description.own(Loan::new(device, switch)),
+        }
+    }
+
+    /// What sets the container interface up.
+    fn describe_container_link(&self, found: &Found, description: &mut Description) {
+        let (device, is_detected) = (self.container_interface(), self.detects_duplicates);
+        if is_detected {
+            // RFC 7527: a question of our own that comes back (hairpinMode) is not taken for a duplicate.
+            description.own(self.container_setting("enhanced_dad", "1", Stage::Setting));
+            description.own(self.container_setting("accept_dad", "1", Stage::Setting));
+        }
+        description.own(LinkLocal { device: device.clone(), mac: self.mac(found), is_detected });
+        description.own(LinkUp { device });
+    }
+
+    /// An IPv6 setting of the container interface.
+    pub(crate) fn container_setting(&self, setting: &str, value: &'static str, stage: Stage) -> Sysctl {
+        let path = format!("net/ipv6/conf/{}/{setting}", self.identity.if_name());
+        Sysctl { side: Side::Container, path, value, optional: true, stage }
+    }
+
+    fn veth(&self, found: &Found, joint: bool) -> Veth {
+        let container_mac = if joint { self.identity.joint_mac() } else { self.mac(found) };
+        let (identity, mtu) = (self.identity.clone(), self.mtu_bytes(found));
+        Veth { identity, container_mac, joint, mtu, is_disabled: self.is_disabled }
+    }
+
+    /// In the container the device has the address of the guest's NIC, as the result says: whoever starts the machine may
+    /// take it from there.
+    fn tap(&self, found: &Found, side: Side) -> Tap {
+        Tap {
+            identity: self.identity.clone(),
+            side,
+            mac: if side == Side::Host { self.identity.host_mac() } else { self.mac(found) },
+            mtu: self.mtu_bytes(found),
+            owner: self.owner,
+            group: self.group,
+            multi_queue: self.multi_queue,
+        }
+    }
+}

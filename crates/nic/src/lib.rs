@@ -1,0 +1,48 @@
+//! What every plugin with a NIC shares.
+//!
+//! A [`Nic`] is what the configuration asks for: a veth or a TAP device, its hardware address, what guards it. What was found
+//! on the host is [`Found`]. Both together are described here, so that a plugin is its keys and what its NIC hangs on.
+
+mod addresses;
+mod attached;
+mod gateway;
+mod guard;
+mod keys;
+mod loan;
+mod mac;
+mod path;
+mod result;
+mod routes;
+mod vlans;
+mod words;
+
+pub use addresses::addressing;
+pub use attached::{Attached, Nic};
+pub use gateway::Gateway;
+pub use guard::{ADDRESSES_WITHOUT_IPAM, Guard};
+pub use keys::{KEYS, NicKeys};
+pub use loan::{Loan, find_loan, lent_before};
+pub use path::Path;
+pub use result::{bridge_interface, expected, merge};
+pub use vlans::{Vlans, check_vlan};
+pub use words::error;
+
+/// What was found of the NIC's surroundings.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// A device of the previous plugin's that is the port, so that no NIC is made.
+    pub lent: Option<String>,
+    /// The way that the container's packets take.
+    pub path: Path,
+    /// For CHECK: the container interface as the final result says, whoever made it so (CHK-3).
+    pub result: Option<AsInResult>,
+}
+
+/// The container interface as a result says.
+#[derive(Debug, Clone, Copy)]
+pub struct AsInResult {
+    /// Its hardware address.
+    pub mac: Option<netlink::Mac>,
+    /// Its MTU in bytes. Before 1.1.0 a result does not tell.
+    pub mtu_bytes: Option<u32>,
+}

@@ -1,0 +1,38 @@
+//! The routes of the container interface.
+
+use std::net::IpAddr;
+
+use attachment::{Description, Device, Route};
+use cni::Success;
+use ipnetwork::IpNetwork;
+use netlink::route;
+
+/// Those of a result.
+pub(crate) fn describe(device: &Device, addressing: &Success, description: &mut Description) {
+    for route in &addressing.routes {
+        description.own(Route { device: device.clone(), route: via(route, addressing) });
+    }
+}
+
+/// The route for the kernel: without a next hop, the gateway of its family's address is meant (DLG-9).
+fn via(route: &cni::Route, addressing: &Success) -> route::Route {
+    let of_family = |ip: &&cni::IpConfig| ip.address.is_ipv4() == route.dst.is_ipv4();
+    // 0.0.0.0 and :: say that there is none.
+    let own = route.gw.map(|gateway| Some(gateway).filter(|gateway| !gateway.is_unspecified()));
+    let gateway = own.unwrap_or_else(|| addressing.ips.iter().filter(of_family).find_map(|ip| ip.gateway));
+    route::Route {
+        destination: route.dst,
+        gateway,
+        priority: route.priority,
+        table: route.table,
+        mtu: route.mtu,
+        advmss: route.advmss,
+        scope: route.scope,
+    }
+}
+
+/// `0.0.0.0/0` or `::/0`.
+pub(crate) fn default_route(gateway: IpAddr) -> Option<IpNetwork> {
+    let any = if gateway.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+    IpNetwork::new(any, 0).ok()
+}

@@ -1,0 +1,52 @@
+//! What every verb asks of a call.
+
+use std::path::Path;
+
+use attachment::{Identity, Lock, Valid};
+use cni::{Call, Error, Success};
+use netlink::Namespace;
+
+use crate::codes::from_attachment;
+
+/// Who the attachment of a call is.
+#[must_use]
+pub fn identity(call: &Call) -> Identity {
+    let environment = &call.environment;
+    Identity::new(&call.config.name, &environment.container_id, &environment.if_name)
+}
+
+/// Waits until no other call is at work on the attachment: a runtime that gave up on an ADD may call DEL, or ADD again,
+/// while the first one still runs.
+pub(crate) fn serialise(identity: &Identity) -> Result<Lock, Error> {
+    Lock::of_attachment(identity).map_err(|error| from_attachment(&error))
+}
+
+/// Opens the container's namespace.
+///
+/// # Errors
+/// Code 8 when there is none at the path.
+pub fn open_namespace(call: &Call) -> Result<Namespace, Error> {
+    let path = call.environment.netns.as_deref().unwrap_or(Path::new(""));
+    Namespace::open(path).map_err(|error| from_attachment(&attachment::Error::Namespace(error)))
+}
+
+/// The result of the plugins before, or of ADD (ADD-5, CHK-2).
+///
+/// # Errors
+/// Code 7 without one.
+pub fn previous(call: &Call) -> Result<&Success, Error> {
+    call.config
+        .prev_result
+        .as_ref()
+        .ok_or_else(|| Error::invalid_config("prevResult is missing: the runtime must pass the result of ADD"))
+}
+
+/// The attachments that stay. A missing list is refused: taken for an empty one, it would remove everything (GC-8).
+pub(crate) fn valid_attachments(call: &Call) -> Result<Valid, Error> {
+    let Some(valid) = &call.config.valid_attachments else {
+        return Err(Error::invalid_config(
+            "cni.dev/valid-attachments is missing: GC needs the list of attachments to keep; an empty list keeps none",
+        ));
+    };
+    Ok(valid.iter().map(|id| Identity::new(&call.config.name, &id.container_id, &id.if_name)).collect())
+}

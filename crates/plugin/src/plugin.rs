@@ -1,0 +1,95 @@
+//! What a plugin has to say; the verbs do the rest.
+
+use attachment::{Description, Finder, Identity, Session};
+use cni::{Call, Error, Success};
+
+use crate::codes;
+use crate::rehearsal::Prop;
+
+/// A plugin as the description of an attachment. It is read from the configuration, looks around, and says what must exist.
+pub trait Plugin: Clone + Send + 'static {
+    /// What finds the objects that it makes, the first to be made first. What is not found by these cannot be made.
+    const FINDERS: &'static [&'static Finder];
+
+    /// Addresses come from the plugin that `ipam` names.
+    const HAS_IPAM: bool;
+
+    /// It makes or uses things that attachments share.
+    const SHARES: bool;
+
+    /// It changes attachments in use: UPDATE, an extension of ours. Otherwise that command is unknown (code 4).
+    const UPDATES: bool = false;
+
+    /// Reads and validates the configuration.
+    ///
+    /// # Errors
+    /// Code 7 naming the key.
+    fn read(call: &Call, identity: Identity) -> Result<Self, Error>;
+
+    /// Asks the host what the description depends on: an MTU that the configuration leaves to the path, devices that others
+    /// made. Nothing is changed here. Where it [`SHARES`](Plugin::SHARES), ADD holds the lock for that meanwhile.
+    ///
+    /// # Errors
+    /// Code 7 or 102 for what cannot serve; the kernel cannot be asked.
+    fn survey(&mut self, _call: &Call, _session: &mut Session) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// What must exist, whatever the addresses.
+    ///
+    /// # Errors
+    /// Code 7 for what what was found does not allow.
+    fn describe(&self) -> Result<Description, Error>;
+
+    /// Completes what IPAM returned: gateways, default routes, resolver.
+    ///
+    /// # Errors
+    /// Code 7 where the answer does not fit the configuration.
+    fn complete(&self, _call: &Call, _addressing: &mut Success) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// What must exist because of the addresses.
+    fn addressing(&self, _addressing: &Success) -> Description {
+        Description::new()
+    }
+
+    /// The result of ADD.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    fn result(&self, call: &Call, session: &mut Session, addressing: Success) -> Result<Success, Error>;
+
+    /// For CHECK: takes from the final result what it says of this plugin's interface, whoever made it so (CHK-3), and returns the
+    /// addresses and routes that are this plugin's.
+    ///
+    /// # Errors
+    /// Code 7 for a result that is not of this attachment.
+    fn expect(&mut self, _call: &Call, _previous: &Success) -> Result<Success, Error> {
+        Ok(Success::default())
+    }
+
+    /// For DEL: what the configuration or the result names, and the attachment's identity alone does not tell. A configuration that
+    /// ADD refuses, or that has become invalid since, keeps nothing from being removed.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked; the rest is removed all the same.
+    fn named(_call: &Call, _identity: &Identity, _session: &mut Session) -> Result<Description, Error> {
+        Ok(Description::new())
+    }
+
+    /// For STATUS: what stands in, on a host made for that, for what the description hangs on. From then on the description is one
+    /// for that host.
+    ///
+    /// # Errors
+    /// What is missing on this host.
+    fn rehearse(&mut self, _session: &mut Session) -> Result<Vec<Prop>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// An error of an attachment in the plugin's own words.
+    #[must_use]
+    fn error(error: &attachment::Error) -> Error {
+        codes::from_attachment(error)
+    }
+}

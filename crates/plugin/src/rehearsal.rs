@@ -1,0 +1,79 @@
+//! Trying out whether the kernel can make what a plugin needs, where nobody is disturbed.
+
+use std::thread;
+
+use attachment::{Error, Session, Side, Step};
+use netlink::{Mac, Namespace, link, veth, vlan};
+use nix::sched::{CloneFlags, unshare};
+
+/// What stands in for something of this host's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prop {
+    /// A device that is up, of that name and MTU in bytes.
+    Device {
+        /// Its name.
+        name: String,
+        /// Its MTU in bytes.
+        mtu_bytes: u32,
+    },
+    /// A VLAN device that is up.
+    Vlan {
+        /// Its name.
+        name: String,
+        /// The device that carries it.
+        below: String,
+        /// The VLAN.
+        id: u16,
+    },
+}
+
+/// Runs `work` on a host with one container, which go with their thread.
+///
+/// # Errors
+/// Those of `work`; the host cannot be made.
+pub(crate) fn on_another_host(
+    props: Vec<Prop>,
+    work: impl FnOnce(&mut Session) -> Result<(), Error> + Send + 'static,
+) -> Result<(), Error> {
+    let tried = thread::spawn(move || {
+        leave()?;
+        let container = Namespace::own().map_err(Error::Namespace)?;
+        leave()?;
+        let mut session = Session::new(Some(container));
+        props.iter().try_for_each(|prop| prop.put_up(&mut session))?;
+        work(&mut session)
+    });
+    tried.join().unwrap_or_else(|_| Err(Error::Missing("the thread that tries things out".to_owned())))
+}
+
+/// For a network namespace of one's own.
+fn leave() -> Result<(), Error> {
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| Error::System {
+        action: "make a network namespace to try things out in".to_owned(),
+        source: errno.into(),
+    })
+}
+
+impl Prop {
+    fn put_up(&self, session: &mut Session) -> Result<(), Error> {
+        let action = || format!("put up a device to try things out with ({self:?})");
+        let mut step = |request| session.queue(Step::change(Side::Host, action(), request));
+        match self {
+            Self::Device { name, mtu_bytes } => {
+                let own = Namespace::own().map_err(Error::Namespace)?;
+                let mac = || Mac::random().map_err(Error::refused(action()));
+                let peer = veth::Peer { namespace: &own, name: "far-end", mac: mac()? };
+                step(veth::Veth { name, mac: mac()?, mtu: Some(*mtu_bytes), peer }.create());
+                step(link::set_up("far-end"));
+                step(link::set_up(name));
+            }
+            Self::Vlan { name, below, id } => {
+                let below = session.index(&attachment::Device::host(below))?;
+                let mut step = |request| session.queue(Step::change(Side::Host, action(), request));
+                step(vlan::Vlan { name, below, id: *id }.create());
+                step(link::set_up(name));
+            }
+        }
+        session.flush()
+    }
+}

@@ -1,0 +1,60 @@
+//! The verbs over a plugin's description, one file each.
+
+mod add;
+mod check;
+mod del;
+mod gc;
+mod status;
+mod update;
+
+use attachment::Session;
+
+use crate::note;
+use crate::plugin::Plugin;
+
+/// A verb without a result.
+pub type Verb = fn(&cni::Call) -> Result<(), cni::Error>;
+
+/// The verbs of a plugin.
+#[derive(Debug, Clone, Copy)]
+pub struct Verbs {
+    /// The plugin's name, as in `type`.
+    pub name: &'static str,
+    /// The keys of its configuration at the top level, to tell unknown ones on stderr.
+    pub keys: &'static [&'static str],
+    /// ADD.
+    pub add: fn(&cni::Call) -> Result<cni::Success, cni::Error>,
+    /// DEL.
+    pub del: Verb,
+    /// CHECK.
+    pub check: Verb,
+    /// GC.
+    pub gc: Verb,
+    /// STATUS.
+    pub status: Verb,
+    /// UPDATE, an extension of ours: called as CHECK is, it makes what is there as the configuration now says, without taking
+    /// anything down. To a plugin without it the command is unknown (code 4).
+    pub update: Option<Verb>,
+}
+
+impl Verbs {
+    /// Those that follow from a plugin's description.
+    #[must_use]
+    pub const fn of<P: Plugin>(name: &'static str, keys: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            keys,
+            add: add::add::<P>,
+            del: del::del::<P>,
+            check: check::check::<P>,
+            gc: gc::gc::<P>,
+            status: status::status::<P>,
+            update: if P::UPDATES { Some(update::update::<P>) } else { None },
+        }
+    }
+}
+
+/// What the session has noticed, on stderr.
+fn tell(session: &mut Session) {
+    session.take_notes().iter().for_each(|said| note(said.to_string()));
+}

@@ -1,0 +1,83 @@
+//! ADD.
+
+use attachment::{Creation, Description, Session};
+use cni::{Call, Command, Error, Success};
+
+use crate::call::{identity, open_namespace, serialise};
+use crate::codes::{from_attachment, with_more_details};
+use crate::ipam::{Ipam, Work};
+use crate::plugin::Plugin;
+use crate::verbs::tell;
+
+/// # Errors
+/// Whatever failed; then everything this call made is gone again, the delegate's addresses included.
+pub(super) fn add<P: Plugin>(call: &Call) -> Result<Success, Error> {
+    let identity = identity(call);
+    identity.check().map_err(|error| from_attachment(&error))?;
+    let _alone = serialise(&identity)?;
+    let mut plugin = P::read(call, identity)?;
+    let namespace = open_namespace(call)?;
+    let ipam = Ipam::find::<P>(call)?;
+    let mut session = Session::new(Some(namespace));
+    let added = added(&mut plugin, call, &ipam, &mut session);
+    tell(&mut session);
+    added
+}
+
+fn added<P: Plugin>(plugin: &mut P, call: &Call, ipam: &Ipam, session: &mut Session) -> Result<Success, Error> {
+    let mut creation = Creation::new();
+    // One scope from the first look at what is shared to the end of what is made there. The delegate is started in it, and
+    // works on after it: it is never waited for with the lock held.
+    let mut begin = |session: &mut Session| {
+        let description = prepare(plugin, call, session)?;
+        let work = if ipam.needs_the_nic() { Work::none() } else { ipam.start(Command::Add, call)? };
+        Ok((work, creation.make(session, description)))
+    };
+    let (mut work, made) = match P::SHARES {
+        true => session.sharing(|session| Ok(begin(session))).map_err(|error| P::error(&error))?,
+        false => begin(session),
+    }?;
+    let finished = made
+        .map_err(|error| P::error(&error))
+        .and_then(|()| finish(plugin, call, session, &mut creation, ipam, &mut work));
+    finished.map_err(|error| {
+        let mut also: Vec<String> = creation.undo(session).iter().map(|error| P::error(error).msg).collect();
+        let _ = work.wait(); // it must have ended before it is told to release
+        also.extend(ipam.run(Command::Del, call).err().map(|error| error.msg));
+        with_more_details(error, &also)
+    })
+}
+
+/// Looks around. Whatever is in the way is told before the delegate runs: undoing a repeated ADD would release the address of the
+/// first.
+fn prepare<P: Plugin>(plugin: &mut P, call: &Call, session: &mut Session) -> Result<Description, Error> {
+    plugin.survey(call, session)?;
+    let description = plugin.describe()?;
+    let error = |error| P::error(&error);
+    description.check(P::FINDERS).map_err(error)?;
+    attachment::refuse_existing(session, &description).map_err(error)?;
+    Ok(description)
+}
+
+fn finish<P: Plugin>(
+    plugin: &P,
+    call: &Call,
+    session: &mut Session,
+    creation: &mut Creation,
+    ipam: &Ipam,
+    work: &mut Work,
+) -> Result<Success, Error> {
+    if ipam.needs_the_nic() {
+        *work = ipam.start(Command::Add, call)?;
+    }
+    let mut addressing = work.wait()?;
+    if ipam.is_there() && addressing.ips.is_empty() {
+        return Err(Error::invalid_config("the IPAM plugin returned no address"));
+    }
+    plugin.complete(call, &mut addressing)?;
+    let description = plugin.addressing(&addressing);
+    let error = |error| P::error(&error);
+    description.check(P::FINDERS).map_err(error)?;
+    creation.make(session, description).map_err(error)?;
+    plugin.result(call, session, addressing)
+}

@@ -1,0 +1,30 @@
+//! DEL.
+
+use attachment::Session;
+use cni::{Call, Command, Error};
+
+use crate::call::{identity, open_namespace, serialise};
+use crate::codes::all_of;
+use crate::ipam::Ipam;
+use crate::plugin::Plugin;
+
+/// Works without the namespace, without `prevResult`, after a failed or killed ADD, and again (DEL-3 to DEL-8).
+///
+/// # Errors
+/// Everything that could not be removed, after all else has been.
+pub(super) fn del<P: Plugin>(call: &Call) -> Result<(), Error> {
+    let identity = identity(call);
+    let _alone = serialise(&identity)?;
+    let namespace = call.environment.netns.as_ref().and_then(|_| open_namespace(call).ok());
+    let mut session = Session::new(namespace);
+    let (mut left, failed) = attachment::of_attachment(&mut session, P::FINDERS, &identity);
+    let mut errors: Vec<Error> = failed.iter().map(P::error).collect();
+    match P::named(call, &identity, &mut session) {
+        Ok(named) => left.extend(named.into_items()),
+        Err(error) => errors.push(error),
+    }
+    errors.extend(attachment::remove(&mut session, &left).iter().map(P::error));
+    // Its addresses may go to others at once, who would meet the rules and the NIC of this attachment.
+    errors.extend(Ipam::find::<P>(call).and_then(|ipam| ipam.run(Command::Del, call)).err());
+    all_of(errors)
+}

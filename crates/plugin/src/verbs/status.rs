@@ -1,0 +1,49 @@
+//! STATUS.
+
+use std::net::Ipv4Addr;
+
+use attachment::{Creation, Identity, Session};
+use cni::{Call, Code, Command, Error, IpConfig, Success};
+use ipnetwork::{IpNetwork, Ipv4Network};
+
+use crate::ipam::Ipam;
+use crate::plugin::Plugin;
+use crate::rehearsal::on_another_host;
+
+/// The plugin's needs and the delegate's (STA-5). The same description that ADD makes is made on a host that is there for nothing
+/// else, after a look at what is in its way on this one.
+///
+/// # Errors
+/// Code 50 with the object that cannot be made and the kernel's words; the delegate's own.
+pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
+    let identity = Identity::new(&call.config.name, "status", "eth0");
+    identity.check().map_err(|error| P::error(&error))?;
+    let mut plugin = P::read(call, identity)?;
+    let ipam = Ipam::find::<P>(call);
+    let mut session = Session::new(None);
+    let unavailable = |error: &attachment::Error| Error::new(Code::NotAvailable, P::error(error).msg);
+    let props = plugin.rehearse(&mut session)?;
+    let description = plugin.describe()?;
+    attachment::refuse_unusable(&mut session, &description).map_err(|error| unavailable(&error))?;
+    let mut addressing = example(call.config.ipam.is_some() && P::HAS_IPAM);
+    plugin.complete(call, &mut addressing)?;
+    drop(description); // it is made anew where it is tried: objects do not change hands between threads
+    let rehearsed = on_another_host(props, move |session| {
+        let mut creation = Creation::new();
+        let Ok(description) = plugin.describe() else { return Ok(()) }; // as above
+        creation.rehearse(session, description)?;
+        creation.rehearse(session, plugin.addressing(&addressing))
+    });
+    rehearsed.map_err(|error| unavailable(&error))?;
+    ipam?.run(Command::Status, call)
+}
+
+/// An address such as IPAM may give (RFC 5737).
+fn example(has_ipam: bool) -> Success {
+    let mut addressing = Success::default();
+    if has_ipam && let Ok(address) = Ipv4Network::new(Ipv4Addr::new(192, 0, 2, 2), 24) {
+        let (gateway, interface, extra) = (None, None, serde_json::Map::new());
+        addressing.ips.push(IpConfig { address: IpNetwork::V4(address), gateway, interface, extra });
+    }
+    addressing
+}

@@ -1,0 +1,30 @@
+//! UPDATE, an extension of ours.
+
+use attachment::Session;
+use cni::{Call, Error};
+
+use crate::call::{identity, open_namespace, previous, serialise};
+use crate::codes::with_more_details;
+use crate::plugin::Plugin;
+use crate::verbs::tell;
+
+/// Makes what is there as the configuration now says, without taking anything down. When a part fails, all become what they were.
+///
+/// # Errors
+/// What cannot be changed in use, or could not be.
+pub(super) fn update<P: Plugin>(call: &Call) -> Result<(), Error> {
+    previous(call)?;
+    let identity = identity(call);
+    let mut plugin = P::read(call, identity.clone())?;
+    let _alone = serialise(&identity)?;
+    let mut session = Session::new(Some(open_namespace(call)?));
+    plugin.survey(call, &mut session)?;
+    let description = plugin.describe()?;
+    let updated = attachment::update(&mut session, &description).map_err(|failed| {
+        let left =
+            failed.left.iter().map(|error| format!("what was there before is not back: {}", P::error(error).msg));
+        with_more_details(P::error(&failed.error), &left.collect::<Vec<_>>())
+    });
+    tell(&mut session);
+    updated
+}

@@ -1,0 +1,111 @@
+//! The layer 2 segment of a NIC: `uplink`, `vlan`, `vlanTrunk` and `autoVlan` together, parsed once.
+
+use attachment::{Uplink, UplinkVlan};
+use cni::Error;
+use netlink::link::NAME_BYTES;
+use nic::{NicKeys, Vlans, check_vlan};
+
+use crate::config::Keys;
+
+/// Where the NIC's frames are among themselves.
+#[derive(Debug, Clone)]
+pub(crate) enum Segment {
+    /// On the bridge, with all others there.
+    Bridge,
+    /// In VLANs that the bridge keeps apart.
+    Vlans(Vlans),
+    /// In the network behind a device of the host, or in one VLAN of it; the bridge knows none.
+    Uplink(Uplink),
+}
+
+impl Segment {
+    /// # Errors
+    /// Code 7 naming the keys that are malformed, contradict each other, or mean nothing without another.
+    pub(crate) fn parse(keys: &Keys, of_nic: &NicKeys, is_gateway: bool, bridge: &str) -> Result<Self, Error> {
+        let Some(device) = &keys.uplink else {
+            if keys.auto_vlan {
+                let msg = "autoVlan makes the VLAN device of an uplink: set uplink and vlan, too";
+                return Err(Error::invalid_config(msg));
+            }
+            return Ok(Vlans::parse(of_nic, false)?.map_or(Self::Bridge, Self::Vlans));
+        };
+        if device.is_empty() || device.len() > NAME_BYTES || device.contains(['/', ' ']) {
+            let msg =
+                format!("uplink: '{device}' cannot be the name of a link: at most 15 bytes, without '/' and blanks");
+            return Err(Error::invalid_config(msg));
+        }
+        if device == bridge {
+            let msg = format!("uplink: {device} is the bridge itself; name the device below it");
+            return Err(Error::invalid_config(msg));
+        }
+        let contradictions = [
+            (keys.auto_vlan && of_nic.vlan == 0, "autoVlan makes the VLAN device of an uplink: set vlan, too"),
+            (
+                is_gateway && of_nic.vlan == 0,
+                "isGateway and uplink exclude each other: the bridge has the host's own addresses, and the network's \
+                 gateway is beyond the uplink",
+            ),
+            (
+                !of_nic.vlan_trunk.is_empty(),
+                "vlanTrunk and uplink cannot be had together yet; give each VLAN a network with uplink and vlan",
+            ),
+        ];
+        if let Some((_, reason)) = contradictions.iter().find(|(is_met, _)| *is_met) {
+            return Err(Error::invalid_config(*reason));
+        }
+        let vlan = check_vlan(of_nic.vlan)?.map(|id| UplinkVlan { id, automatic: keys.auto_vlan });
+        Ok(Self::Uplink(Uplink { device: device.clone(), vlan }))
+    }
+
+    /// The uplink, where there is one.
+    pub(crate) fn uplink(&self) -> Option<&Uplink> {
+        match self {
+            Self::Uplink(uplink) => Some(uplink),
+            _ => None,
+        }
+    }
+
+    /// The VLANs of the port, where the bridge keeps them apart.
+    pub(crate) fn vlans(&self) -> Option<&Vlans> {
+        match self {
+            Self::Vlans(vlans) => Some(vlans),
+            _ => None,
+        }
+    }
+
+    /// The VLAN of what the NIC sends without a tag, where the bridge keeps VLANs apart.
+    pub(crate) fn native_vlan(&self) -> Option<u16> {
+        self.vlans().and_then(|vlans| vlans.native)
+    }
+
+    /// The host's interface in the segment: the bridge, or, where the host is the gateway of a VLAN, its device there, which the
+    /// reference names so, too.
+    pub(crate) fn gateway_interface(&self, bridge: &str, is_gateway: bool) -> String {
+        match self.native_vlan().filter(|_| is_gateway) {
+            Some(id) => format!("{bridge}.{id}"),
+            None => bridge.to_owned(),
+        }
+    }
+
+    /// The host's interfaces by which what the container sends beyond the bridge comes in. In a VLAN whose gateway is the
+    /// operator's, that is the operator's device there; it is called as ours would be, or is the bridge itself.
+    pub(crate) fn ways_out(&self, bridge: &str, is_gateway: bool) -> Vec<String> {
+        let mut interfaces = vec![self.gateway_interface(bridge, is_gateway)];
+        if let Some(id) = self.native_vlan().filter(|_| !is_gateway) {
+            interfaces.push(format!("{bridge}.{id}"));
+        }
+        interfaces.retain(|name| name.len() <= NAME_BYTES);
+        interfaces
+    }
+}
+
+/// The name of the bridge where the configuration gives none. It follows from the configuration alone, so that DEL finds the
+/// bridge: with an uplink that of the device, or of the VLAN device as it is usually called. `None` where that is too long.
+pub(crate) fn default_bridge(uplink: Option<&str>, vlan: u64) -> Option<String> {
+    let name = match (uplink, vlan) {
+        (None, _) => "cni0".to_owned(),
+        (Some(uplink), 0) => format!("br-{uplink}"),
+        (Some(uplink), vlan) => format!("br-{uplink}.{vlan}"),
+    };
+    (name.len() <= NAME_BYTES).then_some(name)
+}
