@@ -56,23 +56,22 @@ fn leave() -> Result<(), Error> {
 
 impl Prop {
     fn put_up(&self, session: &mut Session) -> Result<(), Error> {
-        let action = || format!("put up a device to try things out with ({self:?})");
-        let mut step = |request| session.queue(Step::change(Side::Host, action(), request));
-        match self {
+        let own = Namespace::own().map_err(Error::Namespace)?;
+        let action = format!("put up a device to try things out with ({self:?})");
+        let requests = match self {
             Self::Device { name, mtu_bytes } => {
-                let own = Namespace::own().map_err(Error::Namespace)?;
-                let mac = || Mac::random().map_err(Error::refused(action()));
+                let mac = || Mac::random().map_err(Error::refused(&action));
                 let peer = veth::Peer { namespace: &own, name: "far-end", mac: mac()? };
-                step(veth::Veth { name, mac: mac()?, mtu: Some(*mtu_bytes), peer }.create());
-                step(link::set_up("far-end"));
-                step(link::set_up(name));
+                let pair = veth::Veth { name, mac: mac()?, mtu: Some(*mtu_bytes), peer };
+                vec![pair.create(), link::set_up("far-end"), link::set_up(name)]
             }
             Self::Vlan { name, below, id } => {
                 let below = session.index(&attachment::Device::host(below))?;
-                let mut step = |request| session.queue(Step::change(Side::Host, action(), request));
-                step(vlan::Vlan { name, below, id: *id }.create());
-                step(link::set_up(name));
+                vec![vlan::Vlan { name, below, id: *id }.create(), link::set_up(name)]
             }
+        };
+        for request in requests {
+            session.queue(Step::change(Side::Host, &action, request));
         }
         session.flush()
     }

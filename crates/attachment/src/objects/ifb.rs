@@ -108,6 +108,13 @@ impl Object for Ifb {
         Stage::Nic
     }
 
+    fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
+        match session.find(&self.device())? {
+            Some(_) => Err(Error::Exists(self.label())),
+            None => Ok(()),
+        }
+    }
+
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         let device = self.device();
         let explained = device.clone();

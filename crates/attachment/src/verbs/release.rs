@@ -13,6 +13,7 @@ pub(super) fn release(session: &mut Session, all: &[&dyn Shared]) -> Vec<Error> 
             continue;
         }
         let mut parts: Vec<&dyn Shared> = all.iter().copied().filter(|other| other.commons().name() == name).collect();
+        parts.reverse();
         parts.sort_by_key(|part| std::cmp::Reverse(part.stage()));
         commons.push(name);
         match release_unused(session, &parts) {
