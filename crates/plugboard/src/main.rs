@@ -10,6 +10,7 @@ mod chain;
 mod check;
 mod cli;
 mod conf_dir;
+mod descendants;
 mod detach;
 mod gc;
 mod invocation;
@@ -21,9 +22,9 @@ mod namespace;
 mod negotiation;
 mod network;
 mod plan;
+mod plugins;
 mod problems;
 mod runtime;
-mod search_path;
 mod shape;
 mod status;
 mod table;
@@ -32,6 +33,7 @@ mod verify;
 mod view;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let runtime = Runtime::new(cli.places);
+    let runtime = Runtime::new(cli.places, Duration::from_secs(cli.plugin_timeout));
     match cli.command {
         Command::Attach(args) => attach::run(&args, &runtime),
         Command::Detach(subject) => detach::run(&subject, &runtime),
