@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{Code, Error, Success, Version, json};
+use crate::{Code, Error, Success, Version, excerpt};
 
 /// The end of a plugin, and what it has printed until then.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl Answer {
         }
         let value: Value = serde_json::from_slice(&self.output).map_err(|error| {
             let text = String::from_utf8_lossy(&self.output);
-            Error::new(Code::Decode, format!("it printed no JSON ({error}): {:?}", json::beginning(text.trim())))
+            Error::new(Code::Decode, format!("it printed no JSON ({error}): {:?}", excerpt::beginning(text.trim())))
         })?;
         if value.get("code").is_some_and(Value::is_number) && value.get("msg").is_some() {
             return Err(self.undecodable("it printed an error and ended as if it had succeeded"));
@@ -78,7 +78,7 @@ impl Answer {
         let text = String::from_utf8_lossy(&self.output);
         let printed = match text.trim() {
             "" => "it printed nothing".to_owned(),
-            text => format!("it printed {:?}", json::beginning(text)),
+            text => format!("it printed {:?}", excerpt::beginning(text)),
         };
         Error::new(Code::Decode, format!("{reason}; {printed}"))
     }

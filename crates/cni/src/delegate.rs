@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
+use crate::excerpt::quoted;
 use crate::exchange::{Exchange, Group, Unanswered};
-use crate::json::quoted;
 use crate::plugin_path::{NoPlugin, find_plugin};
 use crate::{Call, Code, Command, Error, Success, Version};
 

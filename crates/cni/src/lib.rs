@@ -11,6 +11,8 @@ mod config;
 mod delegate;
 mod environment;
 mod error;
+mod error_object;
+mod excerpt;
 mod exchange;
 mod json;
 mod members;
