@@ -14,7 +14,7 @@ mod descendants;
 mod detach;
 mod gc;
 mod invocation;
-mod limit_keys;
+mod known_plugins;
 mod limits;
 mod ls;
 mod manual;
@@ -25,7 +25,6 @@ mod plan;
 mod plugins;
 mod problems;
 mod runtime;
-mod shape;
 mod status;
 mod table;
 mod target;
@@ -54,7 +53,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Detach(subject) => detach::run(&subject, &runtime),
         Command::Check(subject) => check::run(&subject, &runtime),
         Command::Verify(args) => verify::run(&args, &runtime),
-        Command::Shape(args) => shape::run(&args, &runtime),
+        Command::Shape(args) => limits::command::run(&args, &runtime),
         Command::Ls(listing) => ls::run(&listing, &runtime),
         Command::Gc(selection) => gc::run(&selection, &runtime),
         Command::Status(selection) => status::run(&selection, &runtime),

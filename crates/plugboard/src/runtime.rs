@@ -6,14 +6,12 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::cli::Places;
 use crate::conf_dir::ConfDir;
+use crate::known_plugins;
 use crate::plugins::Plugins;
 
 /// Where plugins are looked for unless told otherwise: the directory of the CNI project's own releases, Debian's, and
 /// Fedora's.
 const PLUGIN_DIRS: [&str; 3] = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"];
-
-/// A plugin that only we have. Where it lies beside us, so do the others.
-const OWN_PLUGIN: &str = "netem-shaper";
 
 #[derive(Debug)]
 pub(crate) struct Runtime {
@@ -38,6 +36,6 @@ impl Runtime {
 /// when they are there: /usr/bin may hold a `bridge` that is iproute2's.
 fn default_plugin_dirs() -> Vec<PathBuf> {
     let own = std::env::current_exe().ok().and_then(|executable| executable.parent().map(Path::to_owned));
-    let own = own.filter(|dir| dir.join(OWN_PLUGIN).is_file());
+    let own = own.filter(|dir| known_plugins::are_ours(dir));
     own.into_iter().chain(PLUGIN_DIRS.map(PathBuf::from)).collect()
 }

@@ -5,8 +5,8 @@ use cni::Error;
 use netlink::qdisc::netem::{self, Netem};
 use netlink::qdisc::{self, Kind, Parent, Tbf};
 use plugin::interface::Description;
-use shape::Shape;
 use shaping::{Chance, Line, Loss};
+use shaping_keys::Shape;
 
 use crate::nic::Nic;
 

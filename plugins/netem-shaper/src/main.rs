@@ -14,7 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     plugin::main(&plugin::Verbs {
         name: "netem-shaper",
-        keys: shape::KEYS,
+        keys: shaping_keys::KEYS,
         add: verbs::add,
         del: verbs::del,
         check: verbs::check,

@@ -10,7 +10,7 @@ use crate::nic::{self, Nic};
 
 /// Changes the queues of all interfaces of a call. When one fails, they all become what they were.
 pub(crate) fn update(call: &Call) -> Result<(), Error> {
-    let shape = shape::shape(call)?;
+    let shape = shaping_keys::shape(call)?;
     let previous = previous(call)?;
     let _alone = Lock::of_attachment(&nic::identity(call)).map_err(|error| from_attachment(&error))?;
     let mut kernel = Kernel::new(Some(open_namespace(call)?));

@@ -32,12 +32,12 @@ pub(crate) fn add(call: &Call) -> Result<Success, Error> {
 
 /// The queues of all interfaces of a call.
 fn described(call: &Call, previous: &Success, kernel: &mut Kernel) -> Result<Description, Error> {
-    let shape = shape::shape(call)?;
+    let shape = shaping_keys::shape(call)?;
     if shape.is_empty() {
         return Ok(Vec::new());
     }
     if call.environment.command == Command::Add {
-        shape::remarks(&shape).into_iter().for_each(plugin::note);
+        shaping_keys::remarks(&shape).into_iter().for_each(plugin::note);
     }
     let mut description = Vec::new();
     for nic in Nic::all(call, previous, kernel)? {
@@ -55,7 +55,7 @@ pub(crate) fn del(call: &Call) -> Result<(), Error> {
     let attachment = nic::identity(call);
     let _alone = Lock::of_attachment(&attachment).map_err(|error| from_attachment(&error))?;
     let mut errors = Vec::new();
-    let names = shape::interfaces(call).unwrap_or_else(|_| vec![call.environment.if_name.clone()]);
+    let names = shaping_keys::interfaces(call).unwrap_or_else(|_| vec![call.environment.if_name.clone()]);
     for name in &names {
         let found = Nic::find(&attachment, name, &previous, names.len() == 1, &mut kernel)?;
         if found.is_none() {
@@ -85,7 +85,7 @@ pub(crate) fn gc(call: &Call) -> Result<(), Error> {
 /// STATUS: the limits of the configuration are valid, and the kernel has the queues that they need: they are put on the
 /// loopback device of a namespace made for that.
 pub(crate) fn status(call: &Call) -> Result<(), Error> {
-    let shape = shape::shape(call)?;
+    let shape = shaping_keys::shape(call)?;
     describe::of_devices(&shape, &Nic::loopback())?;
     probe(move || describe::queues(&shape, &Nic::loopback()).unwrap_or_default())
 }
