@@ -28,13 +28,13 @@ struct File {
 pub struct Imports(BTreeMap<PathBuf, BTreeSet<PathBuf>>);
 
 impl Imports {
-    /// Reads the sources of a crate: all files below `src`.
+    /// Reads the sources of a crate: all files below the directory of its root, those of other crates excepted.
     ///
     /// # Errors
     /// A file or directory that cannot be read.
-    pub fn read(src: &Path) -> io::Result<Self> {
+    pub fn read(directory: &Path) -> io::Result<Self> {
         let mut sources = BTreeMap::new();
-        read_below(src, &mut Vec::new(), &mut sources)?;
+        read_below(directory, &mut Vec::new(), &mut sources)?;
         Ok(Self::of(&sources))
     }
 
@@ -86,12 +86,18 @@ impl Imports {
     }
 }
 
-/// The root of a crate is `lib.rs` or `main.rs`, and a module `a::b` is `a/b.rs`.
+/// Whether a directory has the root of a crate.
+#[must_use]
+pub fn has_root(directory: &Path) -> bool {
+    ["lib.rs", "main.rs"].iter().any(|root| directory.join(root).is_file())
+}
+
+/// The root of a crate is `lib.rs` or `main.rs`, and a module `a::b` is `a/b.rs`. The files of `bin` are crates by themselves.
 fn read_below(directory: &Path, module: &mut Module, sources: &mut BTreeMap<Module, String>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if name == "tests" || name == "bin" {
+        if ["tests", "bin"].contains(&name.as_str()) || has_root(&path) {
             continue;
         }
         let is_root = module.is_empty() && ["lib", "main"].contains(&name.as_str());

@@ -15,9 +15,9 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) places: Places,
     /// How long each call of a plugin may take; then it is killed with what it has started
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..),
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..),
         global = true)]
-    pub(crate) plugin_timeout: u64,
+    pub(crate) plugin_timeout: u32,
     /// Say more on stderr about what is done; twice for everything.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let runtime = Runtime::new(cli.places, Duration::from_secs(cli.plugin_timeout));
+    let runtime = Runtime::new(cli.places, Duration::from_secs(cli.plugin_timeout.into()));
     match cli.command {
         Command::Attach(args) => attach::run(&args, &runtime),
         Command::Detach(subject) => detach::run(&subject, &runtime),
