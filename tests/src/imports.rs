@@ -183,6 +183,15 @@ impl File {
                     is_public = false;
                 }
                 "mod" => at += 2, // its declaration is no use of it
+                "pub" => {
+                    is_public = true;
+                    at += 1;
+                    let restriction = tokens.get(at + 1).filter(|_| tokens.get(at).is_some_and(|token| token == "("));
+                    if restriction.is_some_and(|word| ["crate", "super", "self", "in"].contains(&word.as_str())) {
+                        // Who may use what follows; that is no use of them.
+                        at += tokens.iter().skip(at).take_while(|token| *token != ")").count() + 1;
+                    }
+                }
                 word if is_word(word) => {
                     let mut path = vec![word.to_owned()];
                     while tokens.get(at + 1).is_some_and(|token| token == "::")
@@ -191,14 +200,14 @@ impl File {
                         path.push(next.clone());
                         at += 2;
                     }
-                    is_public = word == "pub" || is_public && ["crate", "super", "in"].contains(&word);
+                    is_public = false;
                     if path.len() > 1 || file.may_be_brought(word) {
                         file.named.insert(path);
                     }
                     at += 1;
                 }
-                other => {
-                    is_public &= ["(", ")"].contains(&other);
+                _ => {
+                    is_public = false;
                     at += 1;
                 }
             }
@@ -339,6 +348,7 @@ mod tests {
             ["a.rs -> b.rs", "b.rs -> a.rs"]
         );
         assert_eq!(circles(&[root, ("a", "use crate::b::B;"), ("b", "use std::io;")]), [""; 0]);
+        assert_eq!(circles(&[root, ("a", "use crate::b::B;"), ("b", "pub(in crate::a) struct B;")]), [""; 0]);
         assert_eq!(circles(&[root, ("a", "use super::{b::{self, C as D}, x};"), ("b", "use super::a;")]).len(), 2);
         assert_eq!(
             circles(&[
