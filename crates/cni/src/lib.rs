@@ -1,4 +1,5 @@
-//! The CNI protocol as a plugin sees it: environment, versions, configuration, results, errors, delegation.
+//! The CNI protocol as a plugin sees it: environment, versions, configuration, results, errors, delegation. How an executable
+//! is found, called and understood ([`find_plugin`], [`Exchange`], [`Answer`]) is the same for delegates and for runtimes.
 //!
 //! The crate does no networking and knows no plugin. Ids such as `ENV-2` name rows of the table in
 //! `tests/checklist.md`, which restates the CNI specification 0.1.0 to 1.1.0.
