@@ -175,7 +175,7 @@ impl Layer {
     }
 }
 
-/// The interfaces to shape (see [`Keys::interfaces`]).
+/// The interfaces to shape: those that the key `interfaces` names, or that of the call.
 ///
 /// # Errors
 /// Code 7 for a name that is none, or is given twice.
