@@ -9,7 +9,7 @@ use meter::{Place, Probe, Throughput, Udp};
 use scenarios::{Direction, Pair, call, number, with};
 use serde_json::{Value, json};
 
-const PRESETS: &str = include_str!("../crates/shape/presets.json");
+const PRESETS: &str = include_str!("../crates/shaping-keys/presets.json");
 const OWN_PRESETS: &str = "/etc/plugboard/presets.json";
 
 fn seconds(seconds: u64) -> Duration {

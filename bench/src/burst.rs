@@ -9,7 +9,8 @@ use anyhow::{Result, anyhow};
 
 use crate::attachment::{Attachment, Verb};
 use crate::contender::Contender;
-use crate::network::{Job, Network, Networks};
+use crate::network::{Job, Network};
+use crate::networks::Networks;
 use crate::spaces::Spaces;
 use crate::statistics::median;
 use crate::timing::{Times, Timing};

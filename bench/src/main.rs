@@ -10,6 +10,7 @@ mod call;
 mod contender;
 mod memory;
 mod network;
+mod networks;
 mod options;
 mod pool;
 mod report;
@@ -28,7 +29,8 @@ use bench::machine;
 use harness::Host;
 
 use contender::Contender;
-use network::{Job, Networks};
+use network::Job;
+use networks::Networks;
 use options::Options;
 use report::Report;
 use spaces::Spaces;

@@ -4,13 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Result;
-use harness::{Host, sh};
 use serde_json::{Value, json};
 
-use crate::attachment::Attachment;
 use crate::contender::{Contender, Programs};
-use crate::timing::Timing;
 
 /// The version that the reference of all supported distributions knows.
 const CNI_VERSION: &str = "1.0.0";
@@ -22,7 +18,7 @@ const LIMIT: u32 = 726_522;
 
 /// The newer reference has only `nft` and `ip` to run. Where it finds iptables, DEL also looks for rules of that, and ends with
 /// an error because there are none (1.9.1 with iptables 1.8.9).
-const NEWER_TOOLS: &str = "/run/bench-tools";
+pub(crate) const NEWER_TOOLS: &str = "/run/bench-tools";
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +84,11 @@ pub(crate) struct Network {
 }
 
 impl Network {
+    /// One that nobody has made yet; its number tells it apart.
+    pub(crate) fn new(contender: Contender, job: Job, number: u8, programs: &Arc<Programs>) -> Self {
+        Self { contender, job, number, programs: Arc::clone(programs) }
+    }
+
     /// The plugins that a runtime runs for ADD, in that order.
     pub(crate) fn chain(&self) -> Vec<Plugin> {
         let mut keys = json!({
@@ -179,46 +180,5 @@ impl Network {
 fn merge(object: &mut Value, keys: Value) {
     if let (Value::Object(object), Value::Object(keys)) = (object, keys) {
         object.extend(keys);
-    }
-}
-
-/// All networks of a run.
-#[derive(Debug)]
-pub(crate) struct Networks<'a> {
-    host: &'a Host,
-    programs: Arc<Programs>,
-    count: u8,
-}
-
-impl<'a> Networks<'a> {
-    pub(crate) fn new(host: &'a Host, programs: Programs) -> Self {
-        sh(&format!("mkdir {NEWER_TOOLS} && ln -s $(command -v nft) $(command -v ip) {NEWER_TOOLS}")).ok();
-        Self { host, programs: Arc::new(programs), count: 0 }
-    }
-
-    /// The executables.
-    pub(crate) fn programs(&self) -> &Programs {
-        &self.programs
-    }
-
-    /// A fresh network in its steady state: the bridge is there, with an address and one member that stays.
-    ///
-    /// # Errors
-    /// That member's ADD fails.
-    pub(crate) fn start(&mut self, contender: Contender, job: Job) -> Result<Network> {
-        self.count += 1;
-        let network = Network { contender, job, number: self.count, programs: Arc::clone(&self.programs) };
-        if contender == Contender::Floor {
-            let (bridge, subnet, pool) = (network.bridge(), network.subnet(), network.floor_pool());
-            sh(&format!(
-                "ip link add {bridge} type bridge && ip address add {subnet}.0.1/16 dev {bridge} && \
-                 ip link set {bridge} up && mkdir -p {} && echo 1 > /proc/sys/net/ipv4/ip_forward",
-                pool.display()
-            ))
-            .ok();
-        }
-        let space = self.host.namespace(&format!("stays{}", network.number));
-        Attachment::new(&network, "stays", &space.path).add(&Timing)?;
-        Ok(network)
     }
 }

@@ -54,7 +54,7 @@ impl Report {
         for (job, cause) in &self.left_out {
             let _ = writeln!(page, "{}not measured: {job}: {cause}", if markdown { "- " } else { "" });
         }
-        for target in targets(self) {
+        for target in targets(&self.jobs, &self.bursts, &self.pools, &self.shapers) {
             let _ = writeln!(page, "{}{target}", if markdown { "- " } else { "" });
         }
         page

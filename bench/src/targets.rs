@@ -1,15 +1,15 @@
 //! What the project promises of its speed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bench::goal::Goal;
 
 use crate::attachment::Verb;
-use crate::burst;
+use crate::burst::{self, Burst};
 use crate::contender::Contender;
 use crate::network::Job;
 use crate::pool::{self, State};
-use crate::report::Report;
 use crate::rounds::Measured;
 use crate::shaper::{self, Ran, Shape};
 
@@ -28,8 +28,12 @@ const POOL_RATIO: f64 = 1.5;
 const SHAPER_MS: f64 = 1.0;
 
 /// Compares what was measured with what is promised.
-pub(crate) fn targets(report: &Report) -> Vec<Goal> {
-    let Report { jobs, bursts, pools, shapers, .. } = report;
+pub(crate) fn targets(
+    jobs: &[(Job, Measured)],
+    bursts: &BTreeMap<Contender, Burst>,
+    pools: &pool::Measured,
+    shapers: &shaper::Measured,
+) -> Vec<Goal> {
     let mut targets = of_shapers(shapers);
     if jobs.is_empty() {
         return targets;

@@ -10,6 +10,7 @@ pub mod codes;
 mod delegate;
 mod frames;
 mod guest;
+pub mod imports;
 pub mod libcni;
 mod plugins;
 mod process;

@@ -9,8 +9,9 @@ use serde_json::json;
 use crate::judge::Seconds;
 use crate::options::Options;
 use crate::pair::{Pair, Shaper, Way};
-use crate::rate::{COLUMNS, Traffic, cells, run};
+use crate::rate::{COLUMNS, cells};
 use crate::section::Section;
+use crate::traffic::{Traffic, run};
 
 /// What kubelet fills in where a pod is annotated with a bandwidth and no burst, in bits (`ingressBurst`: the largest 32-bit
 /// number).

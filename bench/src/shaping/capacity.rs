@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::pair::{Pair, Way};
-use crate::rate::{Traffic, run};
+use crate::traffic::{Traffic, run};
 
 /// More than there is, for a sender of datagrams.
 const PLENTY: u64 = 40_000_000_000;

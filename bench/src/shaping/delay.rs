@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::options::Options;
 use crate::pair::{Pair, Shaper, Way};
-use crate::rate::{Traffic, run};
 use crate::section::Section;
+use crate::traffic::{Traffic, run};
 
 /// What is promised of the median.
 const TOLERANCE_MS: f64 = 0.05;

@@ -15,6 +15,7 @@ mod pair;
 mod queue;
 mod rate;
 mod section;
+mod traffic;
 mod unlimited;
 
 use std::process::ExitCode;

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::options::Options;
 use crate::pair::{Pair, Shaper, Way};
-use crate::rate::{Traffic, run};
 use crate::section::Section;
+use crate::traffic::{Traffic, run};
 
 /// What is promised.
 const LEAST: f64 = 0.9;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use crate::json::quoted;
+use crate::excerpt::quoted;
 
 /// Parses an address with its prefix length, host bits kept: `10.1.0.5/24`, `fd00::5/64`. Takes what Go's `net.ParseCIDR`
 /// takes.

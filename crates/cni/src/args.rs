@@ -1,6 +1,6 @@
 //! `CNI_ARGS`: `K=V;K=V` (ENV-12).
 
-use crate::json::quoted;
+use crate::excerpt::quoted;
 use crate::{Code, Error};
 
 /// The pairs of `CNI_ARGS`, in order.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::name::{objection_to_kind, objection_to_name};
-use crate::{Code, Command, Error, Success, Version, json};
+use crate::{Code, Command, Error, Success, Version, excerpt};
 
 mod keys;
 pub(crate) mod stdin;
@@ -118,7 +118,7 @@ fn checked<'a>(value: &'a Value, path: &str, objection: fn(&str) -> Option<&'sta
         },
         _ => "it must be a string",
     };
-    Err(Error::invalid_config(format!("{path} is {}: {objection}", json::shown(value))))
+    Err(Error::invalid_config(format!("{path} is {}: {objection}", excerpt::shown(value))))
 }
 
 fn ipam(object: &Map<String, Value>) -> Result<Option<String>, Error> {

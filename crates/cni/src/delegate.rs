@@ -2,23 +2,17 @@
 //!
 //! When a delegate fails on ADD, or when anything after it fails, the caller runs it again with [`Command::Del`] (DLG-6).
 
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Stdio};
-use std::time::{Duration, Instant};
+use std::process;
+use std::time::Duration;
 
-use crate::json::quoted;
-use crate::name::objection_to_kind;
-use crate::{Call, Code, Command, Error, Success};
+use crate::excerpt::quoted;
+use crate::exchange::{Exchange, Group, Unanswered};
+use crate::plugin_path::{NoPlugin, find_plugin};
+use crate::{Call, Code, Command, Error, Success, Version};
 
-mod answer;
-mod pidfd;
-mod running;
 #[cfg(test)]
 mod tests;
-
-pub use running::Running;
 
 /// Another plugin's executable, found in `CNI_PATH`.
 #[derive(Debug, Clone)]
@@ -40,20 +34,16 @@ impl Delegate {
     /// # Errors
     /// Code 7: `kind` is no name (CFG-6). Code 4 naming `CNI_PATH`, the kind and the directories that were searched.
     pub fn find(kind: &str, call: &Call) -> Result<Self, Error> {
-        if let Some(objection) = objection_to_kind(kind) {
-            return Err(Error::invalid_config(format!("the type of a delegate is {}: {objection}", quoted(kind))));
-        }
-        let mut present = None;
-        for directory in &call.environment.path {
-            let candidate = directory.join(kind);
-            if is_executable(&candidate) {
-                return Ok(Self { kind: kind.to_owned(), executable: candidate, limit: Self::LIMIT });
+        let directories = &call.environment.path;
+        match find_plugin(kind, directories) {
+            Ok(executable) => Ok(Self { kind: kind.to_owned(), executable, limit: Self::LIMIT }),
+            Err(NoPlugin::NoName(objection)) => {
+                Err(Error::invalid_config(format!("the type of a delegate is {}: {objection}", quoted(kind))))
             }
-            if present.is_none() && candidate.exists() {
-                present = Some(candidate);
+            Err(NoPlugin::NotFound { present }) => {
+                Err(Error::new(Code::InvalidEnvironment, not_found(kind, directories, present.as_deref())))
             }
         }
-        Err(Error::new(Code::InvalidEnvironment, not_found(kind, &call.environment.path, present.as_deref())))
     }
 
     /// Starts it for `command` with the same variables, and the complete configuration on its stdin (DLG-2). Returns at
@@ -62,27 +52,13 @@ impl Delegate {
     /// # Errors
     /// Code 5 with the executable and the system's reason.
     pub fn start(&self, command: Command, call: &Call) -> Result<Running, Error> {
-        let started = Instant::now();
-        let mut delegate = process::Command::new(&self.executable);
+        let mut process = process::Command::new(&self.executable);
         if command != call.environment.command {
-            delegate.env("CNI_COMMAND", command.as_str()); // it copies the whole environment
+            process.env("CNI_COMMAND", command.as_str()); // it copies the whole environment
         }
-        let child = delegate
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            // A group of its own, so that its children can be killed with it.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| {
-                Error::new(
-                    Code::Io,
-                    format!("cannot start the delegate {:?} ({}): {error}", self.kind, self.executable.display()),
-                )
-            })?;
-        let mut running = Running::new(self, command, call.config.version, started, child)?;
-        running.send(&call.config.text);
-        Ok(running)
+        let exchange = Exchange::start(process, &call.config.text, self.limit, Group::Own);
+        let exchange = exchange.map_err(|unanswered| self.failed(command, &unanswered))?;
+        Ok(Running { delegate: self.clone(), command, version: call.config.version, exchange })
     }
 
     /// Starts it and waits for its end.
@@ -92,10 +68,46 @@ impl Delegate {
     pub fn run(&self, command: Command, call: &Call) -> Result<Option<Success>, Error> {
         self.start(command, call)?.wait()
     }
+
+    fn failed(&self, command: Command, unanswered: &Unanswered) -> Error {
+        let (kind, executable) = (&self.kind, self.executable.display());
+        let reason = match unanswered {
+            Unanswered::NotStarted(error) => {
+                let msg = format!("cannot start the delegate {kind:?} ({executable}): {error}");
+                return Error::new(unanswered.code(), msg);
+            }
+            Unanswered::Late(_) => format!("{unanswered}; try again later"),
+            Unanswered::Endless | Unanswered::Broken { .. } => unanswered.to_string(),
+        };
+        Error::new(unanswered.code(), format!("{reason} ({executable}, {})", command.as_str())).within(kind)
+    }
 }
 
-fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+/// A delegate at work. Dropping it kills and reaps the process, and kills its children.
+#[derive(Debug)]
+pub struct Running {
+    delegate: Delegate,
+    command: Command,
+    version: Version,
+    exchange: Exchange,
+}
+
+impl Running {
+    /// Waits for the end, at most until the limit. `Some` result for ADD, `None` for the other verbs (DLG-4).
+    ///
+    /// # Errors
+    /// The delegate's own error with its code, the message prefixed by its name (DLG-5); code 6 if it prints no JSON or no
+    /// result, or no error object with a non-zero exit status (the message shows the beginning of what it printed); code 11
+    /// when it was still running at the limit and was killed; code 6 when something else killed it, naming the signal.
+    pub fn wait(self) -> Result<Option<Success>, Error> {
+        let Self { delegate, command, version, exchange } = self;
+        let answer = exchange.wait().map_err(|unanswered| delegate.failed(command, &unanswered))?;
+        let read = match command {
+            Command::Add => answer.result(version).map(Some),
+            _ => answer.success().map(|()| None),
+        };
+        read.map_err(|error| error.within(&delegate.kind))
+    }
 }
 
 fn not_found(kind: &str, directories: &[PathBuf], present: Option<&Path>) -> String {

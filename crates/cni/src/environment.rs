@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use crate::json::quoted;
+use crate::excerpt::quoted;
 use crate::name::{objection_to_interface, objection_to_name};
 use crate::{Args, Code, Error};
 

@@ -1,11 +1,6 @@
-//! Errors as CNI defines them: one JSON object on stdout (ERR-1 to ERR-8).
+//! Errors as CNI defines them (ERR-4 to ERR-6).
 
-use std::borrow::Cow;
 use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
-use crate::{Version, json};
 
 /// An error code (ERR-4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,23 +89,6 @@ pub struct Error {
     pub details: String,
 }
 
-#[derive(Serialize)]
-struct Printed<'a> {
-    #[serde(rename = "cniVersion")]
-    version: &'static str,
-    code: u32,
-    msg: Cow<'a, str>,
-    /// Printed even when it is empty: some readers insist.
-    details: &'a str,
-}
-
-#[derive(Deserialize)]
-struct Read {
-    code: u32,
-    msg: Option<String>,
-    details: Option<String>,
-}
-
 impl Error {
     /// An error without details.
     pub fn new(code: Code, msg: impl Into<String>) -> Self {
@@ -135,34 +113,6 @@ impl Error {
     pub fn invalid_config(msg: impl Into<String>) -> Self {
         Self::new(Code::InvalidConfig, msg)
     }
-
-    /// The error object as JSON text: `cniVersion`, `code`, `msg`, `details` (ERR-2, ERR-3). A message that quotes endless
-    /// input is shortened in its middle.
-    #[must_use]
-    pub fn to_json(&self, version: Version) -> String {
-        let printed = Printed {
-            version: version.as_str(),
-            code: self.code.number(),
-            msg: json::shortened(&self.msg),
-            details: &self.details,
-        };
-        // Strings and a number always have a JSON text.
-        serde_json::to_string(&printed).unwrap_or_default()
-    }
-
-    /// Reads an error object that a delegate printed. `None` if the text is no such object.
-    #[must_use]
-    pub fn from_json(text: &[u8]) -> Option<Self> {
-        if !text.trim_ascii_start().starts_with(b"{") {
-            return None;
-        }
-        let read: Read = serde_json::from_slice(text).ok()?;
-        Some(Self {
-            code: Code::from_number(read.code),
-            msg: read.msg.unwrap_or_default(),
-            details: read.details.unwrap_or_default(),
-        })
-    }
 }
 
 impl fmt::Display for Error {
@@ -179,48 +129,6 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_object_has_version_code_message_and_details() {
-        let error = Error::new(Code::InvalidEnvironment, "no \"x\"");
-        assert_eq!(error.to_json(Version::V0_3_1), r#"{"cniVersion":"0.3.1","code":4,"msg":"no \"x\"","details":""}"#);
-        let error = error.with_details("more");
-        assert_eq!(
-            error.to_json(Version::V1_1_0),
-            r#"{"cniVersion":"1.1.0","code":4,"msg":"no \"x\"","details":"more"}"#
-        );
-        assert_eq!(Error::from_json(error.to_json(Version::V1_1_0).as_bytes()), Some(error));
-    }
-
-    #[test]
-    fn a_message_stays_readable_with_its_beginning_and_its_end() {
-        let error = Error::new(Code::Internal, format!("begin {} end", "ü".repeat(100_000)));
-        let printed = Error::from_json(error.to_json(Version::LATEST).as_bytes()).unwrap();
-        assert!(printed.msg.starts_with("begin ü") && printed.msg.ends_with("ü end"), "{}", printed.msg);
-        assert!(printed.msg.len() < 1600);
-        let error = Error::new(Code::Internal, "x".repeat(1500));
-        assert_eq!(Error::from_json(error.to_json(Version::LATEST).as_bytes()), Some(error));
-    }
-
-    #[test]
-    fn the_reference_omits_the_version() {
-        let text = br#"{
-    "code": 999,
-    "msg": "failed to allocate for range 0: no IP addresses available in range set: 10.1.0.2-10.1.0.2"
-}"#;
-        let error = Error::from_json(text).unwrap();
-        assert_eq!(error.code, Code::Internal);
-        assert!(error.msg.starts_with("failed to allocate"));
-    }
-
-    #[test]
-    fn what_has_no_code_is_no_error_object() {
-        for text in
-            ["", "null", "[]", "[7,\"x\",null]", "{}", r#"{"msg":"x"}"#, r#"{"code":"7","msg":"x"}"#, r#"{"code":7"#]
-        {
-            assert_eq!(Error::from_json(text.as_bytes()), None, "{text}");
-        }
-    }
 
     #[test]
     fn every_number_is_passed_on_unchanged() {

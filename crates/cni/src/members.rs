@@ -6,7 +6,7 @@ use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
 
 use crate::address::{parse_address, parse_host};
-use crate::{Error, json};
+use crate::{Error, excerpt};
 
 /// An object under way. As tolerant as Go: `null` counts as missing.
 pub(crate) struct Members {
@@ -125,5 +125,5 @@ impl Members {
 
 /// Code 7: `path` has a value of the wrong kind.
 pub(crate) fn unexpected(path: &str, value: &Value, accepted: &str) -> Error {
-    Error::invalid_config(format!("{path} is {}; it must be {accepted}", json::shown(value)))
+    Error::invalid_config(format!("{path} is {}; it must be {accepted}", excerpt::shown(value)))
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Code, Error, json};
+use crate::{Code, Error, excerpt};
 
 /// A version of the CNI protocol that we speak (VER-10). Ordered by age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +67,7 @@ impl FromStr for Version {
         Self::ALL.into_iter().find(|version| version.as_str() == text).ok_or_else(|| {
             Error::new(
                 Code::IncompatibleVersion,
-                format!("cniVersion {} is not supported; supported are {}", json::quoted(text), Self::list()),
+                format!("cniVersion {} is not supported; supported are {}", excerpt::quoted(text), Self::list()),
             )
         })
     }

@@ -18,6 +18,7 @@ pub mod layer3;
 pub mod link;
 mod mac;
 pub mod multicast;
+mod name;
 mod namespace;
 pub mod neighbour;
 pub mod offload;

@@ -11,8 +11,7 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 use crate::attributes::{iterate, read_text, read_u16, read_u32, value_of};
 use crate::{Error, Mac, Object, Request, Socket, tap};
 
-/// The longest name of a link in bytes (`IFNAMSIZ` less the zero byte).
-pub const NAME_BYTES: usize = 15;
+pub use crate::name::NAME_BYTES;
 
 /// The longest alias of a link in bytes: the kernel takes an attribute of 255 (`IFALIASZ` less one), and ours ends with a
 /// zero byte.

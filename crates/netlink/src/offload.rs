@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use crate::Error;
-use crate::link::NAME_BYTES;
+use crate::name::NAME_BYTES;
 
 /// `SIOCETHTOOL` in `include/uapi/linux/sockios.h`, and the questions in `ethtool.h`.
 const SIOCETHTOOL: libc::c_int = 0x8946;

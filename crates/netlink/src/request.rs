@@ -7,7 +7,9 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 
 use crate::Error;
-use crate::socket::HEADER_BYTES;
+
+/// The length of a `struct nlmsghdr`.
+pub(crate) const HEADER_BYTES: usize = 16;
 
 /// What came back for one request: the object, where the kernel returned one.
 pub type Answer = Result<Option<Object>, Error>;

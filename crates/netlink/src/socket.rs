@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
 
 use crate::attributes::{read_text, read_u16, read_u32, value_of};
+use crate::request::HEADER_BYTES;
 use crate::{Answer, Error, KernelError, Object, Request};
 
 /// A dump that the kernel marks as interrupted is read again this often before we give up.
@@ -19,8 +20,6 @@ const ANSWER_BYTES: usize = 8 * 1024;
 /// Room for any object in a dump: the kernel's own limit for a piece.
 const DUMP_BYTES: usize = 32 * 1024;
 
-/// The length of a `struct nlmsghdr`.
-pub(crate) const HEADER_BYTES: usize = 16;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_CAPPED: u16 = 0x100;

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use crate::Error;
 use crate::attributes::{iterate, read_u32};
-use crate::link::NAME_BYTES;
+use crate::name::NAME_BYTES;
 
 const DEVICE: &str = "/dev/net/tun";
 

@@ -8,50 +8,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nix::fcntl::{Flock, FlockArg};
-use serde_json::Value;
 
 use crate::attachment::Attachment;
-use crate::namespace;
 
 mod document;
+mod entry;
+
+pub(crate) use entry::Entry;
 
 /// The directory of the files, `results` in libcni's cache directory.
 #[derive(Debug)]
 pub(crate) struct Cache(PathBuf);
-
-/// An attachment as remembered.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) network: String,
-    /// With the namespace's path as it was at ADD.
-    pub(crate) attachment: Attachment,
-    /// The network's configuration as it was at ADD.
-    pub(crate) config: Vec<u8>,
-    /// The result of ADD; `None` when ADD has not come to its end.
-    pub(crate) result: Option<Value>,
-    /// What told the namespace from others; `None` when another runtime has made the attachment.
-    pub(crate) namespace_id: Option<String>,
-}
-
-impl Entry {
-    /// The attachment as it is now: without its namespace when that is gone, or when its path (of a process as a rule) now
-    /// leads to another namespace, where nothing is ours to take down.
-    pub(crate) fn current(&self) -> Attachment {
-        let netns = self.attachment.netns.clone().filter(|_| !self.is_stale());
-        Attachment { netns, ..self.attachment.clone() }
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        let (ours, theirs) = (&self.attachment, &other.attachment);
-        self.network == other.network && ours.container_id == theirs.container_id && ours.if_name == theirs.if_name
-    }
-
-    /// Whether the namespace is known to be gone.
-    pub(crate) fn is_stale(&self) -> bool {
-        let netns = self.attachment.netns.as_deref();
-        netns.is_some_and(|path| namespace::is_gone(path, self.namespace_id.as_deref()))
-    }
-}
 
 impl Cache {
     /// The cache in `dir`, as libcni's `CacheDir`.

@@ -1,21 +1,19 @@
 //! The verbs on a network's chain of plugins, as the specification has runtimes carry them out.
 
 use std::fmt;
-use std::path::PathBuf;
 
-use cni::{Code, Error, Success, Version};
+use cni::{Answer, Code, Error, Success, Version};
 use serde_json::{Map, Value, json};
 
 use crate::attachment::Attachment;
-use crate::invocation::Invocation;
 use crate::network::{Network, Plugin};
-use crate::search_path::SearchPath;
+use crate::plugins::Plugins;
 
 /// A network's plugins, ready to be called.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chain<'a> {
     pub(crate) network: &'a Network,
-    pub(crate) plugins: &'a SearchPath,
+    pub(crate) plugins: &'a Plugins,
 }
 
 /// A plugin of a network that failed.
@@ -36,8 +34,8 @@ impl Chain<'_> {
     pub(crate) fn add(&self, attachment: &Attachment, result: &mut Option<Value>) -> Result<(), Failure> {
         for plugin in &self.network.plugins {
             let request = self.with_result(plugin, attachment, result.as_ref());
-            let value = self.call("ADD", plugin, Some(attachment), request)?;
-            *result = Some(self.accepted(value).map_err(|error| self.failure("ADD", plugin, error))?);
+            let answer = self.answer("ADD", plugin, Some(attachment), request)?;
+            *result = Some(self.result(&answer).map_err(|error| self.failure("ADD", plugin, error))?);
         }
         Ok(())
     }
@@ -67,7 +65,7 @@ impl Chain<'_> {
 
     /// UPDATE of one plugin, with the result of ADD: an extension of ours.
     pub(crate) fn update(&self, plugin: &Plugin, attachment: &Attachment, result: &Value) -> Result<(), Failure> {
-        self.call("UPDATE", plugin, Some(attachment), self.with_result(plugin, attachment, Some(result))).map(drop)
+        self.call("UPDATE", plugin, Some(attachment), self.with_result(plugin, attachment, Some(result)))
     }
 
     /// GC of every plugin (GC-2: with the key of the specification and the one that it had before).
@@ -83,9 +81,10 @@ impl Chain<'_> {
 
     /// STATUS of every plugin in order, until one is not ready.
     pub(crate) fn status(&self) -> Result<(), Failure> {
-        self.network.plugins.iter().try_for_each(|plugin| {
-            self.call("STATUS", plugin, None, plugin.request(self.network, &Map::new())).map(drop)
-        })
+        self.network
+            .plugins
+            .iter()
+            .try_for_each(|plugin| self.call("STATUS", plugin, None, plugin.request(self.network, &Map::new())))
     }
 
     fn with_result(&self, plugin: &Plugin, attachment: &Attachment, result: Option<&Value>) -> Map<String, Value> {
@@ -96,9 +95,10 @@ impl Chain<'_> {
         request
     }
 
-    /// A result as it is handed on and remembered. One that lacks its version gets the network's, as with libcni. What is no
-    /// result is an error (DLG-4): plugins after it, and DEL, could not read it either.
-    fn accepted(&self, mut result: Value) -> Result<Value, Error> {
+    /// The result of ADD as it is handed on and remembered. One that lacks its version gets the network's, as with libcni. What
+    /// is no result is an error (DLG-4): plugins after it, and DEL, could not read it either.
+    fn result(&self, answer: &Answer) -> Result<Value, Error> {
+        let mut result = answer.value()?.unwrap_or_default();
         if let Some(object) = result.as_object_mut() {
             object.entry("cniVersion").or_insert_with(|| json!(self.network.version().as_str()));
         }
@@ -121,26 +121,34 @@ impl Chain<'_> {
         }
     }
 
+    /// A call of which only the success matters.
     fn call(
         &self,
         verb: &'static str,
         plugin: &Plugin,
         attachment: Option<&Attachment>,
         request: Map<String, Value>,
-    ) -> Result<Value, Failure> {
-        self.find(plugin)
-            .and_then(|executable| {
-                Invocation { verb, executable, path: self.plugins.to_variable(), attachment, request }.run()
-            })
+    ) -> Result<(), Failure> {
+        let answer = self.answer(verb, plugin, attachment, request)?;
+        answer.success().map_err(|error| self.failure(verb, plugin, error))
+    }
+
+    fn answer(
+        &self,
+        verb: &'static str,
+        plugin: &Plugin,
+        attachment: Option<&Attachment>,
+        request: Map<String, Value>,
+    ) -> Result<Answer, Failure> {
+        let executable = self.plugins.find(&plugin.kind);
+        executable
+            .map_err(|problem| Error::new(Code::InvalidEnvironment, problem))
+            .and_then(|executable| self.plugins.call(executable, verb, attachment, request))
             .map_err(|error| self.failure(verb, plugin, error))
     }
 
     fn failure(&self, verb: &'static str, plugin: &Plugin, error: Error) -> Failure {
         Failure { network: self.network.name.clone(), plugin: plugin.kind.clone(), verb, error }
-    }
-
-    fn find(&self, plugin: &Plugin) -> Result<PathBuf, Error> {
-        self.plugins.find(&plugin.kind).map_err(|problem| Error::new(Code::InvalidEnvironment, problem))
     }
 }
 

@@ -6,12 +6,18 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use ipnetwork::IpNetwork;
 
+use crate::known_plugins::SHAPER;
+
 /// Patches network interfaces into containers and virtual machines: a runtime for CNI networks.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) places: Places,
+    /// How long each call of a plugin may take; then it is killed with what it has started
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..),
+        global = true)]
+    pub(crate) plugin_timeout: u32,
     /// Say more on stderr about what is done; twice for everything.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
@@ -36,14 +42,18 @@ asked. Beside what is missed stands what was seen meanwhile. JSON has rates in b
   plugboard verify --flows 8 --seconds 10 --strict vn1 eth1
   plugboard verify --json vn1 eth1";
 
-const SHAPE_HELP: &str = "\
-KEY is bw or lat as for attach, preset, or a key of netem-shaper: download.KEY for what the container receives, upload.KEY for \
+fn shape_help() -> String {
+    format!(
+        "\
+KEY is bw or lat as for attach, preset, or a key of {SHAPER}: download.KEY for what the container receives, upload.KEY for \
 what it sends. A value of none takes a limit back, so that the configuration of the network counts again.
 
   plugboard shape vn1 eth1 bw=200Mbps lat=5ms
   plugboard shape vn1 eth1 upload.rate=10Mbit,download.loss=1%
   plugboard shape vn1 eth1 preset=lte
-  plugboard shape vn1 eth1 bw=none";
+  plugboard shape vn1 eth1 bw=none"
+    )
+}
 
 /// Where things are.
 #[derive(Debug, Args)]
@@ -79,7 +89,7 @@ pub(crate) enum Command {
     ///
     /// Packets on their way are kept, and the interface with its addresses is not touched. The limits that are not named stay
     /// as they are.
-    #[command(after_help = SHAPE_HELP)]
+    #[command(after_help = shape_help())]
     Shape(Shape),
     /// List all attachments
     Ls(Listing),

@@ -1,18 +1,15 @@
 //! One call of one plugin.
 
 use std::ffi::OsString;
-use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-use cni::{Code, Error};
+use cni::{Answer, Error, Exchange, Group, Unanswered};
 use serde_json::{Map, Value};
 
 use crate::attachment::Attachment;
-
-/// How much of an unexpected output an error shows, in bytes.
-const EXCERPT: usize = 200;
+use crate::descendants;
 
 /// The variables that a call may have. None of them is inherited.
 const VARIABLES: [&str; 6] = ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH"];
@@ -25,6 +22,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) executable: PathBuf,
     /// `CNI_PATH`.
     pub(crate) path: OsString,
+    /// After this time the plugin is killed.
+    pub(crate) limit: Duration,
     /// `None` for GC, STATUS and VERSION.
     pub(crate) attachment: Option<&'a Attachment>,
     /// Stdin.
@@ -32,40 +31,31 @@ pub(crate) struct Invocation<'a> {
 }
 
 impl Invocation<'_> {
-    /// Makes the call and waits for its end. What it prints on stderr goes to ours. Returns the value on stdout; `Null` if
-    /// there is none.
+    /// Makes the call and waits for its end. What it prints on stderr goes to ours.
+    ///
+    /// The plugin stays in our process group: Ctrl-C ends it together with us, as it ends all that a terminal's command has
+    /// started, and a plugin that hangs does not outlive the person's patience. Whoever kills us alone lets the plugin come to
+    /// its end: half of an ADD is worse than the whole of one that nobody waits for, and a DEL waits for it.
     ///
     /// # Errors
-    /// The plugin's own; code 5 if it cannot be run, code 6 if what it prints is neither a value nor an error object.
-    pub(crate) fn run(&self) -> Result<Value, Error> {
+    /// Code 5 if it cannot be run, code 6 if it prints without end, code 11 if it was still running at its limit: then it was
+    /// killed with what it had started.
+    pub(crate) fn run(&self) -> Result<Answer, Error> {
         let begin = Instant::now();
         let executable = self.executable.display();
         let request = Value::Object(self.request.clone()).to_string();
         tracing::debug!("{} {executable} <<< {request}", self.verb);
-        let (status, stdout) = self
-            .exchange(request.as_bytes())
-            .map_err(|error| Error::new(Code::Io, format!("{executable} could not be run: {error}")))?;
-        tracing::info!("{} {executable} took {:.1?}: {status}", self.verb, begin.elapsed());
-        tracing::debug!("{executable} printed {}", String::from_utf8_lossy(&stdout));
-        understand(status, &stdout)
-    }
-
-    fn exchange(&self, request: &[u8]) -> std::io::Result<(ExitStatus, Vec<u8>)> {
-        let mut child = self.command().spawn()?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let printed = std::thread::scope(|scope| {
-            // A plugin may print before it has read everything, and may end without reading at all: a write that fails is
-            // no failure of the call.
-            scope.spawn(|| stdin.map(|mut stdin| stdin.write_all(request)));
-            let mut printed = Vec::new();
-            stdout.map_or(Ok(0), |mut stdout| stdout.read_to_end(&mut printed)).map(|_| printed)
-        })?;
-        Ok((child.wait()?, printed))
+        let group = Group::Callers(descendants::kill_all);
+        let answer = Exchange::start(self.command(), request.as_bytes(), self.limit, group)
+            .and_then(Exchange::wait)
+            .map_err(|unanswered| self.failed(&unanswered))?;
+        tracing::info!("{} {executable} took {:.1?}: {}", self.verb, begin.elapsed(), answer.status);
+        tracing::debug!("{executable} printed {}", String::from_utf8_lossy(&answer.output));
+        Ok(answer)
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.executable);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         for variable in VARIABLES {
             command.env_remove(variable);
         }
@@ -78,27 +68,18 @@ impl Invocation<'_> {
         }
         command
     }
-}
 
-/// ERR-1 and ERR-2.
-fn understand(status: ExitStatus, stdout: &[u8]) -> Result<Value, Error> {
-    if !status.success() {
-        return Err(Error::from_json(stdout).unwrap_or_else(|| {
-            Error::new(Code::Decode, format!("it failed ({status}) without an error object{}", excerpt(stdout)))
-        }));
-    }
-    if stdout.trim_ascii().is_empty() {
-        return Ok(Value::Null);
-    }
-    serde_json::from_slice(stdout)
-        .map_err(|error| Error::new(Code::Decode, format!("it printed no JSON ({error}){}", excerpt(stdout))))
-}
-
-fn excerpt(stdout: &[u8]) -> String {
-    let text = stdout.get(..EXCERPT).unwrap_or(stdout).trim_ascii();
-    if text.is_empty() {
-        "; it printed nothing".to_owned()
-    } else {
-        format!("; it printed: {}", String::from_utf8_lossy(text))
+    fn failed(&self, unanswered: &Unanswered) -> Error {
+        let executable = self.executable.display();
+        let msg = match unanswered {
+            Unanswered::NotStarted(error) => format!("{executable} could not be run: {error}"),
+            Unanswered::Late(limit) => format!(
+                "{executable} was still running after {} s and was killed, with what it had started; see what it waits \
+                 for, or give it longer with --plugin-timeout",
+                limit.as_secs()
+            ),
+            Unanswered::Endless | Unanswered::Broken { .. } => format!("{executable}: {unanswered}"),
+        };
+        Error::new(unanswered.code(), msg)
     }
 }

@@ -10,10 +10,11 @@ mod chain;
 mod check;
 mod cli;
 mod conf_dir;
+mod descendants;
 mod detach;
 mod gc;
 mod invocation;
-mod limit_keys;
+mod known_plugins;
 mod limits;
 mod ls;
 mod manual;
@@ -21,10 +22,9 @@ mod namespace;
 mod negotiation;
 mod network;
 mod plan;
+mod plugins;
 mod problems;
 mod runtime;
-mod search_path;
-mod shape;
 mod status;
 mod table;
 mod target;
@@ -32,6 +32,7 @@ mod verify;
 mod view;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -46,13 +47,13 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let runtime = Runtime::new(cli.places);
+    let runtime = Runtime::new(cli.places, Duration::from_secs(cli.plugin_timeout.into()));
     match cli.command {
         Command::Attach(args) => attach::run(&args, &runtime),
         Command::Detach(subject) => detach::run(&subject, &runtime),
         Command::Check(subject) => check::run(&subject, &runtime),
         Command::Verify(args) => verify::run(&args, &runtime),
-        Command::Shape(args) => shape::run(&args, &runtime),
+        Command::Shape(args) => limits::command::run(&args, &runtime),
         Command::Ls(listing) => ls::run(&listing, &runtime),
         Command::Gc(selection) => gc::run(&selection, &runtime),
         Command::Status(selection) => status::run(&selection, &runtime),

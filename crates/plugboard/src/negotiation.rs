@@ -4,13 +4,12 @@ use anyhow::{anyhow, bail};
 use cni::Version;
 use serde_json::{Value, json};
 
-use crate::invocation::Invocation;
 use crate::network::{Network, Plugin};
-use crate::search_path::SearchPath;
+use crate::plugins::Plugins;
 
 /// Settles `network` on the newest of its versions that all its plugins speak. Every plugin is asked, so this also finds
 /// those that are missing or are no plugins.
-pub(crate) fn settle(network: &mut Network, plugins: &SearchPath) -> anyhow::Result<()> {
+pub(crate) fn settle(network: &mut Network, plugins: &Plugins) -> anyhow::Result<()> {
     let mut agreed = network.versions.clone();
     for plugin in &network.plugins {
         let spoken = ask(plugin, plugins).map_err(|error| anyhow!("network '{}': {error}", network.name))?;
@@ -33,17 +32,14 @@ pub(crate) fn settle(network: &mut Network, plugins: &SearchPath) -> anyhow::Res
 }
 
 /// The versions that a plugin says it speaks.
-fn ask(plugin: &Plugin, plugins: &SearchPath) -> anyhow::Result<Vec<String>> {
+fn ask(plugin: &Plugin, plugins: &Plugins) -> anyhow::Result<Vec<String>> {
     let executable = plugins.find(&plugin.kind).map_err(|problem| anyhow!(problem))?;
-    let request = json!({"cniVersion": Version::LATEST.as_str()});
-    let call = Invocation {
-        verb: "VERSION",
-        executable,
-        path: plugins.to_variable(),
-        attachment: None,
-        request: request.as_object().cloned().unwrap_or_default(),
-    };
-    let reply = call.run().map_err(|error| anyhow!("plugin '{}', VERSION: {}", plugin.kind, error.msg))?;
+    let request = [("cniVersion".to_owned(), json!(Version::LATEST.as_str()))].into_iter().collect();
+    let answer = plugins.call(executable, "VERSION", None, request);
+    let reply = answer
+        .and_then(|answer| answer.value())
+        .map_err(|error| anyhow!("plugin '{}', VERSION: {} (code {})", plugin.kind, error.msg, error.code.number()))?;
+    let reply = reply.unwrap_or_default();
     match reply.get("supportedVersions").and_then(Value::as_array) {
         Some(versions) => Ok(versions.iter().filter_map(|version| version.as_str().map(str::to_owned)).collect()),
         None => bail!("plugin '{}', VERSION: the reply has no 'supportedVersions': {reply}", plugin.kind),

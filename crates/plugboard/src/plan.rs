@@ -8,7 +8,7 @@ use crate::attachment::Attachment;
 use crate::conf_dir::ConfDir;
 use crate::namespace::Namespace;
 use crate::network::Network;
-use crate::search_path::SearchPath;
+use crate::plugins::Plugins;
 use crate::{limits, negotiation};
 
 /// An interface to be: which network, and as what.
@@ -31,7 +31,7 @@ pub(crate) struct Prepared {
 pub(crate) fn networks(
     specs: &[NetworkSpec],
     conf_dir: &ConfDir,
-    plugins: &SearchPath,
+    plugins: &Plugins,
 ) -> Result<Vec<Prepared>, Vec<anyhow::Error>> {
     let configured = conf_dir.networks().map_err(|problem| vec![problem])?;
     let prepare = |spec: &NetworkSpec| {

@@ -1,33 +1,32 @@
 //! What every command works with: the configurations, the plugins, the memory.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::cache::Cache;
 use crate::cli::Places;
 use crate::conf_dir::ConfDir;
-use crate::search_path::SearchPath;
+use crate::known_plugins;
+use crate::plugins::Plugins;
 
 /// Where plugins are looked for unless told otherwise: the directory of the CNI project's own releases, Debian's, and
 /// Fedora's.
 const PLUGIN_DIRS: [&str; 3] = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"];
 
-/// A plugin that only we have. Where it lies beside us, so do the others.
-const OWN_PLUGIN: &str = "netem-shaper";
-
 #[derive(Debug)]
 pub(crate) struct Runtime {
     pub(crate) conf_dir: ConfDir,
-    pub(crate) plugins: SearchPath,
+    pub(crate) plugins: Plugins,
     pub(crate) cache: Cache,
 }
 
 impl Runtime {
-    pub(crate) fn new(places: Places) -> Self {
+    pub(crate) fn new(places: Places, plugin_timeout: Duration) -> Self {
         let conf_dir = places.conf_dir.or_else(|| std::env::var_os("NETCONFPATH").map(PathBuf::from));
         let plugin_dirs = if places.plugin_dir.is_empty() { default_plugin_dirs() } else { places.plugin_dir };
         Self {
             conf_dir: ConfDir::new(conf_dir.unwrap_or_else(|| PathBuf::from("/etc/cni/net.d"))),
-            plugins: SearchPath::new(plugin_dirs),
+            plugins: Plugins::new(plugin_dirs, plugin_timeout),
             cache: Cache::new(&places.cache_dir),
         }
     }
@@ -37,6 +36,6 @@ impl Runtime {
 /// when they are there: /usr/bin may hold a `bridge` that is iproute2's.
 fn default_plugin_dirs() -> Vec<PathBuf> {
     let own = std::env::current_exe().ok().and_then(|executable| executable.parent().map(Path::to_owned));
-    let own = own.filter(|dir| dir.join(OWN_PLUGIN).is_file());
+    let own = own.filter(|dir| known_plugins::are_ours(dir));
     own.into_iter().chain(PLUGIN_DIRS.map(PathBuf::from)).collect()
 }

@@ -12,11 +12,12 @@ use ::attachment::Identity;
 use anyhow::{anyhow, bail};
 use cni::Version;
 use serde::Serialize;
-use shape::Shape;
+use shaping_keys::Shape;
 
 use crate::cache::Entry;
 use crate::chain::Chain;
 use crate::cli::Verify;
+use crate::known_plugins;
 use crate::network::Network;
 use crate::runtime::Runtime;
 use crate::table;
@@ -116,7 +117,7 @@ fn differences(entry: &Entry, network: &Network, runtime: &Runtime) -> anyhow::R
         return Ok(Vec::new());
     }
     let mut shapers = network.clone();
-    shapers.plugins.retain(asked::is_shaper);
+    shapers.plugins.retain(known_plugins::keeps_limits);
     let chain = Chain { network: &shapers, plugins: &runtime.plugins };
     Ok(chain.check(&entry.attachment, result).iter().map(ToString::to_string).collect())
 }

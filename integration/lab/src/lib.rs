@@ -11,7 +11,8 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `guest.rs` | one run, from its description to its ending |
+//! | `guest.rs` | one run: its description, and what its ending can be |
+//! | `boot.rs` | its way from the one to the other |
 //! | `packages.rs` | the machine's tools, installed where they are missing |
 //! | `kernel.rs` | the kernel, taken out of its package |
 //! | `base.rs` | the root that all runs share, kept in the cache |
@@ -25,12 +26,14 @@
 //! that needs one is run by [`with_guests_on_virtual_clock`].
 
 mod base;
+mod boot;
 mod cache;
 mod cpio;
 mod feature;
 mod guest;
 mod kernel;
 mod memory_file;
+mod nic;
 mod packages;
 mod qemu;
 mod scenario;
@@ -42,8 +45,9 @@ mod vm_root;
 pub use cache::default_cache;
 pub use feature::Feature;
 pub use guest::{Clock, Ending, Guest};
+pub use nic::Nic;
 pub use scenario::{on_full_kernel, on_virtual_clock, with_features, with_guests_on_virtual_clock};
-pub use vm::{Nic, Vm};
+pub use vm::Vm;
 
 /// Set in the environment of everything that runs in the lab.
 pub const IN_LAB: &str = "PLUGBOARD_LAB";

@@ -1,8 +1,8 @@
 //! User-mode Linux: a kernel that is a process, and runs in the lab at the lab's own speed.
 
 use crate::cache::{Cache, default_cache, remove};
+use crate::nic::{Nic, program_in};
 use crate::packages::{ask_apt_cache, require, take_out};
-use crate::vm::{Nic, program_in};
 use crate::vm_root;
 use anyhow::{Context, Result, ensure};
 use harness::Namespace;

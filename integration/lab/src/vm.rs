@@ -3,6 +3,7 @@
 use crate::cache::{Cache, default_cache};
 use crate::kernel::Kernel;
 use crate::memory_file::MemoryFile;
+use crate::nic::{Nic, program_in};
 use crate::packages::{find, require};
 use crate::qemu::{Machine, console_tail, text};
 use crate::{IN_LAB, uml, vm_root};
@@ -11,7 +12,6 @@ use harness::{Iperf, Namespace, Output, Ping};
 use nix::sys::signal::Signal;
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -26,42 +26,6 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// The longest script, in bytes: twice as many digits fit the terminal of User-mode Linux, which holds 4095.
 const LONGEST_SCRIPT: usize = 2000;
-
-/// A NIC of a virtual machine: `eth0`, `eth1` and so on, in their order.
-#[derive(Debug, Clone)]
-pub struct Nic {
-    /// The TAP device that it is on.
-    pub tap: String,
-    /// Its hardware address.
-    pub mac: String,
-    /// What the guest gives itself, as in `10.0.0.2/24`; without one the NIC is only set up.
-    pub address: Option<String>,
-    /// Its pairs of queues; more than one need a TAP device with `multi_queue`.
-    pub queues: u32,
-}
-
-impl Nic {
-    /// A NIC with an address and one pair of queues.
-    pub fn new(tap: &str, mac: &str, address: &str) -> Self {
-        Self { tap: tap.to_owned(), mac: mac.to_owned(), address: Some(address.to_owned()), queues: 1 }
-    }
-
-    fn arguments(&self, place: usize) -> Vec<String> {
-        let Self { tap, mac, queues, .. } = self;
-        // Two more interrupts than queues: for the configuration and for the control queue.
-        let (several, vectors) = if *queues > 1 {
-            (format!(",queues={queues}"), format!(",mq=on,vectors={}", 2 * queues + 2))
-        } else {
-            Default::default()
-        };
-        vec![
-            "-netdev".to_owned(),
-            format!("tap,id=net{place},ifname={tap},script=no,downscript=no,vhost=off{several}"),
-            "-device".to_owned(),
-            format!("virtio-net-pci,netdev=net{place},mac={mac},romfile={vectors}"),
-        ]
-    }
-}
 
 /// A virtual machine on TAP devices: a kernel of its own, busybox, `ping` and `iperf3`. It ends with this value.
 ///
@@ -192,18 +156,6 @@ fn qemu(namespace: Option<&Namespace>, nics: &[Nic], console: &MemoryFile) -> Re
     qemu.args(["-device", "virtserialport,chardev=control"]);
     qemu.args(nics.iter().enumerate().flat_map(|(place, nic)| nic.arguments(place)));
     Ok(qemu)
-}
-
-/// A command that runs `program` in a namespace, or in the thread's.
-pub(crate) fn program_in(namespace: Option<&Namespace>, program: &Path) -> Command {
-    match namespace {
-        None => Command::new(program),
-        Some(namespace) => {
-            let mut enter = Command::new("ip");
-            enter.args(["netns", "exec", &namespace.name]).arg(program);
-            enter
-        }
-    }
 }
 
 /// What comes from the machine, line by line, so that one can wait for a time.

@@ -5,11 +5,11 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
+use crate::files::last_reserved;
 use crate::map::{self, Block, DENSE, Map};
 use crate::pool::Pool;
 use crate::range::{Range, address};
 use crate::set::{RangeSet, Span};
-use crate::store::last_reserved;
 
 /// So many addresses are tried, a system call each, before a map is looked for. The address after the last one is free as
 /// a rule.

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use cni::{AttachmentId, Call, Code, Error};
 
 use crate::config::Ipam;
+use crate::files::address_path;
 use crate::owner::{Holder, Owner};
-use crate::store::{Store, address_path};
+use crate::store::Store;
 
 /// Releases every address of this network whose holder is not in the list (GC-1), and those that nobody holds. An
 /// address whose file is unreadable is kept, and reported at the end: it may be in use.

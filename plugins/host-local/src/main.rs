@@ -8,6 +8,7 @@ mod allocate;
 mod check;
 mod config;
 mod error;
+mod files;
 mod free;
 mod gc;
 mod index;

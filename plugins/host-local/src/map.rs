@@ -14,8 +14,8 @@ use std::net::IpAddr;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::files::FILE_MODE;
 use crate::range::{address, number};
-use crate::store::FILE_MODE;
 
 /// How the names of maps begin.
 pub(crate) const PREFIX: &str = ".taken.";

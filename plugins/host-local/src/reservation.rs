@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 use cni::Error;
 
 use crate::error::io_error;
+use crate::files::{FILE_MODE, address_path, new_path, remove_new};
 use crate::index;
 use crate::map;
 use crate::owner::Owner;
-use crate::store::{FILE_MODE, Store, address_path};
+use crate::store::Store;
 
 /// Addresses that an attachment is about to get. They are released again when this is dropped before
 /// [`Reservation::keep`].
@@ -67,7 +68,7 @@ impl<'a> Reservation<'a> {
         let directory = self.store.directory();
         let is_mapped = self.taken.iter().all(|address| map::note(directory, *address, true).is_ok());
         let is_indexed = index::insert(directory, self.owner, self.held, &self.taken).is_ok();
-        self.store.settle(is_removed(&self.new) && is_indexed && is_mapped);
+        self.store.settle(remove_new(self.store.directory()) && is_indexed && is_mapped);
     }
 }
 
@@ -77,21 +78,8 @@ impl Drop for Reservation<'_> {
             return;
         }
         let is_undone = self.taken.iter().all(|address| self.store.remove(*address).is_ok());
-        self.store.settle(is_removed(&self.new) && is_undone);
+        self.store.settle(remove_new(self.store.directory()) && is_undone);
     }
-}
-
-/// Removes what a reservation has left that was killed.
-pub(crate) fn remove_debris(directory: &Path) {
-    is_removed(&new_path(directory));
-}
-
-fn is_removed(path: &Path) -> bool {
-    fs::remove_file(path).map_or_else(|cause| cause.kind() == ErrorKind::NotFound, |()| true)
-}
-
-fn new_path(directory: &Path) -> PathBuf {
-    directory.join(".new")
 }
 
 /// A file that a killed reservation left must not be written into: it may be linked under an address.

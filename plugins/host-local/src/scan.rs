@@ -8,9 +8,9 @@ use std::path::Path;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
+use crate::files::address_path;
 use crate::map;
 use crate::owner::Holder;
-use crate::store::address_path;
 
 /// Room for the content of nearly every file of an address, in bytes. Container IDs have no limit.
 const USUAL: usize = 512;

@@ -8,11 +8,11 @@ use nix::unistd::{AccessFlags, access};
 use serde_json::Value;
 
 use crate::config::Ipam;
+use crate::files::address_path;
 use crate::free::{Candidates, Maps};
 use crate::index;
 use crate::pool::Pool;
 use crate::set::RangeSet;
-use crate::store::address_path;
 
 /// Code 50 if the directory cannot be written or a range set has no free address (STA-2, STA-3). It takes no lock and
 /// makes no file.

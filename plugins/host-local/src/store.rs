@@ -21,15 +21,12 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::error::io_error;
+use crate::files::{FILE_MODE, address_path, last_reserved_path, remove_new};
 use crate::free::Maps;
 use crate::index;
 use crate::map;
 use crate::owner::{Holder, Owner};
-use crate::reservation;
 use crate::scan::{read_holder, scan};
-
-/// The mode of the files that the reference makes.
-pub(crate) const FILE_MODE: u32 = 0o644;
 
 /// A network's directory, locked until it is dropped.
 #[derive(Debug)]
@@ -68,7 +65,7 @@ impl Store {
         let mut indexed = index::is_complete(&directory);
         if !indexed {
             // Others have been here, or one of us was killed. The lock is ours, so nobody is in the middle of anything.
-            reservation::remove_debris(&directory);
+            remove_new(&directory);
             let contents = scan(&directory).map_err(|cause| io_error(&directory, "list this directory", &cause))?;
             contents.remove_debris(&directory);
             // Without an index every call reads every file. That is slow, not wrong.
@@ -175,21 +172,6 @@ impl Store {
         };
         write().map_err(|cause| io_error(&path, "note the last address", &cause))
     }
-}
-
-/// The path of an address's file.
-pub(crate) fn address_path(directory: &Path, address: IpAddr) -> PathBuf {
-    directory.join(address.to_string())
-}
-
-/// The address that a range set gave last. A file that is missing, unreadable or garbage costs the order of allocation,
-/// nothing else.
-pub(crate) fn last_reserved(directory: &Path, set: usize) -> Option<IpAddr> {
-    std::fs::read_to_string(last_reserved_path(directory, set)).ok()?.trim().parse().ok()
-}
-
-fn last_reserved_path(directory: &Path, set: usize) -> PathBuf {
-    directory.join(format!("last_reserved_ip.{set}"))
 }
 
 /// Waits for the lock, as long as others hold it; `None` if the directory is missing.

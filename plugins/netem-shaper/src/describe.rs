@@ -4,7 +4,7 @@ use attachment::{Description, Finder, Identity, Ifb, Session, Side};
 use cni::{Call, Command, Error, Success};
 use plugin::call::previous;
 use plugin::{Plugin, Prop};
-use shape::Shape;
+use shaping_keys::Shape;
 
 use crate::nic::Nic;
 use crate::queues;
@@ -23,7 +23,7 @@ impl Plugin for Shaped {
     const UPDATES: bool = true;
 
     fn read(call: &Call, _identity: Identity) -> Result<Self, Error> {
-        Ok(Self { shape: shape::shape(call)?, nics: Vec::new() })
+        Ok(Self { shape: shaping_keys::shape(call)?, nics: Vec::new() })
     }
 
     /// Where nothing is asked, no NIC has to be there; but there may be limits that UPDATE takes back.
@@ -33,7 +33,7 @@ impl Plugin for Shaped {
             return Ok(());
         }
         if command == Command::Add {
-            shape::remarks(&self.shape).into_iter().for_each(plugin::note);
+            shaping_keys::remarks(&self.shape).into_iter().for_each(plugin::note);
         }
         self.nics = Nic::all(call, previous, session)?;
         Ok(())
@@ -56,7 +56,7 @@ impl Plugin for Shaped {
     /// because that plugin may keep it.
     fn named(call: &Call, identity: &Identity, session: &mut Session) -> Result<Description, Error> {
         let previous = call.config.prev_result.clone().unwrap_or_default();
-        let names = shape::interfaces(call).unwrap_or_else(|_| vec![call.environment.if_name.clone()]);
+        let names = shaping_keys::interfaces(call).unwrap_or_else(|_| vec![call.environment.if_name.clone()]);
         let mut description = Description::new();
         for name in &names {
             match Nic::find(identity, name, &previous, names.len() == 1, session)? {

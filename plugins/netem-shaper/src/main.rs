@@ -14,5 +14,5 @@ use describe::Shaped;
 use plugin::Verbs;
 
 fn main() -> ExitCode {
-    plugin::main(&const { Verbs::of::<Shaped>("netem-shaper", shape::KEYS) })
+    plugin::main(&const { Verbs::of::<Shaped>("netem-shaper", shaping_keys::KEYS) })
 }

@@ -52,7 +52,7 @@ impl Nic {
     /// # Errors
     /// Code 7 naming the one that has none; the kernel cannot be asked.
     pub(crate) fn all(call: &Call, previous: &Success, session: &mut Session) -> Result<Vec<Self>, Error> {
-        let names = shape::interfaces(call)?;
+        let names = shaping_keys::interfaces(call)?;
         let attachment = identity(call);
         let is_only = names.len() == 1;
         names

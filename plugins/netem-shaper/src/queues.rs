@@ -4,7 +4,7 @@ use attachment::ShapedDevice;
 use cni::Error;
 use netlink::qdisc::netem::{self, Netem};
 use netlink::qdisc::{self, Kind, Parent, Tbf};
-use shape::Shape;
+use shaping_keys::Shape;
 use shaping::{Chance, Line, Loss};
 
 use crate::nic::Nic;

@@ -27,6 +27,13 @@ impl Iperf {
     }
 }
 
+impl Namespace {
+    /// Runs `iperf3 -c ADDRESS ARGS` here against a server for this one test in `server`.
+    pub fn iperf3_from(&self, server: &Namespace, address: &str, args: &str) -> Iperf {
+        Iperf::measure(server, address, args, |command| self.sh(command))
+    }
+}
+
 fn run(server: &Namespace, client: impl FnOnce() -> Output) -> Iperf {
     let mut listener = server.spawn("exec iperf3 --server --one-off --forceflush");
     let stdout = listener.child().stdout.take();

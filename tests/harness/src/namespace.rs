@@ -1,6 +1,6 @@
 use crate::ping::Ping;
+use crate::sh;
 use crate::shell::{self, Background, Output, json, run};
-use crate::{Iperf, sh};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -42,11 +42,6 @@ impl Namespace {
     /// Pings `address` from the namespace with the options of iputils' `ping`.
     pub fn ping_with(&self, address: &str, options: &str) -> Ping {
         Ping::read(&self.sh(&Ping::command(address, options)))
-    }
-
-    /// Runs `iperf3 -c ADDRESS ARGS` here against a server for this one test in `server`.
-    pub fn iperf3_from(&self, server: &Namespace, address: &str, args: &str) -> Iperf {
-        Iperf::measure(server, address, args, |command| self.sh(command))
     }
 
     /// Does something with a thread in the namespace.

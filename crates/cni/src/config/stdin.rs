@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Code, Error, Version, json};
+use crate::{Code, Error, Version, excerpt};
 
 /// The object that the text is (CFG-1).
 pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, Error> {
@@ -11,9 +11,10 @@ pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, Error> {
     }
     match serde_json::from_slice(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => {
-            Err(undecodable(format!("the network configuration is {}; it must be a JSON object", json::kind(&other))))
-        }
+        Ok(other) => Err(undecodable(format!(
+            "the network configuration is {}; it must be a JSON object",
+            excerpt::kind(&other)
+        ))),
         Err(error) => Err(undecodable(format!("the network configuration on stdin is no JSON: {error}"))),
     }
 }
@@ -25,7 +26,7 @@ pub(crate) fn version_text(object: &Map<String, Value>) -> Result<Option<&str>, 
         Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
         Some(other) => Err(Error::invalid_config(format!(
             "cniVersion is {}; it must be a string, one of {}",
-            json::shown(other),
+            excerpt::shown(other),
             Version::list()
         ))),
     }

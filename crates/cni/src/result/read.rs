@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::members::Members;
-use crate::{Dns, Error, Interface, IpConfig, Route, Success, Version, json};
+use crate::{Dns, Error, Interface, IpConfig, Route, Success, Version, excerpt};
 
 impl Success {
     /// Reads a result in the format of `version`; newer keys are kept, not refused (VER-8). A `cniVersion` of another
@@ -34,7 +34,7 @@ fn expect_format(own: &str, version: Version) -> Result<(), Error> {
     }
     Err(Error::invalid_config(format!(
         "cniVersion is {}, which has another format than the {version} of the configuration",
-        json::quoted(own)
+        excerpt::quoted(own)
     )))
 }
 

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Entry;
+use super::entry::Entry;
 use crate::attachment::Attachment;
 
 /// What the files call their format.

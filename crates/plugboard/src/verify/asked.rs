@@ -3,18 +3,11 @@
 use anyhow::{Context, anyhow};
 use cni::{Args, Call, Command, Config, Environment};
 use serde_json::Value;
-use shape::Shape;
+use shaping_keys::Shape;
 
 use crate::cache::Entry;
+use crate::known_plugins::keeps_limits;
 use crate::network::{Network, Plugin};
-
-/// The plugins that keep limits by these keys: ours, and the reference's.
-const SHAPERS: [&str; 2] = ["netem-shaper", "bandwidth"];
-
-/// Whether a plugin of a chain keeps limits.
-pub(super) fn is_shaper(plugin: &Plugin) -> bool {
-    SHAPERS.contains(&plugin.kind.as_str())
-}
 
 /// What the container's attachments ask of one of its interfaces. Another attachment's chain may shape it too (the key
 /// `interfaces`), and each direction may have a shaper of its own; of several for the same one, the interface's own comes first.
@@ -24,12 +17,12 @@ pub(super) fn of(entries: &[Entry], if_name: &str) -> anyhow::Result<Shape> {
     for entry in own.into_iter().chain(others) {
         let network = Network::from_cache(&entry.config)
             .with_context(|| format!("network '{}': the remembered configuration", entry.network))?;
-        for plugin in network.plugins.iter().filter(|plugin| is_shaper(plugin)) {
+        for plugin in network.plugins.iter().filter(|plugin| keeps_limits(plugin)) {
             let told =
                 |error: cni::Error| anyhow!("network '{}', plugin '{}': {}", network.name, plugin.kind, error.msg);
             let call = call(&network, plugin, entry).map_err(told)?;
-            if shape::interfaces(&call).map_err(told)?.iter().any(|name| name == if_name) {
-                shapes.push(shape::shape(&call).map_err(told)?);
+            if shaping_keys::interfaces(&call).map_err(told)?.iter().any(|name| name == if_name) {
+                shapes.push(shaping_keys::shape(&call).map_err(told)?);
             }
         }
     }

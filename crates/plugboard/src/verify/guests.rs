@@ -16,11 +16,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::gettid;
 use std::os::fd::AsFd;
 
-use super::asked::is_shaper;
 use crate::attach;
 use crate::attachment::Attachment;
 use crate::cache::Entry;
 use crate::detach;
+use crate::known_plugins::{self, keeps_limits};
 use crate::namespace::Namespace;
 use crate::network::Network;
 use crate::plan::Nic;
@@ -31,20 +31,6 @@ const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// What a shell says of a command that a signal ended.
 const SIGNAL_STATUS: i32 = 128;
-
-/// Keys that a second container cannot have too, that make a machine's NIC, or that keep a guest from reaching anyone: it must be
-/// up, and isolated ports do not reach each other.
-const OWN_KEYS: [&str; 9] = [
-    "args",
-    "disableContainerInterface",
-    "group",
-    "mac",
-    "multiQueue",
-    "nic",
-    "owner",
-    "portIsolation",
-    "tapNamespace",
-];
 
 /// The guests of a measurement.
 pub(super) struct Guests<'a> {
@@ -86,7 +72,7 @@ impl Guests<'_> {
     /// Attaches a guest to the network, as its plugins attach anyone, but without limits.
     pub(super) fn attach(&self, network: &Network, like: &Attachment) -> anyhow::Result<Namespace> {
         let namespace = new_namespace()?;
-        let capability_args = like.capability_args.iter().filter(|(name, _)| *name == "ipRanges");
+        let capability_args = like.capability_args.iter().filter(|(name, _)| *name == known_plugins::RANGES);
         let attachment = Attachment {
             container_id: new_id()?,
             if_name: like.if_name.clone(),
@@ -138,13 +124,8 @@ impl ReadIfAny for SignalFd {
 /// The network with a NIC for a guest: no limits, nothing that only one container can have.
 fn without_limits(network: &Network) -> Network {
     let mut network = network.clone();
-    network.plugins.retain(|plugin| !is_shaper(plugin));
-    for plugin in &mut network.plugins {
-        OWN_KEYS.iter().for_each(|key| plugin.remove(key));
-        if plugin.ipam() == Some("static") {
-            plugin.remove("ipam");
-        }
-    }
+    network.plugins.retain(|plugin| !keeps_limits(plugin));
+    network.plugins.iter_mut().for_each(known_plugins::make_common);
     network
 }
 

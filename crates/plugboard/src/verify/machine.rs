@@ -20,7 +20,7 @@ use super::ends::{End, Pair, ip_and_udp};
 use super::round_trip;
 use super::row::{Direction, Row, Unit};
 use super::way::{OVERLOAD, Tools, UNLIMITED, burst_time, payload};
-use shape::Shape;
+use shaping_keys::Shape;
 
 /// How long machines may take to answer an echo to all of them.
 const ANSWERS: Duration = Duration::from_secs(5);

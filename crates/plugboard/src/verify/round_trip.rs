@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use meter::RoundTrips;
-use shape::Shape;
 use shaping::{Line, Rate};
+use shaping_keys::Shape;
 
 use super::ends::Pair;
 use super::row::{Direction, Row, TIME_TOLERANCE};

@@ -1,10 +1,10 @@
-//! `KEY=VALUE` of `plugboard shape`, and what it makes of the limits that there are.
+//! The words `KEY=VALUE` of `plugboard shape`, and what they make of the limits that there are.
 
 use anyhow::{anyhow, bail};
 use serde_json::{Map, Value};
 use shaping::{Delay, Rate};
 
-use crate::limits;
+use super::alias::alias;
 
 /// The word that takes a limit back.
 const NONE: &str = "none";
@@ -72,15 +72,15 @@ impl Change {
     }
 
     fn is_about(&self, key: &str) -> bool {
-        self.key() == key || limits::alias(key) == Some(self.key().as_str())
+        self.key() == key || alias(key) == Some(self.key().as_str())
     }
 
     /// Makes the change. Another name of the same limit gives way, and so does a text where an object is meant.
     pub(crate) fn apply(&self, all: &mut Map<String, Value>) {
         if self.value.is_some()
-            && let Some(alias) = limits::alias(&self.key())
+            && let Some(other) = alias(&self.key())
         {
-            set(all, &alias.split('.').map(str::to_owned).collect::<Vec<_>>(), None);
+            set(all, &other.split('.').map(str::to_owned).collect::<Vec<_>>(), None);
         }
         set(all, &self.path, self.value.as_ref());
     }

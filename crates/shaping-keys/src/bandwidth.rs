@@ -11,6 +11,9 @@ use crate::forms::number;
 /// `math.MaxUint32 * 8` in CRI-O. Taken at its word, the first would let 268 MB pass before a limit of 10 Mbit/s begins.
 const FILLED_IN: [u64; 3] = [i32::MAX.unsigned_abs() as u64, u32::MAX as u64, u32::MAX as u64 * 8];
 
+/// The keys that say limits.
+pub(crate) const LIMITS: [&str; 4] = ["ingressRate", "ingressBurst", "egressRate", "egressBurst"];
+
 /// Rates in bit/s, bursts in bits. 0 is no limit.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

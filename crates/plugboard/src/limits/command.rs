@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 
+use super::apply::{ensure_shaper, shaper};
+use super::words::Change;
 use crate::cache::Entry;
 use crate::chain::{Chain, Failure};
 use crate::cli::Shape;
-use crate::limit_keys::Change;
-use crate::limits::{self, CAPABILITY};
+use crate::known_plugins::CAPABILITY;
 use crate::network::Network;
 use crate::runtime::Runtime;
 use crate::target::Target;
@@ -42,9 +43,9 @@ fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result
     }
     let mut network = Network::from_cache(&entry.config).context("the remembered configuration")?;
     let mut changed = entry.clone();
-    let brings_shaper = limits::shaper(&network).is_none();
+    let brings_shaper = shaper(&network).is_none();
     if brings_shaper {
-        limits::ensure_shaper(&mut network)?;
+        ensure_shaper(&mut network)?;
         changed.config = network.to_bytes();
         // Remembered before it is called, so that a detach finds what it makes even if we are killed in the middle.
         runtime.cache.store(&Entry { config: changed.config.clone(), ..entry.clone() })?;
@@ -74,7 +75,7 @@ fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result
 /// Calls the plugin that keeps the limits, and no other.
 fn update(entry: &Entry, network: &Network, result: &Value, runtime: &Runtime) -> Result<(), Failure> {
     let chain = Chain { network, plugins: &runtime.plugins };
-    limits::shaper(network).map_or(Ok(()), |shaper| chain.update(shaper, &entry.attachment, result))
+    shaper(network).map_or(Ok(()), |plugin| chain.update(plugin, &entry.attachment, result))
 }
 
 fn explain(failure: &Failure) -> anyhow::Error {

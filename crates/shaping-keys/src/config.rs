@@ -9,29 +9,36 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use shaping::{Delay, Line, Rate, RestrictionError};
 
-use crate::bandwidth::BandwidthKeys;
+use crate::bandwidth::{self, BandwidthKeys};
 use crate::forms::text;
 use crate::line_keys::LineKeys;
 use crate::presets;
 
-/// All keys at the top level.
-pub const KEYS: &[&str] = &[
-    "bw",
-    "download",
-    "egressBurst",
-    "egressRate",
-    "ingressBurst",
-    "ingressRate",
-    "interfaces",
-    "lat",
-    "preset",
-    "shapedSubnets",
-    "unshapedSubnets",
-    "upload",
-];
+/// Those of [`Asked`], which also the capability `shaping` has.
+const OWN_LIMITS: [&str; 5] = ["bw", "lat", "preset", "download", "upload"];
 
-/// Those of [`Asked`].
-const LIMITS: [&str; 5] = ["bw", "download", "lat", "preset", "upload"];
+/// The keys at the top level that say limits, the short forms first and those of the reference last.
+pub const LIMITS: [&str; 9] = joined(OWN_LIMITS, bandwidth::LIMITS);
+
+/// Keys of the configuration alone.
+const OTHERS: [&str; 3] = ["interfaces", "shapedSubnets", "unshapedSubnets"];
+
+const ALL: [&str; 12] = joined(LIMITS, OTHERS);
+
+/// All keys at the top level.
+pub const KEYS: &[&str] = &ALL;
+
+/// Two lists as one. `N` is the sum of their lengths, or it does not compile.
+const fn joined<const A: usize, const B: usize, const N: usize>(
+    first: [&'static str; A],
+    second: [&'static str; B],
+) -> [&'static str; N] {
+    let mut all = [""; N];
+    let (beginning, rest) = all.split_at_mut(A);
+    beginning.copy_from_slice(&first);
+    rest.copy_from_slice(&second);
+    all
+}
 
 /// Both directions of an interface, as the container sees them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -154,9 +161,9 @@ pub fn shape(call: &Call) -> Result<Shape, Error> {
 
 /// An object that holds nothing but limits has no other keys: one that is misspelt would be a limit that is not kept.
 fn only_limits(source: &str, object: Option<Map<String, Value>>) -> Result<(), Error> {
-    let unknown = object.and_then(|object| object.into_iter().find(|(key, _)| !LIMITS.contains(&key.as_str())));
+    let unknown = object.and_then(|object| object.into_iter().find(|(key, _)| !OWN_LIMITS.contains(&key.as_str())));
     unknown.map_or(Ok(()), |(key, _)| {
-        Err(Error::invalid_config(format!("{source}.{key}: {key:?} is no limit. There are {}", LIMITS.join(", "))))
+        Err(Error::invalid_config(format!("{source}.{key}: {key:?} is no limit. There are {}", OWN_LIMITS.join(", "))))
     })
 }
 
@@ -168,7 +175,7 @@ impl Layer {
     }
 }
 
-/// The interfaces to shape (see [`Keys::interfaces`]).
+/// The interfaces to shape: those that the key `interfaces` names, or that of the call.
 ///
 /// # Errors
 /// Code 7 for a name that is none, or is given twice.

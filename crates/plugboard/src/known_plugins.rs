@@ -1,0 +1,59 @@
+//! What the command line knows of plugins by their names and keys. All else it learns from configurations and from what plugins
+//! answer.
+
+use std::path::Path;
+
+use crate::network::Plugin;
+
+/// Ours, which keeps limits on any interface that plugins before it have made: what a network gets that has none for them.
+pub(crate) const SHAPER: &str = "netem-shaper";
+
+/// The plugins that keep limits by the keys that `shaping_keys` reads: ours, and the reference's.
+const SHAPERS: [&str; 2] = [SHAPER, "bandwidth"];
+
+/// The capability by which a plugin says that it takes limits, with the keys of ours.
+pub(crate) const CAPABILITY: &str = "shaping";
+
+/// The capability by which a plugin says that it takes ranges of addresses: part of the network rather than of a container.
+pub(crate) const RANGES: &str = "ipRanges";
+
+/// The IPAM plugin whose addresses the configuration lists, or a runtime brings: a second container would get the same.
+const FIXED_ADDRESSES: &str = "static";
+
+/// Keys that a second container cannot have too, that make a machine's NIC, or that keep a container from reaching others of its
+/// network: it must be up, and isolated ports do not reach each other. They are those of our `bridge`, and names that others use
+/// in the same sense.
+const KEYS_OF_ONE: [&str; 9] = [
+    "args",
+    "disableContainerInterface",
+    "group",
+    "mac",
+    "multiQueue",
+    "nic",
+    "owner",
+    "portIsolation",
+    "tapNamespace",
+];
+
+/// Whether the plugin keeps limits, and `shaping_keys` reads which.
+pub(crate) fn keeps_limits(plugin: &Plugin) -> bool {
+    SHAPERS.contains(&plugin.kind.as_str())
+}
+
+/// Whether the plugin takes limits from its runtime.
+pub(crate) fn takes_limits(plugin: &Plugin) -> bool {
+    plugin.has_capability(CAPABILITY)
+}
+
+/// Leaves out of a plugin's configuration what only one container can have.
+pub(crate) fn make_common(plugin: &mut Plugin) {
+    KEYS_OF_ONE.iter().for_each(|key| plugin.remove(key));
+    if plugin.ipam() == Some(FIXED_ADDRESSES) {
+        plugin.remove("ipam");
+    }
+}
+
+/// Whether the plugins in a directory are those that belong to us: only we have [`SHAPER`], and where it lies, so do the others.
+pub(crate) fn are_ours(directory: &Path) -> bool {
+    directory.join(SHAPER).is_file()
+}

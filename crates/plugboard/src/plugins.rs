@@ -1,0 +1,75 @@
+//! The plugins of this machine: where they are (ENV-13, DLG-1), and how long they may take.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cni::{Answer, Error, NoPlugin};
+use serde_json::{Map, Value};
+
+use crate::attachment::Attachment;
+use crate::invocation::Invocation;
+
+/// Directories that are searched in order for plugins, each of which gets the same time.
+#[derive(Debug)]
+pub(crate) struct Plugins {
+    directories: Vec<PathBuf>,
+    limit: Duration,
+}
+
+impl Plugins {
+    pub(crate) fn new(directories: Vec<PathBuf>, limit: Duration) -> Self {
+        let directories = directories.into_iter().filter(|directory| !directory.as_os_str().is_empty()).collect();
+        Self { directories, limit }
+    }
+
+    /// The executable of the plugin `kind`; else a sentence that says what is missing.
+    pub(crate) fn find(&self, kind: &str) -> Result<PathBuf, String> {
+        cni::find_plugin(kind, &self.directories).map_err(|problem| match problem {
+            NoPlugin::NoName(objection) => format!("plugin type '{kind}': {objection}"),
+            NoPlugin::NotFound { present: None } => format!(
+                "plugin '{kind}' was not found in {}: install it, or name its directory with --plugin-dir",
+                self.joined()
+            ),
+            NoPlugin::NotFound { present: Some(file) } => format!(
+                "plugin '{kind}' was not found in {}: {} is no executable file; install the plugin, or name its directory \
+                 with --plugin-dir",
+                self.joined(),
+                file.display()
+            ),
+        })
+    }
+
+    /// Calls an executable that was found. See [`Invocation::run`].
+    pub(crate) fn call(
+        &self,
+        executable: PathBuf,
+        verb: &'static str,
+        attachment: Option<&Attachment>,
+        request: Map<String, Value>,
+    ) -> Result<Answer, Error> {
+        let path = OsString::from(self.joined());
+        Invocation { verb, executable, path, limit: self.limit, attachment, request }.run()
+    }
+
+    /// As `CNI_PATH` has them.
+    fn joined(&self) -> String {
+        self.directories.iter().map(|directory| directory.display().to_string()).collect::<Vec<_>>().join(":")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_told_with_the_directories() {
+        let plugins = Plugins::new(vec!["/nowhere".into(), "".into(), "/usr/bin".into(), "/etc".into()], Duration::MAX);
+        assert_eq!(plugins.find("sh"), Ok("/usr/bin/sh".into()));
+        for absent in ["group", "no-such-plugin"] {
+            assert!(plugins.find(absent).unwrap_err().contains("not found in /nowhere:/usr/bin:/etc"));
+        }
+        assert!(plugins.find("group").unwrap_err().contains("/etc/group is no executable file"));
+        assert!(plugins.find("../bin/sh").unwrap_err().contains("not a path"));
+    }
+}
