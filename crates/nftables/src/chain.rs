@@ -23,6 +23,18 @@ pub struct Chain {
     pub name: String,
 }
 
+impl Chain {
+    /// `nft create chain TABLE NAME`: packets come by it only from others ([`Verdict::Jump`](crate::Verdict::Jump)).
+    #[must_use]
+    pub fn create(&self) -> Request {
+        self.body().change(Verb::NewChain, NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    fn body(&self) -> Body {
+        self.table.body().text(NFTA_CHAIN_NAME, &self.name)
+    }
+}
+
 impl std::fmt::Display for Chain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.table, self.name)
@@ -88,7 +100,7 @@ impl BaseChain {
     /// `nft create chain TABLE NAME { type … hook … priority …; policy …; }`.
     #[must_use]
     pub fn create(&self) -> Request {
-        let body = self.chain.table.body().text(NFTA_CHAIN_NAME, &self.chain.name);
+        let body = self.chain.body();
         body.text(NFTA_CHAIN_TYPE, self.kind.name())
             .number(NFTA_CHAIN_POLICY, self.policy as u32)
             .nested(NFTA_CHAIN_HOOK, |hook| {

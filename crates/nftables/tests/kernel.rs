@@ -10,10 +10,10 @@ use nftables::{
     Verdict, chain, element, get_generation, read_generation, transaction,
 };
 
-static LINKS: Set = Set { name: "links", key: &[Type::Ifname] };
-static V4: Set = Set { name: "v4", key: &[Type::Ifname, Type::Ipv4] };
-static V6: Set = Set { name: "v6", key: &[Type::Ifname, Type::Ipv6] };
-static MACS: Set = Set { name: "macs", key: &[Type::Ifname, Type::Ether] };
+static LINKS: Set = Set::new("links", &[Type::Ifname]);
+static V4: Set = Set::new("v4", &[Type::Ifname, Type::Ipv4]);
+static V6: Set = Set::new("v6", &[Type::Ifname, Type::Ipv6]);
+static MACS: Set = Set::new("macs", &[Type::Ifname, Type::Ether]);
 
 const SHOWN: &str = "table inet tried {
 	set links {
@@ -53,7 +53,7 @@ fn base() -> BaseChain {
 }
 
 fn elements() -> [(&'static Set, Element); 4] {
-    let named = |key, comment: &str| Element { key, comment: comment.to_owned() };
+    let named = |key, comment: &str| Element::new(key).with_comment(comment);
     [
         (&LINKS, named(Key::link("br0"), "first")),
         (&V4, named(Key::link("br0").and_ipv4([10, 1, 0, 2].into()), "second")),
@@ -124,7 +124,7 @@ fn hundreds_of_elements_come_in_several_messages() {
     let _host = Host::enter();
     let mut socket = Socket::open_netfilter().unwrap();
     let many: Vec<Element> = (0..2000u32)
-        .map(|number| Element { key: Key::link("br0").and_ipv4(number.into()), comment: format!("number {number}") })
+        .map(|number| Element::new(Key::link("br0").and_ipv4(number.into())).with_comment(format!("number {number}")))
         .collect();
     let mut requests = vec![table().create(), V4.create(&table(), 1)];
     requests.extend(many.chunks(200).map(|some| element::create(&table(), &V4, some)));
@@ -132,8 +132,7 @@ fn hundreds_of_elements_come_in_several_messages() {
     let mut found = element::list(&mut socket, &table(), &V4).unwrap();
     found.sort_by(|a, b| a.key.cmp(&b.key));
     assert_eq!(found, many);
-    let keys: Vec<Key> = many.into_iter().take(500).map(|element| element.key).collect();
-    transaction(&mut socket, None, vec![element::delete(&table(), &V4, &keys)]).unwrap();
+    transaction(&mut socket, None, vec![element::delete(&table(), &V4, &many[..500])]).unwrap();
     assert_eq!(element::list(&mut socket, &table(), &V4).unwrap().len(), 1500);
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     fn element(&self, comment: &str) -> Element {
-        Element { key: self.key.clone(), comment: comment.to_owned() }
+        Element::new(self.key.clone()).with_comment(comment)
     }
 
     fn label(&self) -> String {
@@ -307,9 +307,9 @@ fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -
         }
         for set in ours.sets() {
             let of_set = going.iter().filter(|placed| placed.ours == ours && placed.set == set);
-            let keys: Vec<&Key> = of_set.map(|placed| &placed.element.key).collect();
-            if !keys.is_empty() {
-                requests.push(element::delete(&ours.table(), set, keys));
+            let elements: Vec<&Element> = of_set.map(|placed| &placed.element).collect();
+            if !elements.is_empty() {
+                requests.push(element::delete(&ours.table(), set, elements));
             }
         }
     }

@@ -21,19 +21,19 @@ pub(crate) enum Ours {
 
 /// Addresses behind the gateway interface of the first part: what comes in there from them, and leaves elsewhere, is
 /// translated.
-pub(crate) static MASQUERADE4: Set = Set { name: "masquerade4", key: &[Type::Ifname, Type::Ipv4] };
+pub(crate) static MASQUERADE4: Set = Set::new("masquerade4", &[Type::Ifname, Type::Ipv4]);
 /// The same for IPv6.
-pub(crate) static MASQUERADE6: Set = Set { name: "masquerade6", key: &[Type::Ifname, Type::Ipv6] };
+pub(crate) static MASQUERADE6: Set = Set::new("masquerade6", &[Type::Ifname, Type::Ipv6]);
 /// Ports whose hardware addresses are checked.
-pub(crate) static GUARDED: Set = Set { name: "guarded", key: &[Type::Ifname] };
+pub(crate) static GUARDED: Set = Set::new("guarded", &[Type::Ifname]);
 /// The hardware addresses of those ports.
-pub(crate) static MACS: Set = Set { name: "macs", key: &[Type::Ifname, Type::Ether] };
+pub(crate) static MACS: Set = Set::new("macs", &[Type::Ifname, Type::Ether]);
 /// Ports whose IP addresses are checked.
-pub(crate) static IPGUARDED: Set = Set { name: "ipguarded", key: &[Type::Ifname] };
+pub(crate) static IPGUARDED: Set = Set::new("ipguarded", &[Type::Ifname]);
 /// The IPv4 addresses of those ports.
-pub(crate) static ADDRESSES4: Set = Set { name: "addresses4", key: &[Type::Ifname, Type::Ipv4] };
+pub(crate) static ADDRESSES4: Set = Set::new("addresses4", &[Type::Ifname, Type::Ipv4]);
 /// The IPv6 addresses of those ports.
-pub(crate) static ADDRESSES6: Set = Set { name: "addresses6", key: &[Type::Ifname, Type::Ipv6] };
+pub(crate) static ADDRESSES6: Set = Set::new("addresses6", &[Type::Ifname, Type::Ipv6]);
 
 const LINK_SOURCE: Field = Field { base: Base::Link, offset: 6, length: 6 };
 const ETHERTYPE: Field = Field { base: Base::Link, offset: 12, length: 2 };
@@ -132,7 +132,7 @@ fn translation() -> Vec<Rule> {
             NFPROTO_IPV4,
             vec![
                 Expression::Field(IPV4_DESTINATION),
-                Expression::Mask(&[0xf0, 0, 0, 0]),
+                Expression::Mask(vec![0xf0, 0, 0, 0]),
                 equal(&[224, 0, 0, 0]),
                 stays(),
             ],
