@@ -2,12 +2,11 @@
 
 use netlink::attributes::{append, append_nested, iterate, read_text, value_of};
 
+use crate::expression::{NFTA_EXPR_DATA, NFTA_EXPR_NAME};
 use crate::message::{put_text, read_long};
 
 pub(crate) const NAME: &str = "counter";
 
-const NFTA_EXPR_NAME: u16 = 1;
-const NFTA_EXPR_DATA: u16 = 2;
 const NFTA_COUNTER_BYTES: u16 = 1;
 const NFTA_COUNTER_PACKETS: u16 = 2;
 

@@ -7,9 +7,9 @@ use netlink::{Error, Object, Request, Socket};
 
 use crate::count::Count;
 use crate::data::{Data, put_value, read_value};
-use crate::message::{NLM_F_CREATE, NLM_F_EXCL, Verb, open, put_number, read_long, read_number};
+use crate::message::{Body, NLM_F_CREATE, NLM_F_EXCL, Verb, open, put_number, read_long, read_number};
 use crate::userdata::{comment, read_comment};
-use crate::{Key, Set, Table, milliseconds};
+use crate::{Key, Set, Table, milliseconds, set};
 
 const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
 const NFTA_LIST_ELEM: u16 = 1;
@@ -164,23 +164,38 @@ pub fn delete<'a>(table: &Table, set: &Set, elements: impl IntoIterator<Item = &
 /// # Errors
 /// Those of [`Socket::dump`].
 pub fn list(socket: &mut Socket, table: &Table, set: &Set) -> Result<Vec<Element>, Error> {
+    Ok(read(set, &dump(socket, set.body(table))?))
+}
+
+/// The elements of a set whose type is not known: intervals come as their bounds.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn list_any(socket: &mut Socket, set: &set::Found) -> Result<Vec<Element>, Error> {
+    Ok(entries(&dump(socket, set.body())?).filter_map(Element::read).collect())
+}
+
+fn dump(socket: &mut Socket, body: Body) -> Result<Vec<Object>, Error> {
     socket.expect_large_objects();
-    match socket.dump("set elements", &set.body(table).list(Verb::GetElement)) {
-        Ok(objects) => Ok(read(set, &objects)),
+    match socket.dump("set elements", &body.list(Verb::GetElement)) {
         Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Vec::new()),
-        Err(error) => Err(error),
+        other => other,
     }
 }
 
 /// The elements in messages of the kernel.
 #[must_use]
 pub fn read(set: &Set, objects: &[Object]) -> Vec<Element> {
-    let entries = objects.iter().filter_map(|object| {
+    let entries = entries(objects);
+    if set.is_pairs() { join(entries) } else { entries.filter_map(Element::read).collect() }
+}
+
+fn entries(objects: &[Object]) -> impl Iterator<Item = &[u8]> {
+    let lists = objects.iter().filter_map(|object| {
         let (_, attributes) = open(object, Verb::NewElement)?;
         value_of(attributes, NFTA_SET_ELEM_LIST_ELEMENTS)
     });
-    let entries = entries.flat_map(iterate).map(|(_, entry)| entry);
-    if set.is_pairs() { join(entries) } else { entries.filter_map(Element::read).collect() }
+    lists.flat_map(iterate).map(|(_, entry)| entry)
 }
 
 /// Intervals of entries that begin them and end them, in any order.

@@ -21,6 +21,7 @@ mod family;
 pub mod fib;
 mod generation;
 mod key;
+mod likeness;
 mod lookup;
 mod message;
 pub mod nat;
@@ -47,7 +48,7 @@ pub use register::Register;
 pub use rule::{Place, Rule};
 pub use set::{Set, Values};
 pub use span::Span;
-pub use table::Table;
+pub use table::{Table, read_uses};
 pub use userdata::COMMENT_BYTES;
 pub use verdict::Verdict;
 

@@ -193,6 +193,10 @@ pub struct Found {
 }
 
 impl Found {
+    pub(crate) fn body(&self) -> Body {
+        self.table.body().text(NFTA_SET_NAME, &self.name)
+    }
+
     /// The set in a message of the kernel.
     #[must_use]
     pub fn read(object: &Object) -> Option<Self> {

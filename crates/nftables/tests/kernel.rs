@@ -7,7 +7,7 @@ use netlink::{Mac, Socket};
 use nftables::rule::{self, Place};
 use nftables::{
     BaseChain, Chain, Comparison, Element, Expression, Family, Hook, Key, Kind, Meta, Policy, Rule, Set, Table, Type,
-    Verdict, chain, element, get_generation, read_generation, transaction,
+    Verdict, chain, element, get_generation, read_generation, read_uses, transaction,
 };
 
 static LINKS: Set = Set::new("links", &[Type::Ifname]);
@@ -165,4 +165,49 @@ fn a_refused_request_undoes_those_before_it() {
     assert_eq!((refusal.place, refusal.error.errno()), (Some(3), Some(libc::EEXIST)), "its key is there already");
     assert_eq!(sh("nft list ruleset").ok(), "");
     assert!(socket.request(table().get()).is_err());
+}
+
+#[test]
+fn rules_are_known_by_what_they_do() {
+    let _host = Host::enter();
+    let mut socket = Socket::open_netfilter().unwrap();
+    make(&mut socket);
+    let dropped = vec![
+        Expression::Meta(Meta::Iifname),
+        Expression::In(&LINKS),
+        Expression::Counter,
+        Expression::Verdict(Verdict::Drop),
+    ];
+    let read = |socket: &mut Socket| {
+        let rules = rule::list(socket, &table(), Some("out")).unwrap();
+        rules.iter().map(|rule| rule.does(&dropped)).collect::<Vec<bool>>()
+    };
+    assert_eq!(read(&mut socket), [false, true]);
+    sh("nft list ruleset > /run/shown && nft flush ruleset && nft -f /run/shown").ok();
+    assert_eq!(read(&mut socket), [false, true], "as nft encodes it");
+}
+
+#[test]
+fn rules_go_where_they_are_put() {
+    let _host = Host::enter();
+    let mut socket = Socket::open_netfilter().unwrap();
+    make(&mut socket);
+    let chain = base().chain;
+    let named = |comment: &str| Rule { expressions: vec![Expression::Counter], comment: comment.to_owned() };
+    let found = rule::list(&mut socket, &table(), Some("out")).unwrap();
+    let (first, last) = (found[0].handle, found[1].handle);
+    let requests = vec![
+        named("b").create(&chain, Place::Before(last)),
+        named("c").create(&chain, Place::Before(last)),
+        named("a").create(&chain, Place::Behind(first)),
+        named("d").create(&chain, Place::Behind(last)),
+    ];
+    transaction(&mut socket, None, requests).unwrap();
+    let found = rule::list(&mut socket, &table(), Some("out")).unwrap();
+    let comments: Vec<&str> = found.iter().map(|rule| rule.comment.as_str()).collect();
+    assert_eq!(comments, ["of the test", "a", "b", "c", "", "d"]);
+    let object = socket.request(chain.get()).unwrap().unwrap();
+    assert_eq!(chain::Found::read(&object).unwrap().uses, 6);
+    let object = socket.request(table().get()).unwrap().unwrap();
+    assert_eq!(read_uses(&object), Some(5), "four sets and a chain");
 }
