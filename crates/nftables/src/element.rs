@@ -159,20 +159,29 @@ pub fn delete<'a>(table: &Table, set: &Set, elements: impl IntoIterator<Item = &
     body.change(Verb::DelElement, 0)
 }
 
-/// The elements of a set: `nft list set TABLE SET`. None where there is no such set.
+/// The elements of a set: `nft list set TABLE SET`. None where there is no such set. [`list_intervals`] is for sets of intervals
+/// whose keys have one part, which come here as their bounds.
 ///
 /// # Errors
 /// Those of [`Socket::dump`].
 pub fn list(socket: &mut Socket, table: &Table, set: &Set) -> Result<Vec<Element>, Error> {
-    Ok(read(set, &dump(socket, set.body(table))?))
+    Ok(read(&dump(socket, set.body(table))?))
 }
 
-/// The elements of a set whose type is not known: intervals come as their bounds.
+/// The same for a set that was found.
 ///
 /// # Errors
 /// Those of [`Socket::dump`].
-pub fn list_any(socket: &mut Socket, set: &set::Found) -> Result<Vec<Element>, Error> {
-    Ok(entries(&dump(socket, set.body())?).filter_map(Element::read).collect())
+pub fn list_found(socket: &mut Socket, set: &set::Found) -> Result<Vec<Element>, Error> {
+    Ok(read(&dump(socket, set.body())?))
+}
+
+/// The elements of a set of intervals whose keys have one part, in the order of their keys.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn list_intervals(socket: &mut Socket, table: &Table, set: &Set) -> Result<Vec<Element>, Error> {
+    Ok(read_intervals(&dump(socket, set.body(table))?))
 }
 
 fn dump(socket: &mut Socket, body: Body) -> Result<Vec<Object>, Error> {
@@ -185,9 +194,8 @@ fn dump(socket: &mut Socket, body: Body) -> Result<Vec<Object>, Error> {
 
 /// The elements in messages of the kernel.
 #[must_use]
-pub fn read(set: &Set, objects: &[Object]) -> Vec<Element> {
-    let entries = entries(objects);
-    if set.is_pairs() { join(entries) } else { entries.filter_map(Element::read).collect() }
+pub fn read(objects: &[Object]) -> Vec<Element> {
+    entries(objects).filter_map(Element::read).collect()
 }
 
 fn entries(objects: &[Object]) -> impl Iterator<Item = &[u8]> {
@@ -198,14 +206,16 @@ fn entries(objects: &[Object]) -> impl Iterator<Item = &[u8]> {
     lists.flat_map(iterate).map(|(_, entry)| entry)
 }
 
-/// Intervals of entries that begin them and end them, in any order.
-fn join<'a>(entries: impl Iterator<Item = &'a [u8]>) -> Vec<Element> {
+/// The elements in messages of the kernel about a set of intervals whose keys have one part: joined from the entries that begin
+/// them and end them, in whatever order these come.
+#[must_use]
+pub fn read_intervals(objects: &[Object]) -> Vec<Element> {
     let is_end = |entry| {
         let flags = value_of(entry, NFTA_SET_ELEM_FLAGS).and_then(read_number).unwrap_or(0);
         flags & NFT_SET_ELEM_INTERVAL_END != 0
     };
     let mut bounds: Vec<(bool, Element)> =
-        entries.filter_map(|entry| Some((!is_end(entry), Element::read(entry)?))).collect();
+        entries(objects).filter_map(|entry| Some((!is_end(entry), Element::read(entry)?))).collect();
     bounds.sort_by(|(is_first, one), (is_other_first, other)| (&one.key, is_first).cmp(&(&other.key, is_other_first)));
     let mut elements: Vec<Element> = Vec::new();
     let mut is_open = false;

@@ -193,6 +193,14 @@ fn elements() -> Vec<(&'static Set, Vec<Element>)> {
     ]
 }
 
+fn listed(socket: &mut Socket, table: &Table, set: &Set) -> Result<Vec<Element>, netlink::Error> {
+    if set.has_intervals && set.key.len() == 1 {
+        element::list_intervals(socket, table, set)
+    } else {
+        element::list(socket, table, set)
+    }
+}
+
 /// All sets with their elements.
 fn make() -> Vec<Request> {
     let mut requests = vec![table().create()];
@@ -288,7 +296,7 @@ fn elements_are_read_back_whoever_made_them() {
     transaction(&mut socket, None, make()).unwrap();
     let read = |socket: &mut Socket| {
         for (set, expected) in elements() {
-            assert_eq!(element::list(socket, &table(), set).unwrap(), expected, "{}", set.name);
+            assert_eq!(listed(socket, &table(), set).unwrap(), expected, "{}", set.name);
         }
     };
     read(&mut socket);
@@ -306,7 +314,7 @@ fn elements_are_read_back_whoever_made_them() {
     let requests = requests.map(|(set, elements)| element::delete(&table(), set, &elements)).collect();
     transaction(&mut socket, None, requests).unwrap();
     for set in ALL {
-        assert_eq!(element::list(&mut socket, &table(), set).unwrap(), [], "{}", set.name);
+        assert_eq!(listed(&mut socket, &table(), set).unwrap(), [], "{}", set.name);
     }
 }
 
@@ -334,10 +342,10 @@ fn hundreds_of_intervals_come_in_several_messages() {
     let mut requests = vec![table().create(), PREFIXES.create(&table(), 1)];
     requests.extend(many.chunks(200).map(|some| element::create(&table(), &PREFIXES, some)));
     transaction(&mut socket, None, requests).unwrap();
-    assert_eq!(element::list(&mut socket, &table(), &PREFIXES).unwrap(), many);
+    assert_eq!(listed(&mut socket, &table(), &PREFIXES).unwrap(), many);
     transaction(&mut socket, None, vec![element::delete(&table(), &PREFIXES, &many[100..600])]).unwrap();
     let left = [&many[..100], &many[600..]].concat();
-    assert_eq!(element::list(&mut socket, &table(), &PREFIXES).unwrap(), left);
+    assert_eq!(listed(&mut socket, &table(), &PREFIXES).unwrap(), left);
 }
 
 #[test]
@@ -369,13 +377,13 @@ fn elements_expire() {
     let bans = [own(2).with_timeout(moment), half, own(4).with_timeout(minute)];
     let requests = vec![element::create(&table(), &BANS, &bans), element::create(&table(), &BANNED, &[own(1), own(2)])];
     transaction(&mut socket, None, requests).unwrap();
-    let listed = |socket: &mut Socket, set| {
-        let mut found = element::list(socket, &table(), set).unwrap();
+    let in_order = |socket: &mut Socket, set| {
+        let mut found = listed(socket, &table(), set).unwrap();
         found.sort_by(|a, b| a.key.cmp(&b.key));
         found
     };
     let left = |element: &Element| element.expires.unwrap();
-    let found = listed(&mut socket, &BANS);
+    let found = in_order(&mut socket, &BANS);
     assert_eq!(found.len(), 4, "{found:?}");
     assert_eq!((found[0].timeout, found[0].expires), (None, None), "the set's own: never");
     assert_eq!(found[1].timeout, Some(moment));
@@ -383,12 +391,12 @@ fn elements_expire() {
     assert_eq!(found[2].timeout, Some(minute));
     assert!((minute / 4..=minute / 2).contains(&left(&found[2])), "{found:?}");
     assert!((minute / 2..=minute).contains(&left(&found[3])), "{found:?}");
-    let found = listed(&mut socket, &BANNED);
+    let found = in_order(&mut socket, &BANNED);
     assert!(left(&found[0]) > Duration::from_secs(200) && left(&found[1]) <= Duration::from_secs(300), "{found:?}");
     let shown = sh("nft list set inet tried bans").ok();
     assert!(shown.contains("10.0.0.4 timeout 1m expires"), "{shown}");
     std::thread::sleep(moment);
-    let keys: Vec<Key> = listed(&mut socket, &BANS).into_iter().map(|element| element.key).collect();
+    let keys: Vec<Key> = in_order(&mut socket, &BANS).into_iter().map(|element| element.key).collect();
     assert_eq!(keys, [ipv4([10, 0, 0, 1]), ipv4([10, 0, 0, 3]), ipv4([10, 0, 0, 4])]);
 }
 
@@ -408,7 +416,7 @@ fn elements_count() {
     requests.extend([base.create(), rule.create(&base.chain, Place::Last)]);
     transaction(&mut socket, None, requests).unwrap();
     let count = |socket: &mut Socket, last: u8| {
-        let found = element::list(socket, &table(), &COUNTED).unwrap();
+        let found = listed(socket, &table(), &COUNTED).unwrap();
         found.iter().find(|element| element.key == ipv4([10, 0, 0, last])).unwrap().count
     };
     assert_eq!(count(&mut socket, 2), Some(Count::default()));
