@@ -108,8 +108,8 @@ fn misplaced(base: &BaseChain) -> Error {
     let chain = &base.chain;
     Error::Conflict {
         object: format!("chain {chain}"),
-        want: format!("one at the hook {}", format!("{:?}", base.hook).to_lowercase()),
-        have: "is there without it".to_owned(),
+        want: "one with its hook".to_owned(),
+        have: "is there without".to_owned(),
         remedy: format!("remove it (nft 'flush chain {chain}; delete chain {chain}')"),
     }
 }
@@ -216,4 +216,211 @@ fn rank(found: &rule::Found, wanted: &[Rule]) -> Rank {
     let Some(place) = place else { return Rank::Newer };
     let current = wanted.get(place).and_then(|rule| Label::read(&rule.comment));
     if current.is_some_and(|current| label.revision < current.revision) { Rank::Outdated } else { Rank::At(place) }
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::{Host, sh};
+    use nftables::transaction;
+
+    use super::*;
+
+    fn listed(socket: &mut Socket, ours: Ours, chain: &str) -> Vec<rule::Found> {
+        rule::list(socket, &ours.table(), Some(chain)).unwrap()
+    }
+
+    /// Whether the chains have what they should have, in order.
+    fn is_whole(socket: &mut Socket, ours: Ours) -> bool {
+        ours.chains().iter().all(|(base, wanted)| {
+            let found = listed(socket, ours, &base.chain.name);
+            found.len() == wanted.len()
+                && found.iter().zip(wanted).all(|(found, wanted)| {
+                    found.does(&wanted.expressions) || found.does(&as_nft_encodes(&wanted.expressions))
+                })
+        })
+    }
+
+    /// Does what [`examine`] says. False when there is nothing to do.
+    fn grow(socket: &mut Socket, ours: Ours) -> bool {
+        match examine(socket, ours).unwrap() {
+            Stand::Absent => panic!("it is there"),
+            Stand::Complete => false,
+            Stand::Lacking(generation, requests) => {
+                transaction(socket, generation, requests).unwrap();
+                true
+            }
+        }
+    }
+
+    /// The table as a release without labels made it.
+    fn unlabelled(ours: Ours) -> Vec<Request> {
+        let mut requests = vec![ours.table().create()];
+        requests.extend((1..).zip(ours.sets()).map(|(id, set)| set.create(&ours.table(), id)));
+        for (base, rules) in ours.chains() {
+            requests.push(base.create());
+            let plain = rules.into_iter().map(|rule| Rule::new(rule.expressions));
+            requests.extend(plain.map(|rule| rule.create(&base.chain, Place::Last)));
+        }
+        requests
+    }
+
+    #[test]
+    fn whole_tables_need_nothing_whoever_made_them() {
+        let _host = Host::enter();
+        let mut socket = Socket::open_netfilter().unwrap();
+        for ours in Ours::ALL {
+            assert!(matches!(examine(&mut socket, ours).unwrap(), Stand::Absent));
+            for requests in [ours.create(), unlabelled(ours)] {
+                transaction(&mut socket, None, requests).unwrap();
+                assert!(matches!(examine(&mut socket, ours).unwrap(), Stand::Complete), "{ours:?}");
+                assert_eq!(Parts::of(&mut socket, ours).unwrap().differences(), []);
+                assert!(is_whole(&mut socket, ours));
+                transaction(&mut socket, None, vec![ours.table().delete()]).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_rules_are_missing_come_back_in_their_places() {
+        let _host = Host::enter();
+        let mut socket = Socket::open_netfilter().unwrap();
+        for (ours, chain) in [(Ours::Filter, "prerouting"), (Ours::Filter, "input"), (Ours::Nat, "postrouting")] {
+            transaction(&mut socket, None, unlabelled(ours)).unwrap();
+            let count = listed(&mut socket, ours, chain).len();
+            // The kernel takes 10 ms for each.
+            for missing in (1..1u32 << count).step_by(3).chain([(1 << count) - 1]) {
+                let found = listed(&mut socket, ours, chain);
+                let gone = found.iter().enumerate().filter(|(place, _)| missing >> place & 1 == 1);
+                let requests = gone.map(|(_, rule)| rule.delete()).collect();
+                transaction(&mut socket, None, requests).unwrap();
+                let difference = Parts::of(&mut socket, ours).unwrap().differences().remove(0).to_string();
+                let left = count - missing.count_ones() as usize;
+                assert!(difference.contains(&format!("want {count}, have {left}, without ")), "{difference}");
+                assert!(grow(&mut socket, ours));
+                assert!(is_whole(&mut socket, ours), "{chain} without {missing:b}");
+                assert!(!grow(&mut socket, ours));
+            }
+            transaction(&mut socket, None, vec![ours.table().delete()]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_table_of_any_shape_grows() {
+        let _host = Host::enter();
+        let mut socket = Socket::open_netfilter().unwrap();
+        for (ours, made) in [
+            (Ours::Nat, "table inet plugboard { }"),
+            (
+                Ours::Nat,
+                "table inet plugboard { set masquerade6 { type ifname . ipv6_addr; }; chain postrouting { type nat hook postrouting priority srcnat; }; }",
+            ),
+            (
+                Ours::Nat,
+                "table inet plugboard { set masquerade4 { type ifname . ipv4_addr; }; chain postrouting { type nat hook postrouting priority srcnat; \
+                oifname . ip saddr @masquerade4 return; ip daddr 224.0.0.0/4 return; iifname . ip saddr @masquerade4 masquerade; }; }",
+            ),
+            (
+                Ours::Filter,
+                "table bridge plugboard { set guarded { type ifname; }; chain input { type filter hook input priority -300; }; }",
+            ),
+            (
+                Ours::Filter,
+                "table bridge plugboard { set ipguarded { type ifname; }; chain prerouting { type filter hook prerouting priority -300; \
+                iifname @ipguarded ether type != ip ether type != arp ether type != ip6 counter drop; }; }",
+            ),
+        ] {
+            sh(&format!("nft '{made}'")).ok();
+            assert!(grow(&mut socket, ours), "{made}");
+            assert!(is_whole(&mut socket, ours), "{made}");
+            assert_eq!(Parts::of(&mut socket, ours).unwrap().differences(), [], "{made}");
+            assert!(!grow(&mut socket, ours), "{made}");
+            transaction(&mut socket, None, vec![ours.table().delete()]).unwrap();
+        }
+    }
+
+    #[test]
+    fn rules_in_disorder_are_put_in_order() {
+        let _host = Host::enter();
+        let mut socket = Socket::open_netfilter().unwrap();
+        transaction(&mut socket, None, Ours::Nat.create()).unwrap();
+        let (base, wanted) = Ours::Nat.chains().remove(0);
+        // The last one moves to the front, and the second one is there twice.
+        let found = listed(&mut socket, Ours::Nat, "postrouting");
+        let requests = vec![
+            found[5].delete(),
+            wanted[5].create(&base.chain, Place::First),
+            wanted[1].create(&base.chain, Place::Last),
+        ];
+        transaction(&mut socket, None, requests).unwrap();
+        let differences = Parts::of(&mut socket, Ours::Nat).unwrap().differences();
+        assert!(differences[0].to_string().contains("out of order"), "{differences:?}");
+        assert!(grow(&mut socket, Ours::Nat));
+        assert!(is_whole(&mut socket, Ours::Nat));
+    }
+
+    #[test]
+    fn an_earlier_revision_is_replaced_and_a_later_one_is_not() {
+        let _host = Host::enter();
+        let mut socket = Socket::open_netfilter().unwrap();
+        transaction(&mut socket, None, Ours::Nat.create()).unwrap();
+        let (base, wanted) = Ours::Nat.chains().remove(0);
+        let revised = |place: usize, revision: u32| {
+            let comment = wanted[place].comment.replace(" 1", &format!(" {revision}"));
+            Rule { comment, expressions: vec![nftables::Expression::Counter] }
+        };
+        let found = listed(&mut socket, Ours::Nat, "postrouting");
+        let requests = vec![
+            revised(1, 0).create(&base.chain, Place::Before(found[1].handle)),
+            found[1].delete(),
+            revised(3, 2).create(&base.chain, Place::Before(found[3].handle)),
+            found[3].delete(),
+        ];
+        transaction(&mut socket, None, requests).unwrap();
+        assert!(grow(&mut socket, Ours::Nat));
+        let comments: Vec<String> =
+            listed(&mut socket, Ours::Nat, "postrouting").into_iter().map(|rule| rule.comment).collect();
+        let mut expected: Vec<String> = wanted.iter().map(|rule| rule.comment.clone()).collect();
+        expected[3] = "plugboard: members6 2".to_owned();
+        assert_eq!(comments, expected);
+    }
+
+    #[test]
+    fn foreign_rules_stay_and_are_told() {
+        let _host = Host::enter();
+        let mut socket = Socket::open_netfilter().unwrap();
+        transaction(&mut socket, None, Ours::Nat.create()).unwrap();
+        let found = listed(&mut socket, Ours::Nat, "postrouting");
+        sh("nft insert rule inet plugboard postrouting ip daddr 198.51.100.0/24 return && \
+            nft add rule inet plugboard postrouting ip daddr 203.0.113.0/24 counter")
+        .ok();
+        transaction(&mut socket, None, vec![found[0].delete(), found[5].delete()]).unwrap();
+        let differences = Parts::of(&mut socket, Ours::Nat).unwrap().differences();
+        assert_eq!(
+            differences[0].to_string(),
+            "rules in chain inet plugboard postrouting: want 6, have 6, without members4, masquerade6, 2 of them not its own"
+        );
+        assert!(grow(&mut socket, Ours::Nat));
+        let rules = sh("nft list chain inet plugboard postrouting").ok();
+        let lines: Vec<&str> = rules.lines().map(str::trim).skip(3).collect();
+        assert!(lines[0].contains("198.51.100.0/24") && lines[1].contains("members4"), "{rules}");
+        assert!(lines[6].contains("masquerade6") && lines[7].contains("203.0.113.0/24"), "{rules}");
+        let differences = Parts::of(&mut socket, Ours::Nat).unwrap().differences();
+        assert!(differences[0].to_string().ends_with("want 6, have 8, 2 of them not its own"), "{differences:?}");
+    }
+
+    #[test]
+    fn a_chain_without_its_hook_is_a_conflict() {
+        let _host = Host::enter();
+        let mut socket = Socket::open_netfilter().unwrap();
+        sh("nft 'table bridge plugboard { chain prerouting { }; }'").ok();
+        let error = examine(&mut socket, Ours::Filter).unwrap_err();
+        assert!(
+            matches!(&error, Error::Conflict { object, .. } if object == "chain bridge plugboard prerouting"),
+            "{error}"
+        );
+        let Error::Conflict { remedy, .. } = error else { panic!("it is a conflict") };
+        let command = remedy.trim_start_matches("remove it (").trim_end_matches(')').to_owned();
+        sh(&command).ok();
+        assert!(grow(&mut socket, Ours::Filter));
+    }
 }
