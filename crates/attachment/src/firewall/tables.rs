@@ -218,13 +218,20 @@ fn equal(value: &[u8]) -> Expression {
     Expression::Compare(Comparison::Equal, value.to_vec())
 }
 
-/// The same steps as `nft` encodes them, which takes the kind of a frame from elsewhere.
-fn as_nft_encodes(expressions: &[Expression]) -> Vec<Expression> {
+/// The same steps with the kind of a frame taken from elsewhere: `nft` chooses one way for what it reads, even if it shows both
+/// the same.
+fn encoded_otherwise(expressions: &[Expression]) -> Vec<Expression> {
+    let (header, known) = (Expression::Field(ETHERTYPE), Expression::Meta(Meta::Protocol));
     let mut encoded = expressions.to_vec();
     for (place, step) in encoded.iter_mut().enumerate() {
         let next = expressions.get(place + 1);
-        if *step == Expression::Field(ETHERTYPE) && matches!(next, Some(Expression::Compare(Comparison::Equal, _))) {
-            *step = Expression::Meta(Meta::Protocol);
+        if !matches!(next, Some(Expression::Compare(Comparison::Equal, _))) {
+            continue;
+        }
+        if *step == header {
+            *step = known.clone();
+        } else if *step == known {
+            *step = header.clone();
         }
     }
     encoded
