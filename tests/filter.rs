@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use harness::sh;
-use protocol_tests::{Frames, LATEST, Plugin, Scene, State, cites, codes, ethernet, with};
+use protocol_tests::{Frames, LATEST, Plugin, Scene, State, as_older, cites, codes, ethernet, with};
 use serde_json::{Value, json};
 
 const BROADCAST: [u8; 6] = [0xff; 6];
@@ -49,6 +49,10 @@ impl Stage {
     fn after(preparation: &str, keys: Value) -> Self {
         let scene = Scene::new();
         sh(preparation).ok();
+        Self::on(scene, keys)
+    }
+
+    fn on(scene: Scene, keys: Value) -> Self {
         // The checks of br_netfilter would cut the marks off.
         sh("for file in /proc/sys/net/bridge/bridge-nf-call-ip*; do echo 0 > $file; done").ok();
         let peer = scene.host.namespace("peer");
@@ -364,4 +368,197 @@ fn long_names_are_found_again() {
         call(command).run().ok();
         assert_eq!(before, scene.state(), "{command}");
     }
+}
+
+/// The table as a release without `ipspoofchk` would make it: without labels, too.
+const OLDER: &str = "table bridge plugboard {
+	set guarded {
+		type ifname
+	}
+
+	set macs {
+		type ifname . ether_addr
+	}
+
+	chain prerouting {
+		type filter hook prerouting priority dstnat; policy accept;
+		iifname @guarded iifname . ether saddr != @macs counter drop
+		iifname @guarded meta protocol arp iifname . arp saddr ether != @macs counter drop
+	}
+
+	chain input {
+		type filter hook input priority -300; policy accept;
+		iifname @guarded iifname . ether saddr != @macs counter drop
+	}
+}
+";
+
+/// What is asked of a packet, rule by rule, without labels and counts.
+fn rules() -> Vec<String> {
+    let listed = sh("nft list table bridge plugboard").ok();
+    let rules = listed.lines().map(str::trim).filter(|line| line.starts_with("iifname @"));
+    rules.map(|rule| rule.split(" counter ").next().unwrap_or_default().to_owned()).collect()
+}
+
+/// A network of others on the same bridge.
+fn neighbours(keys: Value) -> Value {
+    let pool = json!({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.100", "rangeEnd": "10.1.0.200"});
+    let ipam = json!({"type": "host-local", "ranges": [[pool]]});
+    with(&config(keys), json!({"name": "neighbours", "ipam": ipam}))
+}
+
+#[test]
+fn a_table_of_an_older_release_grows_while_it_is_used() {
+    let scene = Scene::new();
+    let both = json!({"macspoofchk": true, "ipspoofchk": true});
+    scene.call(Plugin::Bridge, "ADD", config(both.clone())).run().ok();
+    let fresh = rules();
+    scene.call(Plugin::Bridge, "DEL", config(both.clone())).run().ok();
+    let c2 = scene.host.namespace("c2");
+    let (result, older) = scene.added_for(&c2, &neighbours(json!({"macspoofchk": true})));
+    as_older("bridge plugboard", OLDER);
+    assert_eq!(rules().len(), 3);
+    let check = |stage: &Scene| stage.call_for(&c2, "eth0", Plugin::Bridge, "CHECK", older.clone()).run();
+    let (code, msg, _) = check(&scene).error();
+    assert_eq!(code, codes::DIFFERENT);
+    for part in ["set ipguarded of table bridge plugboard", "want 7, have 2, without protocol, source4, arp-source4"] {
+        assert!(msg.contains(part), "{part}: {msg}");
+    }
+
+    let stage = Stage::on(scene, both);
+    assert_eq!(rules(), fresh);
+    check(&stage.scene).ok();
+    stage.scene.call(Plugin::Bridge, "CHECK", stage.config.clone()).run().ok();
+    for (what, frame) in own(stage.mac) {
+        assert!(stage.arrives(frame, what), "{what} arrives");
+    }
+    for (what, frame, _) in foreign(stage.mac) {
+        assert!(!stage.arrives(frame, what), "{what} is stopped");
+    }
+    // The older attachment keeps its guard, and gets no other.
+    let sender = Frames::open(&c2, "eth0").expect("the interface is there");
+    let mac = bytes(result["interfaces"][2]["mac"].as_str().expect("a MAC"));
+    for (what, mut frame, guard) in foreign(mac) {
+        frame.resize(frame.len().max(80), 0);
+        frame.extend(what.as_bytes());
+        assert!(sender.send(&frame));
+        assert_eq!(stage.listener.ends_with(what.as_bytes(), LIMIT), guard != "macspoofchk", "{what} from c2");
+    }
+    stage.scene.call(Plugin::Bridge, "DEL", stage.config.clone()).run().ok();
+    assert_eq!(rules(), fresh, "while it is used");
+    check(&stage.scene).ok();
+    stage.scene.call_for(&c2, "eth0", Plugin::Bridge, "DEL", older.clone()).run().ok();
+    assert_eq!(sh("nft list ruleset").ok(), "");
+}
+
+#[test]
+fn twenty_at_once_complete_an_older_table_together() {
+    cites!("ADD-8");
+    let scene = Scene::new();
+    let c2 = scene.host.namespace("c2");
+    let (_, older) = scene.added_for(&c2, &neighbours(json!({"macspoofchk": true})));
+    as_older("bridge plugboard", OLDER);
+    let containers: Vec<_> = (0..20).map(|number| scene.host.namespace(&format!("p{number}"))).collect();
+    let all_at_once = |command: &str| {
+        std::thread::scope(|scope| {
+            let keys = json!({"macspoofchk": true, "ipspoofchk": true});
+            let calls = containers
+                .iter()
+                .map(|ns| scene.call_for(ns, "eth0", Plugin::Bridge, command, neighbours(keys.clone())));
+            let running: Vec<_> = calls.map(|call| scope.spawn(move || call.run())).collect();
+            for call in running {
+                call.join().expect("the call ends").ok();
+            }
+        });
+    };
+    all_at_once("ADD");
+    scene.call_for(&c2, "eth0", Plugin::Bridge, "CHECK", older.clone()).run().ok();
+    assert_eq!(rules().len(), 8);
+    all_at_once("DEL");
+    scene.call_for(&c2, "eth0", Plugin::Bridge, "CHECK", older.clone()).run().ok();
+    scene.call_for(&c2, "eth0", Plugin::Bridge, "DEL", older).run().ok();
+    assert_eq!(sh("nft list ruleset").ok(), "");
+}
+
+#[test]
+fn what_somebody_removed_comes_back_with_the_next_add() {
+    cites!("CHK-1");
+    let scene = Scene::new();
+    let c2 = scene.host.namespace("c2");
+    let handle = |name: &str| {
+        format!("$(nft -a list chain bridge plugboard prerouting | sed -n 's/.*: {name} 1\".* handle //p')")
+    };
+    let next = neighbours(json!({"macspoofchk": true}));
+    let (_, attached) = scene.added(Plugin::Bridge, &config(json!({"macspoofchk": true})));
+    let fresh = rules();
+    for (loss, part) in [
+        (
+            format!("nft delete rule bridge plugboard prerouting handle {}", handle("source-mac")),
+            "want 7, have 6, without source-mac",
+        ),
+        (
+            format!("nft delete rule bridge plugboard prerouting handle {}", handle("source4")),
+            "want 7, have 6, without source4",
+        ),
+        ("nft flush chain bridge plugboard input".to_owned(), "input: want 1, have 0, without source-mac"),
+        (
+            "nft 'flush chain bridge plugboard input; delete chain bridge plugboard input'".to_owned(),
+            "chain bridge plugboard input: want present",
+        ),
+        (
+            "nft 'flush chain bridge plugboard prerouting; delete chain bridge plugboard prerouting; \
+              flush chain bridge plugboard input; delete chain bridge plugboard input'"
+                .to_owned(),
+            "chain bridge plugboard prerouting: want present",
+        ),
+        (
+            "nft 'flush chain bridge plugboard prerouting; delete set bridge plugboard addresses6'".to_owned(),
+            "set addresses6 of table bridge plugboard: want present",
+        ),
+    ] {
+        sh(&loss).ok();
+        let (code, msg, _) = scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().error();
+        assert!(code == codes::DIFFERENT && msg.contains(part), "{loss}: {code} {msg}");
+        scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", next.clone()).run().ok();
+        scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+        assert_eq!(rules(), fresh, "{loss}");
+        scene.call_for(&c2, "eth0", Plugin::Bridge, "DEL", next.clone()).run().ok();
+    }
+    // A set that the attachment itself needs.
+    sh("nft 'flush chain bridge plugboard prerouting; flush chain bridge plugboard input; delete set bridge plugboard macs'").ok();
+    scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", next.clone()).run().ok();
+    assert_eq!(rules(), fresh);
+    let (_, msg, _) = scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().error();
+    assert!(msg.contains("in set macs") && !msg.contains("rules in chain"), "only its element is missing: {msg}");
+    scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+    scene.call_for(&c2, "eth0", Plugin::Bridge, "DEL", next).run().ok();
+    assert_eq!(sh("nft list ruleset").ok(), "");
+}
+
+#[test]
+fn a_chain_without_its_hook_is_a_conflict() {
+    cites!("ADD-6");
+    let scene = Scene::new();
+    sh("nft 'table bridge plugboard { chain prerouting { }; }'").ok();
+    let before = scene.state();
+    let (code, msg, _) = scene.call(Plugin::Bridge, "ADD", config(json!({"macspoofchk": true}))).run().error();
+    assert!(code == codes::CONFLICT && msg.contains("chain bridge plugboard prerouting"), "{code}: {msg}");
+    assert_eq!(before, scene.state());
+}
+
+#[test]
+fn a_table_stays_while_a_later_release_has_something_in_it() {
+    let scene = Scene::new();
+    let (_, attached) = scene.added(Plugin::Bridge, &config(json!({"macspoofchk": true})));
+    sh("nft 'add set bridge plugboard later { type ifname; }; \
+             add element bridge plugboard later { \"pbxyz\" comment \"pbxyz eth0 on home-net of vn9\" }'")
+    .ok();
+    scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+    scene.call(Plugin::Bridge, "DEL", attached.clone()).run().ok();
+    let rules = sh("nft list ruleset").ok();
+    assert!(rules.contains("pbxyz") && rules.matches("elements").count() == 1, "{rules}");
+    scene.call(Plugin::Bridge, "ADD", config(json!({"macspoofchk": true}))).run().ok();
+    sh("nft flush set bridge plugboard later").ok();
+    scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+    assert_eq!(sh("nft list ruleset").ok(), "");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use harness::{Namespace, row, sh, wait_until};
-use protocol_tests::{Delegate, LATEST, Plugin, Process, Scene, State, cites, codes, with};
+use protocol_tests::{Delegate, LATEST, Plugin, Process, Scene, State, as_older, cites, codes, with};
 use serde_json::{Value, json};
 
 /// An address far away, and the host's own on the way there.
@@ -395,4 +395,76 @@ fn rules_that_a_killed_del_left_go_with_the_next() {
         }
     }
     assert!(half_done > 0, "a part was left {half_done} times");
+}
+
+/// The table as a release for IPv4 alone would make it.
+const OLDER: &str = "table inet plugboard {
+	set masquerade4 {
+		type ifname . ipv4_addr
+	}
+
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		oifname . ip saddr @masquerade4 return
+		ip daddr 224.0.0.0/4 return
+		iifname . ip saddr @masquerade4 masquerade
+	}
+}
+";
+
+#[test]
+fn a_table_of_an_older_release_grows_while_it_is_used() {
+    let scene = Scene::new();
+    let (internet, c2) = (internet(&scene), scene.host.namespace("c2"));
+    let (_, older) = scene.added_for(&c2, &with(&fixed("10.1.0.5/24"), json!({"name": "net2"})));
+    as_older("inet plugboard", OLDER);
+    let check = || scene.call_for(&c2, "eth0", Plugin::Bridge, "CHECK", older.clone()).run();
+    let (code, msg, _) = check().error();
+    assert!(code == codes::DIFFERENT && msg.contains("set masquerade6"), "{msg}");
+    assert!(msg.contains("want 6, have 3, without members6, multicast6, masquerade6"), "{msg}");
+
+    let (_, attached) = scene.added(Plugin::Bridge, &config());
+    check().ok();
+    scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+    assert_eq!(source_seen(&internet, &scene.c1, INTERNET), OUTSIDE);
+    assert_eq!(source_seen(&internet, &scene.c1, INTERNET6), OUTSIDE6);
+    let grown = sh("nft list chain inet plugboard postrouting").ok();
+    scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+    check().ok();
+    scene.call_for(&c2, "eth0", Plugin::Bridge, "DEL", older.clone()).run().ok();
+    assert_eq!(ruleset(), "");
+
+    scene.call(Plugin::Bridge, "ADD", config()).run().ok();
+    let fresh = sh("nft list chain inet plugboard postrouting").ok();
+    let meaning = |rules: &str| {
+        let line = |line: &str| line.split(" comment ").next().unwrap_or_default().to_owned();
+        rules.lines().map(line).collect::<Vec<String>>()
+    };
+    assert_eq!(meaning(&grown), meaning(&fresh));
+}
+
+/// Tables come and go while others need them.
+#[test]
+fn a_table_that_is_removed_again_and_again_is_made_again() {
+    let scene = Scene::new();
+    let config = with(&fixed("10.1.0.5/24"), json!({"macspoofchk": true}));
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                sh("nft delete table inet plugboard; nft 'table bridge plugboard { set macs { type ifname . ether_addr; }; }'; \
+                    nft delete table bridge plugboard");
+            }
+        });
+        for _ in 0..10 {
+            scene.call(Plugin::Bridge, "ADD", config.clone()).run().ok();
+            scene.call(Plugin::Bridge, "DEL", config.clone()).run().ok();
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    sh("nft flush ruleset").ok();
+    let (_, attached) = scene.added(Plugin::Bridge, &config);
+    scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+    scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+    assert_eq!(ruleset(), "");
 }

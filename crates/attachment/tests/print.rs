@@ -407,7 +407,7 @@ fn the_printed_commands_make_the_rules() {
     }
     println!("this nft is older than 1.0.8: all rules but that with '{ADVERTISEMENT}' were observed");
     let (by_hand, differences) = on_a_host(filtered, by_hand_without_advertisement);
-    assert_eq!(differences, ["rules in chain bridge plugboard prerouting: want 7, have 6"]);
+    assert_eq!(differences, ["rules in chain bridge plugboard prerouting: want 7, have 6, without advertised6"]);
     let others = |snapshot: &Snapshot| {
         let text = format!("{snapshot:?}");
         text.lines().filter(|line| !line.contains("nd-neighbor-advert")).map(str::to_owned).collect::<Vec<_>>()

@@ -10,6 +10,7 @@ const NFTA_CHAIN_TABLE: u16 = 1;
 const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_CHAIN_HOOK: u16 = 4;
 const NFTA_CHAIN_POLICY: u16 = 5;
+const NFTA_CHAIN_USE: u16 = 6;
 const NFTA_CHAIN_TYPE: u16 = 7;
 const NFTA_HOOK_HOOKNUM: u16 = 1;
 const NFTA_HOOK_PRIORITY: u16 = 2;
@@ -21,6 +22,24 @@ pub struct Chain {
     pub table: Table,
     /// Its name.
     pub name: String,
+}
+
+impl Chain {
+    /// `nft create chain TABLE NAME`: packets come by it only from others ([`Verdict::Jump`](crate::Verdict::Jump)).
+    #[must_use]
+    pub fn create(&self) -> Request {
+        self.body().change(Verb::NewChain, NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Asks for the chain: an object, or `ENOENT`.
+    #[must_use]
+    pub fn get(&self) -> Request {
+        self.body().question(Verb::GetChain)
+    }
+
+    fn body(&self) -> Body {
+        self.table.body().text(NFTA_CHAIN_NAME, &self.name)
+    }
 }
 
 impl std::fmt::Display for Chain {
@@ -88,7 +107,7 @@ impl BaseChain {
     /// `nft create chain TABLE NAME { type … hook … priority …; policy …; }`.
     #[must_use]
     pub fn create(&self) -> Request {
-        let body = self.chain.table.body().text(NFTA_CHAIN_NAME, &self.chain.name);
+        let body = self.chain.body();
         body.text(NFTA_CHAIN_TYPE, self.kind.name())
             .number(NFTA_CHAIN_POLICY, self.policy as u32)
             .nested(NFTA_CHAIN_HOOK, |hook| {
@@ -108,6 +127,8 @@ pub struct Found {
     pub hook: Option<u32>,
     /// For what its rules do not decide.
     pub policy: Option<Policy>,
+    /// Its rules, and the rules and elements that lead to it; of a base chain, its rules alone.
+    pub uses: u32,
 }
 
 impl Found {
@@ -121,6 +142,7 @@ impl Found {
         Some(Self {
             chain: Chain { table: Table::new(family?, name(NFTA_CHAIN_TABLE)?), name: name(NFTA_CHAIN_NAME)? },
             hook: hook.and_then(read_number),
+            uses: value_of(attributes, NFTA_CHAIN_USE).and_then(read_number).unwrap_or(0),
             policy: policy.map(|policy| if policy == 0 { Policy::Drop } else { Policy::Accept }),
         })
     }

@@ -1,18 +1,19 @@
 //! Expressions, of which rules consist.
 
-use netlink::attributes::{append, append_nested};
+use netlink::attributes::append_nested;
 
-use crate::Set;
+use crate::count::{self, Count};
+use crate::data::put_value;
 use crate::message::{put_number, put_text};
+use crate::register::VERDICT;
+use crate::{Key, Register, Set, Verdict};
 
 const NFTA_LIST_ELEM: u16 = 1;
-const NFTA_EXPR_NAME: u16 = 1;
-const NFTA_EXPR_DATA: u16 = 2;
-const NFTA_DATA_VALUE: u16 = 1;
-const NFTA_DATA_VERDICT: u16 = 2;
-const NFTA_VERDICT_CODE: u16 = 1;
+pub(crate) const NFTA_EXPR_NAME: u16 = 1;
+pub(crate) const NFTA_EXPR_DATA: u16 = 2;
 const NFTA_META_DREG: u16 = 1;
 const NFTA_META_KEY: u16 = 2;
+const NFTA_META_SREG: u16 = 3;
 const NFTA_PAYLOAD_DREG: u16 = 1;
 const NFTA_PAYLOAD_BASE: u16 = 2;
 const NFTA_PAYLOAD_OFFSET: u16 = 3;
@@ -29,13 +30,10 @@ const NFTA_LOOKUP_SET: u16 = 1;
 const NFTA_LOOKUP_SREG: u16 = 2;
 const NFTA_LOOKUP_FLAGS: u16 = 5;
 const NFT_LOOKUP_F_INV: u32 = 1;
-const NFTA_COUNTER_BYTES: u16 = 1;
-const NFTA_COUNTER_PACKETS: u16 = 2;
 const NFTA_IMMEDIATE_DREG: u16 = 1;
 const NFTA_IMMEDIATE_DATA: u16 = 2;
 
-/// The register that holds verdicts, and the first two of 16 bytes, which concatenations begin in.
-const REGISTER_VERDICT: u32 = 0;
+/// The first two registers of 16 bytes.
 const REGISTER: u32 = 1;
 const SECOND_REGISTER: u32 = 2;
 
@@ -44,6 +42,8 @@ const SECOND_REGISTER: u32 = 2;
 pub enum Meta {
     /// `meta protocol`: its EtherType, below a VLAN tag that the kernel has taken off.
     Protocol = 1,
+    /// `meta mark`: its mark, in the host's byte order.
+    Mark = 3,
     /// `iifname`: the link that it came in by.
     Iifname = 6,
     /// `oifname`: the link that it leaves by.
@@ -85,28 +85,6 @@ pub enum Comparison {
     Unequal = 1,
 }
 
-/// What becomes of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// `drop`.
-    Drop,
-    /// `accept`, as far as this chain goes.
-    Accept,
-    /// `return`: the chain's policy decides.
-    Return,
-}
-
-impl Verdict {
-    /// `NF_DROP`, `NF_ACCEPT`, and `NFT_RETURN`, which is -5.
-    fn number(self) -> u32 {
-        match self {
-            Self::Drop => 0,
-            Self::Accept => 1,
-            Self::Return => (-5i32).cast_unsigned(),
-        }
-    }
-}
-
 /// A step of a rule. Those that compare end the rule for packets that differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expression {
@@ -114,10 +92,10 @@ pub enum Expression {
     Meta(Meta),
     /// Loads into the register.
     Field(Field),
-    /// Loads behind what the register has, for a key of two parts.
+    /// Loads behind the 16 bytes that the register has, for a key of two parts.
     AndField(Field),
     /// Keeps the bits of the register that are set here.
-    Mask(&'static [u8]),
+    Mask(Vec<u8>),
     /// Compares the register.
     Compare(Comparison, Vec<u8>),
     /// Goes on if the register is in the set.
@@ -130,6 +108,9 @@ pub enum Expression {
     Masquerade,
     /// Ends the rule.
     Verdict(Verdict),
+    /// What the others do not say, by its name and its attributes: made by what it is about, such as
+    /// [`Nat`](crate::nat::Nat), so that a program has only what it uses.
+    Encoded(&'static str, Vec<u8>),
 }
 
 impl Expression {
@@ -140,10 +121,17 @@ impl Expression {
             Self::Mask(_) => "bitwise",
             Self::Compare(..) => "cmp",
             Self::In(_) | Self::NotIn(_) => "lookup",
-            Self::Counter => "counter",
+            Self::Counter => count::NAME,
             Self::Masquerade => "masq",
             Self::Verdict(_) => "immediate",
+            Self::Encoded(name, _) => name,
         }
+    }
+
+    pub(crate) fn encode(name: &'static str, fill: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut data = Vec::new();
+        fill(&mut data);
+        Self::Encoded(name, data)
     }
 
     /// Appends it to the list of a rule.
@@ -156,38 +144,73 @@ impl Expression {
 
     fn put_data(&self, data: &mut Vec<u8>) {
         match self {
-            Self::Meta(key) => {
-                put_number(data, NFTA_META_KEY, *key as u32);
-                put_number(data, NFTA_META_DREG, REGISTER);
-            }
+            Self::Meta(key) => key.put(data, REGISTER),
             Self::Field(field) => field.put(data, REGISTER),
             Self::AndField(field) => field.put(data, SECOND_REGISTER),
             Self::Mask(mask) => put_mask(data, mask),
             Self::Compare(comparison, value) => {
                 put_number(data, NFTA_CMP_SREG, REGISTER);
                 put_number(data, NFTA_CMP_OP, *comparison as u32);
-                put_value(data, NFTA_CMP_DATA, value);
+                append_nested(data, NFTA_CMP_DATA, |data| put_value(data, value));
             }
             Self::In(set) => put_lookup(data, set, 0),
             Self::NotIn(set) => put_lookup(data, set, NFT_LOOKUP_F_INV),
-            Self::Counter => {
-                append(data, NFTA_COUNTER_BYTES, &0u64.to_be_bytes());
-                append(data, NFTA_COUNTER_PACKETS, &0u64.to_be_bytes());
-            }
+            Self::Counter => Count::default().put_data(data),
             Self::Masquerade => {}
             Self::Verdict(verdict) => {
-                put_number(data, NFTA_IMMEDIATE_DREG, REGISTER_VERDICT);
-                append_nested(data, NFTA_IMMEDIATE_DATA, |data| {
-                    append_nested(data, NFTA_DATA_VERDICT, |code| {
-                        put_number(code, NFTA_VERDICT_CODE, verdict.number());
-                    });
-                });
+                put_number(data, NFTA_IMMEDIATE_DREG, VERDICT);
+                append_nested(data, NFTA_IMMEDIATE_DATA, |data| verdict.put(data));
             }
+            Self::Encoded(_, attributes) => data.extend(attributes),
         }
     }
 }
 
+impl Meta {
+    /// Loads it.
+    #[must_use]
+    pub fn load(self, into: Register) -> Expression {
+        Expression::encode("meta", |data| self.put(data, into.number()))
+    }
+
+    fn put(self, data: &mut Vec<u8>, register: u32) {
+        put_number(data, NFTA_META_KEY, self as u32);
+        put_number(data, NFTA_META_DREG, register);
+    }
+}
+
+/// `meta mark set`: the register's 4 bytes become the packet's mark.
+#[must_use]
+pub fn set_mark(from: Register) -> Expression {
+    Expression::encode("meta", |data| {
+        put_number(data, NFTA_META_KEY, Meta::Mark as u32);
+        put_number(data, NFTA_META_SREG, from.number());
+    })
+}
+
+impl Key {
+    /// Loads it, as it stands here.
+    #[must_use]
+    pub fn load(&self, into: Register) -> Expression {
+        Expression::encode("immediate", |data| {
+            put_number(data, NFTA_IMMEDIATE_DREG, into.number());
+            append_nested(data, NFTA_IMMEDIATE_DATA, |data| put_value(data, self.bytes()));
+        })
+    }
+}
+
 impl Field {
+    /// The port that a packet comes from, of TCP, UDP and the like: `th sport`. Compare the protocol first.
+    pub const SOURCE_PORT: Self = Self { base: Base::Transport, offset: 0, length: 2 };
+    /// The port that it goes to: `th dport`.
+    pub const DESTINATION_PORT: Self = Self { base: Base::Transport, offset: 2, length: 2 };
+
+    /// Loads it.
+    #[must_use]
+    pub fn load(self, into: Register) -> Expression {
+        Expression::encode("payload", |data| self.put(data, into.number()))
+    }
+
     fn put(self, data: &mut Vec<u8>, register: u32) {
         put_number(data, NFTA_PAYLOAD_DREG, register);
         put_number(data, NFTA_PAYLOAD_BASE, self.base as u32);
@@ -196,16 +219,12 @@ impl Field {
     }
 }
 
-fn put_value(data: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    append_nested(data, kind, |data| append(data, NFTA_DATA_VALUE, value));
-}
-
 fn put_mask(data: &mut Vec<u8>, mask: &[u8]) {
     put_number(data, NFTA_BITWISE_SREG, REGISTER);
     put_number(data, NFTA_BITWISE_DREG, REGISTER);
     put_number(data, NFTA_BITWISE_LEN, u32::try_from(mask.len()).unwrap_or(u32::MAX));
-    put_value(data, NFTA_BITWISE_MASK, mask);
-    put_value(data, NFTA_BITWISE_XOR, &vec![0; mask.len()]);
+    append_nested(data, NFTA_BITWISE_MASK, |data| put_value(data, mask));
+    append_nested(data, NFTA_BITWISE_XOR, |data| put_value(data, &vec![0; mask.len()]));
 }
 
 fn put_lookup(data: &mut Vec<u8>, set: &Set, flags: u32) {

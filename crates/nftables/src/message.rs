@@ -25,6 +25,7 @@ pub(crate) enum Verb {
     GetRule = 7,
     DelRule = 8,
     NewSet = 9,
+    GetSet = 10,
     NewElement = 12,
     GetElement = 13,
     DelElement = 14,
@@ -71,6 +72,12 @@ impl Body {
     pub(crate) fn nested(mut self, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) -> Self {
         append_nested(&mut self.0, kind, fill);
         self
+    }
+
+    /// The attributes.
+    #[cfg(test)]
+    pub(crate) fn attributes(&self) -> &[u8] {
+        &self.0[HEADER_BYTES..]
     }
 
     pub(crate) fn change(self, verb: Verb, flags: u16) -> Request {

@@ -5,12 +5,13 @@ use netlink::{Error, Object, Request, Socket};
 
 use crate::message::{NLM_F_APPEND, NLM_F_CREATE, Verb, open, read_long};
 use crate::userdata::{comment, read_comment};
-use crate::{Chain, Expression, Table};
+use crate::{Chain, Expression, Table, likeness};
 
 const NFTA_RULE_TABLE: u16 = 1;
 const NFTA_RULE_CHAIN: u16 = 2;
 const NFTA_RULE_HANDLE: u16 = 3;
 const NFTA_RULE_EXPRESSIONS: u16 = 4;
+const NFTA_RULE_POSITION: u16 = 6;
 const NFTA_RULE_USERDATA: u16 = 7;
 
 /// A rule to be made.
@@ -29,6 +30,10 @@ pub enum Place {
     First,
     /// Behind all others.
     Last,
+    /// Before the one with this handle.
+    Before(u64),
+    /// Behind the one with this handle.
+    Behind(u64),
 }
 
 impl Rule {
@@ -47,7 +52,10 @@ impl Rule {
         if !self.comment.is_empty() {
             body = body.bytes(NFTA_RULE_USERDATA, &comment(&self.comment));
         }
-        let place = if place == Place::Last { NLM_F_APPEND } else { 0 };
+        if let Place::Before(handle) | Place::Behind(handle) = place {
+            body = body.long(NFTA_RULE_POSITION, handle);
+        }
+        let place = if matches!(place, Place::Last | Place::Behind(_)) { NLM_F_APPEND } else { 0 };
         body.change(Verb::NewRule, NLM_F_CREATE | place)
     }
 }
@@ -61,9 +69,17 @@ pub struct Found {
     pub handle: u64,
     /// Its comment; empty for none.
     pub comment: String,
+    /// Its steps, as the kernel lists them.
+    expressions: Vec<u8>,
 }
 
 impl Found {
+    /// Whether it consists of these steps, whatever it has counted.
+    #[must_use]
+    pub fn does(&self, expressions: &[Expression]) -> bool {
+        likeness::is_alike(&self.expressions, expressions)
+    }
+
     /// `nft delete rule … handle …`.
     #[must_use]
     pub fn delete(&self) -> Request {
@@ -81,6 +97,7 @@ impl Found {
             chain: Chain { table, name: name(NFTA_RULE_CHAIN)? },
             handle: read_long(value_of(attributes, NFTA_RULE_HANDLE)?)?,
             comment: value_of(attributes, NFTA_RULE_USERDATA).and_then(read_comment).unwrap_or_default(),
+            expressions: value_of(attributes, NFTA_RULE_EXPRESSIONS).unwrap_or_default().to_vec(),
         })
     }
 }

@@ -1,12 +1,14 @@
 //! Tables, which everything else is named in.
 
-use netlink::Request;
+use netlink::attributes::value_of;
+use netlink::{Object, Request};
 
 use crate::Family;
-use crate::message::{Body, NLM_F_CREATE, NLM_F_EXCL, Verb};
+use crate::message::{Body, NLM_F_CREATE, NLM_F_EXCL, Verb, open, read_number};
 
 const NFTA_TABLE_NAME: u16 = 1;
 const NFTA_TABLE_FLAGS: u16 = 2;
+const NFTA_TABLE_USE: u16 = 3;
 
 /// A table by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,6 +47,12 @@ impl Table {
     pub fn delete(&self) -> Request {
         self.body().change(Verb::DelTable, 0)
     }
+}
+
+/// How many chains, sets and other objects a table has, from the kernel's answer to [`Table::get`].
+#[must_use]
+pub fn read_uses(object: &Object) -> Option<u32> {
+    read_number(value_of(open(object, Verb::NewTable)?.1, NFTA_TABLE_USE)?)
 }
 
 impl std::fmt::Display for Table {

@@ -1,18 +1,17 @@
 //! What the tool keeps beside an object, to show it as it was written: kind, length and value in a byte each
 //! (libnftnl's `udata.h`).
 
-use crate::Type;
+use crate::datatype::{ByteOrder, byte_order};
+use crate::set::{Set, Values};
 
 /// The longest comment in bytes that `nft` itself accepts (`NFTNL_UDATA_COMMENT_MAXLEN` less the zero byte).
 pub const COMMENT_BYTES: usize = 127;
 
 /// The kind of a comment, for a rule and for an element (`NFTNL_UDATA_RULE_COMMENT`, `NFTNL_UDATA_SET_ELEM_COMMENT`).
 const COMMENT: u8 = 0;
-/// `NFTNL_UDATA_SET_KEYBYTEORDER`.
+/// `NFTNL_UDATA_SET_KEYBYTEORDER` and `NFTNL_UDATA_SET_DATABYTEORDER`.
 const KEY_BYTE_ORDER: u8 = 0;
-const BYTE_ORDER_NONE: u32 = 0;
-const BYTE_ORDER_HOST: u32 = 1;
-const BYTE_ORDER_BIG: u32 = 2;
+const DATA_BYTE_ORDER: u8 = 1;
 
 /// A comment as user data. One beyond 254 bytes, which no length tells, is cut.
 pub(crate) fn comment(comment: &str) -> Vec<u8> {
@@ -35,16 +34,21 @@ pub(crate) fn read_comment(mut bytes: &[u8]) -> Option<String> {
     None
 }
 
-/// How the bytes of a set's key are ordered, without which the tool prints names backwards.
-pub(crate) fn key_byte_order(key: &[Type]) -> Vec<u8> {
-    let order = match key {
-        [Type::Ifname] => BYTE_ORDER_HOST,
-        [_] => BYTE_ORDER_BIG,
-        _ => BYTE_ORDER_NONE,
-    };
-    let mut bytes = vec![KEY_BYTE_ORDER, 4];
-    bytes.extend(order.to_ne_bytes());
+/// How the bytes of a set's keys and values are ordered.
+pub(crate) fn byte_orders(set: &Set) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    put_order(&mut bytes, KEY_BYTE_ORDER, byte_order(set.key));
+    match set.values {
+        Values::None => {}
+        Values::Of(parts) => put_order(&mut bytes, DATA_BYTE_ORDER, byte_order(parts)),
+        Values::Verdicts => put_order(&mut bytes, DATA_BYTE_ORDER, ByteOrder::None),
+    }
     bytes
+}
+
+fn put_order(bytes: &mut Vec<u8>, kind: u8, order: ByteOrder) {
+    bytes.extend([kind, 4]);
+    bytes.extend((order as u32).to_ne_bytes());
 }
 
 #[cfg(test)]

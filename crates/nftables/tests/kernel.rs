@@ -7,13 +7,13 @@ use netlink::{Mac, Socket};
 use nftables::rule::{self, Place};
 use nftables::{
     BaseChain, Chain, Comparison, Element, Expression, Family, Hook, Key, Kind, Meta, Policy, Rule, Set, Table, Type,
-    Verdict, chain, element, get_generation, read_generation, transaction,
+    Verdict, chain, element, get_generation, read_generation, read_uses, transaction,
 };
 
-static LINKS: Set = Set { name: "links", key: &[Type::Ifname] };
-static V4: Set = Set { name: "v4", key: &[Type::Ifname, Type::Ipv4] };
-static V6: Set = Set { name: "v6", key: &[Type::Ifname, Type::Ipv6] };
-static MACS: Set = Set { name: "macs", key: &[Type::Ifname, Type::Ether] };
+static LINKS: Set = Set::new("links", &[Type::Ifname]);
+static V4: Set = Set::new("v4", &[Type::Ifname, Type::Ipv4]);
+static V6: Set = Set::new("v6", &[Type::Ifname, Type::Ipv6]);
+static MACS: Set = Set::new("macs", &[Type::Ifname, Type::Ether]);
 
 const SHOWN: &str = "table inet tried {
 	set links {
@@ -53,7 +53,7 @@ fn base() -> BaseChain {
 }
 
 fn elements() -> [(&'static Set, Element); 4] {
-    let named = |key, comment: &str| Element { key, comment: comment.to_owned() };
+    let named = |key, comment: &str| Element::new(key).with_comment(comment);
     [
         (&LINKS, named(Key::link("br0"), "first")),
         (&V4, named(Key::link("br0").and_ipv4([10, 1, 0, 2].into()), "second")),
@@ -124,7 +124,7 @@ fn hundreds_of_elements_come_in_several_messages() {
     let _host = Host::enter();
     let mut socket = Socket::open_netfilter().unwrap();
     let many: Vec<Element> = (0..2000u32)
-        .map(|number| Element { key: Key::link("br0").and_ipv4(number.into()), comment: format!("number {number}") })
+        .map(|number| Element::new(Key::link("br0").and_ipv4(number.into())).with_comment(format!("number {number}")))
         .collect();
     let mut requests = vec![table().create(), V4.create(&table(), 1)];
     requests.extend(many.chunks(200).map(|some| element::create(&table(), &V4, some)));
@@ -132,8 +132,7 @@ fn hundreds_of_elements_come_in_several_messages() {
     let mut found = element::list(&mut socket, &table(), &V4).unwrap();
     found.sort_by(|a, b| a.key.cmp(&b.key));
     assert_eq!(found, many);
-    let keys: Vec<Key> = many.into_iter().take(500).map(|element| element.key).collect();
-    transaction(&mut socket, None, vec![element::delete(&table(), &V4, &keys)]).unwrap();
+    transaction(&mut socket, None, vec![element::delete(&table(), &V4, &many[..500])]).unwrap();
     assert_eq!(element::list(&mut socket, &table(), &V4).unwrap().len(), 1500);
 }
 
@@ -166,4 +165,49 @@ fn a_refused_request_undoes_those_before_it() {
     assert_eq!((refusal.place, refusal.error.errno()), (Some(3), Some(libc::EEXIST)), "its key is there already");
     assert_eq!(sh("nft list ruleset").ok(), "");
     assert!(socket.request(table().get()).is_err());
+}
+
+#[test]
+fn rules_are_known_by_what_they_do() {
+    let _host = Host::enter();
+    let mut socket = Socket::open_netfilter().unwrap();
+    make(&mut socket);
+    let dropped = vec![
+        Expression::Meta(Meta::Iifname),
+        Expression::In(&LINKS),
+        Expression::Counter,
+        Expression::Verdict(Verdict::Drop),
+    ];
+    let read = |socket: &mut Socket| {
+        let rules = rule::list(socket, &table(), Some("out")).unwrap();
+        rules.iter().map(|rule| rule.does(&dropped)).collect::<Vec<bool>>()
+    };
+    assert_eq!(read(&mut socket), [false, true]);
+    sh("nft list ruleset > /run/shown && nft flush ruleset && nft -f /run/shown").ok();
+    assert_eq!(read(&mut socket), [false, true], "as nft encodes it");
+}
+
+#[test]
+fn rules_go_where_they_are_put() {
+    let _host = Host::enter();
+    let mut socket = Socket::open_netfilter().unwrap();
+    make(&mut socket);
+    let chain = base().chain;
+    let named = |comment: &str| Rule { expressions: vec![Expression::Counter], comment: comment.to_owned() };
+    let found = rule::list(&mut socket, &table(), Some("out")).unwrap();
+    let (first, last) = (found[0].handle, found[1].handle);
+    let requests = vec![
+        named("b").create(&chain, Place::Before(last)),
+        named("c").create(&chain, Place::Before(last)),
+        named("a").create(&chain, Place::Behind(first)),
+        named("d").create(&chain, Place::Behind(last)),
+    ];
+    transaction(&mut socket, None, requests).unwrap();
+    let found = rule::list(&mut socket, &table(), Some("out")).unwrap();
+    let comments: Vec<&str> = found.iter().map(|rule| rule.comment.as_str()).collect();
+    assert_eq!(comments, ["of the test", "a", "b", "c", "", "d"]);
+    let object = socket.request(chain.get()).unwrap().unwrap();
+    assert_eq!(chain::Found::read(&object).unwrap().uses, 6);
+    let object = socket.request(table().get()).unwrap().unwrap();
+    assert_eq!(read_uses(&object), Some(5), "four sets and a chain");
 }

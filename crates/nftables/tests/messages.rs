@@ -1,11 +1,12 @@
 //! Messages of the kernel, whole, cut and changed.
 
 use netlink::{Object, attributes};
-use nftables::{Key, chain, element, rule};
+use nftables::{Key, chain, element, rule, set};
 use proptest::prelude::*;
 
 const NEWCHAIN: u16 = 0x0a03;
 const NEWRULE: u16 = 0x0a06;
+const NEWSET: u16 = 0x0a09;
 const NEWSETELEM: u16 = 0x0a0c;
 
 /// An element as the kernel lists it, in a set of `type ifname . ipv4_addr`.
@@ -25,16 +26,18 @@ fn listed() -> Vec<u8> {
 }
 
 fn read_all(payload: &[u8]) {
-    for message_type in [NEWCHAIN, NEWRULE, NEWSETELEM, 0] {
+    for message_type in [NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM, 0] {
         let object = Object { message_type, payload: payload.to_vec() };
-        let _ = (element::read(&object), chain::Found::read(&object), rule::Found::read(&object));
+        let _ = (chain::Found::read(&object), rule::Found::read(&object), set::Found::read(&object));
+        let objects = std::slice::from_ref(&object);
+        let _ = (element::read(objects), element::read_intervals(objects));
         let _ = nftables::read_generation(&Ok(Some(object)));
     }
 }
 
 #[test]
 fn an_element_is_read() {
-    let found = element::read(&Object { message_type: NEWSETELEM, payload: listed() });
+    let found = element::read(&[Object { message_type: NEWSETELEM, payload: listed() }]);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].key, Key::link("br0").and_ipv4([10, 1, 0, 2].into()));
     assert_eq!(found[0].comment, "of vn1");

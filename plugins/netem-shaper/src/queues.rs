@@ -4,8 +4,8 @@ use attachment::ShapedDevice;
 use cni::Error;
 use netlink::qdisc::netem::{self, Netem};
 use netlink::qdisc::{self, Kind, Parent, Tbf};
-use shaping_keys::Shape;
 use shaping::{Chance, Line, Loss};
+use shaping_keys::Shape;
 
 use crate::nic::Nic;
 

@@ -1,12 +1,12 @@
 //! Elements of our sets: adding, comparing and removing them.
 
 use netlink::{Refusal, Request, Socket, link};
-use nftables::{Element, Key, Set, element, rule};
+use nftables::{Element, Key, Set, chain, element, read_uses, set};
 
 use super::ATTEMPTS;
 use super::owner::Owner;
 use super::refusal::{check_srcnat, of_addition, of_netfilter};
-use super::tables::{GUARDED, IPGUARDED, Ours};
+use super::tables::{GUARDED, IPGUARDED, Ours, Parts, Stand, examine};
 use crate::{Difference, Error, Remedy, Session, Side};
 
 /// The most elements that one transaction removes: its message must fit the socket's buffer.
@@ -27,7 +27,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     fn element(&self, comment: &str) -> Element {
-        Element { key: self.key.clone(), comment: comment.to_owned() }
+        Element::new(self.key.clone()).with_comment(comment)
     }
 
     fn label(&self) -> String {
@@ -35,53 +35,89 @@ impl Entry {
     }
 }
 
-/// Adds elements, and the tables that they need, in one transaction.
+/// Adds elements, and what their tables lack, in one transaction.
 ///
 /// The kernel is asked for the tables first: to have a transaction refused takes it 10 ms (`synchronize_rcu` in
-/// `__nf_tables_abort`). If somebody makes or removes a table meanwhile, all begins anew.
+/// `__nf_tables_abort`). If somebody changes a table meanwhile, all begins anew.
 ///
 /// # Errors
 /// [`Error::Conflict`] for an element that another attachment has; [`Error::Unsupported`].
 pub(crate) fn add(session: &mut Session, comment: &str, entries: &[Entry]) -> Result<(), Error> {
     let socket = session.netfilter().map_err(of_netfilter)?;
+    let Some(first) = entries.first() else { return Ok(()) };
+    let action = format!("add {}", first.label());
     let mut entries: Vec<&Entry> = entries.iter().collect();
-    let mut absent = absent(socket, &entries)?;
+    let mut stands = glance(socket, &entries)?;
     for _ in 0..ATTEMPTS {
-        let Some(first) = entries.first() else { return Ok(()) };
-        let action = format!("add {}", first.label());
-        let (requests, meanings) = addition(comment, &entries, &absent);
-        let Err(refusal) = nftables::transaction(socket, None, requests) else { return Ok(()) };
+        let (requests, meanings) = addition(comment, &entries, &stands);
+        // Only what makes up for something depends on what was seen.
+        let generation = stands.iter().find_map(|(_, stand)| match stand {
+            Stand::Lacking(generation, _) => *generation,
+            _ => None,
+        });
+        let Err(refusal) = nftables::transaction(socket, generation, requests) else { return Ok(()) };
         let meaning = refusal.place.and_then(|place| meanings.get(place).copied());
         match (refusal.error.errno(), meaning) {
-            (Some(libc::ENOENT), Some(Meaning::Elements(ours))) if !absent.contains(&ours) => absent.push(ours),
-            (Some(libc::EEXIST), Some(Meaning::Table(_))) => absent.clear(),
-            (Some(libc::EEXIST), Some(Meaning::Elements(_))) => entries = not_ours_yet(socket, comment, &entries)?,
+            // A set is missing, or the table has gone.
+            (Some(libc::ENOENT), Some(Meaning::Elements))
+            // It is there, without its chains or made just now; another one was changed just now.
+            | (Some(libc::EEXIST), Some(Meaning::Table(_)))
+            | (Some(libc::ERESTART), None) => {
+                for (ours, stand) in &mut stands {
+                    *stand = look_closely(socket, *ours)?;
+                }
+            }
+            (Some(libc::EEXIST), Some(Meaning::Elements)) => entries = not_ours_yet(socket, comment, &entries)?,
             (_, Some(Meaning::Table(ours) | Meaning::Part(ours))) => {
                 return Err(of_addition(refusal, &format!("make table {}", ours.table()), Some(ours)));
             }
             _ => return Err(of_addition(refusal, &action, None)),
         }
     }
-    Err(incomplete(&entries))
+    Err(Error::restless_firewall())
 }
 
-/// The tables that the entries need and that are not there.
-fn absent(socket: &mut Socket, entries: &[&Entry]) -> Result<Vec<Ours>, Error> {
-    let mut needed = Ours::ALL.to_vec();
-    needed.retain(|ours| entries.iter().any(|entry| entry.ours == *ours));
-    let answers = socket.batch(needed.iter().map(|ours| ours.table().get()).collect()).map_err(of_netfilter)?;
-    let mut absent = Vec::new();
-    for (ours, answer) in needed.into_iter().zip(answers) {
-        match answer {
-            Ok(_) => {}
-            Err(error) if error.errno() == Some(libc::ENOENT) => {
-                check_table(ours)?;
-                absent.push(ours);
+/// How the tables stand that the entries need, as far as the number of rules in their chains tells. A set that is missing is
+/// noticed when elements are added to it.
+fn glance(socket: &mut Socket, entries: &[&Entry]) -> Result<Vec<(Ours, Stand)>, Error> {
+    let needed = || Ours::ALL.into_iter().filter(|ours| entries.iter().any(|entry| entry.ours == *ours));
+    let questions = needed().flat_map(Ours::questions).collect();
+    let mut answers = socket.batch(questions).map_err(of_netfilter)?.into_iter();
+    let mut stands = Vec::new();
+    for ours in needed() {
+        let (mut missing, mut short) = (0, 0);
+        for ((_, rules), answer) in ours.outline().iter().zip(answers.by_ref()) {
+            match answer {
+                Ok(object) => {
+                    let found = object.as_ref().and_then(chain::Found::read);
+                    short += usize::from(found.is_none_or(|found| found.uses < *rules));
+                }
+                Err(error) if error.errno() == Some(libc::ENOENT) => missing += 1,
+                Err(error) => return Err(of_netfilter(error)),
             }
-            Err(error) => return Err(of_netfilter(error)),
         }
+        stands.push((ours, (missing, short)));
     }
-    Ok(absent)
+    let close = |(ours, (missing, short)): (Ours, (usize, usize))| {
+        let stand = if missing == ours.outline().len() {
+            check_table(ours)?;
+            Stand::Absent
+        } else if missing + short > 0 {
+            look_closely(socket, ours)?
+        } else {
+            Stand::Complete
+        };
+        Ok((ours, stand))
+    };
+    stands.into_iter().map(close).collect()
+}
+
+fn look_closely(socket: &mut Socket, ours: Ours) -> Result<Stand, Error> {
+    let stand = examine(socket, ours)?;
+    if !matches!(stand, Stand::Complete) {
+        check_table(ours)?;
+    }
+    Ok(stand)
 }
 
 /// What a request of an addition is about.
@@ -89,18 +125,27 @@ fn absent(socket: &mut Socket, entries: &[&Entry]) -> Result<Vec<Ours>, Error> {
 enum Meaning {
     Table(Ours),
     Part(Ours),
-    Elements(Ours),
+    Elements,
 }
 
-/// The requests that make the `absent` tables and then the elements.
-fn addition(comment: &str, entries: &[&Entry], absent: &[Ours]) -> (Vec<Request>, Vec<Meaning>) {
+/// The requests that make what the tables lack and then the elements.
+fn addition(comment: &str, entries: &[&Entry], stands: &[(Ours, Stand)]) -> (Vec<Request>, Vec<Meaning>) {
     let mut requests = Vec::new();
     let mut meanings = Vec::new();
-    for &ours in absent {
-        let parts = ours.create();
-        meanings.push(Meaning::Table(ours));
-        meanings.resize(meanings.len() + parts.len().saturating_sub(1), Meaning::Part(ours));
-        requests.extend(parts);
+    for (ours, stand) in stands {
+        match stand {
+            Stand::Absent => {
+                let parts = ours.create();
+                meanings.push(Meaning::Table(*ours));
+                meanings.resize(meanings.len() + parts.len().saturating_sub(1), Meaning::Part(*ours));
+                requests.extend(parts);
+            }
+            Stand::Complete => {}
+            Stand::Lacking(_, parts) => {
+                meanings.resize(meanings.len() + parts.len(), Meaning::Part(*ours));
+                requests.extend(parts.iter().cloned());
+            }
+        }
     }
     for ours in Ours::ALL {
         for set in ours.sets() {
@@ -108,7 +153,7 @@ fn addition(comment: &str, entries: &[&Entry], absent: &[Ours]) -> (Vec<Request>
             let elements: Vec<Element> = of_set.map(|entry| entry.element(comment)).collect();
             if !elements.is_empty() {
                 requests.push(element::create(&ours.table(), set, &elements));
-                meanings.push(Meaning::Elements(ours));
+                meanings.push(Meaning::Elements);
             }
         }
     }
@@ -156,19 +201,7 @@ fn list(socket: &mut Socket, ours: Ours, set: &Set) -> Result<Vec<Element>, Erro
     element::list(socket, &ours.table(), set).map_err(|source| Error::Refused { action: action(), source })
 }
 
-fn incomplete(entries: &[&Entry]) -> Error {
-    let table = entries.first().map(|entry| entry.ours.table().to_string()).unwrap_or_default();
-    Error::Conflict {
-        object: format!("table {table}"),
-        want: "its sets and chains".to_owned(),
-        have: "exists without its sets, or keeps being made and removed by others".to_owned(),
-        remedy: Remedy::Act(format!(
-            "remove it (nft delete table {table}) and attach the containers on this host anew"
-        )),
-    }
-}
-
-/// What differs: elements that are missing or somebody else's, and rules that our tables lack.
+/// What differs: elements that are missing or somebody else's, and what our tables lack.
 pub(crate) fn differences(session: &mut Session, comment: &str, entries: &[Entry]) -> Result<Vec<Difference>, Error> {
     let socket = session.netfilter().map_err(of_netfilter)?;
     let mut differences = Vec::new();
@@ -184,28 +217,7 @@ pub(crate) fn differences(session: &mut Session, comment: &str, entries: &[Entry
     }
     for ours in Ours::ALL {
         if entries.iter().any(|entry| entry.ours == ours) {
-            differences.extend(lacking_rules(socket, ours)?);
-        }
-    }
-    Ok(differences)
-}
-
-/// The chains of a table that have another number of rules than they should, or none because they are gone.
-fn lacking_rules(socket: &mut Socket, ours: Ours) -> Result<Vec<Difference>, Error> {
-    let table = ours.table();
-    let refused = |source| Error::Refused { action: format!("list table {table}"), source };
-    let chains = nftables::chain::list(socket, Some(table.family)).map_err(refused)?;
-    let rules = rule::list(socket, &table, None).map_err(refused)?;
-    let mut differences = Vec::new();
-    for (base, want) in ours.chains() {
-        let chain = base.chain;
-        if !chains.iter().any(|found| found.chain == chain && found.is_at(base.hook)) {
-            differences.push(Difference::missing(format!("chain {chain}")));
-            continue;
-        }
-        let have = rules.iter().filter(|rule| rule.chain == chain).count();
-        if have != want.len() {
-            differences.push(Difference::new(format!("rules in chain {chain}"), want.len(), have));
+            differences.extend(Parts::of(socket, ours)?.differences());
         }
     }
     Ok(differences)
@@ -232,7 +244,10 @@ pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool)
         going.truncate(AT_ONCE);
         // At last without the tables, and whatever else has changed: somebody keeps changing things.
         let generation = seen.generation.filter(|_| attempt < ATTEMPTS);
-        let is_empty = |ours: Ours| generation.is_some() && !is_more && staying.iter().all(|left| left.ours != ours);
+        let is_empty = |ours: Ours| {
+            let is_held = seen.held.contains(&ours) || staying.iter().any(|left| left.ours == ours);
+            generation.is_some() && !is_more && !is_held
+        };
         let requests = removal(&seen.tables, &going, is_empty);
         let done = nftables::transaction(session.netfilter().map_err(of_netfilter)?, generation, requests);
         match done {
@@ -274,6 +289,8 @@ struct Seen {
     generation: Option<u32>,
     tables: Vec<Ours>,
     elements: Vec<Placed>,
+    /// Those that attachments of a later release need, for sets that are not known here.
+    held: Vec<Ours>,
 }
 
 /// Looks at our tables; `None` where there is neither, or no nf_tables.
@@ -290,9 +307,17 @@ fn look(session: &mut Session) -> Result<Option<Seen>, Error> {
     };
     let generation = answers.next().and_then(|answer| nftables::read_generation(&answer));
     let mut tables = Vec::new();
+    let mut strange = Vec::new();
     for (ours, answer) in Ours::ALL.into_iter().zip(answers) {
         match answer {
-            Ok(_) => tables.push(ours),
+            Ok(object) => {
+                tables.push(ours);
+                let own = ours.sets().len() + ours.outline().len();
+                if object.as_ref().and_then(read_uses).is_some_and(|uses| usize::try_from(uses).is_ok_and(|u| u > own))
+                {
+                    strange.push(ours);
+                }
+            }
             Err(error) if error.errno() == Some(libc::ENOENT) => {}
             Err(error) => return unless_unsupported(of_netfilter(error)),
         }
@@ -306,7 +331,29 @@ fn look(session: &mut Session) -> Result<Option<Seen>, Error> {
             elements.extend(list(socket, ours, set)?.into_iter().map(|element| Placed { ours, set, element }));
         }
     }
-    Ok(Some(Seen { generation, tables, elements }))
+    let mut held = Vec::new();
+    for ours in strange {
+        if is_held(socket, ours)? {
+            held.push(ours);
+        }
+    }
+    Ok(Some(Seen { generation, tables, elements, held }))
+}
+
+/// Whether a set that is not known here has an element of an attachment.
+fn is_held(socket: &mut Socket, ours: Ours) -> Result<bool, Error> {
+    let refused = |source| Error::Refused { action: format!("list table {}", ours.table()), source };
+    let known = ours.sets();
+    for found in set::list(socket, &ours.table()).map_err(refused)? {
+        if found.is_anonymous || known.iter().any(|set| set.name == found.name) {
+            continue;
+        }
+        let elements = element::list_found(socket, &found).map_err(refused)?;
+        if elements.iter().any(|element| Owner::read(&element.comment).is_some()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn unless_unsupported(error: Error) -> Result<Option<Seen>, Error> {
@@ -323,9 +370,9 @@ fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -
         }
         for set in ours.sets() {
             let of_set = going.iter().filter(|placed| placed.ours == ours && placed.set == set);
-            let keys: Vec<&Key> = of_set.map(|placed| &placed.element.key).collect();
-            if !keys.is_empty() {
-                requests.push(element::delete(&ours.table(), set, keys));
+            let elements: Vec<&Element> = of_set.map(|placed| &placed.element).collect();
+            if !elements.is_empty() {
+                requests.push(element::delete(&ours.table(), set, elements));
             }
         }
     }

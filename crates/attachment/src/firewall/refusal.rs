@@ -17,7 +17,7 @@ pub(crate) fn of_netfilter(error: netlink::Error) -> Error {
     }
 }
 
-/// A transaction that adds elements was refused. With `table`, a table was made in it.
+/// A transaction that adds elements was refused. With `table`, it was a part of a table that was refused.
 pub(crate) fn of_addition(refusal: Refusal, action: &str, table: Option<Ours>) -> Error {
     match (refusal.error.errno(), refusal.place, table) {
         (Some(libc::EOPNOTSUPP), None, _) => no_nf_tables(),

@@ -1,4 +1,11 @@
 //! Our two tables: sets, chains and rules.
+//!
+//! Attachments of other releases live beside ours, and share the tables. What a release has published therefore stays: the names
+//! and types of sets, and the rules of a chain, whose number earlier releases compare. What comes new gets sets and chains of
+//! its own, and [`growth`] adds it to tables that lack it.
+
+mod growth;
+mod label;
 
 use netlink::Request;
 use nftables::rule::Place;
@@ -6,6 +13,9 @@ use nftables::{
     Base, BaseChain, Chain, Comparison, Expression, Family, Field, Hook, Kind, Meta, Policy, Rule, Set, Table, Type,
     Verdict,
 };
+
+pub(crate) use growth::{Parts, Stand, examine};
+use label::labelled;
 
 /// The name of both.
 const NAME: &str = "plugboard";
@@ -21,19 +31,19 @@ pub(crate) enum Ours {
 
 /// Addresses behind the gateway interface of the first part: what comes in there from them, and leaves elsewhere, is
 /// translated.
-pub(crate) static MASQUERADE4: Set = Set { name: "masquerade4", key: &[Type::Ifname, Type::Ipv4] };
+pub(crate) static MASQUERADE4: Set = Set::new("masquerade4", &[Type::Ifname, Type::Ipv4]);
 /// The same for IPv6.
-pub(crate) static MASQUERADE6: Set = Set { name: "masquerade6", key: &[Type::Ifname, Type::Ipv6] };
+pub(crate) static MASQUERADE6: Set = Set::new("masquerade6", &[Type::Ifname, Type::Ipv6]);
 /// Ports whose hardware addresses are checked.
-pub(crate) static GUARDED: Set = Set { name: "guarded", key: &[Type::Ifname] };
+pub(crate) static GUARDED: Set = Set::new("guarded", &[Type::Ifname]);
 /// The hardware addresses of those ports.
-pub(crate) static MACS: Set = Set { name: "macs", key: &[Type::Ifname, Type::Ether] };
+pub(crate) static MACS: Set = Set::new("macs", &[Type::Ifname, Type::Ether]);
 /// Ports whose IP addresses are checked.
-pub(crate) static IPGUARDED: Set = Set { name: "ipguarded", key: &[Type::Ifname] };
+pub(crate) static IPGUARDED: Set = Set::new("ipguarded", &[Type::Ifname]);
 /// The IPv4 addresses of those ports.
-pub(crate) static ADDRESSES4: Set = Set { name: "addresses4", key: &[Type::Ifname, Type::Ipv4] };
+pub(crate) static ADDRESSES4: Set = Set::new("addresses4", &[Type::Ifname, Type::Ipv4]);
 /// The IPv6 addresses of those ports.
-pub(crate) static ADDRESSES6: Set = Set { name: "addresses6", key: &[Type::Ifname, Type::Ipv6] };
+pub(crate) static ADDRESSES6: Set = Set::new("addresses6", &[Type::Ifname, Type::Ipv6]);
 
 const LINK_SOURCE: Field = Field { base: Base::Link, offset: 6, length: 6 };
 const ETHERTYPE: Field = Field { base: Base::Link, offset: 12, length: 2 };
@@ -74,6 +84,20 @@ impl Ours {
             Self::Nat => vec![&MASQUERADE4, &MASQUERADE6],
             Self::Filter => vec![&GUARDED, &MACS, &IPGUARDED, &ADDRESSES4, &ADDRESSES6],
         }
+    }
+
+    /// The names of its chains, and how many rules each has: what can be compared at the least expense.
+    pub(crate) fn outline(self) -> &'static [(&'static str, u32)] {
+        match self {
+            Self::Nat => &[("postrouting", 6)],
+            Self::Filter => &[("prerouting", 7), ("input", 1)],
+        }
+    }
+
+    /// Asks for the chains of [`Ours::outline`].
+    pub(crate) fn questions(self) -> impl Iterator<Item = Request> {
+        let named = move |name: &str| Chain { table: self.table(), name: name.to_owned() };
+        self.outline().iter().map(move |(name, _)| named(name).get())
     }
 
     fn chain(self, name: &str, kind: Kind, hook: Hook, priority: i32) -> BaseChain {
@@ -117,71 +141,72 @@ impl Ours {
 /// Source NAT. What leaves through the gateway interface it belongs to stays as it is: that is traffic between the members
 /// of the bridge, which `br_netfilter` may hand to these hooks.
 fn translation() -> Vec<Rule> {
-    let of = |family: [u8; 1], rest: Vec<Expression>| {
+    let of = |name: &str, family: [u8; 1], rest: Vec<Expression>| {
         let mut expressions = vec![Expression::Meta(Meta::Nfproto), equal(&family)];
         expressions.extend(rest);
-        Rule::new(expressions)
+        labelled(name, expressions)
     };
     let from = |link: Meta, source: Field, set: &'static Set, end: Expression| {
         vec![Expression::Meta(link), Expression::AndField(source), Expression::In(set), end]
     };
     let stays = || Expression::Verdict(Verdict::Return);
     vec![
-        of(NFPROTO_IPV4, from(Meta::Oifname, IPV4_SOURCE, &MASQUERADE4, stays())),
+        of("members4", NFPROTO_IPV4, from(Meta::Oifname, IPV4_SOURCE, &MASQUERADE4, stays())),
         of(
+            "multicast4",
             NFPROTO_IPV4,
             vec![
                 Expression::Field(IPV4_DESTINATION),
-                Expression::Mask(&[0xf0, 0, 0, 0]),
+                Expression::Mask(vec![0xf0, 0, 0, 0]),
                 equal(&[224, 0, 0, 0]),
                 stays(),
             ],
         ),
-        of(NFPROTO_IPV4, from(Meta::Iifname, IPV4_SOURCE, &MASQUERADE4, Expression::Masquerade)),
-        of(NFPROTO_IPV6, from(Meta::Oifname, IPV6_SOURCE, &MASQUERADE6, stays())),
-        of(NFPROTO_IPV6, vec![Expression::Field(IPV6_DESTINATION_FIRST), equal(&[0xff]), stays()]),
-        of(NFPROTO_IPV6, from(Meta::Iifname, IPV6_SOURCE, &MASQUERADE6, Expression::Masquerade)),
+        of("masquerade4", NFPROTO_IPV4, from(Meta::Iifname, IPV4_SOURCE, &MASQUERADE4, Expression::Masquerade)),
+        of("members6", NFPROTO_IPV6, from(Meta::Oifname, IPV6_SOURCE, &MASQUERADE6, stays())),
+        of("multicast6", NFPROTO_IPV6, vec![Expression::Field(IPV6_DESTINATION_FIRST), equal(&[0xff]), stays()]),
+        of("masquerade6", NFPROTO_IPV6, from(Meta::Iifname, IPV6_SOURCE, &MASQUERADE6, Expression::Masquerade)),
     ]
 }
 
 fn mac_guard() -> Vec<Rule> {
     let mut arp = vec![Expression::Meta(Meta::Protocol), equal(&ARP)];
     arp.extend(not_among(ARP_SENDER_MAC, &MACS));
-    vec![foreign_source(), dropped(&GUARDED, arp)]
+    vec![foreign_source(), dropped("arp-source-mac", &GUARDED, arp)]
 }
 
 fn foreign_source() -> Rule {
-    dropped(&GUARDED, not_among(LINK_SOURCE, &MACS))
+    dropped("source-mac", &GUARDED, not_among(LINK_SOURCE, &MACS))
 }
 
 fn ip_guard() -> Vec<Rule> {
     let others = [IPV4, ARP, IPV6]
         .iter()
         .flat_map(|kind| [Expression::Field(ETHERTYPE), Expression::Compare(Comparison::Unequal, kind.to_vec())]);
-    let of = |kind: [u8; 2], rest: Vec<Expression>| {
+    let of = |name: &str, kind: [u8; 2], rest: Vec<Expression>| {
         let mut expressions = vec![Expression::Field(ETHERTYPE), equal(&kind)];
         expressions.extend(rest);
-        dropped(&IPGUARDED, expressions)
+        dropped(name, &IPGUARDED, expressions)
     };
     let mut advertisement =
         vec![Expression::Meta(Meta::L4proto), equal(&IPPROTO_ICMPV6), Expression::Field(ICMPV6_TYPE)];
     advertisement.push(equal(&NEIGHBOUR_ADVERTISEMENT));
     advertisement.extend(not_among(ADVERTISED, &ADDRESSES6));
     vec![
-        dropped(&IPGUARDED, others.collect()),
-        of(IPV4, not_among(IPV4_SOURCE, &ADDRESSES4)),
-        of(ARP, not_among(ARP_SENDER_IP, &ADDRESSES4)),
-        of(IPV6, not_among(IPV6_SOURCE, &ADDRESSES6)),
-        of(IPV6, advertisement),
+        dropped("protocol", &IPGUARDED, others.collect()),
+        of("source4", IPV4, not_among(IPV4_SOURCE, &ADDRESSES4)),
+        of("arp-source4", ARP, not_among(ARP_SENDER_IP, &ADDRESSES4)),
+        of("source6", IPV6, not_among(IPV6_SOURCE, &ADDRESSES6)),
+        of("advertised6", IPV6, advertisement),
     ]
 }
 
 /// Drops and counts what comes from a port in the set and meets the conditions.
-fn dropped(ports: &'static Set, conditions: Vec<Expression>) -> Rule {
+fn dropped(name: &str, ports: &'static Set, conditions: Vec<Expression>) -> Rule {
     let mut expressions = vec![Expression::Meta(Meta::Iifname), Expression::In(ports)];
     expressions.extend(conditions);
     expressions.extend([Expression::Counter, Expression::Verdict(Verdict::Drop)]);
-    Rule::new(expressions)
+    labelled(name, expressions)
 }
 
 /// The field is none of those that its port may have there.
@@ -191,4 +216,38 @@ fn not_among(field: Field, set: &'static Set) -> Vec<Expression> {
 
 fn equal(value: &[u8]) -> Expression {
     Expression::Compare(Comparison::Equal, value.to_vec())
+}
+
+/// The same steps with the kind of a frame taken from elsewhere: `nft` chooses one way for what it reads, even if it shows both
+/// the same.
+fn encoded_otherwise(expressions: &[Expression]) -> Vec<Expression> {
+    let (header, known) = (Expression::Field(ETHERTYPE), Expression::Meta(Meta::Protocol));
+    let mut encoded = expressions.to_vec();
+    for (place, step) in encoded.iter_mut().enumerate() {
+        let next = expressions.get(place + 1);
+        if !matches!(next, Some(Expression::Compare(Comparison::Equal, _))) {
+            continue;
+        }
+        if *step == header {
+            *step = known.clone();
+        } else if *step == known {
+            *step = header.clone();
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outlines_are_those_of_the_chains() {
+        for ours in Ours::ALL {
+            let chains = ours.chains();
+            let whole =
+                chains.iter().map(|(base, rules)| (base.chain.name.as_str(), u32::try_from(rules.len()).unwrap()));
+            assert_eq!(whole.collect::<Vec<_>>(), ours.outline());
+        }
+    }
 }

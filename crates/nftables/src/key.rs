@@ -1,0 +1,174 @@
+//! Values in the registers' layout: keys of elements, and what maps hold.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use netlink::Mac;
+
+use crate::Type;
+use crate::datatype::REGISTER_BYTES;
+
+/// A value of one or several parts: their bytes, in order. Each but the first begins at a register.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Key(pub(crate) Vec<u8>);
+
+impl Key {
+    /// The name of a link, of which 15 bytes count.
+    #[must_use]
+    pub fn link(name: &str) -> Self {
+        Self::one(Type::Ifname, name.as_bytes())
+    }
+
+    /// An address of IPv4.
+    #[must_use]
+    pub fn ipv4(address: Ipv4Addr) -> Self {
+        Self::one(Type::Ipv4, &address.octets())
+    }
+
+    /// An address of IPv6.
+    #[must_use]
+    pub fn ipv6(address: Ipv6Addr) -> Self {
+        Self::one(Type::Ipv6, &address.octets())
+    }
+
+    /// A hardware address.
+    #[must_use]
+    pub fn mac(mac: Mac) -> Self {
+        Self::one(Type::Ether, &mac.0)
+    }
+
+    /// A transport protocol by its number (`IPPROTO_*`).
+    #[must_use]
+    pub fn protocol(number: u8) -> Self {
+        Self::one(Type::InetProto, &[number])
+    }
+
+    /// A port.
+    #[must_use]
+    pub fn port(port: u16) -> Self {
+        Self::one(Type::InetService, &port.to_be_bytes())
+    }
+
+    /// A mark, in the host's byte order.
+    #[must_use]
+    pub fn mark(mark: u32) -> Self {
+        Self::one(Type::Mark, &mark.to_ne_bytes())
+    }
+
+    /// Goes on with an address of IPv4.
+    #[must_use]
+    pub fn and_ipv4(self, address: Ipv4Addr) -> Self {
+        self.and(&Self::ipv4(address))
+    }
+
+    /// Goes on with an address of IPv6.
+    #[must_use]
+    pub fn and_ipv6(self, address: Ipv6Addr) -> Self {
+        self.and(&Self::ipv6(address))
+    }
+
+    /// Goes on with a hardware address.
+    #[must_use]
+    pub fn and_mac(self, mac: Mac) -> Self {
+        self.and(&Self::mac(mac))
+    }
+
+    /// Goes on with a transport protocol by its number.
+    #[must_use]
+    pub fn and_protocol(self, number: u8) -> Self {
+        self.and(&Self::protocol(number))
+    }
+
+    /// Goes on with a port.
+    #[must_use]
+    pub fn and_port(self, port: u16) -> Self {
+        self.and(&Self::port(port))
+    }
+
+    /// Goes on with the parts of another.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.pad();
+        self.0.extend(&other.0);
+        self.pad();
+        self
+    }
+
+    /// Its bytes, as the kernel has them.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The next value, as a number in network order; none behind the last.
+    pub(crate) fn next(&self) -> Option<Self> {
+        let mut bytes = self.0.clone();
+        for byte in bytes.iter_mut().rev() {
+            let (sum, carries) = byte.overflowing_add(1);
+            *byte = sum;
+            if !carries {
+                return Some(Self(bytes));
+            }
+        }
+        None
+    }
+
+    /// The value before; none before the first.
+    pub(crate) fn previous(&self) -> Option<Self> {
+        let mut bytes = self.0.clone();
+        for byte in bytes.iter_mut().rev() {
+            let (difference, borrows) = byte.overflowing_sub(1);
+            *byte = difference;
+            if !borrows {
+                return Some(Self(bytes));
+            }
+        }
+        None
+    }
+
+    /// The last value of this length.
+    pub(crate) fn greatest(&self) -> Self {
+        Self(vec![u8::MAX; self.0.len()])
+    }
+
+    fn one(kind: Type, value: &[u8]) -> Self {
+        let mut bytes: Vec<u8> = value.iter().copied().take(kind.length()).collect();
+        bytes.resize(kind.length(), 0);
+        Self(bytes)
+    }
+
+    fn pad(&mut self) {
+        self.0.resize(self.0.len().next_multiple_of(REGISTER_BYTES), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_key_fill_whole_registers() {
+        let key = Key::link("br0").and_mac(Mac([2, 0, 0, 0, 0, 9]));
+        assert_eq!(key.0, *b"br0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\0\x09\0\0");
+        assert_eq!(Key::link("br0").and_ipv4([10, 1, 0, 2].into()).0.len(), 20);
+        assert_eq!(Key::link("br0").and_ipv6(Ipv6Addr::LOCALHOST).0.len(), 32);
+        assert_eq!(Key::protocol(6).and_port(80).0, [6, 0, 0, 0, 0, 80, 0, 0]);
+    }
+
+    #[test]
+    fn a_single_part_has_its_own_length() {
+        assert_eq!(Key::protocol(6).0, [6]);
+        assert_eq!(Key::port(80).0, [0, 80]);
+        assert_eq!(Key::mac(Mac([2, 0, 0, 0, 0, 9])).0, [2, 0, 0, 0, 0, 9]);
+        assert_eq!(Key::link("a-name-of-twenty-byte").0, *b"a-name-of-twenty");
+    }
+
+    #[test]
+    fn neighbours_of_a_value_end_where_values_do() {
+        let key = |bytes: [u8; 4]| Key::ipv4(bytes.into());
+        assert_eq!(key([10, 0, 255, 255]).next(), Some(key([10, 1, 0, 0])));
+        assert_eq!(key([10, 1, 0, 0]).previous(), Some(key([10, 0, 255, 255])));
+        assert_eq!(key([255; 4]).next(), None);
+        assert_eq!(key([0; 4]).previous(), None);
+        assert_eq!(Key::default().next(), None);
+    }
+}
