@@ -2,8 +2,7 @@
 
 use netlink::attributes::{append, append_nested, iterate, read_text, value_of};
 
-use crate::expression::{NFTA_EXPR_DATA, NFTA_EXPR_NAME};
-use crate::message::{put_text, read_long};
+use crate::message::{NFTA_EXPR_DATA, NFTA_EXPR_NAME, put_text, read_long};
 
 pub(crate) const NAME: &str = "counter";
 

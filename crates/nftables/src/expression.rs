@@ -4,13 +4,11 @@ use netlink::attributes::append_nested;
 
 use crate::count::{self, Count};
 use crate::data::put_value;
-use crate::message::{put_number, put_text};
+use crate::message::{NFTA_EXPR_DATA, NFTA_EXPR_NAME, put_number, put_text};
 use crate::register::VERDICT;
 use crate::{Key, Register, Set, Verdict};
 
 const NFTA_LIST_ELEM: u16 = 1;
-pub(crate) const NFTA_EXPR_NAME: u16 = 1;
-pub(crate) const NFTA_EXPR_DATA: u16 = 2;
 const NFTA_META_DREG: u16 = 1;
 const NFTA_META_KEY: u16 = 2;
 const NFTA_META_SREG: u16 = 3;

@@ -6,7 +6,8 @@
 use netlink::attributes::{iterate, value_of};
 
 use crate::count;
-use crate::expression::{Expression, NFTA_EXPR_DATA, NFTA_EXPR_NAME};
+use crate::expression::Expression;
+use crate::message::{NFTA_EXPR_DATA, NFTA_EXPR_NAME};
 
 /// Whether the listed expressions are these.
 pub(crate) fn is_alike(listed: &[u8], sent: &[Expression]) -> bool {

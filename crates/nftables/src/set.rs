@@ -6,7 +6,7 @@ use netlink::attributes::{append_nested, read_text, value_of};
 use netlink::{Error, Object, Request, Socket};
 
 use crate::count::Count;
-use crate::datatype::{self, Type};
+use crate::datatype::{self, ByteOrder, Type, byte_order};
 use crate::message::{Body, NLM_F_CREATE, NLM_F_EXCL, Verb, open, put_number, read_number};
 use crate::userdata::byte_orders;
 use crate::{Table, milliseconds};
@@ -127,7 +127,12 @@ impl Set {
         if let Some(timeout) = self.timeout.filter(|timeout| !timeout.is_zero()) {
             body = body.long(NFTA_SET_TIMEOUT, milliseconds(timeout));
         }
-        body = body.bytes(NFTA_SET_USERDATA, &byte_orders(self));
+        let values = match self.values {
+            Values::None => None,
+            Values::Of(parts) => Some(byte_order(parts)),
+            Values::Verdicts => Some(ByteOrder::None),
+        };
+        body = body.bytes(NFTA_SET_USERDATA, &byte_orders(byte_order(self.key), values));
         if self.is_counted {
             body = body.nested(NFTA_SET_EXPR, Count::put_template);
         }

@@ -1,8 +1,7 @@
 //! What the tool keeps beside an object, to show it as it was written: kind, length and value in a byte each
 //! (libnftnl's `udata.h`).
 
-use crate::datatype::{ByteOrder, byte_order};
-use crate::set::{Set, Values};
+use crate::datatype::ByteOrder;
 
 /// The longest comment in bytes that `nft` itself accepts (`NFTNL_UDATA_COMMENT_MAXLEN` less the zero byte).
 pub const COMMENT_BYTES: usize = 127;
@@ -34,14 +33,12 @@ pub(crate) fn read_comment(mut bytes: &[u8]) -> Option<String> {
     None
 }
 
-/// How the bytes of a set's keys and values are ordered.
-pub(crate) fn byte_orders(set: &Set) -> Vec<u8> {
+/// How the bytes of a set's keys are ordered, and those of its values where it has any.
+pub(crate) fn byte_orders(keys: ByteOrder, values: Option<ByteOrder>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    put_order(&mut bytes, KEY_BYTE_ORDER, byte_order(set.key));
-    match set.values {
-        Values::None => {}
-        Values::Of(parts) => put_order(&mut bytes, DATA_BYTE_ORDER, byte_order(parts)),
-        Values::Verdicts => put_order(&mut bytes, DATA_BYTE_ORDER, ByteOrder::None),
+    put_order(&mut bytes, KEY_BYTE_ORDER, keys);
+    if let Some(values) = values {
+        put_order(&mut bytes, DATA_BYTE_ORDER, values);
     }
     bytes
 }

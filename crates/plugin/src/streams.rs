@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 
+use attachment::Session;
 use cni::{Code, Error};
 
 /// The longest configuration in bytes. The largest that runtimes send carry a `prevResult` and a list of attachments; a node
@@ -42,4 +43,9 @@ pub(crate) fn print(mut line: String) -> io::Result<()> {
 pub fn note(mut line: String) {
     line.push('\n');
     let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// What a session has noticed, on stderr.
+pub(crate) fn tell(session: &mut Session) {
+    session.take_notes().iter().for_each(|said| note(said.to_string()));
 }

@@ -7,9 +7,6 @@ mod gc;
 mod status;
 mod update;
 
-use attachment::Session;
-
-use crate::note;
 use crate::plugin::Plugin;
 
 /// A verb without a result.
@@ -52,9 +49,4 @@ impl Verbs {
             update: if P::UPDATES { Some(update::update::<P>) } else { None },
         }
     }
-}
-
-/// What the session has noticed, on stderr.
-fn tell(session: &mut Session) {
-    session.take_notes().iter().for_each(|said| note(said.to_string()));
 }

@@ -1,66 +1,12 @@
-//! The keys of the configuration, and what they ask for.
+//! What a configuration asks for.
 
 use attachment::Identity;
 use cni::{Call, Error};
 use netlink::link::NAME_BYTES;
 use nic::{Gateway, Guard, Nic, NicKeys};
-use serde::Deserialize;
 
+use crate::keys::Keys;
 use crate::segment::{Segment, default_bridge};
-
-/// All keys at the top level.
-pub(crate) const KEYS: &[&str] = &[
-    "autoVlan",
-    "bridge",
-    "delegateTimeoutSeconds",
-    "disableContainerInterface",
-    "enabledad",
-    "forceAddress",
-    "group",
-    "hairpinMode",
-    "ipMasq",
-    "ipMasqBackend",
-    "ipspoofchk",
-    "isDefaultGateway",
-    "isGateway",
-    "mac",
-    "macspoofchk",
-    "mtu",
-    "multiQueue",
-    "nic",
-    "owner",
-    "portIsolation",
-    "preserveDefaultVlan",
-    "promiscMode",
-    "tapNamespace",
-    "uplink",
-    "vlan",
-    "vlanTrunk",
-];
-
-/// The keys that only this plugin has, as they are written. Those that every plugin with a NIC has are in [`NicKeys`].
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Keys {
-    /// The bridge's name. Default: `cni0`; with an uplink `br-` and its name. Made if it does not exist.
-    bridge: Option<String>,
-    /// The bridge gets the gateway's address, and the host forwards.
-    is_gateway: bool,
-    /// As `isGateway`, and the container's default route goes there.
-    is_default_gateway: bool,
-    /// Another address of the same family on the bridge is replaced instead of refused.
-    force_address: bool,
-    /// Frames may leave through the port that they came in by.
-    hairpin_mode: bool,
-    /// The bridge receives what is addressed to others.
-    promisc_mode: bool,
-    /// Isolated ports reach only those that are not.
-    port_isolation: bool,
-    /// A device of the host that becomes a port of the bridge, so that the NIC is in the network behind it.
-    pub(crate) uplink: Option<String>,
-    /// A VLAN device that the uplink lacks is made.
-    pub(crate) auto_vlan: bool,
-}
 
 /// What a configuration asks for.
 #[derive(Debug, Clone)]
@@ -86,7 +32,7 @@ impl Wanted {
     pub(crate) fn read(call: &Call, identity: Identity) -> Result<Self, Error> {
         let keys: Keys = call.config.keys()?;
         let of_nic: NicKeys = call.config.keys()?;
-        let bridge = keys.bridge(&of_nic)?;
+        let bridge = bridge(&keys, &of_nic)?;
         let is_gateway = keys.is_gateway || keys.is_default_gateway;
         let segment = Segment::parse(&keys, &of_nic, is_gateway, &bridge)?;
         let refused = [
@@ -142,22 +88,20 @@ impl Wanted {
     }
 }
 
-impl Keys {
-    fn bridge(&self, of_nic: &NicKeys) -> Result<String, Error> {
-        let name = match &self.bridge {
-            Some(name) => name.clone(),
-            None => default_bridge(self.uplink.as_deref(), of_nic.vlan.into()).ok_or_else(|| {
-                let uplink = self.uplink.as_deref().unwrap_or_default();
-                Error::invalid_config(format!("bridge: the uplink {uplink} makes too long a name; name the bridge"))
-            })?,
-        };
-        if name.is_empty() || name.len() > NAME_BYTES || name.contains(['/', ':', ' ']) {
-            return Err(Error::invalid_config(format!(
-                "bridge: '{name}' cannot be the name of a link: at most 15 bytes, without '/', ':' and blanks"
-            )));
-        }
-        Ok(name)
+fn bridge(keys: &Keys, of_nic: &NicKeys) -> Result<String, Error> {
+    let name = match &keys.bridge {
+        Some(name) => name.clone(),
+        None => default_bridge(keys.uplink.as_deref(), of_nic.vlan.into()).ok_or_else(|| {
+            let uplink = keys.uplink.as_deref().unwrap_or_default();
+            Error::invalid_config(format!("bridge: the uplink {uplink} makes too long a name; name the bridge"))
+        })?,
+    };
+    if name.is_empty() || name.len() > NAME_BYTES || name.contains(['/', ':', ' ']) {
+        return Err(Error::invalid_config(format!(
+            "bridge: '{name}' cannot be the name of a link: at most 15 bytes, without '/', ':' and blanks"
+        )));
     }
+    Ok(name)
 }
 
 /// The bridge's name, whatever else the configuration says: for DEL, for which it may have become invalid.

@@ -4,6 +4,7 @@
 
 mod config;
 mod describe;
+mod keys;
 mod segment;
 
 use std::process::ExitCode;
@@ -12,5 +13,5 @@ use describe::Bridged;
 use plugin::Verbs;
 
 fn main() -> ExitCode {
-    plugin::main(&const { Verbs::of::<Bridged>("bridge", config::KEYS) })
+    plugin::main(&const { Verbs::of::<Bridged>("bridge", keys::KEYS) })
 }

@@ -5,7 +5,7 @@ use cni::Error;
 use netlink::link::NAME_BYTES;
 use nic::{NicKeys, Vlans, check_vlan};
 
-use crate::config::Keys;
+use crate::keys::Keys;
 
 /// Where the NIC's frames are among themselves.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use crate::call::{identity, open_namespace, serialise};
 use crate::codes::{from_attachment, with_more_details};
 use crate::ipam::{Ipam, Work};
 use crate::plugin::Plugin;
-use crate::verbs::tell;
+use crate::streams::tell;
 
 /// # Errors
 /// Whatever failed; then everything this call made is gone again, the delegate's addresses included.

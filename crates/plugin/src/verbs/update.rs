@@ -6,7 +6,7 @@ use cni::{Call, Error};
 use crate::call::{identity, open_namespace, previous, serialise};
 use crate::codes::with_more_details;
 use crate::plugin::Plugin;
-use crate::verbs::tell;
+use crate::streams::tell;
 
 /// Makes what is there as the configuration now says, without taking anything down. When a part fails, all become what they were.
 ///
