@@ -234,3 +234,25 @@ fn a_route_without_next_hop_takes_the_gateway_of_its_family() {
     assert_eq!(gateway("-6 route show fd0a::/64"), "fd09::fe");
     assert_eq!(gateway("route show 10.11.0.0/16"), "10.9.0.7");
 }
+
+/// `dhcp` speaks through the container interface: it must be up when the plugin is called.
+#[test]
+fn an_ipam_plugin_that_needs_the_nic_is_called_when_it_is_up() {
+    cites!("DLG-2");
+    let scene = Scene::new();
+    let before = scene.state();
+    let answer = json!({"cniVersion": LATEST, "ips": [{"address": "10.1.0.5/24"}]});
+    let absent = json!({"cniVersion": LATEST, "code": 120, "msg": "there is no such interface, or it is down"});
+    let body = format!(
+        "[ $CNI_COMMAND != ADD ] || {{ nsenter --net=$CNI_NETNS ip link show dev $CNI_IFNAME up | grep -q . \
+         && echo '{answer}' || {{ echo '{absent}'; exit 1; }}; }}"
+    );
+    let delegate = Delegate::new(&scene, "dhcp", "dhcp", &body);
+    let config = with(&Plugin::Bridge.config(LATEST), json!({"ipam": {"type": "dhcp"}}));
+    let call = |command| scene.call(Plugin::Bridge, command, config.clone()).path(delegate.path());
+    call("ADD").run().ok();
+    assert_eq!(scene.c1.ip("-4 address show dev eth0")[0]["addr_info"][0]["local"], "10.1.0.5");
+    call("DEL").run().ok();
+    assert_eq!(before, scene.state());
+    assert_eq!(delegate.calls(), ["ADD", "DEL"]);
+}

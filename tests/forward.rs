@@ -235,4 +235,14 @@ fn the_older_iptables_is_told_about() {
     let reply = scene.call(Plugin::Bridge, "ADD", config()).run();
     reply.ok();
     assert!(reply.stderr.contains("iptables-legacy -I FORWARD -i home-br -o home-br -j ACCEPT"), "{reply}");
+    sh("ip link add eth0 type veth peer name far && ip link set far up && ip link set eth0 up").ok();
+    let uplink = with(&config(), json!({"name": "phys", "bridge": "phys-br", "uplink": "eth0", "isGateway": null,
+        "isDefaultGateway": null, "ipMasq": null, "ipam": null}));
+    let c2 = scene.host.namespace("c2");
+    let reply = scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", uplink.clone()).run();
+    reply.ok();
+    assert!(reply.stderr.contains("iptables-legacy -I FORWARD -i phys-br -o phys-br -j ACCEPT"), "{reply}");
+    let reply = scene.call_for(&c2, "eth1", Plugin::Bridge, "ADD", uplink).run();
+    reply.ok();
+    assert!(!reply.stderr.contains("iptables-legacy"), "once for each bridge: {reply}");
 }

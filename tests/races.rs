@@ -120,3 +120,62 @@ fn attachments_do_not_wait_for_each_other() {
         add.join().expect("ADD ends").ok();
     });
 }
+
+/// A delegate that does not end before it is told to, for one command, and at the latest after half a minute.
+struct Held<'a> {
+    delegate: Delegate,
+    go: std::path::PathBuf,
+    command: &'a str,
+}
+
+impl<'a> Held<'a> {
+    fn new(scene: &Scene, command: &'a str) -> Self {
+        let answer = json!({"cniVersion": LATEST, "ips": [{"address": "10.1.0.5/24"}]});
+        let go = scene.directory("slow").join("go");
+        let waits =
+            format!("n=3000; until [ -e {0} ]; do sleep .01; n=$((n - 1)); [ $n -gt 0 ] || exit 1; done", go.display());
+        let body =
+            format!("[ $CNI_COMMAND != {command} ] || {{ {waits}; }}; [ $CNI_COMMAND != ADD ] || echo '{answer}'");
+        Self { delegate: Delegate::new(scene, "slow", "slow", &body), go, command }
+    }
+
+    /// While the delegate of `call` works, `meanwhile` runs to its end.
+    fn during(&self, call: harness::Invocation, meanwhile: impl FnOnce()) {
+        std::thread::scope(|scope| {
+            let call = scope.spawn(move || call.run());
+            wait_until("the delegate works", || self.delegate.calls().iter().any(|known| known == self.command));
+            meanwhile();
+            assert!(!call.is_finished(), "{} is under way still", self.command);
+            std::fs::write(&self.go, "").expect("it is written");
+            call.join().expect("the call ends").ok();
+        });
+    }
+}
+
+/// The lock of what the host's attachments share is not held while a delegate is waited for: the first attachment of another
+/// network, which makes a bridge, and its last, which removes it, need that lock for themselves.
+#[test]
+fn a_slow_delegate_holds_up_no_other_network() {
+    cites!("ADD-8");
+    for command in ["ADD", "CHECK", "DEL", "GC", "STATUS"] {
+        let scene = Scene::new();
+        let c2 = scene.host.namespace("c2");
+        let held = Held::new(&scene, command);
+        // Without an MTU of its own the network takes that of its path.
+        let config = with(
+            &Plugin::Bridge.config(LATEST),
+            json!({"isGateway": true, "mtu": null, "ipam": {"type": "slow"}, "cni.dev/valid-attachments": []}),
+        );
+        let call = |command, config: &Value| scene.call(Plugin::Bridge, command, config.clone()).path(held.delegate.path());
+        let attached = match command {
+            "ADD" | "STATUS" => config.clone(),
+            _ => with(&config, json!({"prevResult": call("ADD", &config).run().ok()})),
+        };
+        held.during(call(command, &attached), || {
+            let other = with(&Plugin::Bridge.config(LATEST), json!({"name": "other", "bridge": "br-other"}));
+            for verb in ["ADD", "DEL"] {
+                scene.call_for(&c2, "eth0", Plugin::Bridge, verb, other.clone()).run().ok();
+            }
+        });
+    }
+}

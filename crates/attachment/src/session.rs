@@ -334,24 +334,33 @@ impl Session {
     /// # Errors
     /// Those of `work`; the lock cannot be taken.
     pub fn sharing<T, E: From<Error>>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
-        if self.lock.is_some() {
-            return work(self); // the scope around this one ends it
-        }
-        self.take(Mode::Use)?;
-        let done = work(self);
-        self.lock = None;
-        done
+        self.scope(Mode::Use, work)
     }
 
     /// As [`Session::sharing`], with nobody else in it.
     ///
     /// # Errors
     /// Those of `work`; the lock cannot be taken.
-    pub(crate) fn excluding<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
-        self.sharing(|session| {
-            session.exclude()?;
-            work(session)
-        })
+    pub(crate) fn excluding<T, E: From<Error>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.scope(Mode::Change, work)
+    }
+
+    /// The outermost scope ends what an inner one has begun.
+    fn scope<T, E: From<Error>>(&mut self, mode: Mode, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        let is_outermost = self.lock.is_none();
+        match mode {
+            Mode::Change => self.exclude()?,
+            Mode::Use if is_outermost => self.take(mode)?,
+            Mode::Use => {}
+        }
+        let done = work(self);
+        if is_outermost {
+            self.lock = None;
+        }
+        done
     }
 
     /// Within [`Session::sharing`]: from here to its end nobody else is in such a scope.

@@ -12,7 +12,13 @@ pub(super) fn release(session: &mut Session, all: &[&dyn Shared]) -> Vec<Error> 
         if commons.contains(&name) {
             continue;
         }
-        let mut parts: Vec<&dyn Shared> = all.iter().copied().filter(|other| other.commons().name() == name).collect();
+        let mut parts: Vec<&dyn Shared> = Vec::new();
+        for part in all.iter().copied().filter(|part| part.commons().name() == name) {
+            // One may have been found in several ways.
+            if !parts.iter().any(|other| std::ptr::eq(other.kind(), part.kind())) {
+                parts.push(part);
+            }
+        }
         parts.reverse();
         parts.sort_by_key(|part| std::cmp::Reverse(part.stage()));
         commons.push(name);

@@ -27,10 +27,7 @@ pub fn update(session: &mut Session, description: &Description) -> Result<(), No
     if description.shared().next().is_none() {
         return update_all(session, description);
     }
-    session.sharing(|session| {
-        session.exclude()?;
-        update_all(session, description)
-    })
+    session.excluding(|session| update_all(session, description))
 }
 
 fn update_all(session: &mut Session, description: &Description) -> Result<(), NotUpdated> {

@@ -444,7 +444,7 @@ mod tests {
             "{error}"
         );
         let Error::Conflict { remedy, .. } = error else { panic!("it is a conflict") };
-        let command = remedy.trim_start_matches("remove it (").trim_end_matches(')').to_owned();
+        let command = remedy.to_string().trim_start_matches("remove it (").trim_end_matches(')').to_owned();
         sh(&command).ok();
         assert!(grow(&mut socket, Ours::Filter));
     }
