@@ -4,6 +4,7 @@
 //! nothing here overflows, divides by zero or panics.
 
 mod delay;
+mod dependence;
 mod distribution;
 mod expectation;
 mod limits;
