@@ -5,7 +5,7 @@
 //! fates of two packets that are k apart. What follows computes r(k) from the model, not from what was measured.
 
 use crate::loss::Average;
-use crate::{Chance, Loss, Probability};
+use crate::{Chance, Line, Loss, Probability};
 
 /// Nodes of the grid on which a function of the moving average is kept.
 const NODES: u16 = 1024;
@@ -54,6 +54,35 @@ impl Loss {
                 ];
                 Chain { next, lost: [0.0, 0.0, 1.0, 1.0], weights: self.weights() }.factor(packets)
             }
+        }
+    }
+}
+
+/// How many times as much the shares of a line vary as they would if each packet had its own fate; 1 at least.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VarianceFactors {
+    /// Of the packets that are lost or, where the line corrupts some, damaged; and of those that are marked instead.
+    pub lost: f64,
+    /// Of the packets that arrive twice.
+    pub duplicated: f64,
+    /// Of the packets that overtake others.
+    pub overtaking: f64,
+}
+
+impl Line {
+    /// The factors for shares of so many packets: upper bounds where several causes meet.
+    ///
+    /// What happens only where several things do that know nothing of each other (a packet arrives that is neither lost nor
+    /// damaged) has correlations r(k) which are weighted means of those of the things and of products of these. So its factor is
+    /// at most the greatest of theirs. A gap between those that overtake only takes from their variance.
+    #[must_use]
+    pub fn variance_factors(&self, packets: u32) -> VarianceFactors {
+        let loss = self.loss.variance_factor(packets);
+        let duplicate = self.duplicate.variance_factor(packets);
+        VarianceFactors {
+            lost: loss.max(duplicate).max(self.corrupt.variance_factor(packets)),
+            duplicated: loss.max(duplicate),
+            overtaking: loss.max(self.reorder.variance_factor(packets)),
         }
     }
 }
@@ -277,6 +306,34 @@ mod tests {
             });
             assert_tried(&format!("{loss:?}"), loss.expected(), loss.variance_factor(PACKETS), tried);
         }
+    }
+
+    /// Lost, not doubled and not damaged: three things, each with a factor of its own.
+    #[test]
+    fn several_causes_together_vary_no_more_than_the_worst_of_them() {
+        let chance =
+            |probability, correlation| Chance { probability: percent(probability), correlation: percent(correlation) };
+        let (duplicate, corrupt) = (chance("40%", "50%"), chance("30%", "50%"));
+        let [p, r, bad, good] = ["3%", "25%", "100%", "0%"].map(percent);
+        let loss = Loss::GilbertElliott { p, r, bad, good };
+        let line = Line { loss, duplicate, corrupt, ..Line::default() };
+        let mut dice = Dice(5);
+        let mut is_good = true;
+        let mut averages = [0.5, 0.5];
+        let (_, tried) = tried(|| {
+            is_good ^= dice.roll() < if is_good { p.steps() } else { r.steps() };
+            let [twice, damaged] = [duplicate, corrupt].map(|chance| chance.probability.fraction());
+            averages = averages.map(|average| 0.5 * average + 0.5 * f64::from(dice.roll()) / f64::from(u32::MAX));
+            let [first, second] = averages;
+            (!is_good && first > twice) || second <= damaged
+        });
+        let factors = line.variance_factors(PACKETS);
+        println!("{factors:?}, tried {tried:.3}");
+        assert!(factors.lost == loss.variance_factor(PACKETS) && (1.5..factors.lost).contains(&tried), "{tried}");
+        assert_eq!(
+            Line::default().variance_factors(PACKETS),
+            VarianceFactors { lost: 1.0, duplicated: 1.0, overtaking: 1.0 }
+        );
     }
 
     #[test]
