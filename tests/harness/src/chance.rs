@@ -1,0 +1,124 @@
+//! Assertions that chance can make fail although what they look at is right: how often that is, all of them together.
+//!
+//! Whoever measures a share, a delay or a rate asserts it with [`assert_by_chance!`](crate::assert_by_chance) within
+//! [`FalseAlarm::repeated`], which measures again, with new data, before it fails. An ordinary assertion fails at once there
+//! too: what chance has no part in is not tried twice.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::time::Duration;
+
+/// In one of so many runs of the whole suite an assertion may fail by chance, at most.
+pub const RUNS: f64 = 10_000.0;
+
+/// An assertion, or several of a kind.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FalseAlarm {
+    /// Its name in this table.
+    pub name: &'static str,
+    /// The chance that one attempt fails although all is right; how it follows is in the constant's documentation.
+    pub once: f64,
+    /// So many attempts, each with new data, must fail.
+    pub attempts: u32,
+    /// How often a run of the suite makes such attempts, at most.
+    pub times: u32,
+    /// The pause before another attempt: what disturbs a machine is to have passed.
+    pub pause: Duration,
+}
+
+/// The payload of a panic that chance may have caused.
+struct Missed(String);
+
+thread_local! {
+    /// How many of [`FalseAlarm::repeated`] the thread is in.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+impl FalseAlarm {
+    /// The chance that a run of the suite fails by it.
+    pub fn in_a_run(&self) -> f64 {
+        (0..self.attempts).map(|_| self.once).product::<f64>() * f64::from(self.times)
+    }
+
+    /// Makes an attempt, and others where chance may have made it fail; each that fails is told. The last one's panic stands.
+    ///
+    /// `attempt` begins with new data. What it leaves behind when it panics must not disturb the next one.
+    pub fn repeated<T>(&self, mut attempt: impl FnMut() -> T) -> T {
+        for number in 1..=self.attempts {
+            DEPTH.set(DEPTH.get() + 1);
+            let result = catch_unwind(AssertUnwindSafe(&mut attempt));
+            DEPTH.set(DEPTH.get() - 1);
+            match result {
+                Ok(value) => return value,
+                Err(payload) => match payload.downcast::<Missed>() {
+                    Ok(missed) => {
+                        println!("FAILED ATTEMPT {number} of {} ({}): {}", self.attempts, self.name, missed.0)
+                    }
+                    Err(payload) => resume_unwind(payload),
+                },
+            }
+            if number < self.attempts {
+                std::thread::sleep(self.pause * number);
+            }
+        }
+        panic!("{}: every one of {} attempts failed", self.name, self.attempts);
+    }
+
+    /// [`Self::repeated`] for a figure that is to lie between `low` and `high`.
+    #[track_caller]
+    pub fn assert_within(&self, what: &str, low: f64, high: f64, mut measure: impl FnMut() -> f64) {
+        self.repeated(|| {
+            let figure = measure();
+            println!("{what}: {figure:.3} (wanted {low} to {high})");
+            crate::assert_by_chance!((low..=high).contains(&figure), "{what}: {figure:.3}, wanted {low} to {high}");
+        });
+    }
+}
+
+/// What [`assert_by_chance!`](crate::assert_by_chance) does where its condition does not hold.
+#[doc(hidden)]
+#[track_caller]
+pub fn missed(text: String) -> ! {
+    if DEPTH.get() == 0 {
+        panic!("{text} (by chance, outside of what is repeated)");
+    }
+    panic_any(Missed(text))
+}
+
+/// Asserts what chance can make fail. To be used within [`FalseAlarm::repeated`](crate::chance::FalseAlarm::repeated).
+#[macro_export]
+macro_rules! assert_by_chance {
+    ($holds:expr, $($text:tt)+) => {
+        // Of two that cannot be compared (NaN) neither is what was wanted.
+        match $holds {
+            true => {}
+            false => $crate::chance::missed(format!($($text)+)),
+        }
+    };
+}
+
+macro_rules! false_alarms {
+    ($($(#[$text:meta])+ $name:ident: once $once:expr, attempts $attempts:expr, times $times:expr, pause $pause:expr;)+) => {
+        $($(#[$text])+ pub const $name: FalseAlarm = FalseAlarm {
+            name: stringify!($name),
+            once: $once,
+            attempts: $attempts,
+            times: $times,
+            pause: Duration::from_millis($pause),
+        };)+
+
+        /// All of them.
+        pub const ALL: &[FalseAlarm] = &[$($name),+];
+    };
+}
+
+false_alarms! {
+    /// What a key of the shaper does to 200 to 12,000 packets: at most ten assertions in an attempt.
+    ///
+    /// Of shares (losses, duplicates, marks) within twice the 95 % interval, 3.92 standard deviations of a normal distribution, 9 in
+    /// 100,000 miss; of those that come seldom or in bursts, as far as 5 in 10,000 (100,000 simulated runs of the kernel's
+    /// recursions for each). Of means, deviations, skews and correlations within the tolerances that the assertions have, at most 3 in
+    /// 10,000 (10,000 simulated runs each, of which 0 to 3 missed). That is one attempt in 200. Where the kernel has netem itself,
+    /// the machine's clock has a part in it too: delays to 0.1 ms, of which we allow one attempt in 70 for a busy processor.
+    IMPAIRMENT: once 0.02, attempts 4, times 100, pause 500;
+}
