@@ -28,12 +28,14 @@ fn assert_near(what: &str, got: f64, wanted: f64, tolerance: f64) {
     assert_by_chance!((got - wanted).abs() <= tolerance, "{what}: {got}, wanted {wanted} within {tolerance}");
 }
 
-/// `hits` of the packets sent are `wanted`, within twice the 95 % interval. `factor` is how many times as much their number varies as
-/// that of independent ones.
+/// The interval within which a share is to be, in 95 % intervals: 2.65 standard deviations of a normal distribution.
+const WIDTH: f64 = 1.35;
+
+/// `hits` of the packets sent are `wanted`. `factor` is how many times as much their number varies as that of independent ones.
 #[track_caller]
 fn assert_share(what: &str, hits: u64, sent: u32, factor: f64, wanted: f64) {
     let interval = wilson_of_dependent(hits, sent.into(), factor);
     let (middle, half) = ((interval.low + interval.high) / 2.0, (interval.high - interval.low) / 2.0);
     println!("{what}: {:.4} to {:.4}, wanted {wanted:.4}", interval.low, interval.high);
-    assert_by_chance!((middle - wanted).abs() <= 2.0 * half, "{what}: {interval:?}, wanted {wanted}");
+    assert_by_chance!((middle - wanted).abs() <= WIDTH * half, "{what}: {interval:?}, wanted {wanted}");
 }

@@ -58,8 +58,9 @@ pub(super) struct Row {
     pub(super) is_known: bool,
 }
 
-/// How often a figure is measured, each time with new packets, before it is missed. Chance alone takes a figure that is right beyond
-/// its 95 % interval in one of 20 measurements, and so in one of 8000 figures.
+/// How often a figure is measured, each time with new packets, before it is missed. What is asked is beside the 95 % interval of a
+/// share by chance alone in 4 to 6 of 100 measurements (few hits are not spread as the normal distribution), and so one figure in
+/// 4000 is missed although all is right.
 const MEASUREMENTS: usize = 3;
 
 /// Measures figures, and those again that chance may have put beyond what was asked.

@@ -118,16 +118,8 @@ impl Way<'_> {
         };
         let asked = with_damage(lost, expected);
         let what = if expected.corrupted > 0.0 { "loss and corruption" } else { "loss" };
-        Row::share(self.direction, what, asked, probes.loss(), self.interval_of_loss(probes))
-    }
-
-    /// Where packets depend on each other, they tell less: as little as the model says, or less still where the losses show it.
-    fn interval_of_loss(&self, probes: &Probes) -> Interval {
-        let factor = match self.line.variance_factors(probes.sent).lost {
-            factor if factor > 1.0 => factor.max(statistics::variance_factor(&probes.losses())),
-            independent => independent,
-        };
-        statistics::wilson_of_dependent(probes.lost(), probes.sent.into(), factor)
+        let factor = self.line.variance_factors(probes.sent).lost;
+        Row::share(self.direction, what, asked, probes.loss(), interval_of_loss(factor, probes))
     }
 
     /// Why one of these figures was missed.
@@ -183,8 +175,70 @@ impl Way<'_> {
     }
 }
 
+/// The 95 % interval of what is lost. Where packets depend on each other, they tell less: as little as the model says, or less still
+/// where the losses show it.
+fn interval_of_loss(factor: f64, probes: &Probes) -> Interval {
+    let factor = match factor {
+        factor if factor > 1.0 => factor.max(statistics::variance_factor(&probes.losses())),
+        independent => independent,
+    };
+    statistics::wilson_of_dependent(probes.lost(), probes.sent.into(), factor)
+}
+
 /// What does not arrive where so much is lost: of the packets with a bit turned over, most.
 fn with_damage(lost: f64, expected: &Expectation) -> Interval {
     let damaged = expected.corrupted * (1.0 - lost);
     Interval { low: lost + damaged * (1.0 - UNHARMED), high: lost + damaged }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meter::Arrival;
+    use shaping::{Chance, Probability};
+
+    const SENT: u32 = 4000;
+    const RUNS: u32 = 500;
+
+    /// Numbers that look random, the same in each run of this test: SplitMix64 (Steele, Lea and Flood, 2014).
+    fn roll(state: &mut u64) -> u32 {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap()
+    }
+
+    fn probes(mut is_lost: impl FnMut() -> bool) -> Probes {
+        let arrived = (0..SENT).filter(|_| !is_lost());
+        let arrival =
+            |sequence| Arrival { sequence, sent_ns: 0, received_ns: 0, is_corrupted: false, is_marked: false };
+        Probes { sent: SENT, sent_ns: Vec::new(), arrivals: arrived.map(arrival).collect(), dropped_by_receiver: 0 }
+    }
+
+    /// Losses by the kernel's own recursion (`get_crandom` in net/sched/sch_netem.c): the intervals that do not have what it makes of
+    /// a loss with a correlation are one of 20, where those of independent losses are up to one of 6.
+    #[test]
+    fn the_interval_of_a_loss_counts_its_correlation() {
+        for (probability, correlation, independent) in [("10%", "25%", 20), ("40%", "50%", 60)] {
+            let [probability, correlation] = [probability, correlation].map(|text| Probability::parse(text).unwrap());
+            let chance = Chance { probability, correlation };
+            let (made, factor) = (chance.expected(), Loss::Random(chance).variance_factor(SENT));
+            let rho = u64::from(correlation.steps()) + 1;
+            let mut state = 7;
+            let mut last = u64::from(roll(&mut state));
+            let mut beside = [0, 0];
+            for _ in 0..RUNS {
+                let probes = probes(|| {
+                    last = (u64::from(roll(&mut state)) * ((1 << 32) - rho) + last * rho) >> 32;
+                    u64::from(probability.steps()) >= last
+                });
+                let intervals = [interval_of_loss(factor, &probes), probes.loss_interval()];
+                for (beside, interval) in beside.iter_mut().zip(intervals) {
+                    *beside += u32::from(!interval.contains(made));
+                }
+            }
+            println!("{chance:?}: of {RUNS} intervals {} miss it, {} of independent losses", beside[0], beside[1]);
+            assert!(beside[0] <= 37 && beside[1] >= independent, "{chance:?}: {beside:?}");
+        }
+    }
 }
