@@ -1,9 +1,8 @@
 //! What scripts that add NICs to containers do without noticing: failures, and containers that are gone.
 
 use std::process::Child;
-use std::time::{Duration, Instant};
 
-use harness::{Host, Invocation, Namespace, Snapshot, ip, row, sh, spawn};
+use harness::{Host, Invocation, Namespace, Snapshot, ip, row, sh, spawn, wait_until};
 use scenarios::{call, with};
 use serde_json::{Value, json};
 
@@ -99,11 +98,9 @@ impl Container {
         let mut process = spawn("exec unshare --net sleep 1000");
         let own = std::fs::read_link("/proc/thread-self/ns/net").expect("a namespace");
         let path = format!("/proc/{}/ns/net", process.child().id());
-        let end = Instant::now() + Duration::from_secs(5);
-        while std::fs::read_link(&path).is_ok_and(|namespace| namespace == own) {
-            assert!(Instant::now() < end, "{id} has a namespace");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_until(&format!("{id} has a namespace"), || {
+            !std::fs::read_link(&path).is_ok_and(|namespace| namespace == own)
+        });
         Self { process, id }
     }
 

@@ -3,6 +3,7 @@
 //! Times and rates are those that the guest measures, and its iperf3 is one end of every stream. A guest keeps its TAP device
 //! through all of them: limits come and go by ADD and DEL of the shaper, and at last by `plugboard shape`.
 
+use harness::chance::{RATE, TIME};
 use harness::{Namespace, tc};
 use lab::{Nic, Vm, with_guests_on_virtual_clock};
 use scenarios::{World, call, with};
@@ -112,11 +113,6 @@ fn queues() -> Vec<Value> {
     all.as_array().into_iter().flatten().filter(of_a_shaper).cloned().collect()
 }
 
-fn assert_within(what: &str, figure: f64, low: f64, high: f64) {
-    println!("{what}: {figure:.3} (wanted {low} to {high})");
-    assert!((low..=high).contains(&figure), "{what}: {figure:.3}, wanted {low} to {high}");
-}
-
 #[test]
 fn on_a_tap_with_a_guest_delays_are_those_that_were_asked_for() {
     with_guests_on_virtual_clock(|| {
@@ -140,41 +136,41 @@ fn delays_are_added_once_for_each_end(line: &Line) {
     let base = line.round_trip_ms();
     let ten = json!({"lat": "10ms"});
     line.with_limits(ten.clone(), Value::Null, || {
-        assert_within("round trip in ms with 10 ms at one end", line.round_trip_ms(), 9.5, 10.5);
+        TIME.assert_within("round trip in ms with 10 ms at one end", 9.5, 10.5, || line.round_trip_ms());
         let queues = queues();
         assert_eq!(queues.len(), 1, "{queues:?}");
         assert_eq!((&queues[0]["kind"], &queues[0]["dev"]), (&"netem".into(), &line.tap.as_str().into()));
         assert!(!line.near.container.sh("tc qdisc show").ok().contains("netem"), "out of the container's reach");
     });
     line.with_limits(ten.clone(), ten, || {
-        assert_within("round trip in ms with 10 ms at both", line.round_trip_ms(), 19.0, 21.0);
+        TIME.assert_within("round trip in ms with 10 ms at both", 19.0, 21.0, || line.round_trip_ms());
     });
     line.with_limits(json!({"lat": "500us"}), Value::Null, || {
-        assert_within("added by 500 us, in ms", line.round_trip_ms() - base, 0.35, 0.65);
+        TIME.assert_within("added by 500 us, in ms", 0.35, 0.65, || line.round_trip_ms() - base);
     });
-    assert_within("round trip in ms without limits", line.round_trip_ms(), 0.0, 0.5);
+    TIME.assert_within("round trip in ms without limits", 0.0, 0.5, || line.round_trip_ms());
 }
 
 fn a_download_is_limited_and_the_upload_is_not(line: &Line) {
     let free = line.tcp("-n 20M");
     line.with_limits(json!({"bw": "100Mbps"}), Value::Null, || {
-        assert_within("download in Mbit/s of 100", line.download(2), 93.0, 98.0);
-        assert_within("upload beside one without limits", line.tcp("-n 20M") / free, 0.9, 1.1);
+        RATE.assert_within("download in Mbit/s of 100", 93.0, 98.0, || line.download(2));
+        RATE.assert_within("upload beside one without limits", 0.9, 1.1, || line.tcp("-n 20M") / free);
     });
     line.with_limits(json!({"bw": "50Mbps"}), Value::Null, || {
-        assert_within("download in Mbit/s of 50", line.download(2), 46.0, 49.0);
+        RATE.assert_within("download in Mbit/s of 50", 46.0, 49.0, || line.download(2));
     });
     line.with_limits(json!({"bw": "1Gbps"}), Value::Null, || {
-        assert_within("download in Mbit/s of 1000", line.tcp("-R -n 40M"), 930.0, 980.0);
+        RATE.assert_within("download in Mbit/s of 1000", 930.0, 980.0, || line.tcp("-R -n 40M"));
     });
 }
 
 fn limits_on_both_ends_limit_both_directions(line: &Line) {
     let both = json!({"bw": "100Mbps", "lat": "10ms"});
     line.with_limits(both.clone(), both, || {
-        assert_within("round trip in ms", line.round_trip_ms(), 19.0, 21.0);
-        assert_within("upload in Mbit/s of 100", line.upload(5), 93.0, 98.0);
-        assert_within("download in Mbit/s of 100", line.download(5), 93.0, 98.0);
+        TIME.assert_within("round trip in ms", 19.0, 21.0, || line.round_trip_ms());
+        RATE.assert_within("upload in Mbit/s of 100", 93.0, 98.0, || line.upload(5));
+        RATE.assert_within("download in Mbit/s of 100", 93.0, 98.0, || line.download(5));
     });
 }
 
@@ -200,7 +196,7 @@ fn a_queue_holds_what_is_on_a_long_line(line: &Line) {
 
 fn limits_change_live(line: &Line) {
     line.world.plugboard("shape vn1 eth0 bw=100Mbps").ok();
-    assert_within("download in Mbit/s of 100", line.download(1), 93.0, 98.0);
+    RATE.assert_within("download in Mbit/s of 100", 93.0, 98.0, || line.download(1));
     // Some 10000 a second, for longer than the changes take.
     let flood = format!("LC_ALL=C ping -n -q -f -c 6000 {}", line.near.address());
     let mut flood = line.far.container.spawn(&flood);
@@ -211,7 +207,7 @@ fn limits_change_live(line: &Line) {
     let said = std::io::read_to_string(flood.child().stdout.take().expect("its stdout")).expect("a summary");
     println!("{said}");
     assert!(said.contains("6000 received, 0% packet loss"), "{said}");
-    assert_within("download in Mbit/s of 200", line.download(2), 190.0, 196.0);
+    RATE.assert_within("download in Mbit/s of 200", 190.0, 196.0, || line.download(2));
     line.world.plugboard("check vn1").ok();
     line.world.plugboard("detach vn1").ok();
     assert_eq!(queues(), Vec::<Value>::new());

@@ -1,8 +1,9 @@
 //! `plugboard verify` of lines at the ends of what can be asked, and of networks that are not made for guests.
 
-use harness::{bin, bin_dir, sh};
+use harness::chance::VERIFIED;
+use harness::{assert_by_chance, bin, bin_dir, sh};
 use lab::{Feature, with_features};
-use scenarios::report::{assert_none_missed, figure, got, network, reasons, verified};
+use scenarios::report::{assert_kept, assert_none_missed, figure, got, network, reasons, verified};
 use scenarios::{World, number};
 use serde_json::{Value, json};
 
@@ -16,12 +17,14 @@ fn a_delay_of_seconds_is_waited_for() {
         let world = World::new();
         world.node("vn1");
         world.attach("vn1", "walt-net,home-net[lat=6000ms,bw=10Mbps]").ok();
-        let report = verified(&world, "vn1 eth1 --seconds 2");
-        for (direction, what) in [("roundTrip", "round trip"), ("download", "delay"), ("download", "rate, UDP")] {
-            assert_eq!(figure(&report, direction, what)["verdict"], "kept", "{report:#}");
-        }
-        let delay = got(&report, "roundTrip", "round trip");
-        assert!((6e9..6.0003e9).contains(&delay), "{delay} ns");
+        VERIFIED.repeated(|| {
+            let report = verified(&world, "vn1 eth1 --seconds 2");
+            for (direction, what) in [("roundTrip", "round trip"), ("download", "delay"), ("download", "rate, UDP")] {
+                assert_kept(&report, direction, what);
+            }
+            let delay = got(&report, "roundTrip", "round trip");
+            assert_by_chance!((6e9..6.0003e9).contains(&delay), "{delay} ns");
+        });
     });
 }
 
@@ -34,13 +37,15 @@ fn slow_lines_are_measured_by_packets_that_they_can_carry() {
         network("slow", &json!({}), &json!({"download": {"rate": "8kbit"}, "upload": {"rate": "64kbit"}}));
         world.node("vn1");
         world.attach("vn1", "walt-net,slow").ok();
-        let report = verified(&world, "vn1 eth1");
-        assert_none_missed(&report);
-        assert!(got(&report, "roundTrip", "round trip") < 1e6, "{report:#}");
-        for (direction, asked) in [("download", 8e3), ("upload", 64e3)] {
-            let rate = got(&report, direction, "rate, TCP");
-            assert!((rate / asked - 1.0).abs() < 0.3, "{rate} of {asked} bit/s");
-        }
+        VERIFIED.repeated(|| {
+            let report = verified(&world, "vn1 eth1");
+            assert_none_missed(&report);
+            assert_by_chance!(got(&report, "roundTrip", "round trip") < 1e6, "{report:#}");
+            for (direction, asked) in [("download", 8e3), ("upload", 64e3)] {
+                let rate = got(&report, direction, "rate, TCP");
+                assert_by_chance!((rate / asked - 1.0).abs() < 0.3, "{rate} of {asked} bit/s");
+            }
+        });
     });
 }
 
@@ -56,13 +61,18 @@ fn what_others_send_meanwhile_is_counted() {
         number(&node, "eth1", "10.7.0.1/24");
         number(&other, "eth1", "10.7.0.2/24");
         let ping = other.sh("ping -q -i 0.005 -s 1200 10.7.0.1 > /dev/null 2>&1 & echo $!").ok();
-        let report = verified(&world, "vn1 eth1 --seconds 1");
-        for what in ["rate, UDP", "rate, TCP"] {
-            let rate = figure(&report, "download", what);
-            assert!(rate["got"].as_f64().is_some_and(|got| got < 9.8e6), "the others have some: {rate:#}");
-            assert_eq!(rate["verdict"], "kept", "{rate:#}");
-            assert!(reasons(rate).contains("other traffic"), "{rate:#}");
-        }
+        VERIFIED.repeated(|| {
+            let report = verified(&world, "vn1 eth1 --seconds 1");
+            for what in ["rate, UDP", "rate, TCP"] {
+                let rate = figure(&report, "download", what);
+                assert_by_chance!(
+                    rate["got"].as_f64().is_some_and(|got| got < 9.8e6),
+                    "the others have some: {rate:#}"
+                );
+                assert_kept(&report, "download", what);
+                assert!(reasons(rate).contains("other traffic"), "{rate:#}");
+            }
+        });
         sh(&format!("kill {ping}")).ok();
 
         // A queue that lets less pass than it says is not excused by anybody.
@@ -82,12 +92,14 @@ fn a_line_that_loses_everything_keeps_what_was_asked() {
         network("gone", &json!({}), &json!({"download": {"rate": "10Mbit", "loss": "100%"}}));
         world.node("vn1");
         world.attach("vn1", "walt-net,gone").ok();
-        let report = verified(&world, "vn1 eth1 --seconds 1");
-        assert_none_missed(&report);
-        let loss = figure(&report, "download", "loss");
-        assert_eq!((&loss["verdict"], &loss["got"]), (&"kept".into(), &1.0.into()), "{loss:#}");
-        let round_trip = figure(&report, "roundTrip", "round trip");
-        assert!(round_trip["got"].is_null() && reasons(round_trip).contains("no neighbour is found"), "{report:#}");
+        VERIFIED.repeated(|| {
+            let report = verified(&world, "vn1 eth1 --seconds 1");
+            let loss = figure(&report, "download", "loss");
+            assert_eq!((&loss["verdict"], &loss["got"]), (&"kept".into(), &1.0.into()), "{loss:#}");
+            let round_trip = figure(&report, "roundTrip", "round trip");
+            assert!(round_trip["got"].is_null() && reasons(round_trip).contains("no neighbour is found"), "{report:#}");
+            assert_none_missed(&report);
+        });
 
         // Somebody takes the loss away: that is missed.
         sh("for d in $(tc qdisc show | awk '$2==\"netem\"{print $5}'); do tc qdisc del dev $d root; done").ok();
@@ -102,11 +114,13 @@ fn several_connections_share_the_rate() {
         let world = World::new();
         world.node("vn1");
         world.attach("vn1", "walt-net,home-net[bw=50Mbps,lat=5ms]").ok();
-        let report = verified(&world, "vn1 eth1 --flows 8 --seconds 3");
-        assert_none_missed(&report);
-        let rate = got(&report, "download", "rate, 8 x TCP");
-        assert!((49.5e6..50.5e6).contains(&rate), "{rate}");
-        assert!(got(&report, "upload", "rate, 8 x TCP") > 100e6, "{report:#}");
+        VERIFIED.repeated(|| {
+            let report = verified(&world, "vn1 eth1 --flows 8 --seconds 3");
+            assert_none_missed(&report);
+            let rate = got(&report, "download", "rate, 8 x TCP");
+            assert_by_chance!((49.5e6..50.5e6).contains(&rate), "{rate}");
+            assert_by_chance!(got(&report, "upload", "rate, 8 x TCP") > 100e6, "{report:#}");
+        });
     });
 }
 
@@ -118,8 +132,10 @@ fn networks_that_keep_containers_apart_are_measured() {
     world.plugboard("attach --primary tenants vn1 tenants,machines").ok();
     node.sh("ip link set eth1 up").ok();
     for name in ["eth0", "eth1"] {
-        let report = verified(&world, &format!("vn1 {name} --seconds 1"));
-        assert!(got(&report, "download", "rate, TCP") > 100e6, "{report:#}");
+        VERIFIED.repeated(|| {
+            let report = verified(&world, &format!("vn1 {name} --seconds 1"));
+            assert_by_chance!(got(&report, "download", "rate, TCP") > 100e6, "{report:#}");
+        });
     }
     let ports: Value = harness::ip("link show type bridge_slave");
     let port = |port: &Value| port["linkinfo"]["info_slave_data"]["isolated"] == true;
@@ -142,15 +158,17 @@ fn limits_of_the_reference_are_compared_too() {
         output.ok()
     };
     plugboard("attach --primary pods vn1 pods");
-    let report: Value = serde_json::from_str(&plugboard("verify --json vn1 eth0 --seconds 3")).expect("JSON");
-    for (direction, asked) in [("download", 30e6), ("upload", 20e6)] {
-        for what in ["rate, UDP", "rate, TCP"] {
-            let rate = figure(&report, direction, what);
-            assert_eq!(rate["asked"], asked, "{rate:#}");
-            let got = got(&report, direction, what);
-            // A busy machine carries less, never more.
-            assert!((0.5..1.03).contains(&(got / asked)), "{rate:#}");
+    VERIFIED.repeated(|| {
+        let report: Value = serde_json::from_str(&plugboard("verify --json vn1 eth0 --seconds 3")).expect("JSON");
+        for (direction, asked) in [("download", 30e6), ("upload", 20e6)] {
+            for what in ["rate, UDP", "rate, TCP"] {
+                let rate = figure(&report, direction, what);
+                assert_eq!(rate["asked"], asked, "{rate:#}");
+                let got = got(&report, direction, what);
+                // A busy machine carries less, never more.
+                assert_by_chance!((0.5..1.03).contains(&(got / asked)), "{rate:#}");
+            }
         }
-    }
+    });
     plugboard("detach vn1");
 }

@@ -269,7 +269,8 @@ fn a_delegate_that_hangs() {
     let call = bridge(&scene, json!({"ipam": {"type": "made-up"}, "delegateTimeoutSeconds": 1}));
     let still = Still::new(&scene);
     still.fails(call.path(delegate.path()), 11, "made-up");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    // Before the limit that it has by itself, and long before the script ends.
+    assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
     assert_eq!(delegate.calls(), ["ADD", "DEL"]);
 }
 

@@ -59,7 +59,7 @@ fn the_device_of_the_previous_plugin_becomes_the_port() {
     let ip = result["ips"][0]["address"].as_str().and_then(|ip| ip.split('/').next()).expect("an address");
     let own = Station { mac: [2, 0, 0, 0, 0, 7], ip: ip.parse().expect("of IPv4") };
     let mut guest = Guest::open("t0").expect("the device can be opened");
-    let gateway = guest.who_has(own, Ipv4Addr::new(10, 1, 0, 1), Duration::from_secs(2)).expect("the bridge answers");
+    let gateway = guest.who_has(own, Ipv4Addr::new(10, 1, 0, 1), Duration::from_secs(30)).expect("the bridge answers");
     assert_eq!(result["interfaces"][1]["mac"], gateway.map(|byte| format!("{byte:02x}")).join(":"));
     drop(guest);
 

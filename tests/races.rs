@@ -166,7 +166,8 @@ fn a_slow_delegate_holds_up_no_other_network() {
             &Plugin::Bridge.config(LATEST),
             json!({"isGateway": true, "mtu": null, "ipam": {"type": "slow"}, "cni.dev/valid-attachments": []}),
         );
-        let call = |command, config: &Value| scene.call(Plugin::Bridge, command, config.clone()).path(held.delegate.path());
+        let call =
+            |command, config: &Value| scene.call(Plugin::Bridge, command, config.clone()).path(held.delegate.path());
         let attached = match command {
             "ADD" | "STATUS" => config.clone(),
             _ => with(&config, json!({"prevResult": call("ADD", &config).run().ok()})),

@@ -70,7 +70,7 @@ fn a_process_that_opens_the_device_reaches_the_gateway() {
     let (result, attached) = scene.added(Plugin::Bridge, &tap());
     let mut guest = Guest::open(device(&result)).expect("the device can be opened");
     let gateway = Ipv4Addr::new(10, 1, 0, 1);
-    let mac = guest.who_has(station(&result), gateway, Duration::from_secs(2)).expect("the gateway answers");
+    let mac = guest.who_has(station(&result), gateway, Duration::from_secs(30)).expect("the gateway answers");
     let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
     assert_eq!(result["interfaces"][0]["mac"], mac, "it is the bridge");
     scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
@@ -233,7 +233,7 @@ fn gc_after_a_kill_leaves_no_device() {
         half_done += u32::from(leftovers().iter().any(|name| name.starts_with("pb")));
         scene.call(Plugin::Bridge, "GC", config.clone()).run().ok();
         // The delegate of a killed ADD may still be at work.
-        let end = Instant::now() + Duration::from_secs(2);
+        let end = Instant::now() + Duration::from_secs(30);
         while !leftovers().is_empty() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(5));
             scene.call(Plugin::Bridge, "GC", config.clone()).run().ok();

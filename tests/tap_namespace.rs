@@ -54,7 +54,7 @@ fn a_process_in_the_container_opens_it_by_name_and_reaches_the_gateway() {
     // Before anybody reads from the device it has no carrier.
     scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
     let mut guest = Guest::open_in(&scene.c1, "eth0").expect("the device can be opened");
-    let answer = guest.who_has(station(&result), Ipv4Addr::new(10, 1, 0, 1), Duration::from_secs(2));
+    let answer = guest.who_has(station(&result), Ipv4Addr::new(10, 1, 0, 1), Duration::from_secs(30));
     let mac = answer.expect("the gateway answers").map(|byte| format!("{byte:02x}")).join(":");
     assert_eq!(interfaces[0]["mac"], mac, "it is the bridge");
     scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
@@ -193,7 +193,7 @@ fn del_after_a_kill_leaves_nothing_on_either_side() {
         half_done += u32::from(leftovers(&scene).iter().any(|name| name == "eth0"));
         scene.call(Plugin::Bridge, "DEL", config.clone()).run().ok();
         // The delegate of a killed ADD may still be at work.
-        let end = Instant::now() + Duration::from_secs(2);
+        let end = Instant::now() + Duration::from_secs(30);
         while !leftovers(&scene).is_empty() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(5));
         }

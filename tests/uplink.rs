@@ -281,7 +281,7 @@ fn what_the_router_advertised_moves_and_is_kept_up() {
     let default = |device: &str| sh(&format!("ip -6 route show default dev {device}")).ok();
     let own = |device: &str| sh(&format!("ip -o -6 address show dev {device} to 2001:db8:5::/64")).ok();
     let wait = |what: &dyn Fn() -> bool, why: &str| {
-        for _ in 0..100 {
+        for _ in 0..600 {
             if what() {
                 return;
             }

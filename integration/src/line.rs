@@ -1,6 +1,7 @@
 //! Two nodes on a bridge, of which one has a shaped NIC: what passes between them, measured.
 
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use harness::{Host, Namespace, Reply};
 use meter::{Place, Probe, Probes, Tcp, Throughput, Udp};
@@ -73,14 +74,17 @@ impl Pair {
         call(command, &self.vn1, INTERFACE, &self.config(keys)).run()
     }
 
-    /// ADD with these keys, CHECK, what `measure` does, CHECK, DEL. Panics if one of the verbs fails.
+    /// ADD with these keys, CHECK, what `measure` does, CHECK, DEL. Panics if one of the verbs fails. Where `measure` panics, DEL
+    /// comes before that goes on.
     pub fn shaped<T>(&self, keys: &Value, measure: impl FnOnce() -> T) -> T {
         self.call("ADD", keys).ok();
         self.call("CHECK", keys).ok();
-        let measured = measure();
-        self.call("CHECK", keys).ok();
+        let measured = catch_unwind(AssertUnwindSafe(measure));
+        if measured.is_ok() {
+            self.call("CHECK", keys).ok();
+        }
         self.call("DEL", keys).ok();
-        measured
+        measured.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// The two ends of a direction: who sends, and who receives.

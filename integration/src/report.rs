@@ -1,5 +1,6 @@
 //! What `plugboard verify` reports.
 
+use harness::assert_by_chance;
 use serde_json::{Value, json};
 
 use crate::World;
@@ -41,9 +42,17 @@ pub fn reasons(figure: &Value) -> String {
     reasons.filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
 }
 
-/// Panics with the first figure that is missed.
+/// Fails with the first figure that is missed, which chance may have done.
+#[track_caller]
 pub fn assert_none_missed(report: &Value) {
     for figure in report["figures"].as_array().into_iter().flatten() {
-        assert_ne!(figure["verdict"], "missed", "{figure:#}");
+        assert_by_chance!(figure["verdict"] != "missed", "{figure:#}");
     }
+}
+
+/// A figure is kept, or missed by no more than chance.
+#[track_caller]
+pub fn assert_kept(report: &Value, direction: &str, what: &str) {
+    let figure = figure(report, direction, what);
+    assert_by_chance!(figure["verdict"] == "kept", "{figure:#}");
 }

@@ -83,19 +83,31 @@ pub fn wilson(hits: u64, trials: u64) -> Interval {
     wilson_of_share(hits as f64 / trials as f64, trials as f64)
 }
 
-/// [`wilson`] for trials that depend on those before, such as losses in bursts.
-///
-/// So many trials tell as little as n / f independent ones, where f is how much more the mean varies. Two estimates of f are
-/// made, and the larger counts: (1 + r) / (1 - r), where r is the correlation of neighbours, which is exact for a two-state
-/// Markov chain such as the Gilbert model; and what the means of blocks of √n trials vary, which sees any dependence that is
-/// shorter than a block, such as that of a model in whose bad state only some are lost.
+/// [`wilson`] for trials that depend on those before, such as losses in bursts: `factor` is how many times as much the mean of so
+/// many varies as that of independent ones, so that they tell as little as n / `factor` of those.
+#[must_use]
+pub fn wilson_of_dependent(hits: u64, trials: u64, factor: f64) -> Interval {
+    wilson_of_share(hits as f64 / trials as f64, trials as f64 / factor)
+}
+
+/// [`wilson_of_dependent`] with the factor that the series itself shows.
 #[must_use]
 pub fn wilson_of_series(hits: &[bool]) -> Interval {
+    let count = hits.iter().filter(|hit| **hit).count();
+    wilson_of_dependent(count as u64, hits.len() as u64, variance_factor(hits))
+}
+
+/// How many times as much the mean of a series like this one varies as that of independent trials, as the series shows; 1 at least.
+///
+/// Two estimates are made, and the larger counts: (1 + r) / (1 - r), where r is the correlation of neighbours, which is exact
+/// for a two-state Markov chain such as the Gilbert model; and what the means of blocks of √n trials vary, which sees any
+/// dependence that is shorter than a block, such as that of a model in whose bad state only some are lost.
+#[must_use]
+pub fn variance_factor(hits: &[bool]) -> f64 {
     let series: Vec<f64> = hits.iter().map(|hit| f64::from(u8::from(*hit))).collect();
     let r = lag1_correlation(&series);
     let r = if r.is_nan() { 0.0 } else { r.clamp(0.0, 0.999) };
-    let factor = ((1.0 + r) / (1.0 - r)).max(variance_by_blocks(&series));
-    wilson_of_share(mean(&series), hits.len() as f64 / factor)
+    ((1.0 + r) / (1.0 - r)).max(variance_by_blocks(&series))
 }
 
 /// How much more the means of blocks of √n samples vary than those of independent samples do; 1 at least.
@@ -196,6 +208,7 @@ mod tests {
         let interval = wilson_of_series(&bursts);
         assert!(interval.contains(0.1) && interval.high - interval.low > 0.1, "{interval:?}");
         assert_eq!(wilson_of_series(&[false; 20]), wilson(0, 20));
+        assert_eq!(wilson_of_dependent(40, 400, 4.0), wilson(10, 100));
     }
 
     /// 100 trials of which all are good, then 100 of which every other is lost: neighbours say little about it.

@@ -273,10 +273,9 @@ fn figures(shape: &Shape, pair: &Pair, (first, end): (&End, &End), tools: &Tools
         way(Direction::Download, &shape.download, pair, first, end),
         way(Direction::Upload, &shape.upload, &back, end, first),
     ];
-    let row = round_trip::measure(shape, pair, tools)?;
-    let longest = if row.got.is_nan() { row.asked.unwrap_or_default() } else { row.got };
-    let round_trip = Duration::from_nanos(whole(longest));
-    let mut rows = vec![row];
+    let mut rows = round_trip::measure(shape, pair, tools)?;
+    let longest = rows.iter().map(|row| if row.got.is_nan() { row.asked.unwrap_or_default() } else { row.got });
+    let round_trip = Duration::from_nanos(whole(longest.fold(0.0, f64::max)));
     for way in &ways {
         rows.extend(way.small_rows(base, tools)?);
     }

@@ -8,7 +8,8 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use harness::{Namespace, Snapshot, sh, tc};
+use harness::chance::KILLED;
+use harness::{Namespace, Snapshot, assert_by_chance, sh, tc};
 use serde_json::{Value, json};
 use support::Lab;
 
@@ -73,24 +74,29 @@ fn a_detach_after_a_killed_attach_leaves_nothing() {
     lab.plugboard("attach c1 walt-net").ok();
     lab.plugboard("detach c1").ok();
     let look = || Snapshot::take::<&str>(&[&c1], &[]);
-    let (before, mut killed) = (look(), BTreeSet::new());
-    for moment in 0..300 {
-        let script = format!("{} >/run/out 2>&1", lab.command("attach c1 walt-net,home-net").replace("; ", "; exec "));
-        let mut attach = Command::new("sh").args(["-c", &script]).spawn().expect("a shell");
-        sleep(Duration::from_micros(1400) * moment);
-        attach.kill().expect("it is ours");
-        attach.wait().expect("it is ours");
-        killed.insert(listed(&lab).iter().filter(|entry| entry["result"].is_null()).count());
-        lab.plugboard("detach c1").ok();
-        assert_eq!(before, look(), "killed after {moment} times 1400 us");
-        assert_eq!(listed(&lab), [json!(null); 0]);
-        assert_no_address_taken();
-        // A busy machine takes longer to get there.
-        if moment >= 29 && killed.len() > 1 {
-            break;
+    let before = look();
+    KILLED.repeated(|| {
+        let mut killed = BTreeSet::new();
+        for moment in 0..300 {
+            let script =
+                format!("{} >/run/out 2>&1", lab.command("attach c1 walt-net,home-net").replace("; ", "; exec "));
+            let mut attach = Command::new("sh").args(["-c", &script]).spawn().expect("a shell");
+            sleep(Duration::from_micros(1400) * moment);
+            attach.kill().expect("it is ours");
+            attach.wait().expect("it is ours");
+            killed.insert(listed(&lab).iter().filter(|entry| entry["result"].is_null()).count());
+            lab.plugboard("detach c1").ok();
+            assert_eq!(before, look(), "killed after {moment} times 1400 us");
+            assert_eq!(listed(&lab), [json!(null); 0]);
+            assert_no_address_taken();
+            // A busy machine takes longer to get there.
+            if moment >= 29 && killed.len() > 1 {
+                break;
+            }
         }
-    }
-    assert_eq!(killed, BTreeSet::from([0, 1]), "at some moment an ADD was under way, and at some none");
+        let is_either = killed == BTreeSet::from([0, 1]);
+        assert_by_chance!(is_either, "at some moment an ADD was under way, and at some none: {killed:?}");
+    });
 }
 
 #[test]

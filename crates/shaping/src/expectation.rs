@@ -1,10 +1,6 @@
 //! What a measurement of a line finds in the long run.
 
-use crate::distribution::SCALE;
 use crate::{Chance, Line};
-
-/// Equal steps of a uniform distribution.
-const STEPS: u32 = 4096;
 
 /// What a measurement of a line finds in the long run. Times are in nanoseconds, the rest are shares of the packets sent,
 /// 0 to 1.
@@ -31,11 +27,11 @@ impl Line {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "52 bits of nanoseconds are 52 days")]
     pub fn expected(&self) -> Expectation {
-        let delays = self.delays();
+        let spread = self.spread();
         let (lost, twice) = (self.loss.expected(), share(self.duplicate));
         Expectation {
-            delay_ns: middle(&delays),
-            deviation_ns: deviation(&delays),
+            delay_ns: spread.median(),
+            deviation_ns: spread.deviation(),
             slot_ns: self.slot.map_or(0.0, |slot| slot.max_delay.nanoseconds() as f64),
             // Of a packet that is to be doubled and lost, one copy arrives (`netem_enqueue` in net/sched/sch_netem.c); a copy
             // goes the whole way again.
@@ -43,20 +39,6 @@ impl Line {
             duplicated: twice * (1.0 - lost) * (1.0 - lost),
             corrupted: share(self.corrupt),
             overtaking: self.overtaking(),
-        }
-    }
-
-    /// Delays in nanoseconds, each as probable as the others, in ascending order but for those of one's own table.
-    #[expect(clippy::cast_precision_loss, reason = "52 bits of nanoseconds are 52 days")]
-    fn delays(&self) -> Vec<f64> {
-        let (delay, jitter) = (self.delay.nanoseconds() as f64, self.jitter.nanoseconds() as f64);
-        if self.jitter.is_zero() {
-            return vec![delay];
-        }
-        let late = |deviation: f64| (delay + jitter * deviation).max(0.0);
-        match self.distribution.table() {
-            Some(table) => table.iter().map(|entry| late(f64::from(*entry) / f64::from(SCALE))).collect(),
-            None => (0..STEPS).map(|step| late((f64::from(step) + 0.5) * 2.0 / f64::from(STEPS) - 1.0)).collect(),
         }
     }
 
@@ -72,24 +54,6 @@ impl Line {
 
 fn share(chance: Chance) -> f64 {
     chance.expected()
-}
-
-fn middle(delays: &[f64]) -> f64 {
-    let mut sorted = delays.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let place = sorted.len() / 2;
-    match (sorted.get(place.wrapping_sub(1)), sorted.get(place)) {
-        (Some(low), Some(high)) if sorted.len().is_multiple_of(2) => f64::midpoint(*low, *high),
-        (_, Some(middle)) => *middle,
-        _ => 0.0,
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a table has at most 16384 entries")]
-fn deviation(delays: &[f64]) -> f64 {
-    let count = delays.len().max(1) as f64;
-    let mean = delays.iter().sum::<f64>() / count;
-    (delays.iter().map(|delay| (delay - mean).powi(2)).sum::<f64>() / count).sqrt()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! nothing here overflows, divides by zero or panics.
 
 mod delay;
+mod dependence;
 mod distribution;
 mod expectation;
 mod limits;
@@ -16,10 +17,12 @@ mod quantity;
 mod rate;
 mod restriction;
 mod size;
+mod spread;
 mod tbf;
 mod wire;
 
 pub use delay::Delay;
+pub use dependence::VarianceFactors;
 pub use distribution::{Distribution, DistributionError};
 pub use expectation::Expectation;
 pub use limits::Limits;
@@ -31,4 +34,5 @@ pub use quantity::QuantityError;
 pub use rate::Rate;
 pub use restriction::RestrictionError;
 pub use size::parse_bytes;
+pub use spread::Spread;
 pub use tbf::Tbf;

@@ -23,26 +23,38 @@ impl Chance {
         if self.correlation.is_never() || self.correlation == Probability::ALWAYS {
             return probability;
         }
-        average_below(probability, weight)
+        Average::new(weight).below(probability)
     }
 }
 
-/// How often the average `x = (1 - weight) u + weight x` of uniform random numbers `u` is below `limit`, all from 0 to 1. Such
-/// an average is a sum of independent numbers, so its density has a Fourier series whose coefficients are known; the integral
-/// of the series is the answer.
-fn average_below(limit: f64, weight: f64) -> f64 {
-    const MOST_TERMS: u32 = 4000;
-    const LEAST_TERM: f64 = 1e-9;
-    let mut below = limit;
-    for term in 1..=MOST_TERMS {
-        let term = f64::from(term);
-        let (coefficient, bound) = coefficient(term, weight);
-        if bound < LEAST_TERM * term {
-            break;
+/// The average `x = (1 - weight) u + weight x` of uniform random numbers `u`, all from 0 to 1. It is a sum of independent numbers, so
+/// its density has a Fourier series whose coefficients are known; the integral of the series is its distribution.
+pub(crate) struct Average {
+    coefficients: Vec<f64>,
+}
+
+impl Average {
+    pub(crate) fn new(weight: f64) -> Self {
+        const MOST_TERMS: u32 = 4000;
+        const LEAST_TERM: f64 = 1e-9;
+        let mut coefficients = Vec::new();
+        for term in (1..=MOST_TERMS).map(f64::from) {
+            let (coefficient, bound) = coefficient(term, weight);
+            if bound < LEAST_TERM * term {
+                break;
+            }
+            coefficients.push(coefficient);
         }
-        below += coefficient * (2.0 * PI * term * (limit - 0.5)).sin() / (PI * term);
+        Self { coefficients }
     }
-    below.clamp(0.0, 1.0)
+
+    /// How often it is below `limit`.
+    pub(crate) fn below(&self, limit: f64) -> f64 {
+        let terms = (1_u32..).map(f64::from).zip(&self.coefficients);
+        let sum: f64 =
+            terms.map(|(term, coefficient)| coefficient * (2.0 * PI * term * (limit - 0.5)).sin() / (PI * term)).sum();
+        (limit + sum).clamp(0.0, 1.0)
+    }
 }
 
 /// The product of `sin(angle) / angle` over the angles of all the numbers in the sum, each `weight` times the one before, and
@@ -110,21 +122,33 @@ impl Loss {
     /// The share of packets that is lost in the long run.
     #[must_use]
     pub fn expected(&self) -> f64 {
+        let [first, second, third, fourth] = self.weights();
         match *self {
             Self::Random(chance) => chance.expected(),
-            Self::GilbertElliott { p, r, bad, good } => {
+            Self::GilbertElliott { bad, good, .. } => second * bad.fraction() + first * good.fraction(),
+            Self::States { .. } => third + fourth,
+        }
+    }
+
+    /// The share of the time that is spent in each state in the long run: those of Gilbert and Elliott are good and bad.
+    pub(crate) fn weights(&self) -> [f64; 4] {
+        match *self {
+            Self::Random(_) => [1.0, 0.0, 0.0, 0.0],
+            Self::GilbertElliott { p, r, .. } => {
                 let time_bad = share(p.fraction(), r.fraction());
-                time_bad * bad.fraction() + (1.0 - time_bad) * good.fraction()
+                [1.0 - time_bad, time_bad, 0.0, 0.0]
             }
             Self::States { p13, p31, p32, p23, p14 } => {
                 let [p13, p31, p32, p23, p14] = [p13, p31, p32, p23, p14].map(Probability::fraction);
                 // In equilibrium the four states have these weights.
-                let received = p31;
-                let lost_in_burst = p13;
                 let received_in_burst = if p23 > 0.0 { p13 * p32 / p23 } else { 0.0 };
-                let lost_alone = received * p14;
-                let all = received + received_in_burst + lost_in_burst + lost_alone;
-                if all > 0.0 { (lost_in_burst + lost_alone) / all } else { p14 / (1.0 + p14) }
+                let weights = [p31, received_in_burst, p13, p31 * p14];
+                let all: f64 = weights.iter().sum();
+                if all > 0.0 {
+                    weights.map(|weight| weight / all)
+                } else {
+                    [1.0 / (1.0 + p14), 0.0, 0.0, p14 / (1.0 + p14)]
+                }
             }
         }
     }

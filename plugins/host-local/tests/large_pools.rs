@@ -7,6 +7,9 @@ mod common;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use harness::assert_by_chance;
+use harness::chance::PROMPT;
+
 use common::{OURS, Scene, address, fill, named, taken};
 use serde_json::json;
 
@@ -20,6 +23,9 @@ fn nth(number: u32) -> String {
     std::net::Ipv4Addr::from(0x0a00_0000 + number).to_string()
 }
 
+/// How often a time is taken.
+const RUNS: u32 = 20;
+
 /// The shortest of several runs, which is the least disturbed one.
 fn shortest(mut run: impl FnMut(u32)) -> Duration {
     let time = |number| {
@@ -27,7 +33,7 @@ fn shortest(mut run: impl FnMut(u32)) -> Duration {
         run(number);
         start.elapsed()
     };
-    (0..20).map(time).min().unwrap()
+    (0..RUNS).map(time).min().unwrap()
 }
 
 #[test]
@@ -44,12 +50,14 @@ fn fifty_thousand_taken_addresses_cost_nothing() {
 
     let add = |config, prefix| shortest(|number| drop(scene.add(OURS, &format!("{prefix}{number}"), config).ok()));
     let del = |config, prefix| shortest(|number| drop(scene.del(OURS, &format!("{prefix}{number}"), config).ok()));
-    let (add_small, add_large) = (add(&small, "s"), add(&large, "l"));
-    let (del_small, del_large) = (del(&small, "s"), del(&large, "l"));
-    println!("ADD {add_small:?} and {add_large:?}, DEL {del_small:?} and {del_large:?}");
-    assert_eq!(taken(directory).len(), TAKEN as usize + 1);
-    assert!(add_large < add_small * GENEROUS, "ADD: {add_small:?} alone, {add_large:?} beside {TAKEN}");
-    assert!(del_large < del_small * GENEROUS, "DEL: {del_small:?} alone, {del_large:?} beside {TAKEN}");
+    PROMPT.repeated(|| {
+        let (add_small, add_large) = (add(&small, "s"), add(&large, "l"));
+        let (del_small, del_large) = (del(&small, "s"), del(&large, "l"));
+        println!("ADD {add_small:?} and {add_large:?}, DEL {del_small:?} and {del_large:?}");
+        assert_eq!(taken(directory).len(), TAKEN as usize + 1);
+        assert_by_chance!(add_large < add_small * GENEROUS, "ADD: {add_small:?} alone, {add_large:?} beside {TAKEN}");
+        assert_by_chance!(del_large < del_small * GENEROUS, "DEL: {del_small:?} alone, {del_large:?} beside {TAKEN}");
+    });
 }
 
 /// The hard case: the search begins at the start of the long run. And in pieces: 50,000 with a gap now and then, far apart
@@ -72,15 +80,20 @@ fn a_search_past_fifty_thousand_taken_addresses_costs_nothing() {
             given.push(address(&scene.add(OURS, &format!("c{number}"), config).ok()));
         });
         assert_eq!(given[..expected.len()], *expected);
+        (0..given.len()).for_each(|number| drop(scene.del(OURS, &format!("c{number}"), config).ok()));
         add
     };
-    let in_run = hard(&run, "run", "10.0.0.2", &(TAKEN + 2..TAKEN + 22).map(nth).collect::<Vec<_>>());
-    let gaps: Vec<String> =
-        [8999, 17999, 26999, 35999, 44999].into_iter().chain(TAKEN..TAKEN + 15).map(piece).collect();
-    let in_pieces = hard(&pieces, "pieces", &piece(0), &gaps);
-    let baseline = shortest(|number| drop(scene.add(OURS, &format!("s{number}"), &small).ok()));
-    println!("ADD to an empty pool {baseline:?}, past a run of {TAKEN} {in_run:?}, past pieces {in_pieces:?}");
-    assert!(in_run < baseline * GENEROUS && in_pieces < baseline * GENEROUS, "{baseline:?}, {in_run:?}, {in_pieces:?}");
+    PROMPT.repeated(|| {
+        let in_run = hard(&run, "run", "10.0.0.2", &(TAKEN + 2..TAKEN + 22).map(nth).collect::<Vec<_>>());
+        let gaps: Vec<String> =
+            [8999, 17999, 26999, 35999, 44999].into_iter().chain(TAKEN..TAKEN + 15).map(piece).collect();
+        let in_pieces = hard(&pieces, "pieces", &piece(0), &gaps);
+        let baseline = shortest(|number| drop(scene.add(OURS, &format!("s{number}"), &small).ok()));
+        println!("ADD to an empty pool {baseline:?}, past a run of {TAKEN} {in_run:?}, past pieces {in_pieces:?}");
+        (0..RUNS).for_each(|number| drop(scene.del(OURS, &format!("s{number}"), &small).ok()));
+        let is_cheap = in_run < baseline * GENEROUS && in_pieces < baseline * GENEROUS;
+        assert_by_chance!(is_cheap, "{baseline:?}, {in_run:?}, {in_pieces:?}");
+    });
 }
 
 /// A full pool is told in the time of listing it, not of trying every address; and its one free address is found,
@@ -110,9 +123,11 @@ fn a_full_pool_of_sixty_thousand() {
         scene.del(OURS, &id, &config).ok();
     };
     add_and_del(99);
-    let cycle = shortest(add_and_del);
-    println!("ADD and DEL of the only free address {cycle:?}");
-    assert!(cycle < add / 4, "{cycle:?} beside {add:?} for listing the pool");
+    PROMPT.repeated(|| {
+        let cycle = shortest(add_and_del);
+        println!("ADD and DEL of the only free address {cycle:?}");
+        assert_by_chance!(cycle < add / 4, "{cycle:?} beside {add:?} for listing the pool");
+    });
     fs::write(format!("{directory}/10.0.200.7"), "other\r\neth0").unwrap();
 
     for last in ["10.0.0.2", "10.0.200.7", "10.0.255.254"] {

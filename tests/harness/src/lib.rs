@@ -6,6 +6,7 @@
 //! with the whole story, because a panic is how a test speaks.
 #![expect(clippy::panic, reason = "a test's helper reports by panicking")]
 
+pub mod chance;
 mod executables;
 mod host;
 mod invocation;

@@ -18,8 +18,8 @@ use nix::sys::socket::{
 use super::cpu::{Moment, Usage};
 use super::ends::{End, Pair, ip_and_udp};
 use super::round_trip;
-use super::row::{Direction, Row, Unit};
-use super::way::{OVERLOAD, Tools, UNLIMITED, burst_time, payload};
+use super::row::{Direction, Row, Unit, measured};
+use super::way::{OVERLOAD, Tools, UNLIMITED, asked_of, burst_time, payload};
 use shaping_keys::Shape;
 
 /// How long machines may take to answer an echo to all of them.
@@ -92,19 +92,9 @@ impl Machine {
 
     /// Round trip and loss, and the rate of what the machine takes.
     pub(super) fn rows(&self, pair: &Pair, shape: &Shape, tools: &Tools<'_>) -> anyhow::Result<Vec<Row>> {
-        let count = round_trip::count(shape, tools.duration());
-        let echoes = round_trip::echoes(pair, shape, count)?;
-        let (down, up) = (shape.download.expected(), shape.upload.expected());
-        let loss = 1.0 - (1.0 - down.lost) * (1.0 - up.lost);
-        let lost = u64::from(echoes.lost());
-        let interval = statistics::wilson(lost, count.into());
-        let share = f64::from(echoes.lost()) / f64::from(count);
-        let asked = Interval { low: loss, high: loss };
-        Ok(vec![
-            with_its_own_time(round_trip::row(shape, &echoes, tools)?),
-            Row::share(Direction::RoundTrip, "loss", asked, share, interval).explained(|_| tools.known()),
-            self.rate_row(pair, shape, tools)?,
-        ])
+        let mut rows = measured(|| of_echoes(pair, shape, tools))?;
+        rows.push(self.rate_row(pair, shape, tools)?);
+        Ok(rows)
     }
 
     fn rate_row(&self, pair: &Pair, shape: &Shape, tools: &Tools<'_>) -> anyhow::Result<Row> {
@@ -123,9 +113,8 @@ impl Machine {
         });
         let usage = before.usage(&Moment::now());
         let sent = sent.map_err(|_| anyhow!("the sender ended early"))??;
-        let arriving = offered * (1.0 - line.expected().lost);
-        let frame = tools.bit_s_of(sent.layer2_bytes);
-        let row = Row::rate(Direction::Download, "rate, UDP", rate.map(|rate| rate.min(arriving)), taken?, frame);
+        let (asked, chance) = asked_of(line, offered, sent.layer2_bytes, tools.duration());
+        let row = Row::rate(Direction::Download, "rate, UDP", asked, taken?, chance);
         Ok(row.explained(|_| {
             let mut reasons = tools.known();
             if sent.layer2_bit_s() < offered * 0.99 {
@@ -145,6 +134,22 @@ impl Machine {
         let (after, time) = (self.taken()?, begin.elapsed());
         Ok(after.wrapping_sub(before) as f64 * 8.0 / time.as_secs_f64())
     }
+}
+
+/// Round trip and loss.
+fn of_echoes(pair: &Pair, shape: &Shape, tools: &Tools<'_>) -> Result<Vec<Row>, meter::Error> {
+    let count = round_trip::count(shape, tools.duration());
+    let echoes = round_trip::echoes(pair, shape, count)?;
+    let lines = [&shape.download, &shape.upload];
+    let loss = 1.0 - lines.iter().map(|line| 1.0 - line.expected().lost).product::<f64>();
+    let factor = lines.iter().map(|line| line.variance_factors(count).lost).fold(1.0, f64::max);
+    let interval = statistics::wilson_of_dependent(echoes.lost().into(), count.into(), factor);
+    let share = f64::from(echoes.lost()) / f64::from(count);
+    let asked = Interval { low: loss, high: loss };
+    Ok(vec![
+        with_its_own_time(round_trip::row(shape, &echoes, tools)?),
+        Row::share(Direction::RoundTrip, "loss", asked, share, interval).explained(|_| tools.known()),
+    ])
 }
 
 /// A machine takes its time to answer, which nobody asked for: only less than asked can be wrong.

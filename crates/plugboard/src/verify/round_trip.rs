@@ -7,7 +7,7 @@ use shaping::{Line, Rate};
 use shaping_keys::Shape;
 
 use super::ends::Pair;
-use super::row::{Direction, Row, TIME_TOLERANCE};
+use super::row::{Direction, Row, TIME_TOLERANCE, measured};
 use super::way::{self, Tools};
 
 /// Echoes for a round trip: where the rate allows so many in the time that a figure takes, and where it does not.
@@ -57,20 +57,19 @@ fn patience(shape: &Shape) -> Duration {
 }
 
 /// Measures it.
-pub(super) fn measure(shape: &Shape, pair: &Pair, tools: &Tools<'_>) -> Result<Row, meter::Error> {
-    row(shape, &echoes(pair, shape, count(shape, tools.duration()).min(COUNT))?, tools)
+pub(super) fn measure(shape: &Shape, pair: &Pair, tools: &Tools<'_>) -> Result<Vec<Row>, meter::Error> {
+    let count = count(shape, tools.duration()).min(COUNT);
+    measured(|| Ok(vec![row(shape, &echoes(pair, shape, count)?, tools)?]))
 }
 
 /// The round trip, and as what it is to be compared: the network's own and the delays of both directions.
 pub(super) fn row(shape: &Shape, measured: &RoundTrips, tools: &Tools<'_>) -> Result<Row, meter::Error> {
     let own = tools.unlimited.map(|pair| echoes(pair, &Shape::default(), COUNT)).transpose()?;
     let own = own.map_or(0.0, |echoes| echoes.median());
-    let (down, up) = (shape.download.expected(), shape.upload.expected());
-    let asked = own + down.delay_ns + up.delay_ns;
-    let late = down.slot_ns + up.slot_ns;
-    #[expect(clippy::cast_precision_loss, reason = "there are few")]
-    let count = (measured.times.len() as f64).max(1.0);
-    let chance = 2.0 * 1.2533 * down.deviation_ns.hypot(up.deviation_ns) / count.sqrt();
+    let spread = shape.download.spread().and(&shape.upload.spread());
+    let asked = own + spread.median();
+    let late = shape.download.expected().slot_ns + shape.upload.expected().slot_ns;
+    let chance = spread.chance_of_median(u32::try_from(measured.times.len()).unwrap_or(u32::MAX));
     let tolerance = TIME_TOLERANCE + chance + late / 2.0;
     let row = Row::time(Direction::RoundTrip, "round trip", Some(asked + late / 2.0), measured.median(), tolerance);
     let overtakes = [&shape.download, &shape.upload].iter().any(|line| !line.reorder.probability.is_never());

@@ -35,6 +35,9 @@ const SOLICITATION: Duration = Duration::from_secs(3);
 /// The MTU for which the size of a queue is estimated, in bytes; it hardly depends on it.
 const MTU: u32 = 1500;
 
+/// So many standard deviations of what arrives are chance: a rate is measured once, and one of 15,000 is further off.
+const CHANCE_OF_RATE: f64 = 4.0;
+
 /// The share of a rate that single packets may take, to meet no queue.
 const UNNOTICED: f64 = 0.25;
 
@@ -145,6 +148,26 @@ pub(super) fn unnoticed(rate: Option<Rate>, frame_bytes: u32) -> Duration {
     rate.map_or(Duration::ZERO, |rate| {
         Duration::from_secs_f64(f64::from(frame_bytes) * 8.0 / (bit_s(rate) * UNNOTICED))
     })
+}
+
+/// What a rate becomes at most of what is offered, and what chance makes of that: in bit/s. Where more is lost than the line needs
+/// to be full, it is as many as arrive.
+pub(super) fn asked_of(line: &Line, offered: f64, frame_bytes: u32, time: Duration) -> (Option<f64>, f64) {
+    let (expected, frame) = (line.expected(), f64::from(frame_bytes) * 8.0);
+    let Some(rate) = line.rate.map(bit_s) else { return (None, 0.0) };
+    let arriving = offered * (1.0 - expected.lost) * (1.0 + expected.duplicated);
+    let count = (offered * time.as_secs_f64() / frame).max(1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "above 0, and saturating")]
+    let factors = line.variance_factors(count as u32);
+    let deviation = |share: f64, factor: f64| (share * (1.0 - share) * factor / count).max(0.0).sqrt();
+    let lost = deviation(expected.lost, factors.lost);
+    let doubled = deviation(expected.duplicated, factors.duplicated);
+    let chance = CHANCE_OF_RATE * offered * lost.hypot(doubled);
+    let asked = rate.min(arriving);
+    (
+        Some(asked),
+        (rate.min(arriving + chance) - asked).max(asked - rate.min(arriving - chance)) + frame / time.as_secs_f64(),
+    )
 }
 
 impl Way<'_> {

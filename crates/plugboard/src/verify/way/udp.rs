@@ -8,7 +8,7 @@ use shaping::Line;
 use super::super::cpu::Usage;
 use super::super::ends::{Pair, ip_and_udp};
 use super::super::row::{Row, Unit};
-use super::{ETHERNET_HEADER, LONGEST_SKIP, Loaded, SLICE, Tools, Way, bit_s, patience};
+use super::{ETHERNET_HEADER, LONGEST_SKIP, Loaded, SLICE, Tools, Way, asked_of, bit_s, patience};
 
 /// What is offered to a line, as a multiple of its rate; and to one without a limit, in bit/s.
 pub(in super::super) const OVERLOAD: f64 = 1.5;
@@ -32,9 +32,9 @@ impl Way<'_> {
         let rate = self.line.rate.map(bit_s);
         let offered = rate.map_or(UNLIMITED, |rate| rate * OVERLOAD);
         let skip = burst_time(self.line, offered, tools.mtu).clamp(SLICE, LONGEST_SKIP);
-        let expected = self.line.expected();
-        let arriving = offered * (1.0 - expected.lost) * (1.0 + expected.duplicated);
-        let asked = rate.map(|rate| rate.min(arriving));
+        let headers = ip_and_udp(self.pair.to.address());
+        let frame = u32::from(payload(offered, headers, tools.mtu).0) + headers + ETHERNET_HEADER;
+        let (asked, chance) = asked_of(self.line, offered, frame, tools.duration());
         let what = match rate {
             Some(_) => "rate, UDP".to_owned(),
             None => format!("rate, UDP of {}", Unit::Rate.show(offered)),
@@ -43,9 +43,8 @@ impl Way<'_> {
             Ok(loaded) => loaded,
             Err(error) => return self.unmeasured(&what, asked, &error),
         };
-        let frame = loaded.throughput.packet_payload_bytes.saturating_add(loaded.throughput.packet_header_bytes);
         let got = loaded.throughput.layer2_bit_s_after(skip);
-        let row = Row::rate(self.direction, &what, asked, got, tools.bit_s_of(frame));
+        let row = Row::rate(self.direction, &what, asked, got, chance);
         self.beside_others(row, &loaded, tools).explained(|row| {
             let mut reasons = tools.known();
             reasons.extend(self.capacity(row, tools, |pair| self.udp(pair, offered, SLICE, tools)));
