@@ -32,6 +32,13 @@ impl Finder {
         Self { kind, of_attachment, of_network, collect: one_by_one }
     }
 
+    /// The same finder for GC alone: DEL leaves what it finds to the plugin that has made it.
+    #[must_use]
+    pub const fn for_gc(&self) -> Self {
+        let nothing: OfAttachment = |_, _| Ok(Vec::new());
+        Self { kind: self.kind, of_attachment: nothing, of_network: self.of_network, collect: self.collect }
+    }
+
     /// The same finder, of whose finds many are removed at once.
     #[must_use]
     pub const fn collected_by(mut self, collect: Collect) -> Self {

@@ -163,7 +163,9 @@ pub fn shape(call: &Call) -> Result<Shape, Error> {
 fn only_limits(source: &str, object: Option<Map<String, Value>>) -> Result<(), Error> {
     let unknown = object.and_then(|object| object.into_iter().find(|(key, _)| !OWN_LIMITS.contains(&key.as_str())));
     unknown.map_or(Ok(()), |(key, _)| {
-        Err(Error::invalid_config(format!("{source}.{key}: {key:?} is no limit. There are {}", OWN_LIMITS.join(", "))))
+        let mut names = OWN_LIMITS;
+        names.sort_unstable();
+        Err(Error::invalid_config(format!("{source}.{key}: {key:?} is no limit. There are {}", names.join(", "))))
     })
 }
 

@@ -1,7 +1,7 @@
 //! The configuration as an attachment.
 
 use attachment::{
-    Bridge, BridgePort, Description, Elements, Finder, ForwardRule, GatewayVlan, Identity, Session, Tap, Veth,
+    Bridge, BridgePort, Description, Elements, Finder, ForwardRule, GatewayVlan, Identity, Ifb, Session, Tap, Veth,
 };
 use cni::{Call, Command, Error, Success};
 use nic::{Found, Path, bridge_interface, expected, find_loan, lent_before, merge};
@@ -55,8 +55,15 @@ impl Bridged {
 }
 
 impl Plugin for Bridged {
-    const FINDERS: &'static [&'static Finder] =
-        &[Bridge::FINDER, ForwardRule::FINDER, GatewayVlan::FINDER, Veth::FINDER, Tap::FINDER, Elements::FINDER];
+    const FINDERS: &'static [&'static Finder] = &[
+        Bridge::FINDER,
+        ForwardRule::FINDER,
+        GatewayVlan::FINDER,
+        Veth::FINDER,
+        Tap::FINDER,
+        Elements::FINDER,
+        Ifb::COLLECTOR,
+    ];
     const HAS_IPAM: bool = true;
     const SHARES: bool = true;
 

@@ -1,6 +1,6 @@
 //! The configuration as queues of the NICs that it names.
 
-use attachment::{Description, Finder, Identity, Ifb, Session, Side};
+use attachment::{Description, Finder, Identity, Ifb, Session, Side, Tap, Veth};
 use cni::{Call, Command, Error, Success};
 use plugin::call::previous;
 use plugin::{Plugin, Prop};
@@ -17,7 +17,7 @@ pub(crate) struct Shaped {
 }
 
 impl Plugin for Shaped {
-    const FINDERS: &'static [&'static Finder] = &[Ifb::FINDER];
+    const FINDERS: &'static [&'static Finder] = &[Ifb::FINDER, Veth::COLLECTOR, Tap::COLLECTOR];
     const HAS_IPAM: bool = false;
     const SHARES: bool = false;
     const UPDATES: bool = true;

@@ -11,6 +11,7 @@ use crate::{
 
 static KIND: Kind = Kind::found("ifb");
 static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
+static COLLECTOR: Finder = FINDER.for_gc();
 
 /// An ifb of an attachment, named after it, on the side where its interface's queues are.
 #[derive(Debug, Clone)]
@@ -26,6 +27,9 @@ pub struct Ifb {
 impl Ifb {
     /// What finds it without a description.
     pub const FINDER: &'static Finder = &FINDER;
+
+    /// The same for the GC of plugins that do not make it. An ifb may be left by a shaper that was taken out of the chain.
+    pub const COLLECTOR: &'static Finder = &COLLECTOR;
 
     /// The device.
     #[must_use]

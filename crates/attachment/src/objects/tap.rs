@@ -9,6 +9,7 @@ use crate::{
 
 static KIND: Kind = Kind::found("TAP device");
 static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
+static COLLECTOR: Finder = FINDER.for_gc();
 
 /// A TAP device. The process that opens it (QEMU) is its other end; without one it has no carrier.
 ///
@@ -38,6 +39,9 @@ const NO_TUN: [i32; 4] = [libc::ENOENT, libc::ENODEV, libc::ENXIO, libc::ENOTDIR
 impl Tap {
     /// What finds it without a description.
     pub const FINDER: &'static Finder = &FINDER;
+
+    /// The same for the GC of plugins that do not make it. With a NIC that is stale goes what hangs on it.
+    pub const COLLECTOR: &'static Finder = &COLLECTOR;
 
     /// One with the kernel's defaults.
     #[must_use]

@@ -8,6 +8,7 @@ use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Obje
 
 static KIND: Kind = Kind::found("veth");
 static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
+static COLLECTOR: Finder = FINDER.for_gc();
 
 /// A veth pair. Its host interface is named after the attachment.
 #[derive(Debug)]
@@ -28,6 +29,9 @@ pub struct Veth {
 impl Veth {
     /// What finds it without a description.
     pub const FINDER: &'static Finder = &FINDER;
+
+    /// The same for the GC of plugins that do not make it. With a NIC that is stale goes what hangs on it.
+    pub const COLLECTOR: &'static Finder = &COLLECTOR;
 
     /// One with the kernel's defaults, whose container's end has the attachment's own address.
     #[must_use]
