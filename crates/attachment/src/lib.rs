@@ -31,6 +31,7 @@ mod item;
 mod kind;
 mod object;
 mod objects;
+mod ordered;
 mod owner;
 mod remedy;
 mod secret;

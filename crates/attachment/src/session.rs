@@ -5,6 +5,7 @@ use std::any::Any;
 use netlink::link::{self, Link};
 use netlink::{Namespace, Request, Socket};
 
+use crate::ordered::ordered;
 use crate::{Device, Error, Side};
 
 mod channel;
@@ -322,8 +323,7 @@ impl Session {
     pub(crate) fn take_undo(&mut self) -> Vec<(usize, Undo)> {
         let mut undo = std::mem::take(&mut self.undo);
         undo.reverse();
-        undo.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
-        undo
+        ordered(undo, |(place, _)| std::cmp::Reverse(*place))
     }
 
     /// Runs `work` with the lock for what the host's attachments share, which is free again at its end, however it ends. Within

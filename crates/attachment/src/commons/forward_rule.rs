@@ -36,9 +36,11 @@ fn of_attachment(session: &mut Session, identity: &Identity) -> Result<Vec<Item>
 /// A rule stays behind where its bridge was removed by somebody else: those of all bridges are looked at.
 fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
     let mut bridges = bridge_members::of_network(session, network)?;
-    bridges.extend(forward::bridges(session)?);
-    bridges.sort_unstable();
-    bridges.dedup();
+    for bridge in forward::bridges(session)? {
+        if !bridges.contains(&bridge) {
+            bridges.push(bridge);
+        }
+    }
     Ok(bridges.into_iter().map(|bridge| Found::shared(ForwardRule::new(bridge))).collect())
 }
 

@@ -1,5 +1,7 @@
 //! Elements of our sets: adding, comparing and removing them.
 
+use std::collections::BTreeSet;
+
 use netlink::{Refusal, Request, Socket, link};
 use nftables::{Element, Key, Set, chain, element, read_uses, set};
 
@@ -269,13 +271,13 @@ pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool)
 ///
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has none.
-pub(crate) fn host_names(session: &mut Session, network: &str) -> Result<Vec<String>, Error> {
-    let Some(seen) = look(session)? else { return Ok(Vec::new()) };
+pub(crate) fn host_names(session: &mut Session, network: &str) -> Result<BTreeSet<String>, Error> {
+    let Some(seen) = look(session)? else { return Ok(BTreeSet::new()) };
     let owners = seen.elements.iter().filter_map(|placed| Owner::read(&placed.element.comment));
-    let mut names: Vec<String> =
-        owners.filter(|owner| owner.network == network).map(|owner| owner.host_name.to_owned()).collect();
-    names.sort_unstable();
-    names.dedup();
+    let mut names = BTreeSet::new();
+    for owner in owners.filter(|owner| owner.network == network) {
+        names.insert(owner.host_name.to_owned());
+    }
     Ok(names)
 }
 

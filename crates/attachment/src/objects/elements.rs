@@ -116,7 +116,8 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
 
 /// All in one transaction.
 fn collect(session: &mut Session, found: &[Found]) -> Vec<Error> {
-    let names: BTreeSet<&str> = found.iter().filter_map(Found::host_name).collect();
+    let mut names = BTreeSet::new();
+    found.iter().filter_map(Found::host_name).for_each(|name| _ = names.insert(name));
     remove(session, |owner| names.contains(owner.host_name)).err().into_iter().collect()
 }
 

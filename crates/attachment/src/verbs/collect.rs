@@ -1,5 +1,8 @@
 //! Removing what belongs to no valid attachment.
 
+use std::cmp::Reverse;
+
+use crate::ordered::ordered;
 use crate::verbs::release::release;
 use crate::{Error, Finder, Found, Session, Stage, Valid};
 
@@ -22,7 +25,7 @@ pub fn collect(session: &mut Session, finders: &[&'static Finder], network: &str
             Err(error) => errors.push(error),
         }
     }
-    stale.sort_by_key(|(_, found)| std::cmp::Reverse(last_stage(found)));
+    let stale = ordered(stale, |(_, found)| Reverse(last_stage(found)));
     for (finder, found) in stale.iter().filter(|(_, found)| !found.is_empty()) {
         errors.extend((finder.collect)(session, found));
     }

@@ -1,5 +1,8 @@
 //! Giving up what attachments share, with the last of them.
 
+use std::cmp::Reverse;
+
+use crate::ordered::ordered;
 use crate::{Error, Session, Shared};
 
 /// Removes what nobody uses any more, commons by commons, the last stage first. Whether it is used is asked without the lock first,
@@ -20,7 +23,7 @@ pub(super) fn release(session: &mut Session, all: &[&dyn Shared]) -> Vec<Error> 
             }
         }
         parts.reverse();
-        parts.sort_by_key(|part| std::cmp::Reverse(part.stage()));
+        let parts = ordered(parts, |part| Reverse(part.stage()));
         commons.push(name);
         match release_unused(session, &parts) {
             Ok(failed) => errors.extend(failed),
