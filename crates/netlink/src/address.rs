@@ -9,6 +9,8 @@ use rtnetlink::AddressMessageBuilder;
 
 use crate::{Error, Request, Socket};
 
+const RTM_NEWADDR: u16 = 20;
+
 /// `ip address add ADDRESS dev INDEX nodad`, with the subnet's broadcast address as `brd +` makes it.
 ///
 /// IPv6 addresses skip duplicate detection: they come from an allocator, and a second in which they cannot be used would
@@ -63,10 +65,9 @@ pub fn states(socket: &mut Socket, index: u32) -> Result<Vec<(IpNetwork, State)>
     let messages = socket.dump("addresses", &Request::dump(RouteNetlinkMessage::GetAddress(message)))?;
     Ok(messages
         .into_iter()
-        .filter_map(|object| match object.decode()? {
-            RouteNetlinkMessage::NewAddress(message) if message.header.index == index => read(&message),
-            _ => None,
-        })
+        .filter_map(|object| object.decode::<AddressMessage>(RTM_NEWADDR))
+        .filter(|message| message.header.index == index)
+        .filter_map(|message| read(&message))
         .collect())
 }
 

@@ -9,6 +9,8 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::{Answer, Error, Mac, Request, Socket};
 
+const RTM_NEWNEIGH: u16 = 28;
+
 /// `ip neighbour add ADDRESS dev INDEX nud none use`: makes the kernel ask on the link who has the address.
 ///
 /// Between ports of a bridge on one host the question and the answer travel within this very system call as a rule.
@@ -36,7 +38,7 @@ pub fn delete(index: u32, address: IpAddr) -> Request {
 #[must_use]
 pub fn answered_by(answer: &Answer) -> Option<Mac> {
     let Ok(Some(object)) = answer else { return None };
-    let Some(RouteNetlinkMessage::NewNeighbour(message)) = object.decode() else { return None };
+    let message: NeighbourMessage = object.decode(RTM_NEWNEIGH)?;
     if message.header.state != NeighbourState::Reachable {
         return None;
     }
@@ -67,10 +69,9 @@ pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<(IpAddr, Mac)>, Error
     let objects = socket.dump("neighbours", &request)?;
     Ok(objects
         .into_iter()
-        .filter_map(|object| match object.decode()? {
-            RouteNetlinkMessage::NewNeighbour(message) if message.header.ifindex == index => pair(&message),
-            _ => None,
-        })
+        .filter_map(|object| object.decode::<NeighbourMessage>(RTM_NEWNEIGH))
+        .filter(|message| message.header.ifindex == index)
+        .filter_map(|message| pair(&message))
         .collect())
 }
 

@@ -19,6 +19,8 @@ pub use tbf::Tbf;
 
 use crate::{Error, Request, Socket};
 
+const RTM_NEWQDISC: u16 = 36;
+
 /// `TCA_OPTIONS` in `rtnetlink.h`.
 const TCA_OPTIONS: u16 = 2;
 
@@ -199,11 +201,8 @@ fn messages(socket: &mut Socket, index: u32) -> Result<Vec<TcMessage>, Error> {
     let index = signed(index)?;
     let request = Request::dump(RouteNetlinkMessage::GetQueueDiscipline(TcMessage::with_index(index)));
     let objects = socket.dump("queueing disciplines", &request)?;
-    let messages = objects.into_iter().filter_map(|object| match object.decode()? {
-        RouteNetlinkMessage::NewQueueDiscipline(message) if message.header.index == index => Some(message),
-        _ => None,
-    });
-    Ok(messages.collect())
+    let messages = objects.into_iter().filter_map(|object| object.decode::<TcMessage>(RTM_NEWQDISC));
+    Ok(messages.filter(|message| message.header.index == index).collect())
 }
 
 fn signed(index: u32) -> Result<i32, Error> {

@@ -1,8 +1,8 @@
 //! One message to the kernel.
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkDeserializable,
-    NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, Parseable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 
@@ -25,11 +25,10 @@ pub struct Object {
 }
 
 impl Object {
-    /// All of it, read by the library; `None` if it cannot.
-    pub(crate) fn decode(&self) -> Option<RouteNetlinkMessage> {
-        let mut header = NetlinkHeader::default();
-        header.message_type = self.message_type;
-        RouteNetlinkMessage::deserialize(&header, &self.payload).ok()
+    /// All of it, read by the library as what `message_type` is; `None` if it is something else, or cannot be read. The library's own
+    /// look at the type would bring the readers of all types into every executable, a fifth of its size.
+    pub(crate) fn decode<M: Parseable<[u8]>>(&self, message_type: u16) -> Option<M> {
+        if self.message_type == message_type { M::parse(&self.payload).ok() } else { None }
     }
 }
 

@@ -9,6 +9,8 @@ use rtnetlink::RouteMessageBuilder;
 
 use crate::{Error, Request, Socket};
 
+const RTM_NEWROUTE: u16 = 24;
+
 /// The main routing table (`RT_TABLE_MAIN`).
 const MAIN: u32 = 254;
 
@@ -105,10 +107,8 @@ pub fn list(socket: &mut Socket) -> Result<Vec<(u32, Route)>, Error> {
     let messages = socket.dump("routes", &request)?;
     Ok(messages
         .into_iter()
-        .filter_map(|object| match object.decode()? {
-            RouteNetlinkMessage::NewRoute(message) => read(&message),
-            _ => None,
-        })
+        .filter_map(|object| object.decode::<RouteMessage>(RTM_NEWROUTE))
+        .filter_map(|message| read(&message))
         .collect())
 }
 

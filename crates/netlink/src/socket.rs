@@ -280,6 +280,8 @@ fn set_netlink_option(fd: &OwnedFd, option: libc::c_int) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use netlink_packet_route::tc::TcMessage;
+
     use super::*;
 
     fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
@@ -325,7 +327,8 @@ mod tests {
             let mut changed = bytes.clone();
             changed[position] ^= 0xff;
             if let Ok(Some((message, _))) = Message::split(&changed) {
-                let _ = (message.error(), message.object().decode());
+                let object = message.object();
+                let _ = (message.error(), object.decode::<TcMessage>(object.message_type));
             }
         }
     }
