@@ -14,7 +14,7 @@ use attachment::{
 
 thread_local! {
     /// Where a finder looks, as a switch's database has a well-known socket.
-    static PLACE: RefCell<PathBuf> = const { RefCell::new(PathBuf::new()) };
+    static PLACE: RefCell<PathBuf> = RefCell::default();
 }
 
 /// The channel: it collects what is to be written, and writes it in one go.
@@ -271,15 +271,15 @@ fn described(container: &str, colour: &'static str) -> Description {
     description
 }
 
-fn add(container: &str, colour: &'static str) -> Result<(), (Error, Vec<Error>)> {
+fn add(container: &str, colour: &'static str) -> Result<(), Box<(Error, Vec<Error>)>> {
     let mut session = Session::new(None);
     let description = described(container, colour);
-    description.check(&FINDERS).map_err(|error| (error, Vec::new()))?;
-    refuse_existing(&mut session, &description).map_err(|error| (error, Vec::new()))?;
+    description.check(&FINDERS).map_err(|error| Box::new((error, Vec::new())))?;
+    refuse_existing(&mut session, &description).map_err(|error| Box::new((error, Vec::new())))?;
     let mut creation = Creation::new();
     let made = creation.make(&mut session, description);
     assert_eq!(directory(&mut session).map(|directory| directory.flushes).unwrap_or_default(), 1, "in one go");
-    made.map_err(|error| (error, creation.undo(&mut session)))
+    made.map_err(|error| Box::new((error, creation.undo(&mut session))))
 }
 
 fn del(container: &str) {
@@ -305,7 +305,8 @@ fn the_first_makes_what_is_shared_and_the_last_takes_it_along() {
         std::iter::once("hall".to_owned()).chain(names).collect::<Vec<_>>()
     };
     assert_eq!(place.files(), names(&["c1", "c2"]));
-    assert!(matches!(add("c1", "red"), Err((Error::Exists(_), left)) if left.is_empty()), "it is there already");
+    let (error, left) = *add("c1", "red").expect_err("it is there already");
+    assert!(matches!(error, Error::Exists(_)) && left.is_empty(), "{error}: {left:?}");
     del("c1");
     del("c1");
     assert_eq!(place.files(), names(&["c2"]), "somebody still uses the hall");
@@ -316,7 +317,7 @@ fn the_first_makes_what_is_shared_and_the_last_takes_it_along() {
 #[test]
 fn what_fails_is_undone_and_what_others_use_stays() {
     let place = Place::new("undo");
-    let (error, left) = add("c1", "refused").expect_err("the channel refuses it");
+    let (error, left) = *add("c1", "refused").expect_err("the channel refuses it");
     assert!(error.to_string().contains("takes no such text") && left.is_empty(), "{error}: {left:?}");
     assert_eq!(place.files(), [""; 0], "the hall was written before, and is gone again");
     add("c2", "blue").expect("an attachment");

@@ -72,9 +72,9 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
             Some(Tag::Attachment { network: of, other }) if of == network => owner(link, other),
             _ => continue,
         };
-        let ifb = Device::host(&link.name);
+        let (ifb, index) = (Device::host(&link.name), link.index);
         found.push(Found::own(owner, Stage::Nic, move |session| {
-            unhook(session, &ifb)?;
+            unhook(session, &ifb, index)?;
             session.remove(Side::Host, format!("remove {ifb}"), link::delete(&ifb.name))
         }));
     }
@@ -94,8 +94,7 @@ fn owner(ifb: &Link, other: Option<&str>) -> Owner {
 
 /// Takes back the redirections to an ifb that is about to go: with them alone, what the devices receive would be lost. All of the
 /// host's links are looked at, because the ifb does not tell which device it serves.
-fn unhook(session: &mut Session, ifb: &Device) -> Result<(), Error> {
-    let Some(Link { index, .. }) = session.find(ifb)?.filter(|link| link.kind == "ifb") else { return Ok(()) };
+fn unhook(session: &mut Session, ifb: &Device, index: u32) -> Result<(), Error> {
     let redirects = |link: &&Link| !["ifb", "bridge"].contains(&link.kind.as_str());
     let links = session.host_links()?;
     links.iter().filter(redirects).try_for_each(|link| {
@@ -110,13 +109,6 @@ impl Object for Ifb {
 
     fn stage(&self) -> Stage {
         Stage::Nic
-    }
-
-    fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
-        match session.find(&self.device())? {
-            Some(_) => Err(Error::Exists(self.label())),
-            None => Ok(()),
-        }
     }
 
     fn create(&self, session: &mut Session) -> Result<(), Error> {
@@ -145,8 +137,9 @@ impl Object for Ifb {
         if device.side == Side::Container && !session.has_container() {
             return Ok(()); // it has gone with its namespace
         }
-        if device.side == Side::Host {
-            unhook(session, &device)?;
+        let Some(link) = session.find(&device)? else { return Ok(()) };
+        if device.side == Side::Host && link.kind == "ifb" {
+            unhook(session, &device, link.index)?;
         }
         session.remove(self.side, format!("remove {}", self.label()), link::delete(&device.name))
     }

@@ -11,7 +11,7 @@ use std::{slice, thread};
 use netlink::qdisc::{self, Kind, Netem, Parent, Tbf};
 
 use super::Qdisc;
-use crate::{Device, Error, Object, Remedy, Session, Step};
+use crate::{Device, Error, Remedy, Session, Step};
 
 /// How long is waited beyond the delay of the line that is to become empty.
 const EXTRA: Duration = Duration::from_secs(1);
@@ -76,8 +76,9 @@ impl LiveQueues {
     /// Removes the root of ours, and with it all that hangs below.
     pub(super) fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let Some(root) = self.before.first() else { return Ok(()) };
-        let object = Qdisc { device: self.device.clone(), qdisc: root.clone() };
-        object.remove(session)
+        let action = format!("remove qdisc {} {:x}: on {}", root.kind.name(), root.handle, self.device);
+        let request = root.delete(session.index(&self.device)?).map_err(Error::refused(&action))?;
+        session.remove(self.device.side, action, request)
     }
 
     /// The queues as they were, the root first; without netem's table, which the kernel does not show.

@@ -112,11 +112,7 @@ impl Object for ShapedDevice {
 
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         hung_on(&self.device, &self.sent).iter().try_for_each(|queue| queue.refuse_existing(session))?;
-        if self.received.is_empty() {
-            return Ok(());
-        }
-        self.redirect().refuse_existing(session)?;
-        self.ifb.refuse_existing(session)
+        if self.received.is_empty() { Ok(()) } else { self.redirect().refuse_existing(session) }
     }
 
     fn create(&self, session: &mut Session) -> Result<(), Error> {

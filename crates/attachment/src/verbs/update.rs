@@ -7,14 +7,14 @@ use crate::{Description, Error, Item, Session};
 #[derive(Debug)]
 pub struct NotUpdated {
     /// Why.
-    pub error: Error,
+    pub error: Box<Error>,
     /// What could not be made as it was before.
     pub left: Vec<Error>,
 }
 
 impl From<Error> for NotUpdated {
     fn from(error: Error) -> Self {
-        Self { error, left: Vec::new() }
+        Self { error: Box::new(error), left: Vec::new() }
     }
 }
 
@@ -54,6 +54,6 @@ fn update_all(session: &mut Session, description: &Description) -> Result<(), No
                 _ => None,
             },
         });
-        NotUpdated { error, left: left.collect() }
+        NotUpdated { error: Box::new(error), left: left.collect() }
     })
 }

@@ -131,7 +131,7 @@ impl<'a> Ranks<'a> {
         let mut ranks = Self { base, wanted, kept: vec![None; wanted.len()], surplus: Vec::new(), foreign: 0 };
         let mut next = 0;
         for rule in found {
-            match rank(rule, wanted) {
+            match rank(rule, wanted, next) {
                 Rank::At(place) if place >= next => {
                     next = place + 1;
                     if let Some(kept) = ranks.kept.get_mut(place) {
@@ -205,9 +205,13 @@ enum Rank {
     Foreign,
 }
 
-fn rank(found: &rule::Found, wanted: &[Rule]) -> Rank {
+/// The `next` one is where it belongs as a rule.
+fn rank(found: &rule::Found, wanted: &[Rule], next: usize) -> Rank {
     let Some(label) = Label::read(&found.comment) else {
         // Of a release without labels, or made by nft.
+        if wanted.get(next).is_some_and(|rule| found.does(&rule.expressions)) {
+            return Rank::At(next);
+        }
         let is_it = |rule: &Rule| found.does(&rule.expressions) || found.does(&encoded_otherwise(&rule.expressions));
         return wanted.iter().position(is_it).map_or(Rank::Foreign, Rank::At);
     };
