@@ -54,7 +54,7 @@ pub use item::Item;
 pub use kind::Kind;
 pub use object::Object;
 pub use objects::{
-    Address, BridgePort, Elements, Ifb, LinkLocal, LinkUp, Loan, Others, PortVlans, Qdisc, Redirect, Route,
+    Address, BridgePort, Elements, Ifb, LinkLocal, LinkQdisc, LinkRoute, LinkUp, Loan, Others, PortVlans, Redirect,
     ShapedDevice, Sysctl, Tap, Veth,
 };
 pub use owner::{Owner, Valid};

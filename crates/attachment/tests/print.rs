@@ -6,9 +6,9 @@ use std::path::Path;
 
 use attachment::{
     Action, Address, Announce, AskForHolder, AwaitDetection, AwaitForwarding, Bridge, BridgePort, Creation,
-    Description, Device, Elements, ForwardRule, GatewayVlan, Identity, Ifb, Item, LinkLocal, LinkUp, Loan, Object,
-    Others, PortVlans, Qdisc, Redirect, Route, Session, Shared, Side, Stage, Sysctl, Tap, Uplink, Veth, commands,
-    differences,
+    Description, Device, Elements, ForwardRule, GatewayVlan, Identity, Ifb, Item, LinkLocal, LinkQdisc, LinkRoute,
+    LinkUp, Loan, Object, Others, PortVlans, Redirect, Session, Shared, Side, Stage, Sysctl, Tap, Uplink, Veth,
+    commands, differences,
 };
 use harness::{Host, Snapshot, sh};
 use lab::{Feature, with_features};
@@ -58,7 +58,7 @@ fn setting(side: Side, path: &str, value: &'static str, stage: Stage) -> Item {
 
 fn queue(parent: Parent, handle: u16, kind: Kind) -> Item {
     let device = Device::host(identity().host_name());
-    own(Qdisc { device, qdisc: qdisc::Qdisc { parent, handle, kind } })
+    own(LinkQdisc { device, qdisc: qdisc::Qdisc { parent, handle, kind } })
 }
 
 fn veth(mtu: Option<u32>) -> Item {
@@ -93,7 +93,7 @@ fn whole() -> Description {
         address(container(), "fd00:9::2/64", Others::Alone),
     ];
     for route in [route("0.0.0.0/0", Some("10.9.0.1")), detailed, scoped, route("fd00:6::/64", Some("fd00:9::1"))] {
-        objects.push(own(Route { device: container(), route }));
+        objects.push(own(LinkRoute { device: container(), route }));
     }
     objects.push(address(Device::host(&bridge), "10.9.0.1/24", Others::Respect));
     objects.push(setting(Side::Host, "net/ipv4/ip_forward", "1", Stage::Gateway));
@@ -328,7 +328,7 @@ fn shaped() -> Description {
         own(LinkUp { device: container() }),
         queue(Parent::Root, 0x7062, Kind::Tbf(RATE)),
         own(ifb),
-        own(Qdisc { device: device.clone(), qdisc }),
+        own(LinkQdisc { device: device.clone(), qdisc }),
         own(LinkUp { device: device.clone() }),
         own(Redirect { from: host(), to: device }),
     ])

@@ -3,17 +3,17 @@
 
 #![expect(clippy::expect_used, reason = "a test reports by panicking")]
 
-use attachment::{Creation, Description, Device, Item, Qdisc, Session, commands, differences};
+use attachment::{Creation, Description, Device, Item, LinkQdisc, Session, commands, differences};
 use harness::{Host, sh};
 use lab::{Feature, with_features};
-use netlink::qdisc::netem::{Chance, Loss, Slot};
+use netlink::qdisc::netem::{Chance, LossModel, Slot};
 use netlink::qdisc::{self, Kind, Netem, Parent, Tbf};
 use shaping::Distribution;
 
 const DEVICE: &str = "port";
 
 fn hung(parent: Parent, handle: u16, kind: Kind) -> Item {
-    Item::Object(Box::new(Qdisc { device: Device::host(DEVICE), qdisc: qdisc::Qdisc { parent, handle, kind } }))
+    Item::Object(Box::new(LinkQdisc { device: Device::host(DEVICE), qdisc: qdisc::Qdisc { parent, handle, kind } }))
 }
 
 fn root(netem: &Netem) -> Description {
@@ -44,19 +44,19 @@ fn all() -> Vec<(&'static str, Netem)> {
         ("distribution pareto", Netem { table: table(Distribution::Pareto), ..jitter.clone() }),
         ("distribution paretonormal", Netem { table: table(Distribution::ParetoNormal), ..jitter.clone() }),
         ("echo -8192 8192 > $TC_LIB_DIR/own.dist", Netem { table: vec![-8192, 8192], ..jitter }),
-        ("loss random 1%", Netem { loss: Loss::Random(chance(1, 0)), ..delay.clone() }),
-        ("loss random", Netem { loss: Loss::Random(chance(1, 25)), ecn: true, ..delay.clone() }),
+        ("loss random 1%", Netem { loss: LossModel::Random(chance(1, 0)), ..delay.clone() }),
+        ("loss random", Netem { loss: LossModel::Random(chance(1, 25)), ecn: true, ..delay.clone() }),
         (
             "loss state",
             Netem {
-                loss: Loss::States { p13: share(1), p31: share(19), p32: share(3), p14: share(2), p23: share(5) },
+                loss: LossModel::States { p13: share(1), p31: share(19), p32: share(3), p14: share(2), p23: share(5) },
                 ..delay.clone()
             },
         ),
         (
             "loss gemodel",
             Netem {
-                loss: Loss::GilbertElliott { p: share(1), r: share(9), h: share(30), k1: share(2) },
+                loss: LossModel::GilbertElliott { p: share(1), r: share(9), h: share(30), k1: share(2) },
                 ecn: true,
                 ..delay.clone()
             },
@@ -182,7 +182,7 @@ fn what_the_kernel_takes_and_ignores_is_an_error() {
         let _host = Host::enter();
         sh(&format!("ip link add {DEVICE} type veth peer name far")).ok();
         let seeded =
-            Netem { seed: Some(42), loss: Loss::Random(chance(1, 0)), limit_packets: 1000, ..Netem::default() };
+            Netem { seed: Some(42), loss: LossModel::Random(chance(1, 0)), limit_packets: 1000, ..Netem::default() };
         let mut creation = Creation::new();
         let mut session = Session::new(None);
         match creation.make(&mut session, root(&seeded)) {

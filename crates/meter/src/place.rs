@@ -15,13 +15,13 @@ use crate::Error;
 /// An address in a network namespace, where it was said with the interface that has it.
 #[derive(Debug, Clone)]
 pub struct Place {
-    namespace: Option<Namespace>,
+    namespace: Option<Entrance>,
     address: IpAddr,
     interface: Option<String>,
 }
 
 #[derive(Debug, Clone)]
-struct Namespace {
+struct Entrance {
     file: Arc<OwnedFd>,
     name: String,
 }
@@ -36,7 +36,7 @@ impl Place {
     /// An address in an open namespace. `name` is what messages call it.
     #[must_use]
     pub fn inside(namespace: impl Into<OwnedFd>, name: &str, address: IpAddr) -> Self {
-        let namespace = Namespace { file: Arc::new(namespace.into()), name: name.to_owned() };
+        let namespace = Entrance { file: Arc::new(namespace.into()), name: name.to_owned() };
         Self { namespace: Some(namespace), address, interface: None }
     }
 

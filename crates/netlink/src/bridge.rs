@@ -8,7 +8,7 @@ use crate::{Mac, Request};
 
 /// A bridge to make.
 #[derive(Debug)]
-pub struct Bridge<'a> {
+pub struct NewBridge<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its address. An address that is given stays; otherwise the bridge takes the smallest of its ports and changes it as
@@ -23,9 +23,9 @@ pub struct Bridge<'a> {
 /// The MTU in bytes that the kernel gives a bridge (`ETH_DATA_LEN`).
 const KERNELS_MTU: u32 = 1500;
 
-impl Bridge<'_> {
+impl NewBridge<'_> {
     /// `ip link add NAME address MAC up type bridge no_linklocal_learn 1 [vlan_filtering 1]`, to be followed by
-    /// [`Bridge::fix_mtu`]. Frames to a bridge's own group addresses (IEEE 802.1D, 7.12.6), not all of which packet filters
+    /// [`NewBridge::fix_mtu`]. Frames to a bridge's own group addresses (IEEE 802.1D, 7.12.6), not all of which packet filters
     /// see, teach it nothing.
     #[must_use]
     pub fn create(&self) -> Request {

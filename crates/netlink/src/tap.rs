@@ -37,7 +37,7 @@ mod ioctl {
 
 /// A TAP device to make.
 #[derive(Debug, Clone, Copy)]
-pub struct Tap<'a> {
+pub struct NewTap<'a> {
     /// Its name.
     pub name: &'a str,
     /// The user who may open it; root when neither user nor group is given.
@@ -103,7 +103,7 @@ impl Fleeting {
     }
 }
 
-impl Tap<'_> {
+impl NewTap<'_> {
     /// The user who may open it. A device of nobody can be opened by anybody who may open `/dev/net/tun`, and that is
     /// everybody.
     #[must_use]

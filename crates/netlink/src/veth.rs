@@ -12,7 +12,7 @@ use crate::{Mac, Namespace, Request};
 /// A pair to make. The peer is made in its own namespace directly: making it here and moving it there takes 24 ms, because
 /// the kernel waits for everyone who may still see it.
 #[derive(Debug)]
-pub struct Veth<'a> {
+pub struct NewVeth<'a> {
     /// The end in the socket's namespace.
     pub name: &'a str,
     /// Its address.
@@ -34,7 +34,7 @@ pub struct Peer<'a> {
     pub mac: Mac,
 }
 
-impl Veth<'_> {
+impl NewVeth<'_> {
     /// `ip link add NAME address MAC up type veth peer name PEER netns NAMESPACE address MAC`.
     ///
     /// The near end comes up at once. The far end stays down, so that it can be configured before the first frame.

@@ -10,7 +10,7 @@ pub const KIND: &str = "vlan";
 
 /// A VLAN device to make. Its MTU and its address are those of the link below it, and follow them.
 #[derive(Debug)]
-pub struct Vlan<'a> {
+pub struct NewVlan<'a> {
     /// Its name.
     pub name: &'a str,
     /// The index of the link that carries the tagged frames.
@@ -19,7 +19,7 @@ pub struct Vlan<'a> {
     pub id: u16,
 }
 
-impl Vlan<'_> {
+impl NewVlan<'_> {
     /// `ip link add link BELOW name NAME type vlan id ID`. It is down.
     #[must_use]
     pub fn create(&self) -> Request {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use attachment::{Description, Device, Route};
+use attachment::{Description, Device, LinkRoute};
 use cni::Success;
 use ipnetwork::IpNetwork;
 use netlink::route;
@@ -10,7 +10,7 @@ use netlink::route;
 /// Those of a result.
 pub(crate) fn describe(device: &Device, addressing: &Success, description: &mut Description) {
     for route in &addressing.routes {
-        description.own(Route { device: device.clone(), route: via(route, addressing) });
+        description.own(LinkRoute { device: device.clone(), route: via(route, addressing) });
     }
 }
 

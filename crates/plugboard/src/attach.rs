@@ -10,7 +10,7 @@ use crate::cache::Entry;
 use crate::chain::Chain;
 use crate::cli::Attach;
 use crate::detach;
-use crate::namespace::Namespace;
+use crate::namespace::TargetNamespace;
 use crate::plan::{self, Nic, Prepared};
 use crate::problems;
 use crate::runtime::Runtime;
@@ -45,7 +45,7 @@ fn plan(
     specs: &[NetworkSpec],
     args: &Attach,
     target: &Target,
-    namespace: &Namespace,
+    namespace: &TargetNamespace,
     runtime: &Runtime,
 ) -> Result<Vec<Nic>, Vec<anyhow::Error>> {
     let if_names = plan::if_names(&args.ifname_prefix, specs.len(), namespace).map_err(|problem| vec![problem])?;
@@ -73,7 +73,7 @@ fn plan(
 }
 
 /// Sets up every interface in order. When one fails, those before it are taken down again.
-fn set_up_all(nics: &[Nic], namespace: &Namespace, runtime: &Runtime) -> Result<Vec<Entry>, Vec<String>> {
+fn set_up_all(nics: &[Nic], namespace: &TargetNamespace, runtime: &Runtime) -> Result<Vec<Entry>, Vec<String>> {
     let mut done: Vec<Entry> = Vec::new();
     for nic in nics {
         match set_up(nic, namespace, runtime) {
@@ -89,7 +89,7 @@ fn set_up_all(nics: &[Nic], namespace: &Namespace, runtime: &Runtime) -> Result<
 
 /// Sets up one interface. It is remembered before the first plugin is called, so that a detach finds it even if we are
 /// killed in the middle. When a plugin fails, the whole chain is taken down again; what cannot be stays remembered.
-pub(crate) fn set_up(nic: &Nic, namespace: &Namespace, runtime: &Runtime) -> Result<Entry, Vec<String>> {
+pub(crate) fn set_up(nic: &Nic, namespace: &TargetNamespace, runtime: &Runtime) -> Result<Entry, Vec<String>> {
     let mut entry = Entry {
         network: nic.network.name.clone(),
         attachment: nic.attachment.clone(),

@@ -16,13 +16,13 @@ mod identity;
 
 /// A network namespace, held open.
 #[derive(Debug)]
-pub(crate) struct Namespace {
+pub(crate) struct TargetNamespace {
     /// `CNI_NETNS`.
     pub(crate) path: PathBuf,
     file: File,
 }
 
-impl Namespace {
+impl TargetNamespace {
     /// Opens the namespace at `path`. That of plugboard itself is refused: what a plugin does to a container's interfaces
     /// would hit those of the host.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {

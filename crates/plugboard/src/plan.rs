@@ -6,7 +6,7 @@ use shaping::networks::NetworkSpec;
 
 use crate::attachment::Attachment;
 use crate::conf_dir::ConfDir;
-use crate::namespace::Namespace;
+use crate::namespace::TargetNamespace;
 use crate::network::Network;
 use crate::plugins::Plugins;
 use crate::{limits, negotiation};
@@ -47,7 +47,7 @@ pub(crate) fn networks(
 }
 
 /// The names of `count` interfaces, none of which exists in the namespace.
-pub(crate) fn if_names(prefix: &str, count: usize, namespace: &Namespace) -> anyhow::Result<Vec<String>> {
+pub(crate) fn if_names(prefix: &str, count: usize, namespace: &TargetNamespace) -> anyhow::Result<Vec<String>> {
     let names: Vec<_> = (0..count).map(|number| format!("{prefix}{number}")).collect();
     let refused = names.iter().find_map(|name| Some((name, cni::objection_to_interface(name)?)));
     if let Some((name, objection)) = refused {

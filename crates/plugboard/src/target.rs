@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::cli::Subject;
-use crate::namespace::Namespace;
+use crate::namespace::TargetNamespace;
 
 /// Where namespaces have names (`ip netns`).
 const NAMED: [&str; 2] = ["/run/netns", "/var/run/netns"];
@@ -31,10 +31,10 @@ impl Target {
     }
 
     /// The namespace, which must exist.
-    pub(crate) fn open(&self) -> anyhow::Result<Namespace> {
+    pub(crate) fn open(&self) -> anyhow::Result<TargetNamespace> {
         for path in &self.paths {
             if path.try_exists().with_context(|| format!("cannot look at {}", path.display()))? {
-                return Namespace::open(path);
+                return TargetNamespace::open(path);
             }
         }
         let places = self.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();

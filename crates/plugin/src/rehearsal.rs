@@ -62,12 +62,12 @@ impl Prop {
             Self::Device { name, mtu_bytes } => {
                 let mac = || Mac::random().map_err(Error::refused(&action));
                 let peer = veth::Peer { namespace: &own, name: "far-end", mac: mac()? };
-                let pair = veth::Veth { name, mac: mac()?, mtu: Some(*mtu_bytes), peer };
+                let pair = veth::NewVeth { name, mac: mac()?, mtu: Some(*mtu_bytes), peer };
                 vec![pair.create(), link::set_up("far-end"), link::set_up(name)]
             }
             Self::Vlan { name, below, id } => {
                 let below = session.index(&attachment::Device::host(below))?;
-                vec![vlan::Vlan { name, below, id: *id }.create(), link::set_up(name)]
+                vec![vlan::NewVlan { name, below, id: *id }.create(), link::set_up(name)]
             }
         };
         for request in requests {

@@ -98,10 +98,10 @@ fn chance(chance: Chance) -> netem::Chance {
 }
 
 /// The kernel counts what is *not* lost in the bad state of Gilbert and Elliott.
-fn loss(loss: Loss) -> netem::Loss {
+fn loss(loss: Loss) -> netem::LossModel {
     match loss {
-        Loss::Random(random) => netem::Loss::Random(chance(random)),
-        Loss::States { p13, p31, p32, p23, p14 } => netem::Loss::States {
+        Loss::Random(random) => netem::LossModel::Random(chance(random)),
+        Loss::States { p13, p31, p32, p23, p14 } => netem::LossModel::States {
             p13: p13.steps(),
             p31: p31.steps(),
             p32: p32.steps(),
@@ -109,7 +109,7 @@ fn loss(loss: Loss) -> netem::Loss {
             p23: p23.steps(),
         },
         Loss::GilbertElliott { p, r, bad, good } => {
-            netem::Loss::GilbertElliott { p: p.steps(), r: r.steps(), h: u32::MAX - bad.steps(), k1: good.steps() }
+            netem::LossModel::GilbertElliott { p: p.steps(), r: r.steps(), h: u32::MAX - bad.steps(), k1: good.steps() }
         }
     }
 }

@@ -164,7 +164,7 @@ impl Bridge {
         let known = port.and_then(|port| port.link().mac);
         let mac = known.map_or_else(Mac::random, Ok).map_err(Error::refused("choose an address for the bridge"))?;
         let mtu = port.map(|port| port.link().mtu).or(self.mtu);
-        let bridge = netlink::bridge::Bridge { name: &self.name, mac, mtu, vlan_filtering: self.vlan_filtering };
+        let bridge = netlink::bridge::NewBridge { name: &self.name, mac, mtu, vlan_filtering: self.vlan_filtering };
         let label = self.label();
         session.queue(Step::make(Side::Host, format!("make {label}"), bridge.create()));
         // In the same send as the creation: a kill cannot leave a bridge without its tag.

@@ -2,7 +2,7 @@
 
 use netlink::bridge_vlan::{self, Of, Vlans};
 use netlink::link::{self, Link};
-use netlink::vlan::{self, Vlan};
+use netlink::vlan::{self, NewVlan};
 
 use super::bridge_members::{self, BridgeMembers};
 use crate::{
@@ -73,7 +73,7 @@ impl GatewayVlan {
     /// Makes it with its tag, in one send.
     fn make_device(&self, session: &mut Session, bridge: u32) -> Result<(), Error> {
         let name = self.device().name;
-        let device = Vlan { name: &name, below: bridge, id: self.id };
+        let device = NewVlan { name: &name, below: bridge, id: self.id };
         session.queue(Step::make(Side::Host, format!("make {}", self.label()), device.create()));
         let tag = link::set_alias(&name, &Tag::shared(&self.network));
         session.queue(Step::change(Side::Host, format!("tag {}", self.label()), tag));

@@ -281,7 +281,7 @@ impl Uplink {
         network: &str,
     ) -> Result<(), Error> {
         let Some(UplinkVlan { id, .. }) = self.vlan else { return Ok(()) };
-        let device = vlan::Vlan { name, below: parent.index, id };
+        let device = vlan::NewVlan { name, below: parent.index, id };
         let action = format!("make VLAN device {name} with id {id} on {}", parent.name);
         session.queue(Step::make(Side::Host, action, device.create()));
         let mut change = |what: &str, request| {

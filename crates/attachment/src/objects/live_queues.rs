@@ -10,7 +10,7 @@ use std::{slice, thread};
 
 use netlink::qdisc::{self, Kind, Netem, Parent, Tbf};
 
-use super::Qdisc;
+use super::LinkQdisc;
 use crate::{Device, Error, Remedy, Session, Step};
 
 /// How long is waited beyond the delay of the line that is to become empty.
@@ -135,7 +135,7 @@ impl LiveQueues {
             }
         }
         let index = session.index(&self.device)?;
-        let objects = want.iter().map(|queue| Qdisc { device: self.device.clone(), qdisc: queue.clone() });
+        let objects = want.iter().map(|queue| LinkQdisc { device: self.device.clone(), qdisc: queue.clone() });
         objects.filter(|object| !object.is_all_known_to_all()).try_for_each(|object| object.confirm(index, session))
     }
 
@@ -233,7 +233,7 @@ impl LiveQueues {
         for queue in queues {
             let action = format!("{verb} qdisc {} {:x}: on {}", queue.kind.name(), queue.handle, self.device);
             let request = request(queue, index).map_err(Error::refused(&action))?;
-            let object = Qdisc { device: self.device.clone(), qdisc: queue.clone() };
+            let object = LinkQdisc { device: self.device.clone(), qdisc: queue.clone() };
             let step = Step::change(self.device.side, action, request);
             session.queue(step.explained(move |error| object.explain(error)));
         }

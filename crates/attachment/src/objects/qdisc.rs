@@ -13,7 +13,7 @@ const SHAPERS: [&str; 3] = ["netem", "tbf", "htb"];
 
 /// A queueing discipline of a link.
 #[derive(Debug, Clone)]
-pub struct Qdisc {
+pub struct LinkQdisc {
     /// The link.
     pub device: Device,
     /// What hangs where.
@@ -49,7 +49,7 @@ const LATE: [Late; 2] = [
     },
 ];
 
-impl Qdisc {
+impl LinkQdisc {
     fn label(&self) -> String {
         format!("qdisc {} {:x}: on {}", self.qdisc.kind.name(), self.qdisc.handle, self.device)
     }
@@ -116,7 +116,7 @@ impl Qdisc {
     }
 }
 
-impl Object for Qdisc {
+impl Object for LinkQdisc {
     fn kind(&self) -> &'static Kind {
         &KIND
     }

@@ -8,21 +8,21 @@ static KIND: Kind = Kind::of_a_link("route");
 
 /// A route through a link.
 #[derive(Debug)]
-pub struct Route {
+pub struct LinkRoute {
     /// The link.
     pub device: Device,
     /// The route.
     pub route: route::Route,
 }
 
-impl Route {
+impl LinkRoute {
     fn label(&self) -> String {
         let via = self.route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
         format!("route {}{via} dev {}", self.route.destination, self.device)
     }
 }
 
-impl Object for Route {
+impl Object for LinkRoute {
     fn kind(&self) -> &'static Kind {
         &KIND
     }

@@ -3,7 +3,7 @@
 use netlink::qdisc;
 
 use super::live_queues::LiveQueues;
-use super::{Ifb, LinkUp, Qdisc, Redirect};
+use super::{Ifb, LinkQdisc, LinkUp, Redirect};
 use crate::{Device, Difference, Error, Kind, Object, Session, Stage};
 
 /// What an object consists of.
@@ -184,7 +184,7 @@ fn object(object: impl Object + 'static) -> Box<dyn Object> {
 }
 
 fn hung_on(device: &Device, queues: &[qdisc::Qdisc]) -> Parts {
-    queues.iter().map(|qdisc| object(Qdisc { device: device.clone(), qdisc: qdisc.clone() })).collect()
+    queues.iter().map(|qdisc| object(LinkQdisc { device: device.clone(), qdisc: qdisc.clone() })).collect()
 }
 
 fn create_all(session: &mut Session, parts: &[Box<dyn Object>]) -> Result<(), Error> {

@@ -61,8 +61,8 @@ impl Tap {
         format!("TAP device {}", self.device())
     }
 
-    fn request<'a>(&self, device: &'a Device) -> tap::Tap<'a> {
-        tap::Tap { name: &device.name, owner: self.owner, group: self.group, multi_queue: self.multi_queue }
+    fn request<'a>(&self, device: &'a Device) -> tap::NewTap<'a> {
+        tap::NewTap { name: &device.name, owner: self.owner, group: self.group, multi_queue: self.multi_queue }
     }
 
     fn explain(&self, source: netlink::Error) -> Error {

@@ -1,6 +1,6 @@
 //! Queues in the words of `tc`, for people to compare and to copy.
 
-use netlink::qdisc::netem::{Chance, Loss};
+use netlink::qdisc::netem::{Chance, LossModel};
 use netlink::qdisc::{Kind, Netem};
 use shaping::Distribution;
 
@@ -52,12 +52,12 @@ fn impairments(netem: &Netem) -> String {
         text.push_str(&format!(" {} {correlation}", microseconds(netem.jitter_ns)));
     }
     match netem.loss {
-        Loss::Random(chance) => text.push_str(&with_chance("loss random", chance)),
-        Loss::States { p13, p31, p32, p14, p23 } => {
+        LossModel::Random(chance) => text.push_str(&with_chance("loss random", chance)),
+        LossModel::States { p13, p31, p32, p14, p23 } => {
             let numbers = [p13, p31, p32, p23, p14].map(percent).join(" "); // in tc's order
             text.push_str(&format!(" loss state {numbers}"));
         }
-        Loss::GilbertElliott { p, r, h, k1 } => {
+        LossModel::GilbertElliott { p, r, h, k1 } => {
             let numbers = [p, r, u32::MAX - h, k1].map(percent).join(" ");
             text.push_str(&format!(" loss gemodel {numbers}"));
         }

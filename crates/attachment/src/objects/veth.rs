@@ -84,7 +84,7 @@ impl Object for Veth {
         let (host, container) = (self.host(), self.container());
         let namespace = session.container()?;
         let action = format!("make veth {} with {} in {}", host.name, container.name, namespace.path().display());
-        let pair = veth::Veth {
+        let pair = veth::NewVeth {
             name: &host.name,
             mac: self.identity.host_mac(),
             mtu: self.mtu,

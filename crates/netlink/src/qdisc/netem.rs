@@ -44,7 +44,7 @@ pub struct Chance {
 
 /// Which packets are lost. Numbers are probabilities in steps of 1 / (2^32 - 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
+pub enum LossModel {
     /// Each by itself.
     Random(Chance),
     /// A Markov chain of four states (`loss_4state`): gap and burst periods, each with and without loss.
@@ -73,7 +73,7 @@ pub enum Loss {
     },
 }
 
-impl Default for Loss {
+impl Default for LossModel {
     fn default() -> Self {
         Self::Random(Chance::default())
     }
@@ -107,7 +107,7 @@ pub struct Netem {
     /// How many packets are held at most.
     pub limit_packets: u32,
     /// Which packets are lost.
-    pub loss: Loss,
+    pub loss: LossModel,
     /// Packets of senders that understand it are marked instead of lost.
     pub ecn: bool,
     /// Packets sent twice.
@@ -150,8 +150,8 @@ impl Netem {
     fn written(&self, extent: Extent, table: &[i16]) -> Vec<u8> {
         let is_all = extent == Extent::All;
         let (loss, loss_correlation) = match self.loss {
-            Loss::Random(chance) => (chance.probability, chance.correlation),
-            Loss::States { .. } | Loss::GilbertElliott { .. } => (0, 0),
+            LossModel::Random(chance) => (chance.probability, chance.correlation),
+            LossModel::States { .. } | LossModel::GilbertElliott { .. } => (0, 0),
         };
         // Latency and jitter in ticks are superseded by the 64-bit attributes.
         let mut bytes = words(&[0, self.limit_packets, loss, self.gap, self.duplicate.probability, 0]);
@@ -188,9 +188,9 @@ impl Netem {
 
     fn append_loss_model(&self, bytes: &mut Vec<u8>) {
         let (model, numbers) = match self.loss {
-            Loss::Random(_) => return,
-            Loss::States { p13, p31, p32, p14, p23 } => (NETEM_LOSS_GI, words(&[p13, p31, p32, p14, p23])),
-            Loss::GilbertElliott { p, r, h, k1 } => (NETEM_LOSS_GE, words(&[p, r, h, k1])),
+            LossModel::Random(_) => return,
+            LossModel::States { p13, p31, p32, p14, p23 } => (NETEM_LOSS_GI, words(&[p13, p31, p32, p14, p23])),
+            LossModel::GilbertElliott { p, r, h, k1 } => (NETEM_LOSS_GE, words(&[p, r, h, k1])),
         };
         let mut nested = Vec::new();
         append(&mut nested, model, &numbers);
@@ -210,7 +210,7 @@ impl Netem {
             delay_correlation: number(TCA_NETEM_CORR, 0),
             table: Vec::new(),
             limit_packets: read_u32(options, LIMIT_OFFSET)?,
-            loss: value(TCA_NETEM_LOSS).and_then(Loss::read).unwrap_or(Loss::Random(random)),
+            loss: value(TCA_NETEM_LOSS).and_then(LossModel::read).unwrap_or(LossModel::Random(random)),
             ecn: number(TCA_NETEM_ECN, 0) != 0,
             duplicate: Chance {
                 probability: read_u32(options, DUPLICATE_OFFSET)?,
@@ -249,7 +249,7 @@ const SLOT_BYTES: usize = 40;
 /// `NLA_F_NESTED` in `netlink.h`.
 const NLA_F_NESTED: u16 = 0x8000;
 
-impl Loss {
+impl LossModel {
     /// The models that have an attribute of their own.
     fn read(bytes: &[u8]) -> Option<Self> {
         let numbers = |kind| {
@@ -306,9 +306,9 @@ mod tests {
             Netem { delay_ns: 1, limit_packets: 1, ..Netem::default() },
             Netem { delay_ns: 60_000_000_000, limit_packets: u32::MAX, ..Netem::default() },
             Netem { jitter_ns: 2_000_000, delay_correlation: HALF, ..delay.clone() },
-            Netem { loss: Loss::Random(chance), ecn: true, ..delay.clone() },
-            Netem { loss: Loss::States { p13: 1, p31: 2, p32: 3, p14: 4, p23: 5 }, ..delay.clone() },
-            Netem { loss: Loss::GilbertElliott { p: 1, r: 2, h: 3, k1: 4 }, ..delay.clone() },
+            Netem { loss: LossModel::Random(chance), ecn: true, ..delay.clone() },
+            Netem { loss: LossModel::States { p13: 1, p31: 2, p32: 3, p14: 4, p23: 5 }, ..delay.clone() },
+            Netem { loss: LossModel::GilbertElliott { p: 1, r: 2, h: 3, k1: 4 }, ..delay.clone() },
             Netem { duplicate: chance, corrupt: chance, ..delay.clone() },
             Netem { reorder: chance, gap: 5, slot: Some(slot), seed: Some(u64::MAX), ..delay },
         ]

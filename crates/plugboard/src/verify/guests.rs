@@ -21,7 +21,7 @@ use crate::attachment::Attachment;
 use crate::cache::Entry;
 use crate::detach;
 use crate::known_plugins::{self, keeps_limits};
-use crate::namespace::Namespace;
+use crate::namespace::TargetNamespace;
 use crate::network::Network;
 use crate::plan::Nic;
 use crate::runtime::Runtime;
@@ -70,7 +70,7 @@ fn take_down(made: &mut Vec<Entry>, runtime: &Runtime) -> Vec<String> {
 
 impl Guests<'_> {
     /// Attaches a guest to the network, as its plugins attach anyone, but without limits.
-    pub(super) fn attach(&self, network: &Network, like: &Attachment) -> anyhow::Result<Namespace> {
+    pub(super) fn attach(&self, network: &Network, like: &Attachment) -> anyhow::Result<TargetNamespace> {
         let namespace = new_namespace()?;
         let capability_args = like.capability_args.iter().filter(|(name, _)| *name == known_plugins::RANGES);
         let attachment = Attachment {
@@ -137,7 +137,7 @@ fn new_id() -> anyhow::Result<String> {
 }
 
 /// A namespace that a thread holds until the process ends, however it ends: its path is gone then, and so is the namespace.
-fn new_namespace() -> anyhow::Result<Namespace> {
+fn new_namespace() -> anyhow::Result<TargetNamespace> {
     let (tell, told) = mpsc::channel();
     thread::Builder::new()
         .name("guest".to_owned())
@@ -153,7 +153,7 @@ fn new_namespace() -> anyhow::Result<Namespace> {
         .context("cannot start a thread")?;
     let thread = told.recv().context("the thread of a namespace ended")?.context("cannot make a network namespace")?;
     let path = PathBuf::from(format!("/proc/{}/task/{thread}/ns/net", std::process::id()));
-    Namespace::open(&path)
+    TargetNamespace::open(&path)
 }
 
 #[cfg(test)]
