@@ -1,8 +1,8 @@
 //! Which files of a crate import which: read from `use` declarations and from paths in the code that begin with `crate`, `super`
 //! or the name of a module below.
 //!
-//! Names are followed through the declarations that hand them on (`pub use`) to the file that defines them. Not seen are
-//! methods, macros by example, and names that `use x::*` brings. Modules called `tests` are passed over: they know everything.
+//! Names are followed through the declarations that hand them on (`pub use`, also of all names of a module) to the file that defines
+//! them. Not seen are methods, macros by example, and names that a private `use x::*` brings. Modules called `tests` are passed over: they know everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,6 +17,8 @@ type Module = Vec<String>;
 struct File {
     /// Names that a `use` declaration brings, with their paths.
     brought: BTreeMap<String, Vec<String>>,
+    /// Modules all of whose public names it hands on (`pub use x::*`).
+    handed_on_whole: Vec<Vec<String>>,
     /// Those of them that others may use, too.
     handed_on: BTreeSet<String>,
     /// Paths and single names in the code, those of declarations that hand on excepted.
@@ -151,9 +153,13 @@ fn resolve(files: &BTreeMap<&Module, File>, from: &Module, path: &[String], dept
             (module, rest) = (child, after);
             continue;
         }
-        return match files.get(&module)?.brought.get(segment) {
-            Some(origin) => resolve(files, &module, &[origin, after].concat(), depth + 1),
-            None => Some(module),
+        let file = files.get(&module)?;
+        let mut whole = file.handed_on_whole.iter().filter_map(|path| resolve(files, &module, path, depth + 1));
+        let by_whole = whole.find(|other| files.get(other).is_some_and(|file| file.handed_on.contains(segment)));
+        return match (file.brought.get(segment), by_whole) {
+            (Some(origin), _) => resolve(files, &module, &[origin, after].concat(), depth + 1),
+            (None, Some(other)) => resolve(files, &other, &[&["self".to_owned()], rest].concat(), depth + 1),
+            (None, None) => Some(module),
         };
     }
     Some(module)
@@ -173,6 +179,10 @@ impl File {
                     let mut leaves = Vec::new();
                     at = tree(tokens, at + 1, &[], &mut leaves);
                     for (path, name) in leaves {
+                        if name == "*" && is_public {
+                            file.handed_on_whole.push(path);
+                            continue;
+                        }
                         if is_public {
                             file.handed_on.insert(name.clone());
                         } else {
@@ -248,7 +258,10 @@ fn tree(tokens: &[String], mut at: usize, prefix: &[String], leaves: &mut Vec<(V
                 path.push(word.to_owned());
                 at += 1;
             }
-            "*" => at += 1,
+            "*" => {
+                leaves.push((path, "*".to_owned()));
+                return at + 1;
+            }
             _ => break,
         }
     }
@@ -369,6 +382,10 @@ mod tests {
         let root = ("", "mod a; mod b; pub use a::A; pub(crate) use b::{B, C};");
         assert_eq!(circles(&[root, ("a", "use crate::{B, json};"), ("b", "use crate::A;")]).len(), 2);
         assert_eq!(circles(&[root, ("a", "struct A; use crate::A;"), ("b", "use crate::A;")]), [""; 0]);
+        let whole = ("", "mod c; mod a; pub use c::*;");
+        let inner = ("c", "mod d; pub use d::D;");
+        assert_eq!(circles(&[whole, ("a", "use crate::D;"), inner, ("c::d", "use crate::a;")]).len(), 2);
+        assert_eq!(circles(&[whole, ("a", "use crate::E;"), inner, ("c::d", "use crate::a;")]), [""; 0]);
         let inner = ("c", "mod d; pub(crate) use d::D;");
         assert_eq!(
             circles(&[("", "mod a; mod c;"), ("a", "use crate::c::D;"), inner, ("c::d", "use crate::a::A;")]),

@@ -42,8 +42,8 @@ mod tag;
 mod verbs;
 
 pub use action::Action;
-pub use actions::{Announce, AskForHolder, AwaitDetection, AwaitForwarding, AwaitListening};
-pub use commons::{Bridge, ForwardRule, GatewayVlan, Uplink, UplinkVlan};
+pub use actions::*;
+pub use commons::*;
 pub use description::Description;
 pub use device::{Device, Side};
 pub use difference::Difference;
@@ -53,10 +53,7 @@ pub use identity::Identity;
 pub use item::Item;
 pub use kind::Kind;
 pub use object::Object;
-pub use objects::{
-    Address, BridgePort, Elements, Ifb, LinkLocal, LinkQdisc, LinkRoute, LinkUp, Loan, Others, PortVlans, Redirect,
-    ShapedDevice, Sysctl, Tap, Veth,
-};
+pub use objects::*;
 pub use owner::{Owner, Valid};
 pub use remedy::Remedy;
 pub use secret::Secret;

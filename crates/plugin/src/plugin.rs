@@ -38,7 +38,7 @@ pub trait Plugin: Clone + Send + 'static {
     /// What must exist, whatever the addresses.
     ///
     /// # Errors
-    /// Code 7 for what what was found does not allow.
+    /// Code 7 where what was found does not allow it.
     fn describe(&self) -> Result<Description, Error>;
 
     /// Completes what IPAM returned: gateways, default routes, resolver.
