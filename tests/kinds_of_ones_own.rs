@@ -5,11 +5,12 @@ use std::cell::RefCell;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use attachment::{
-    Channel, Commons, Creation, Description, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Owner,
-    Secret, Session, Shared, Stage, State, Valid, collect, commands, differences, of_attachment, refuse_existing,
-    refuse_unusable, remove, update,
+    Action, Channel, Commons, Creation, Description, Difference, Error, Finder, Found, Identity, Item, Kind, Object,
+    Owner, Secret, Session, Shared, Stage, State, Valid, collect, commands, differences, of_attachment,
+    refuse_existing, refuse_unusable, remove, update,
 };
 
 thread_local! {
@@ -17,13 +18,11 @@ thread_local! {
     static PLACE: RefCell<PathBuf> = RefCell::default();
 }
 
-/// The channel: it collects what is to be written, and writes it in one go.
+/// The channel: it collects what is to be written, and writes what is of one stage in one go.
 #[derive(Default)]
 struct Directory {
     path: PathBuf,
     unwritten: Vec<(usize, String, String)>,
-    /// How often it was written to.
-    flushes: usize,
 }
 
 impl Directory {
@@ -52,8 +51,15 @@ fn failed(reason: &str, path: &Path) -> Error {
 }
 
 impl Channel for Directory {
+    fn holds_something(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
+    fn forget(&mut self) {
+        self.unwritten.clear();
+    }
+
     fn flush(&mut self, made: &mut Vec<usize>) -> Result<(), Error> {
-        self.flushes += usize::from(!self.unwritten.is_empty());
         for (place, name, text) in std::mem::take(&mut self.unwritten) {
             if text.contains("refused") {
                 return Err(failed("it takes no such text", &self.path));
@@ -102,7 +108,9 @@ fn tickets_of(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
         let file = entry.file_name().to_string_lossy().into_owned();
         let text = directory.read(&file).unwrap_or_default();
         if let Some(host_name) = file.strip_prefix("ticket-").filter(|_| text.split(' ').next() == Some(network)) {
-            let owner = Owner::HostName(host_name.to_owned());
+            let mut words = text.split(' ').skip(1);
+            let owner = Owner::Identity(Identity::new(network, words.next().unwrap_or_default(), "eth0"));
+            assert_eq!(identity(text.split(' ').nth(1).unwrap_or_default()).host_name(), host_name);
             found.push(Found::own(owner, Stage::Nic, move |session| self::directory(session)?.delete(&file)));
         }
     }
@@ -193,6 +201,10 @@ impl Shared for Hall {
         &HALL
     }
 
+    fn name(&self) -> String {
+        "hall".to_owned()
+    }
+
     fn commons(&self) -> Box<dyn Commons> {
         Box::new(TicketHolders)
     }
@@ -278,7 +290,6 @@ fn add(container: &str, colour: &'static str) -> Result<(), Box<(Error, Vec<Erro
     refuse_existing(&mut session, &description).map_err(|error| Box::new((error, Vec::new())))?;
     let mut creation = Creation::new();
     let made = creation.make(&mut session, description);
-    assert_eq!(directory(&mut session).map(|directory| directory.flushes).unwrap_or_default(), 1, "in one go");
     made.map_err(|error| Box::new((error, creation.undo(&mut session))))
 }
 
@@ -324,6 +335,77 @@ fn what_fails_is_undone_and_what_others_use_stays() {
     let before = place.files();
     add("c1", "refused").expect_err("the channel refuses it");
     assert_eq!(place.files(), before);
+}
+
+/// An object of another kind, which can never be made.
+struct Impossible;
+
+impl Object for Impossible {
+    fn kind(&self) -> &'static Kind {
+        &TICKET
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Nic
+    }
+
+    fn create(&self, _: &mut Session) -> Result<(), Error> {
+        Err(Error::Missing("everything".to_owned()))
+    }
+
+    fn differences(&self, _: &mut Session) -> Result<Vec<Difference>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn remove(&self, _: &mut Session) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn commands(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn what_was_collected_when_something_else_failed_is_never_sent() {
+    let place = Place::new("forgotten");
+    add("c2", "blue").expect("an attachment");
+    let before = place.files();
+    let mut session = Session::new(None);
+    let mut description = described("c1", "red");
+    description.own(Impossible);
+    let mut creation = Creation::new();
+    assert!(matches!(creation.make(&mut session, description), Err(Error::Missing(_))));
+    assert!(creation.undo(&mut session).is_empty());
+    session.flush().expect("there is nothing to send");
+    assert_eq!(place.files(), before);
+}
+
+/// Writes what is in the directory when its turn comes.
+struct Look(Arc<Mutex<Vec<usize>>>, PathBuf, Stage);
+
+impl Action for Look {
+    fn stage(&self) -> Stage {
+        self.2
+    }
+
+    fn perform(&self, _: &mut Session) -> Result<(), Error> {
+        let count = fs::read_dir(&self.1).into_iter().flatten().count();
+        self.0.lock().expect("a list").push(count);
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_collected_is_sent_before_the_next_stage() {
+    let place = Place::new("stages");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let mut description = described("c1", "red");
+    for stage in [Stage::Common, Stage::Guard, Stage::Nic, Stage::Port] {
+        description.act(Look(Arc::clone(&seen), place.0.clone(), stage));
+    }
+    Creation::new().make(&mut Session::new(None), description).expect("an attachment");
+    assert_eq!(*seen.lock().expect("a list"), [0, 1, 1, 2], "the hall, and then the ticket");
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Description {
     /// [`Error::Unlisted`], which is a fault of the plugin.
     pub fn check(&self, finders: &[&'static Finder]) -> Result<(), Error> {
         let is_found = |kind: &'static Kind| {
-            kind.goes_with_its_link || finders.iter().any(|finder| std::ptr::eq(finder.kind, kind))
+            kind.goes_with_its_link || finders.iter().any(|finder| finder.serves_del && std::ptr::eq(finder.kind, kind))
         };
         let unlisted = self.items.iter().filter_map(Item::kind).find(|kind| !is_found(kind));
         unlisted.map_or(Ok(()), |kind| Err(Error::Unlisted(kind.name)))

@@ -3,8 +3,8 @@
 use crate::owner::Owner;
 use crate::{Error, Identity, Item, Kind, Session, Shared, Stage, Valid};
 
-/// Finds what an attachment may have of a kind, from its identity alone. No dump of the host's links: names follow from the
-/// identity. What it returns need not be there.
+/// Finds what an attachment may have of a kind, from its identity alone, without a dump of the host's links: names follow from
+/// the identity. What it returns need not be there.
 pub type OfAttachment = fn(&mut Session, &Identity) -> Result<Vec<Item>, Error>;
 
 /// Finds what there is of a kind in a network, and whose it is.
@@ -23,20 +23,28 @@ pub struct Finder {
     pub of_network: OfNetwork,
     /// For GC: how several are removed.
     pub collect: Collect,
+    /// DEL finds by it what an attachment has.
+    pub(crate) serves_del: bool,
 }
 
 impl Finder {
     /// One whose finds are removed one by one.
     #[must_use]
     pub const fn new(kind: &'static Kind, of_attachment: OfAttachment, of_network: OfNetwork) -> Self {
-        Self { kind, of_attachment, of_network, collect: one_by_one }
+        Self { kind, of_attachment, of_network, collect: one_by_one, serves_del: true }
     }
 
     /// The same finder for GC alone: DEL leaves what it finds to the plugin that has made it.
     #[must_use]
     pub const fn for_gc(&self) -> Self {
         let nothing: OfAttachment = |_, _| Ok(Vec::new());
-        Self { kind: self.kind, of_attachment: nothing, of_network: self.of_network, collect: self.collect }
+        Self {
+            kind: self.kind,
+            of_attachment: nothing,
+            of_network: self.of_network,
+            collect: self.collect,
+            serves_del: false,
+        }
     }
 
     /// The same finder, of whose finds many are removed at once.

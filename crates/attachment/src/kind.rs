@@ -1,7 +1,7 @@
 //! Kinds of objects.
 
 /// What an object is. Two are of one kind if they have the very same one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Kind {
     /// Its name, for people.
     pub name: &'static str,

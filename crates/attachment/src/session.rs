@@ -309,9 +309,15 @@ impl Session {
         std::mem::take(&mut self.notes)
     }
 
-    /// Drops what is queued and was not sent.
-    pub(crate) fn forget_queue(&mut self) {
+    /// Drops what is queued or collected and was not sent.
+    pub(crate) fn forget_unsent(&mut self) {
         self.queue.clear();
+        self.channels.iter_mut().for_each(|channel| channel.forget());
+    }
+
+    /// Sends what channels have collected, if they have: what comes next is of a later stage.
+    pub(crate) fn end_stage(&mut self) -> Result<(), Error> {
+        if self.channels.iter().any(|channel| channel.holds_something()) { self.flush() } else { Ok(()) }
     }
 
     /// What follows is for the object at this place of the description.

@@ -20,6 +20,9 @@ pub trait Shared {
     /// Its kind.
     fn kind(&self) -> &'static Kind;
 
+    /// What it is called, as in "bridge br0". Two of one kind and name are the same.
+    fn name(&self) -> String;
+
     /// When it is made.
     fn stage(&self) -> Stage {
         Stage::Common
@@ -95,7 +98,7 @@ pub trait Shared {
 /// Those who share something: the members of a bridge, of a LAC, of a multicast group. Several [`Shared`] objects may be of one
 /// commons; they come and go with it.
 pub trait Commons {
-    /// What is shared, as in "bridge br0". Two of the same name are the same.
+    /// What they are called, as in "members of bridge br0". Two of the same name are the same.
     fn name(&self) -> String;
 
     /// An attachment, or somebody else, uses what is shared.

@@ -53,6 +53,15 @@ impl<'a> Tag<'a> {
         format!("{MARK}shared by {by} over {uplink}")
     }
 
+    /// It names a network. What is shared by something else has a blank in it, which no network's name has.
+    #[must_use]
+    pub fn is_of_network(self) -> bool {
+        match self {
+            Self::Attachment { .. } => true,
+            Self::Shared { by, .. } => !by.contains(' '),
+        }
+    }
+
     /// What a link's alias says; `None` for one that is not ours.
     #[must_use]
     pub fn of(link: &'a Link) -> Option<Self> {
@@ -100,6 +109,7 @@ mod tests {
         assert_eq!(Tag::read(&alias), Some(Tag::Shared { by: &long, uplink: Some("enp101s0f0np0.2") }));
         let lac = Tag::shared_over("lac 14789/1", "eth1");
         assert_eq!(Tag::read(&lac), Some(Tag::Shared { by: "lac 14789/1", uplink: Some("eth1") }));
+        assert!(!Tag::read(&lac).unwrap().is_of_network() && Tag::read(&Tag::shared("net")).unwrap().is_of_network());
         assert_eq!(Tag::read("somebody's"), None);
     }
 }

@@ -1,12 +1,12 @@
 //! The NIC: what it is, and the devices that make it.
 
-use attachment::{Description, Device, Identity, LinkLocal, LinkUp, Redirect, Side, Stage, Sysctl, Tap, Veth};
+use attachment::{Description, Device, Identity, LinkLocal, LinkUp, Loan, Redirect, Side, Stage, Sysctl, Tap, Veth};
 use cni::{Call, Error};
 use netlink::Mac;
 use plugin::Allocator;
 
 use crate::keys::{self, NicKeys, TapNamespace};
-use crate::{Found, Loan, mac};
+use crate::{Found, mac};
 
 /// The NIC as the configuration asks for it.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct Nic {
 
 /// What becomes the port of a switch, and what is behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Attached {
+pub(crate) enum Attached {
     /// The host interface of a veth pair, whose other end is the container interface.
     Veth,
     /// A TAP device on the host.
@@ -67,8 +67,7 @@ impl Nic {
     }
 
     /// What it hangs on its switch by.
-    #[must_use]
-    pub fn attached(&self, found: &Found) -> Attached {
+    pub(crate) fn attached(&self, found: &Found) -> Attached {
         match (&found.lent, self.device, self.tap_namespace) {
             (Some(device), ..) => Attached::Device(device.clone()),
             (None, keys::Device::Veth, _) => Attached::Veth,

@@ -8,7 +8,7 @@ use crate::attached::Nic;
 use crate::keys::{NicKeys, refuse};
 
 /// Why `ipspoofchk` without addresses is refused.
-pub const ADDRESSES_WITHOUT_IPAM: &str =
+const ADDRESSES_WITHOUT_IPAM: &str =
     "ipspoofchk lets only the addresses of ipam pass, and there is no ipam; add ipam, or set macspoofchk instead";
 
 /// What the packet filter does for a NIC.

@@ -17,11 +17,11 @@ mod vlans;
 mod words;
 
 pub use addresses::addressing;
-pub use attached::{Attached, Nic};
+pub use attached::Nic;
 pub use gateway::Gateway;
-pub use guard::{ADDRESSES_WITHOUT_IPAM, Guard};
+pub use guard::Guard;
 pub use keys::{KEYS, NicKeys};
-pub use loan::{Loan, find_loan, lent_before};
+pub use loan::{find_loan, lent_before};
 pub use path::Path;
 pub use result::{bridge_interface, expected, merge};
 pub use vlans::{Vlans, check_vlan};

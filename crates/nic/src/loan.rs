@@ -1,7 +1,6 @@
 //! A device of the host that the previous plugin of the chain made: it becomes the port of the bridge, and no NIC is made.
 
-pub use attachment::Loan;
-use attachment::{Description, Device, Identity, Session};
+use attachment::{Description, Device, Identity, Loan, Session};
 use cni::{Call, Command, Error, Success};
 use netlink::link::Link;
 use plugin::codes::from_attachment;

@@ -69,8 +69,11 @@ pub fn bridge_interface(session: &mut Session, name: &str) -> Result<Interface, 
 #[must_use]
 pub fn merge(call: &Call, interfaces: Vec<Interface>, addressing: Success) -> Success {
     let mut result = call.config.prev_result.clone().unwrap_or_default();
+    let made_here = result.interfaces.len();
     result.interfaces.extend(interfaces);
-    let own = listed(call, &result).map(|(place, _)| place);
+    let is_own = |place: &usize| result.interfaces.get(*place).is_some_and(|interface| is_it(call, interface));
+    let own =
+        (made_here..result.interfaces.len()).find(is_own).or_else(|| listed(call, &result).map(|(place, _)| place));
     result.ips.extend(addressing.ips.into_iter().map(|ip| cni::IpConfig { interface: own, ..ip }));
     result.routes.extend(addressing.routes);
     if addressing.dns != cni::Dns::default() {
@@ -101,9 +104,12 @@ pub fn expected(call: &Call, previous: &Success, found: &mut Found) -> Result<Su
 
 /// The container interface in a result, with its place.
 fn listed<'a>(call: &Call, result: &'a Success) -> Option<(usize, &'a Interface)> {
-    let (name, netns) = (&call.environment.if_name, call.environment.netns.as_deref());
-    let mut interfaces = result.interfaces.iter().enumerate();
-    interfaces.find(|(_, interface)| interface.name == *name && netns == Some(Path::new(&interface.sandbox)))
+    result.interfaces.iter().enumerate().find(|(_, interface)| is_it(call, interface))
+}
+
+fn is_it(call: &Call, interface: &Interface) -> bool {
+    let netns = call.environment.netns.as_deref();
+    interface.name == call.environment.if_name && netns == Some(Path::new(&interface.sandbox))
 }
 
 fn not_listed(call: &Call) -> Error {

@@ -18,19 +18,17 @@ pub struct Vlans {
 }
 
 impl Vlans {
-    /// Parses the keys; `None` where they ask for none. With `is_below` the VLAN `vlan` is on a device below the switch, which
-    /// knows nothing of it.
+    /// Parses the keys; `None` where they ask for none.
     ///
     /// # Errors
     /// Code 7 naming the key, and the entry.
-    pub fn parse(keys: &NicKeys, is_below: bool) -> Result<Option<Self>, Error> {
-        let vlan = check_vlan(keys.vlan)?;
+    pub fn parse(keys: &NicKeys) -> Result<Option<Self>, Error> {
+        let native = check_vlan(keys.vlan)?;
         let mut tagged = Vec::new();
         for (place, entry) in keys.vlan_trunk.iter().enumerate() {
             let ranges = entry.ranges();
             tagged.extend(ranges.map_err(|reason| Error::invalid_config(format!("vlanTrunk[{place}]: {reason}")))?);
         }
-        let native = vlan.filter(|_| !is_below);
         if native.is_none() && tagged.is_empty() {
             return Ok(None);
         }

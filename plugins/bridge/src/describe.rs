@@ -59,8 +59,8 @@ impl Plugin for Bridged {
         Bridge::FINDER,
         ForwardRule::FINDER,
         GatewayVlan::FINDER,
-        Veth::FINDER,
         Tap::FINDER,
+        Veth::FINDER,
         Elements::FINDER,
         Ifb::COLLECTOR,
     ];
@@ -141,7 +141,7 @@ impl Plugin for Bridged {
         let mut description = Description::new();
         let Some(bridge) = bridge_of(call) else { return Ok(description) };
         description.share(Bridge::shared(&bridge, identity.network())).share(ForwardRule::new(&bridge));
-        description.share(GatewayVlan::new(&bridge, identity.network(), 0));
+        description.share(GatewayVlan::all_on(&bridge));
         lent_before(call, identity, &bridge, &mut description);
         Ok(description)
     }

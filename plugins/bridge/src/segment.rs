@@ -27,7 +27,7 @@ impl Segment {
                 let msg = "autoVlan makes the VLAN device of an uplink: set uplink and vlan, too";
                 return Err(Error::invalid_config(msg));
             }
-            return Ok(Vlans::parse(of_nic, false)?.map_or(Self::Bridge, Self::Vlans));
+            return Ok(Vlans::parse(of_nic)?.map_or(Self::Bridge, Self::Vlans));
         };
         if device.is_empty() || device.len() > NAME_BYTES || device.contains(['/', ' ']) {
             let msg =

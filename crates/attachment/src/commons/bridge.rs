@@ -177,7 +177,7 @@ impl Bridge {
         if self.vlan_filtering {
             self.verify_filtering(session)?;
         }
-        if forward::has_legacy_filter() {
+        if forward::has_legacy_filter() && !forward::is_lacking(session, &self.name)? {
             session.note(Note::LegacyIptables { bridge: self.name.clone() });
         }
         match port {
@@ -218,6 +218,10 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
 impl Shared for Bridge {
     fn kind(&self) -> &'static Kind {
         &KIND
+    }
+
+    fn name(&self) -> String {
+        self.label()
     }
 
     fn commons(&self) -> Box<dyn Commons> {

@@ -13,7 +13,7 @@ pub(super) struct BridgeMembers {
 
 impl Commons for BridgeMembers {
     fn name(&self) -> String {
-        format!("bridge {}", self.bridge)
+        format!("members of bridge {}", self.bridge)
     }
 
     /// By an attachment; one that was made here also by a port of anybody else. What is itself shared by the same is no user but a
@@ -45,7 +45,7 @@ pub(super) fn of_attachment(session: &mut Session, identity: &Identity) -> Resul
     Ok(session.known_index(Side::Host, index)?.map(|bridge| bridge.name))
 }
 
-/// The bridges that attachments of a network are on, or that were made for it.
+/// The bridges that attachments of a network are on, or that were made for it or for what no network alone shares.
 ///
 /// # Errors
 /// The kernel cannot be asked.
@@ -55,8 +55,9 @@ pub(super) fn of_network(session: &mut Session, network: &str) -> Result<Vec<Str
     for link in &links {
         match Tag::of(link) {
             Some(Tag::Attachment { network: of, .. }) if of == network => served.extend(link.master),
-            // The bridge itself, or the one below its gateway in a VLAN.
-            Some(Tag::Shared { by, .. }) if by == network => {
+            // The bridge itself, or the one below its gateway in a VLAN. What is shared by something else than a network may be this
+            // one's too; whether it is used is asked before it is released.
+            Some(tag @ Tag::Shared { by, .. }) if by == network || !tag.is_of_network() => {
                 served.extend([Some(link.index), link.peer].into_iter().flatten());
             }
             _ => {}

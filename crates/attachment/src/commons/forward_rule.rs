@@ -49,16 +49,26 @@ impl Shared for ForwardRule {
         &KIND
     }
 
+    fn name(&self) -> String {
+        format!("rule for the members of {}", self.bridge())
+    }
+
     fn commons(&self) -> Box<dyn Commons> {
         Box::new(self.members.clone())
     }
 
-    fn look(&self, session: &mut Session) -> Result<State, Error> {
-        Ok(if forward::is_lacking(session, self.bridge())? { State::Lacking } else { State::Whole })
+    /// Whether there or not: to make it nobody has to be kept out, because the packet filter does so itself. And some chains take
+    /// none, which is no reason to let all attachments wait for each other.
+    fn look(&self, _session: &mut Session) -> Result<State, Error> {
+        Ok(State::Whole)
+    }
+
+    fn adopt(&self, session: &mut Session) -> Result<(), Error> {
+        if forward::is_lacking(session, self.bridge())? { forward::ensure(session, self.bridge()) } else { Ok(()) }
     }
 
     fn make(&self, session: &mut Session) -> Result<(), Error> {
-        forward::ensure(session, self.bridge())
+        self.adopt(session)
     }
 
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {

@@ -34,6 +34,11 @@ impl GatewayVlan {
         Self { members: BridgeMembers { bridge: bridge.into() }, network: network.into(), id }
     }
 
+    /// Those of all VLANs of a bridge, to be released: which were made here, their tags tell.
+    pub fn all_on(bridge: impl Into<String>) -> Self {
+        Self::new(bridge, "", 0)
+    }
+
     fn bridge(&self) -> &str {
         &self.members.bridge
     }
@@ -122,16 +127,16 @@ impl GatewayVlan {
     }
 }
 
-/// All on the bridge of the attachment, whatever their VLANs: which were made here, their tags tell.
+/// All on the bridge of the attachment.
 fn of_attachment(session: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error> {
     let bridge = bridge_members::of_attachment(session, identity)?;
-    let all = |bridge| Item::Shared(Box::new(GatewayVlan::new(bridge, identity.network(), 0)));
+    let all = |bridge| Item::Shared(Box::new(GatewayVlan::all_on(bridge)));
     Ok(bridge.map(all).into_iter().collect())
 }
 
 fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
     let bridges = bridge_members::of_network(session, network)?;
-    Ok(bridges.into_iter().map(|bridge| Found::shared(GatewayVlan::new(bridge, network, 0))).collect())
+    Ok(bridges.into_iter().map(|bridge| Found::shared(GatewayVlan::all_on(bridge))).collect())
 }
 
 impl Shared for GatewayVlan {
@@ -141,6 +146,10 @@ impl Shared for GatewayVlan {
 
     fn stage(&self) -> Stage {
         Stage::Port
+    }
+
+    fn name(&self) -> String {
+        self.label()
     }
 
     fn commons(&self) -> Box<dyn Commons> {

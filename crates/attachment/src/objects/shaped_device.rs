@@ -10,7 +10,7 @@ use crate::{Device, Difference, Error, Kind, Object, Session, Stage};
 type Parts = Vec<Box<dyn Object>>;
 
 /// The queues of a device: what it sends waits in its own; what it receives is sent through an ifb first, and waits there. Each list
-/// goes from the root down, and may be empty.
+/// goes from the root down, and may be empty. It is removed, changed and compared as a whole, and made and undone part by part.
 #[derive(Debug, Clone)]
 pub struct ShapedDevice {
     /// The device.
@@ -25,7 +25,6 @@ pub struct ShapedDevice {
     pub received: Vec<qdisc::Qdisc>,
 }
 
-/// Removed, changed and compared as a whole; made and undone part by part.
 impl ShapedDevice {
     fn redirect(&self) -> Redirect {
         Redirect { from: self.device.clone(), to: self.ifb.device() }
@@ -85,7 +84,7 @@ impl ShapedDevice {
             .and_then(|()| redirect.create(session))
             .and_then(|()| session.flush());
         made.inspect_err(|_| {
-            session.forget_queue();
+            session.forget_unsent();
             let _ = self.stop_receiving(session);
         })
     }

@@ -1,4 +1,4 @@
-//! A network setting of the session.
+//! A network setting of the kernel.
 
 use std::fs;
 use std::io::ErrorKind;

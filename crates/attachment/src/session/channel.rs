@@ -20,6 +20,14 @@ pub trait Channel: Any {
     fn flush(&mut self, _made: &mut Vec<usize>) -> Result<(), Error> {
         Ok(())
     }
+
+    /// Something was collected and not sent yet. It is sent before anything of a later stage is made.
+    fn holds_something(&self) -> bool {
+        false
+    }
+
+    /// Drops what was collected and not sent: the call has failed.
+    fn forget(&mut self) {}
 }
 
 /// The host's packet filter. What is removed through it is removed before links are: to close it waits until the kernel is

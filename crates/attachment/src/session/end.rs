@@ -33,7 +33,7 @@ impl End {
     }
 
     pub(super) fn remember(&mut self, link: &Link) {
-        self.forget(&link.name);
+        self.seen.retain(|other| other.name != link.name && other.index != link.index);
         self.seen.push(link.clone());
     }
 

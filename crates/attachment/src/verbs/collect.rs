@@ -29,6 +29,7 @@ pub fn collect(session: &mut Session, finders: &[&'static Finder], network: &str
     for (finder, found) in stale.iter().filter(|(_, found)| !found.is_empty()) {
         errors.extend((finder.collect)(session, found));
     }
+    errors.extend(session.flush().err());
     let shared: Vec<_> = shared
         .iter()
         .filter_map(|found| match found {

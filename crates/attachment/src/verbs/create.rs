@@ -81,18 +81,19 @@ impl Creation {
             true => session.sharing(|session| make_all(session, new, first)),
             false => make_all(session, new, first),
         };
-        session.forget_queue();
+        session.forget_unsent();
         made
     }
 
     /// Removes what this creation made, the last first; what it found and adopted stays, if anybody else uses it.
-    pub fn undo(self, session: &mut Session) -> Vec<Error> {
-        session.forget_queue();
+    pub fn undo(&mut self, session: &mut Session) -> Vec<Error> {
+        let items = std::mem::take(&mut self.items);
+        session.forget_unsent();
         let mut errors = Vec::new();
         let mut shared = Vec::new();
         let mut done = None;
         for (place, undo) in session.take_undo() {
-            match (undo, self.items.get(place)) {
+            match (undo, items.get(place)) {
                 (Undo::TakeBack(take_back), _) => errors.extend(take_back(session).err()),
                 (Undo::Made, _) if done == Some(place) => {}
                 (Undo::Made, Some(Item::Object(object))) => {
@@ -106,6 +107,8 @@ impl Creation {
                 (Undo::Made, _) => {}
             }
         }
+        errors.extend(session.flush().err());
+        shared.reverse(); // as they were described; the release goes the other way
         errors.extend(release(session, &shared));
         errors
     }
@@ -118,7 +121,12 @@ fn make_all(session: &mut Session, items: &[Item], first: usize) -> Result<(), E
         states.clear(); // others may have made or removed something meanwhile
     }
     let mut states = states.into_iter();
+    let mut stage = None;
     for (place, item) in (first..).zip(items) {
+        if stage != Some(item.stage()) {
+            session.end_stage()?;
+            stage = Some(item.stage());
+        }
         session.work_on(place);
         match item {
             Item::Object(object) => object.create(session)?,

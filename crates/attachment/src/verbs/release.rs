@@ -18,7 +18,7 @@ pub(super) fn release(session: &mut Session, all: &[&dyn Shared]) -> Vec<Error> 
         let mut parts: Vec<&dyn Shared> = Vec::new();
         for part in all.iter().copied().filter(|part| part.commons().name() == name) {
             // One may have been found in several ways.
-            if !parts.iter().any(|other| std::ptr::eq(other.kind(), part.kind())) {
+            if !parts.iter().any(|other| std::ptr::eq(other.kind(), part.kind()) && other.name() == part.name()) {
                 parts.push(part);
             }
         }

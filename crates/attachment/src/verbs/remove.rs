@@ -17,6 +17,8 @@ pub fn of_attachment(
     for finder in finders {
         match (finder.of_attachment)(session, identity) {
             Ok(items) => description.extend(items),
+            // Several finders may have asked the same thing in vain.
+            Err(error) if errors.iter().any(|other: &Error| other.to_string() == error.to_string()) => {}
             Err(error) => errors.push(error),
         }
     }
@@ -31,6 +33,7 @@ pub fn remove(session: &mut Session, description: &Description) -> Vec<Error> {
         _ => None,
     });
     let mut errors: Vec<Error> = own.collect();
+    errors.extend(session.flush().err());
     let shared: Vec<_> = description.shared().collect();
     errors.extend(release(session, &shared));
     errors

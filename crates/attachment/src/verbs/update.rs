@@ -46,7 +46,7 @@ fn update_all(session: &mut Session, description: &Description) -> Result<(), No
         }
     });
     changed.and_then(|()| session.flush()).map_err(|error| {
-        session.forget_queue();
+        session.forget_unsent();
         let left = session.take_undo().into_iter().filter_map(|(place, undo)| match undo {
             Undo::TakeBack(take_back) => take_back(session).err(),
             Undo::Made => match description.items().get(place) {

@@ -41,10 +41,16 @@ fn added<P: Plugin>(plugin: &mut P, call: &Call, ipam: &Ipam, session: &mut Sess
         .map_err(|error| P::error(&error))
         .and_then(|()| finish(plugin, call, session, &mut creation, ipam, &mut work));
     finished.map_err(|error| {
-        let mut also: Vec<String> = creation.undo(session).iter().map(|error| P::error(error).msg).collect();
-        let _ = work.wait(); // it must have ended before it is told to release
-        also.extend(ipam.run(Command::Del, call).err().map(|error| error.msg));
-        with_more_details(error, &also)
+        let mut undo = |session: &mut Session| creation.undo(session).iter().map(P::error).collect::<Vec<_>>();
+        let mut release = || {
+            let _ = work.wait(); // it must have ended before it is told to release
+            ipam.run(Command::Del, call).err()
+        };
+        let also: Vec<Error> = match ipam.needs_the_nic() {
+            true => release().into_iter().chain(undo(session)).collect(),
+            false => undo(session).into_iter().chain(release()).collect(),
+        };
+        with_more_details(error, &also.into_iter().map(|error| error.msg).collect::<Vec<_>>())
     })
 }
 

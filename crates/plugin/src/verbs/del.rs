@@ -5,7 +5,7 @@ use cni::{Call, Command, Error};
 
 use crate::call::{identity, open_namespace, serialise};
 use crate::codes::all_of;
-use crate::ipam::Ipam;
+use crate::ipam::{Allocator, Ipam};
 use crate::plugin::Plugin;
 
 /// Works without the namespace, without `prevResult`, after a failed or killed ADD, and again (DEL-3 to DEL-8).
@@ -23,8 +23,16 @@ pub(super) fn del<P: Plugin>(call: &Call) -> Result<(), Error> {
         Ok(named) => left.extend(named.into_items()),
         Err(error) => errors.push(error),
     }
-    errors.extend(attachment::remove(&mut session, &left).iter().map(P::error));
-    // Its addresses may go to others at once, who would meet the rules and the NIC of this attachment.
-    errors.extend(Ipam::find::<P>(call).and_then(|ipam| ipam.run(Command::Del, call)).err());
+    let ipam = Ipam::find::<P>(call);
+    let removed = |session: &mut Session| attachment::remove(session, &left).iter().map(P::error).collect::<Vec<_>>();
+    let released = || ipam.and_then(|ipam| ipam.run(Command::Del, call)).err();
+    if Allocator::of(call).needs_the_nic {
+        errors.extend(released()); // it speaks through the NIC
+        errors.extend(removed(&mut session));
+    } else {
+        errors.extend(removed(&mut session));
+        // Its addresses may go to others at once, who would meet the rules and the NIC of this attachment.
+        errors.extend(released());
+    }
     all_of(errors)
 }

@@ -24,6 +24,7 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
     let unavailable = |error: &attachment::Error| Error::new(Code::NotAvailable, P::error(error).msg);
     let props = plugin.rehearse(&mut session)?;
     let description = plugin.describe()?;
+    description.check(P::FINDERS).map_err(|error| P::error(&error))?;
     attachment::refuse_unusable(&mut session, &description).map_err(|error| unavailable(&error))?;
     let mut addressing = example(call.config.ipam.is_some() && P::HAS_IPAM);
     plugin.complete(call, &mut addressing)?;
@@ -31,8 +32,14 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
     let rehearsed = on_another_host(props, move |session| {
         let mut creation = Creation::new();
         let Ok(description) = plugin.describe() else { return Ok(()) }; // as above
-        creation.rehearse(session, description)?;
-        creation.rehearse(session, plugin.addressing(&addressing))
+        let addressed = plugin.addressing(&addressing);
+        let tried = addressed
+            .check(P::FINDERS)
+            .and_then(|()| creation.rehearse(session, description))
+            .and_then(|()| creation.rehearse(session, addressed));
+        // What is in the namespaces goes with them; what is elsewhere, such as in a switch's database, does not.
+        let left = creation.undo(session);
+        tried.and_then(|()| left.into_iter().next().map_or(Ok(()), Err))
     });
     rehearsed.map_err(|error| unavailable(&error))?;
     ipam?.run(Command::Status, call)
