@@ -11,6 +11,12 @@ pub trait Object {
     /// When it is made.
     fn stage(&self) -> Stage;
 
+    /// It lives in something that network namespaces have in common, such as a switch's database: when STATUS has tried it in
+    /// namespaces of its own, it has to be undone.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     /// What it consists of, where that is made and undone part by part, each at this one's stage; empty for an object that is made as
     /// a whole.
     fn parts(&self) -> Vec<Box<dyn Object>> {

@@ -28,6 +28,12 @@ pub trait Shared {
         Stage::Common
     }
 
+    /// It lives in something that network namespaces have in common, such as a switch's database: when STATUS has tried it in
+    /// namespaces of its own, it has to be undone.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     /// Those who share it.
     fn commons(&self) -> Box<dyn Commons>;
 

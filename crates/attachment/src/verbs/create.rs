@@ -87,25 +87,37 @@ impl Creation {
 
     /// Removes what this creation made, the last first; what it found and adopted stays, if anybody else uses it.
     pub fn undo(&mut self, session: &mut Session) -> Vec<Error> {
+        self.undo_some(session, |_| true)
+    }
+
+    /// As [`Creation::undo`], of what does not go with the namespaces that it was rehearsed in.
+    pub fn undo_elsewhere(&mut self, session: &mut Session) -> Vec<Error> {
+        self.undo_some(session, |item| match item {
+            Item::Object(object) => object.is_elsewhere(),
+            Item::Shared(shared) => shared.is_elsewhere(),
+            Item::Action(_) => false,
+        })
+    }
+
+    fn undo_some(&mut self, session: &mut Session, is_due: impl Fn(&Item) -> bool) -> Vec<Error> {
         let items = std::mem::take(&mut self.items);
         session.forget_unsent();
         let mut errors = Vec::new();
         let mut shared = Vec::new();
         let mut done = None;
         for (place, undo) in session.take_undo() {
-            match (undo, items.get(place)) {
-                (Undo::TakeBack(take_back), _) => errors.extend(take_back(session).err()),
-                (Undo::Made, _) if done == Some(place) => {}
-                (Undo::Made, Some(Item::Object(object))) => {
-                    done = Some(place);
-                    errors.extend(object.undo(session).err());
-                }
-                (Undo::Made, Some(Item::Shared(one))) => {
-                    done = Some(place);
-                    shared.push(one.as_ref());
-                }
-                (Undo::Made, _) => {}
+            let Some(item) = items.get(place).filter(|item| is_due(item)) else { continue };
+            if let Undo::TakeBack(take_back) = undo {
+                errors.extend(take_back(session).err());
+                continue;
             }
+            match item {
+                _ if done == Some(place) => {} // by several steps
+                Item::Object(object) => errors.extend(object.undo(session).err()),
+                Item::Shared(one) => shared.push(one.as_ref()),
+                Item::Action(_) => {}
+            }
+            done = Some(place);
         }
         errors.extend(session.flush().err());
         shared.reverse(); // as they were described; the release goes the other way

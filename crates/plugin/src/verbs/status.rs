@@ -38,7 +38,7 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
             .and_then(|()| creation.rehearse(session, description))
             .and_then(|()| creation.rehearse(session, addressed));
         // What is in the namespaces goes with them; what is elsewhere, such as in a switch's database, does not.
-        let left = creation.undo(session);
+        let left = creation.undo_elsewhere(session);
         tried.and_then(|()| left.into_iter().next().map_or(Ok(()), Err))
     });
     rehearsed.map_err(|error| unavailable(&error))?;
