@@ -3,27 +3,6 @@
 use cni::{Call, Error};
 use serde::Deserialize;
 
-/// Their names at the top level.
-pub const KEYS: &[&str] = &[
-    "delegateTimeoutSeconds",
-    "disableContainerInterface",
-    "enabledad",
-    "group",
-    "ipMasq",
-    "ipMasqBackend",
-    "ipspoofchk",
-    "mac",
-    "macspoofchk",
-    "mtu",
-    "multiQueue",
-    "nic",
-    "owner",
-    "preserveDefaultVlan",
-    "tapNamespace",
-    "vlan",
-    "vlanTrunk",
-];
-
 /// The keys as they are written. Names and defaults are those of the reference's `bridge`, and `delegateTimeoutSeconds`, `group`,
 /// `ipspoofchk`, `multiQueue`, `nic`, `owner`, `tapNamespace`.
 #[derive(Debug, Clone, Deserialize)]

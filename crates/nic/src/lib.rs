@@ -20,7 +20,7 @@ pub use addresses::addressing;
 pub use attached::Nic;
 pub use gateway::Gateway;
 pub use guard::Guard;
-pub use keys::{KEYS, NicKeys};
+pub use keys::NicKeys;
 pub use loan::{find_loan, lent_before};
 pub use path::Path;
 pub use result::{bridge_interface, expected, merge};
