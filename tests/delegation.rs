@@ -255,4 +255,14 @@ fn an_ipam_plugin_that_needs_the_nic_is_called_when_it_is_up() {
     call("DEL").run().ok();
     assert_eq!(before, scene.state());
     assert_eq!(delegate.calls(), ["ADD", "DEL"]);
+    // Where no NIC can be made, it is never asked for an address; others are meanwhile.
+    let too_large = |name: &str| with(&config, json!({"mtu": 70_000, "ipam": {"type": name}}));
+    let add =
+        |delegate: &Delegate, name| scene.call(Plugin::Bridge, "ADD", too_large(name)).path(delegate.path()).run();
+    add(&delegate, "dhcp").error();
+    assert_eq!(delegate.calls().iter().filter(|call| *call == "ADD").count(), 1);
+    let other = Delegate::answering(&scene, &answer);
+    add(&other, "made-up").error();
+    assert!(other.calls().contains(&"ADD".to_owned()));
+    assert_eq!(before, scene.state());
 }

@@ -5,7 +5,7 @@ use cni::{Call, Command, Error};
 
 use crate::call::{identity, open_namespace, serialise};
 use crate::codes::all_of;
-use crate::ipam::{Allocator, Ipam};
+use crate::ipam::Ipam;
 use crate::plugin::Plugin;
 
 /// Works without the namespace, without `prevResult`, after a failed or killed ADD, and again (DEL-3 to DEL-8).
@@ -24,10 +24,11 @@ pub(super) fn del<P: Plugin>(call: &Call) -> Result<(), Error> {
         Err(error) => errors.push(error),
     }
     let ipam = Ipam::find::<P>(call);
+    let speaks_through_the_nic = ipam.as_ref().is_ok_and(Ipam::needs_the_nic);
     let removed = |session: &mut Session| attachment::remove(session, &left).iter().map(P::error).collect::<Vec<_>>();
     let released = || ipam.and_then(|ipam| ipam.run(Command::Del, call)).err();
-    if Allocator::of(call).needs_the_nic {
-        errors.extend(released()); // it speaks through the NIC
+    if speaks_through_the_nic {
+        errors.extend(released());
         errors.extend(removed(&mut session));
     } else {
         errors.extend(removed(&mut session));

@@ -19,7 +19,6 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
     let identity = Identity::new(&call.config.name, "status", "eth0");
     identity.check().map_err(|error| P::error(&error))?;
     let mut plugin = P::read(call, identity)?;
-    let ipam = Ipam::find::<P>(call);
     let mut session = Session::new(None);
     let unavailable = |error: &attachment::Error| Error::new(Code::NotAvailable, P::error(error).msg);
     let props = plugin.rehearse(&mut session)?;
@@ -42,7 +41,7 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
         tried.and_then(|()| left.into_iter().next().map_or(Ok(()), Err))
     });
     rehearsed.map_err(|error| unavailable(&error))?;
-    ipam?.run(Command::Status, call)
+    Ipam::find::<P>(call)?.run(Command::Status, call)
 }
 
 /// An address such as IPAM may give (RFC 5737).
