@@ -1,4 +1,4 @@
-//! The files of `conf-examples`: each works, and each key that the README lists is in one of them.
+//! The files of `conf-examples`: each works, and each key that the pages of the plugins list is in one of them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -185,19 +185,25 @@ fn every_example_that_needs_more_of_the_kernel_works() {
     with_features(&all_needs(&others), || others.iter().for_each(works));
 }
 
-/// The keys in the tables of the README's section on plugins: the code in the first column, of a path its last part.
+/// The keys in the tables of the plugins' pages: the code in the first column, of a path its last part.
 fn documented() -> BTreeSet<String> {
-    let readme = fs::read_to_string(examples().join("../README.md")).expect("the README is there");
-    let (_, section) = readme.split_once("## Plugins and their keys").expect("the section on plugins");
-    let (section, _) = section.split_once("\n## ").expect("another section behind it");
-    let rows = section.lines().filter(|line| line.starts_with("| `"));
-    let cells = rows.filter_map(|row| row.split('|').nth(1));
-    let codes = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
-    codes.map(|code| code.rsplit('.').next().unwrap_or(code).trim_end_matches("[]").to_owned()).collect()
+    let pages = fs::read_dir(examples().join("../docs/plugins")).expect("the pages of the plugins are there");
+    let mut keys = BTreeSet::new();
+    for page in pages {
+        let path = page.expect("a page").path();
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let (_, table) = text.split_once("<!-- keys: ").unwrap_or_else(|| panic!("{} has no keys", path.display()));
+        let (table, _) = table.split_once("<!-- end of keys -->").expect("an end of the keys");
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        let cells = rows.filter_map(|row| row.split('|').nth(1));
+        let codes = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        keys.extend(codes.map(|code| code.rsplit('.').next().unwrap_or(code).trim_end_matches("[]").to_owned()));
+    }
+    keys
 }
 
 #[test]
-fn every_key_of_the_readme_is_in_an_example() {
+fn every_key_of_the_documents_is_in_an_example() {
     let examples = Example::all();
     let shown: BTreeSet<&str> = examples.iter().flat_map(Example::keys).collect();
     let documented = documented();
