@@ -1,7 +1,7 @@
 //! A guest's way from its description to its ending.
 
 use crate::cache::Cache;
-use crate::guest::{Ending, Guest};
+use crate::guest::{Effort, Ending, Guest};
 use crate::kernel::Kernel;
 use crate::qemu::{Boot, Ports};
 use crate::{base, cpio, packages, qemu, saved};
@@ -9,11 +9,11 @@ use anyhow::{Result, ensure};
 use std::io::Write;
 
 impl Guest {
-    /// Boots, runs the command, and copies what it writes while it runs.
+    /// Boots, runs the command, and copies what it writes while it runs. A guest that ended by itself says what it took.
     ///
     /// # Errors
     /// When the guest cannot be started; a guest that started and died is an [`Ending`].
-    pub fn run(&self, stdout: &mut dyn Write, stderr: &mut dyn Write) -> Result<Ending> {
+    pub fn run(&self, stdout: &mut dyn Write, stderr: &mut dyn Write) -> Result<(Ending, Option<Effort>)> {
         ensure!(
             std::env::consts::ARCH == "x86_64",
             "the lab's kernel and tools are those of x86_64; this machine is {}",

@@ -26,6 +26,24 @@ pub enum Ending {
     Died(String),
 }
 
+/// What a run took, on the guest's own clock: the same whatever else this machine does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// How long its processor worked.
+    pub worked: Duration,
+    /// How long it ran. What is not work is idle time, which costs next to nothing on the virtual clock.
+    pub ran: Duration,
+}
+
+impl Effort {
+    /// Reads the guest's own line, `worked 512 of 2048`, in hundredths of a second.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let (worked, ran) = line.strip_prefix("worked ")?.split_once(" of ")?;
+        let time = |hundredths: &str| hundredths.parse().ok().map(|count: u64| Duration::from_millis(10 * count));
+        Some(Self { worked: time(worked)?, ran: time(ran)? })
+    }
+}
+
 /// One command on the lab's kernel, run as root.
 #[derive(Debug, Clone)]
 pub struct Guest {

@@ -1,4 +1,4 @@
-use crate::guest::{Clock, Ending, Guest};
+use crate::guest::{Clock, Effort, Ending, Guest};
 use crate::kernel::Kernel;
 use crate::memory_file::MemoryFile;
 use crate::packages::find;
@@ -79,7 +79,7 @@ pub(crate) fn run(
     ports: &mut Ports,
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
-) -> Result<Ending> {
+) -> Result<(Ending, Option<Effort>)> {
     let mut qemu = command(guest, boot, state, ports)?;
     qemu.args(["-monitor", "none"]);
     let mut machine = Machine::start(qemu, Signal::SIGKILL).context("cannot start QEMU")?;
@@ -96,10 +96,13 @@ pub(crate) fn run(
     stdout.flush()?;
     stderr.flush()?;
     // A machine that boots says first that it has.
-    match ports.status_text()?.lines().last().map(str::parse) {
-        Some(Ok(status)) => Ok(Ending::Status(status)),
-        _ => Ok(Ending::Died(obituary(guest, ended, ports)?)),
-    }
+    let told = ports.status_text()?;
+    let effort = told.lines().find_map(Effort::parse);
+    let ending = match told.lines().last().map(str::parse) {
+        Some(Ok(status)) => Ending::Status(status),
+        _ => Ending::Died(obituary(guest, ended, ports)?),
+    };
+    Ok((ending, effort))
 }
 
 /// A running machine, which ends with this value.
