@@ -5,8 +5,8 @@
 
 use harness::chance::{RATE, TIME};
 use harness::{Namespace, tc};
-use lab::{Nic, Vm, with_guests_on_virtual_clock};
 use integration::{World, call, with};
+use lab::{Nic, Vm, with_guests_on_virtual_clock};
 use serde_json::{Value, json};
 
 const MBIT: f64 = 1e6;
@@ -114,6 +114,7 @@ fn queues() -> Vec<Value> {
 }
 
 #[test]
+#[ignore = "soaks: two kernels in each other take a minute and a half"]
 fn on_a_tap_with_a_guest_delays_are_those_that_were_asked_for() {
     with_guests_on_virtual_clock(|| {
         let line = Line::new();
@@ -124,6 +125,7 @@ fn on_a_tap_with_a_guest_delays_are_those_that_were_asked_for() {
 }
 
 #[test]
+#[ignore = "soaks: two kernels in each other take a minute"]
 fn on_a_tap_with_a_guest_rates_are_those_that_were_asked_for() {
     with_guests_on_virtual_clock(|| {
         let line = Line::new();

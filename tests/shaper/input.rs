@@ -2,8 +2,8 @@
 
 use harness::{Snapshot, not_observed};
 use lab::Feature;
-use tests::{LATEST, Plugin, Scene, codes, with};
 use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Scene, codes, with};
 
 /// A value, and what the message says beside the path of its key: what was given, and what is accepted.
 type Case = (&'static str, Value, &'static str, &'static str);
