@@ -38,7 +38,7 @@ test: test-tools nextest lint build ## everything: formats, lints, unit tests, p
 	scripts/test $(RELEASE)
 
 soak: test-tools nextest build ## the same at length: storms, long kills, hundreds of repeats; before a release
-	PLUGBOARD_SOAK=1 scripts/test $(RELEASE) --profile soak --run-ignored all
+	PLUGBOARD_SOAK=1 scripts/test $(RELEASE) --run-ignored all
 
 # Quickly built executables serve: what is tested is what they do, not what they cost.
 t: nextest ## T=NAME: builds what has changed, and runs the tests whose names match
