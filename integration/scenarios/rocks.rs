@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use harness::chance::PROMPT;
-use harness::{Background, Host, Invocation, Namespace, Reply, Snapshot, assert_by_chance, row, sh, soak, wait_until};
+use harness::{Background, Host, Invocation, Namespace, Reply, Snapshot, assert_by_chance, row, sh, wait_until};
 use lab::{Feature, Nic, Vm, on_full_kernel};
 use serde_json::{Value, json};
 use tests::{Frames, Guest, MARKER, Station, marker, with};
@@ -336,7 +336,7 @@ fn a_kill_leaves_no_vlan_device(host: &Namespace, guest: &Namespace) {
     let before = links(host);
     let add = invocation(guest, "eth0", "ADD", &config);
     let mut half_done = 0;
-    for (count, cleaner) in (0..).step_by(soak::size(28, 7)).zip(["DEL", "GC"].into_iter().cycle()) {
+    for (count, cleaner) in (0..).step_by(7).zip(["DEL", "GC"].into_iter().cycle()) {
         let was_killed = host.within(|| add.kill_after_system_calls(count));
         half_done += u32::from(was_killed && links(host) != before);
         call(host, guest, "eth0", cleaner, &config).ok();
