@@ -2,6 +2,7 @@
 
 use super::bridge_members::{self, BridgeMembers};
 use crate::firewall::forward;
+use crate::verbs::unseen;
 use crate::{Commons, Difference, Error, Finder, Found, Identity, Item, Kind, Session, Shared, State};
 
 static KIND: Kind = Kind::found("rule for the members of a bridge");
@@ -88,5 +89,23 @@ impl Shared for ForwardRule {
             )
         };
         vec![command("iptables"), command("ip6tables")]
+    }
+
+    /// The commands look for themselves whether they are needed.
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        match forward::is_lacking(session, self.bridge()) {
+            Ok(true) => Ok(self.commands()),
+            Ok(false) => Ok(Vec::new()),
+            Err(error) if error.is_forbidden() => {
+                let mut commands = vec![unseen(&error)];
+                commands.extend(self.commands());
+                Ok(commands)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        forward::removal_commands(session, self.bridge())
     }
 }

@@ -267,6 +267,41 @@ pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool)
     Err(Error::restless_firewall())
 }
 
+/// The commands of [`remove`], for people.
+///
+/// # Errors
+/// What the kernel says; a kernel without nf_tables has nothing to remove.
+pub(crate) fn removal_commands(
+    session: &mut Session,
+    doomed: impl Fn(&Owner<'_>) -> bool,
+) -> Result<Vec<String>, Error> {
+    let Some(seen) = look(session)? else { return Ok(Vec::new()) };
+    // Of whose devices the removal has been printed already, their elements have been, too.
+    let is_gone = |owner: &Owner<'_>| session.gone().iter().any(|name| name == owner.host_name);
+    let of = |placed: &Placed, test: &dyn Fn(&Owner<'_>) -> bool| {
+        Owner::read(&placed.element.comment).is_some_and(|owner| test(&owner))
+    };
+    let left: Vec<Placed> = seen.elements.into_iter().filter(|placed| !of(placed, &is_gone)).collect();
+    let (going, staying): (Vec<Placed>, Vec<Placed>) = left.into_iter().partition(|placed| of(placed, &doomed));
+    let mut commands = Vec::new();
+    for port in guarded_ports(&going) {
+        commands.push(format!("ip link set {port} down"));
+    }
+    for ours in seen.tables {
+        let table = ours.table();
+        let is_touched = going.iter().any(|placed| placed.ours == ours);
+        if is_touched && !seen.held.contains(&ours) && !staying.iter().any(|placed| placed.ours == ours) {
+            commands.push(format!("nft delete table {table}"));
+            continue;
+        }
+        for placed in going.iter().filter(|placed| placed.ours == ours) {
+            let (set, key) = (placed.set.name, placed.element.key.text(placed.set.key));
+            commands.push(format!("nft 'delete element {table} {set} {{ {key} }}'"));
+        }
+    }
+    Ok(commands)
+}
+
 /// The host interfaces of the attachments of a network that have elements.
 ///
 /// # Errors
@@ -381,16 +416,22 @@ fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -
     requests
 }
 
-/// Sets ports down that are about to lose their guard: whoever sends until the end must not get past it. It costs nothing: to
-/// remove a link that is down takes less.
-///
-/// A port whose state is disabled would not do: when the kernel hears of its carrier, it lets frames pass again.
-fn silence(session: &mut Session, going: &[Placed]) -> Result<(), Error> {
+/// The ports of the guards among these elements.
+fn guarded_ports(going: &[Placed]) -> Vec<&str> {
     let guards = going.iter().filter(|placed| [&GUARDED, &IPGUARDED].contains(&placed.set));
     let mut ports: Vec<&str> =
         guards.filter_map(|placed| Owner::read(&placed.element.comment)).map(|owner| owner.host_name).collect();
     ports.sort_unstable();
     ports.dedup();
+    ports
+}
+
+/// Sets ports down that are about to lose their guard: whoever sends until the end must not get past it. It costs nothing: to
+/// remove a link that is down takes less.
+///
+/// A port whose state is disabled would not do: when the kernel hears of its carrier, it lets frames pass again.
+fn silence(session: &mut Session, going: &[Placed]) -> Result<(), Error> {
+    let ports = guarded_ports(going);
     if ports.is_empty() {
         return Ok(());
     }
