@@ -2,7 +2,6 @@
 
 use super::bridge_members::{self, BridgeMembers};
 use crate::firewall::forward;
-use crate::verbs::unseen;
 use crate::{Commons, Difference, Error, Finder, Found, Identity, Item, Kind, Session, Shared, State};
 
 static KIND: Kind = Kind::found("rule for the members of a bridge");
@@ -97,7 +96,7 @@ impl Shared for ForwardRule {
             Ok(true) => Ok(self.commands()),
             Ok(false) => Ok(Vec::new()),
             Err(error) if error.is_forbidden() => {
-                let mut commands = vec![unseen(&error)];
+                let mut commands = vec![error.as_unseen()];
                 commands.extend(self.commands());
                 Ok(commands)
             }

@@ -118,7 +118,7 @@ impl Printed {
         match found {
             Ok(commands) => self.commands.extend(commands),
             Err(error) if error.is_forbidden() => {
-                let comment = unseen(&error);
+                let comment = error.as_unseen();
                 if !self.commands.contains(&comment) {
                     self.commands.push(comment);
                 }
@@ -142,11 +142,6 @@ impl Printed {
     fn into_parts(self) -> (Vec<String>, Vec<Error>) {
         (self.commands, self.errors)
     }
-}
-
-/// What a reader should know of what the caller may not see.
-pub(crate) fn unseen(error: &Error) -> String {
-    format!("# {error}: what is there is not seen, and is printed as if there were nothing; root sees it")
 }
 
 /// A line of a script that does nothing.

@@ -35,7 +35,7 @@ fn add<P: Plugin>(call: &Call) -> Result<Printed, Error> {
     let mut plugin = P::read(call, identity)?;
     let namespace = open_if_allowed(&call.environment)?;
     let mut commands: Vec<String> =
-        if namespace.is_none() { vec![closed(call, "is taken as empty")] } else { Vec::new() };
+        if namespace.is_none() { vec![closed(call, "and is taken as empty")] } else { Vec::new() };
     let ipam = Ipam::find::<P>(call)?;
     let mut session = Session::looking(namespace, Vec::new());
     let mut made = names(call, MADE);
@@ -74,7 +74,7 @@ fn del<P: Plugin>(call: &Call) -> Result<Printed, Error> {
     let namespace = open_if_allowed(&call.environment);
     let mut commands = Vec::new();
     if matches!(namespace, Ok(None)) && call.environment.netns.is_some() {
-        commands.push(closed(call, "what is in it is not printed"));
+        commands.push(closed(call, "and what is to be removed in it is not printed"));
     }
     let mut session = Session::looking(namespace.ok().flatten(), names(call, GONE));
     let (mut left, mut failed) = attachment::of_attachment(&mut session, P::FINDERS, &identity);
@@ -120,5 +120,5 @@ fn released<P: Plugin>(call: &Call, of: &str, commands: &mut Vec<String>) {
 
 fn closed(call: &Call, consequence: &str) -> String {
     let path = call.environment.netns.as_deref().unwrap_or(Path::new("")).display();
-    format!("# {path} cannot be looked into by this user: {consequence}")
+    format!("# {path} cannot be looked into by this user, {consequence}")
 }
