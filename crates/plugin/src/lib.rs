@@ -17,7 +17,7 @@ pub use plugin::Plugin;
 pub use printed::Printed;
 pub use rehearsal::Prop;
 pub use streams::note;
-pub use verbs::{Verb, Verbs};
+pub use verbs::{Print, Verb, Verbs};
 
 /// musl's own allocator gives every freed page back at once and asks for it again: over 100 system calls in an ADD.
 #[global_allocator]

@@ -14,6 +14,9 @@ use crate::printed::Printed;
 /// A verb without a result.
 pub type Verb = fn(&cni::Call) -> Result<(), cni::Error>;
 
+/// What another verb would do.
+pub type Print = fn(&cni::Call) -> Result<Printed, cni::Error>;
+
 /// The verbs of a plugin.
 #[derive(Debug, Clone, Copy)]
 pub struct Verbs {
@@ -36,7 +39,7 @@ pub struct Verbs {
     pub update: Option<Verb>,
     /// PRINT, an extension of ours: what ADD, DEL or GC would do is printed as commands, and nothing is done. To a plugin without it
     /// the command is unknown (code 4).
-    pub print: Option<fn(&cni::Call) -> Result<Printed, cni::Error>>,
+    pub print: Option<Print>,
 }
 
 impl Verbs {

@@ -42,7 +42,7 @@ impl Addresses {
             Success::from_value(&routes, Version::LATEST).map(|read| read.routes).unwrap_or_default();
         match kind {
             STATIC => addresses.configured(keys),
-            HOST_LOCAL => addresses.from_ranges(keys),
+            HOST_LOCAL => addresses.out_of_ranges(keys),
             _ => {}
         }
         if addresses.given.ips.is_empty() {
@@ -71,7 +71,7 @@ impl Addresses {
     }
 
     /// One address out of each set.
-    fn from_ranges(&mut self, keys: &Map<String, Value>) {
+    fn out_of_ranges(&mut self, keys: &Map<String, Value>) {
         let own = keys.get("subnet").map(|_| Value::Array(vec![Value::Object(keys.clone())]));
         let sets = keys.get("ranges").and_then(Value::as_array).into_iter().flatten();
         for set in own.iter().chain(sets) {

@@ -88,7 +88,7 @@ fn del<P: Plugin>(call: &Call) -> Result<Printed, Error> {
     commands.extend(printed);
     failed.extend(more);
     released::<P>(call, "this attachment", &mut commands);
-    ended::<P>(&session, commands, failed, errors)
+    ended::<P>(&session, commands, &failed, errors)
 }
 
 /// As GC goes.
@@ -97,13 +97,13 @@ fn gc<P: Plugin>(call: &Call) -> Result<Printed, Error> {
     let mut session = Session::looking(None, names(call, GONE));
     let (mut commands, failed) = attachment::collection_commands(&mut session, P::FINDERS, &call.config.name, &valid);
     released::<P>(call, "attachments that are gone", &mut commands);
-    ended::<P>(&session, commands, failed, Vec::new())
+    ended::<P>(&session, commands, &failed, Vec::new())
 }
 
 fn ended<P: Plugin>(
     session: &Session,
     commands: Vec<String>,
-    failed: Vec<attachment::Error>,
+    failed: &[attachment::Error],
     mut errors: Vec<Error>,
 ) -> Result<Printed, Error> {
     // What only root may see has been said in a comment.
