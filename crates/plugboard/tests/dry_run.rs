@@ -1,5 +1,5 @@
 //! `--dry-run`: what is printed is what would be done, anybody may ask, and nothing is changed.
-#![allow(clippy::indexing_slicing, clippy::expect_used, reason = "helpers of tests report by panicking")]
+#![allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 
@@ -236,10 +236,7 @@ touch /run/called"#;
     assert!(foreign.is_file());
     let ipam = fixed("10.8.0.2/24", "10.8.0.1");
     let limited = json!({"type": "netem-shaper", "bw": "50Mbps"});
-    lab.network(
-        "walt-net",
-        &json!([plain("walt-net", &ipam), {"type": "foreign"}, {"type": "silent"}, limited.clone()]),
-    );
+    lab.network("walt-net", &json!([plain("walt-net", &ipam), {"type": "foreign"}, {"type": "silent"}, limited]));
     // The shaper needs what the first one would have said.
     lab.network("home-net", &json!([{"type": "foreign"}, limited]));
     lab.host.namespace("c1");
