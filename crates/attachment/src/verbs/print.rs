@@ -2,8 +2,10 @@
 //!
 //! The container stands in them as `CONTAINER` until [`inside`] puts its namespace there. A line that begins with `#` is a comment.
 
+use std::cmp::Reverse;
 use std::path::Path;
 
+use crate::ordered::ordered;
 use crate::verbs::release::by_commons;
 use crate::{Commons, Description, Error, Finder, Found, Item, Session, Shared, Valid};
 
@@ -84,14 +86,9 @@ pub fn collection_commands(
             Err(error) => printed.add(Err(error)),
         }
     }
-    let mut stages: Vec<_> = stale.iter().map(Found::stage).collect();
-    stages.sort_unstable();
-    stages.dedup();
-    for stage in stages.into_iter().rev() {
-        for found in stale.iter().filter(|found| found.stage() == stage) {
-            if let Found::Own { print: Some(print), .. } = found {
-                printed.add(print(session));
-            }
+    for found in &ordered(stale, |found| Reverse(found.stage())) {
+        if let Found::Own { print: Some(print), .. } = found {
+            printed.add(print(session));
         }
     }
     let shared: Vec<&dyn Shared> = shared
