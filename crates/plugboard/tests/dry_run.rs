@@ -404,7 +404,7 @@ fn check_is_content_with_what_the_commands_made() {
     let answer: Value = serde_json::from_str(&printed.stdout).expect("an object");
     assert_eq!((printed.status, &answer["made"]), (0, &json!(["bridge br0"])));
     for command in answer["commands"].as_array().expect("a list") {
-        run(command.as_str().expect("a text"));
+        run(&command.as_str().expect("a text").replace("CONTAINER", "c1"));
     }
     let mut made = config.clone();
     made["prevResult"] = answer["result"].clone();

@@ -7,7 +7,8 @@ use serde_json::Value;
 /// together.
 #[derive(Debug, Default)]
 pub struct Printed {
-    /// The lines of a shell script, in order. Those that begin with `#` are comments.
+    /// The lines of a shell script, in order. Those that begin with `#` are comments. `CONTAINER` stands for the name of the
+    /// container's namespace; see [`attachment::inside`].
     pub commands: Vec<String>,
     /// For ADD: the result that the next plugin of the chain gets.
     pub result: Option<Success>,
@@ -30,21 +31,18 @@ impl Printed {
     /// # Errors
     /// Code 7: the result cannot be told in the format of this version.
     pub(crate) fn to_json(&self, version: Version) -> Result<String, Error> {
-        let result = self.result.as_ref().map(|result| result.to_json(version)).transpose()?;
-        let result = result.map(|result| format!(r#","result":{result}"#)).unwrap_or_default();
-        let [commands, made, gone] = [&self.commands, &self.made, &self.gone].map(|list| text(list));
-        Ok(format!(
-            r#"{{"cniVersion":"{}","commands":{}{result},"made":{},"gone":{}}}"#,
-            version.as_str(),
-            commands?,
-            made?,
-            gone?
-        ))
+        let mut text = format!(r#"{{"cniVersion":"{}""#, version.as_str());
+        for (key, list) in [("commands", &self.commands), ("made", &self.made), ("gone", &self.gone)] {
+            let list = serde_json::to_string(list).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+            text.push_str(&format!(r#","{key}":{list}"#));
+        }
+        if let Some(result) = &self.result {
+            text.push_str(r#","result":"#);
+            text.push_str(&result.to_json(version)?);
+        }
+        text.push('}');
+        Ok(text)
     }
-}
-
-fn text(list: &[String]) -> Result<String, Error> {
-    serde_json::to_string(list).map_err(|error| Error::new(Code::Internal, error.to_string()))
 }
 
 /// What an earlier call has said under this key.

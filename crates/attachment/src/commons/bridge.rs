@@ -110,6 +110,17 @@ impl Bridge {
         Ok(found)
     }
 
+    /// The bridge, if it was made here, and its uplink.
+    fn made_here(&self, session: &mut Session) -> Result<Option<(Link, Option<Link>)>, Error> {
+        let Some(link) = session.known(&self.device())? else { return Ok(None) };
+        let Some(Tag::Shared { uplink, .. }) = Tag::of(&link) else { return Ok(None) };
+        let uplink = match uplink {
+            Some(name) => session.find(&Device::host(name))?,
+            None => None,
+        };
+        Ok(Some((link, uplink)))
+    }
+
     /// The bridge as it was last seen, if it can serve.
     fn known(&self, session: &mut Session) -> Result<Option<Link>, Error> {
         let found = session.known(&self.device())?;
@@ -301,12 +312,7 @@ impl Shared for Bridge {
 
     /// The steps go out in one send: a kill cannot leave the host without its addresses.
     fn release(&self, session: &mut Session) -> Result<(), Error> {
-        let Some(link) = session.known(&self.device())? else { return Ok(()) };
-        let Some(Tag::Shared { uplink, .. }) = Tag::of(&link) else { return Ok(()) };
-        let uplink = match uplink {
-            Some(name) => session.find(&Device::host(name))?,
-            None => None,
-        };
+        let Some((link, uplink)) = self.made_here(session)? else { return Ok(()) };
         if let Some(uplink) = &uplink {
             migration::back(session, &link, uplink)?;
         }
@@ -345,19 +351,18 @@ impl Shared for Bridge {
 
     /// As it is released.
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        let Some(link) = session.known(&self.device())? else { return Ok(Vec::new()) };
-        let Some(Tag::Shared { uplink, .. }) = Tag::of(&link) else { return Ok(Vec::new()) };
-        let uplink = match uplink {
-            Some(name) => session.find(&Device::host(name))?,
-            None => None,
-        };
+        let Some((link, uplink)) = self.made_here(session)? else { return Ok(Vec::new()) };
         let mut commands = Vec::new();
-        let (made_here, given_back): (Vec<_>, Vec<_>) = uplink.into_iter().partition(Tag::is_shared);
-        for uplink in given_back.iter().filter(|uplink| uplink.master.is_none_or(|master| master == link.index)) {
-            commands.extend(migration::commands(&self.name, &uplink.name));
-            commands.push(format!("ip link set {} nomaster", uplink.name));
+        let mut going = vec![self.name.clone()];
+        match uplink {
+            Some(vlan) if Tag::is_shared(&vlan) => going.push(vlan.name),
+            Some(uplink) if uplink.master.is_none_or(|master| master == link.index) => {
+                commands = migration::commands(&self.name, &uplink.name);
+                commands.push(format!("ip link set {} nomaster", uplink.name));
+            }
+            _ => {}
         }
-        for name in [self.name.clone()].into_iter().chain(made_here.into_iter().map(|vlan| vlan.name)) {
+        for name in going {
             commands.push(format!("ip link delete {name}"));
             session.count_as_gone(name);
         }

@@ -267,37 +267,39 @@ pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool)
     Err(Error::restless_firewall())
 }
 
-/// The commands of [`remove`], for people.
+/// The commands of [`remove`] for the attachment with this host interface, for people.
 ///
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has nothing to remove.
-pub(crate) fn removal_commands(
-    session: &mut Session,
-    doomed: impl Fn(&Owner<'_>) -> bool,
-) -> Result<Vec<String>, Error> {
+pub(crate) fn removal_commands(session: &mut Session, host_name: &str) -> Result<Vec<String>, Error> {
     let Some(seen) = look(session)? else { return Ok(Vec::new()) };
     // Of whose devices the removal has been printed already, their elements have been, too.
-    let is_gone = |owner: &Owner<'_>| session.gone().iter().any(|name| name == owner.host_name);
-    let of = |placed: &Placed, test: &dyn Fn(&Owner<'_>) -> bool| {
-        Owner::read(&placed.element.comment).is_some_and(|owner| test(&owner))
-    };
-    let left: Vec<Placed> = seen.elements.into_iter().filter(|placed| !of(placed, &is_gone)).collect();
-    let (going, staying): (Vec<Placed>, Vec<Placed>) = left.into_iter().partition(|placed| of(placed, &doomed));
+    let is_gone = |owner: &str| session.gone().iter().any(|gone| gone == owner);
     let mut commands = Vec::new();
-    for port in guarded_ports(&going) {
-        commands.push(format!("ip link set {port} down"));
+    if is_gone(host_name) {
+        return Ok(commands);
     }
+    let mut is_guarded = false;
     for ours in seen.tables {
-        let table = ours.table();
-        let is_touched = going.iter().any(|placed| placed.ours == ours);
-        if is_touched && !seen.held.contains(&ours) && !staying.iter().any(|placed| placed.ours == ours) {
-            commands.push(format!("nft delete table {table}"));
-            continue;
+        let mut deletions = Vec::new();
+        let mut is_held = seen.held.contains(&ours);
+        for placed in seen.elements.iter().filter(|placed| placed.ours == ours) {
+            let owner = Owner::read(&placed.element.comment).map(|owner| owner.host_name);
+            if owner == Some(host_name) {
+                let (set, key) = (placed.set.name, placed.element.key.text(placed.set.key));
+                deletions.push(format!("nft 'delete element {} {set} {{ {key} }}'", ours.table()));
+                is_guarded |= [&GUARDED, &IPGUARDED].contains(&placed.set);
+            } else {
+                is_held |= !owner.is_some_and(is_gone);
+            }
         }
-        for placed in going.iter().filter(|placed| placed.ours == ours) {
-            let (set, key) = (placed.set.name, placed.element.key.text(placed.set.key));
-            commands.push(format!("nft 'delete element {table} {set} {{ {key} }}'"));
+        if !deletions.is_empty() && !is_held {
+            deletions = vec![format!("nft delete table {}", ours.table())];
         }
+        commands.extend(deletions);
+    }
+    if is_guarded {
+        commands.insert(0, format!("ip link set {host_name} down"));
     }
     Ok(commands)
 }
@@ -416,22 +418,16 @@ fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -
     requests
 }
 
-/// The ports of the guards among these elements.
-fn guarded_ports(going: &[Placed]) -> Vec<&str> {
-    let guards = going.iter().filter(|placed| [&GUARDED, &IPGUARDED].contains(&placed.set));
-    let mut ports: Vec<&str> =
-        guards.filter_map(|placed| Owner::read(&placed.element.comment)).map(|owner| owner.host_name).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    ports
-}
-
 /// Sets ports down that are about to lose their guard: whoever sends until the end must not get past it. It costs nothing: to
 /// remove a link that is down takes less.
 ///
 /// A port whose state is disabled would not do: when the kernel hears of its carrier, it lets frames pass again.
 fn silence(session: &mut Session, going: &[Placed]) -> Result<(), Error> {
-    let ports = guarded_ports(going);
+    let guards = going.iter().filter(|placed| [&GUARDED, &IPGUARDED].contains(&placed.set));
+    let mut ports: Vec<&str> =
+        guards.filter_map(|placed| Owner::read(&placed.element.comment)).map(|owner| owner.host_name).collect();
+    ports.sort_unstable();
+    ports.dedup();
     if ports.is_empty() {
         return Ok(());
     }

@@ -111,7 +111,7 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
             remove(session, |owner| owner.host_name == name)
         });
         found.printed_by(move |session| {
-            let mut commands = removal_commands(session, |owner| owner.host_name == printed)?;
+            let mut commands = removal_commands(session, &printed)?;
             if !commands.is_empty() {
                 commands.insert(0, format!("# elements of the packet filter of {printed}"));
             }
@@ -175,7 +175,6 @@ impl Object for Elements {
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        let name = self.identity.host_name();
-        removal_commands(session, |owner| owner.host_name == name)
+        removal_commands(session, &self.identity.host_name())
     }
 }

@@ -20,6 +20,12 @@ impl LinkRoute {
         let via = self.route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
         format!("route {}{via} dev {}", self.route.destination, self.device)
     }
+
+    /// The routes of its side, each with the link that it goes through.
+    fn list(&self, session: &mut Session) -> Result<Vec<(u32, route::Route)>, Error> {
+        route::list(session.socket(self.device.side)?)
+            .map_err(Error::refused(format!("list the routes of {}", self.device)))
+    }
 }
 
 impl Object for LinkRoute {
@@ -44,8 +50,7 @@ impl Object for LinkRoute {
     /// Met by the route itself, or by one of the same destination through another link, which came first.
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
         let index = session.find(&self.device)?.map(|link| link.index);
-        let routes = route::list(session.socket(self.device.side)?)
-            .map_err(Error::refused(format!("list the routes of {}", self.device)))?;
+        let routes = self.list(session)?;
         let is_met = routes.iter().any(|(through, have)| {
             if Some(*through) == index {
                 self.route.is_met_by(have)
@@ -92,8 +97,7 @@ impl Object for LinkRoute {
         if self.device.side == Side::Container && !session.has_container() {
             return Ok(self.commands());
         }
-        let routes = route::list(session.socket(self.device.side)?)
-            .map_err(Error::refused(format!("list the routes of {}", self.device)))?;
+        let routes = self.list(session)?;
         let table = |route: &route::Route| route.table.unwrap_or(254);
         let is_there = routes.iter().any(|(_, have)| {
             have.destination == self.route.destination

@@ -2,10 +2,9 @@
 //!
 //! The container stands in them as `CONTAINER` until [`inside`] puts its namespace there. A line that begins with `#` is a comment.
 
-use std::cmp::Reverse;
 use std::path::Path;
 
-use crate::ordered::ordered;
+use crate::verbs::collect::{Left, of_all};
 use crate::verbs::release::by_commons;
 use crate::{Commons, Description, Error, Finder, Found, Item, Session, Shared, Valid};
 
@@ -74,31 +73,14 @@ pub fn collection_commands(
     valid: &Valid,
 ) -> (Vec<String>, Vec<Error>) {
     let mut printed = Printed::default();
-    let (mut stale, mut shared) = (Vec::new(), Vec::new());
-    for finder in finders {
-        match (finder.of_network)(session, network) {
-            Ok(found) => {
-                let (of_all, own): (Vec<_>, Vec<_>) =
-                    found.into_iter().partition(|found| matches!(found, Found::Shared(_)));
-                shared.extend(of_all);
-                stale.extend(own.into_iter().filter(|found| found.is_stale(valid)));
-            }
-            Err(error) => printed.add(Err(error)),
-        }
-    }
-    for found in &ordered(stale, |found| Reverse(found.stage())) {
+    let Left { stale, shared, errors } = Left::find(session, finders, network, valid);
+    errors.into_iter().for_each(|error| printed.add(Err(error)));
+    for found in stale.iter().flat_map(|(_, found)| found) {
         if let Found::Own { print: Some(print), .. } = found {
             printed.add(print(session));
         }
     }
-    let shared: Vec<&dyn Shared> = shared
-        .iter()
-        .filter_map(|found| match found {
-            Found::Shared(shared) => Some(shared.as_ref()),
-            Found::Own { .. } => None,
-        })
-        .collect();
-    printed.release(session, &shared);
+    printed.release(session, &of_all(&shared));
     printed.into_parts()
 }
 
@@ -148,28 +130,29 @@ fn is_comment(line: &str) -> bool {
 
 /// The commands with the namespace of the container in them: by its name where `ip` knows one, else by its path.
 #[must_use]
-pub fn inside(commands: Vec<String>, namespace: &Path) -> Vec<String> {
-    let name = namespace.parent().filter(|parent| NAMED.iter().any(|named| Path::new(named) == *parent));
-    let name = name.and(namespace.file_name()).map(|name| quoted(&name.to_string_lossy()));
-    let path = quoted(&namespace.to_string_lossy());
-    let replace = |command: String| {
-        if is_comment(&command) || !command.contains("CONTAINER") {
-            return command;
-        }
-        match &name {
-            Some(name) => ["-n", "netns", "netns exec"].iter().fold(command, |command, option| {
-                command.replace(&format!("{option} CONTAINER"), &format!("{option} {name}"))
-            }),
-            None => {
-                let enter = format!("nsenter --net={path}");
-                let command = ["ip", "tc", "bridge"].iter().fold(command, |command, tool| {
-                    command.replace(&format!("{tool} -n CONTAINER"), &format!("{enter} {tool}"))
-                });
-                command.replace("ip netns exec CONTAINER", &enter).replace("netns CONTAINER", &format!("netns {path}"))
-            }
-        }
+pub fn inside(mut commands: Vec<String>, namespace: &Path) -> Vec<String> {
+    let is_named = namespace.parent().is_some_and(|parent| NAMED.iter().any(|named| Path::new(named) == parent));
+    let name = namespace.file_name().filter(|_| is_named).unwrap_or(namespace.as_os_str());
+    let name = quoted(&name.to_string_lossy());
+    let forms: &[(&str, &str)] = match is_named {
+        true => &[("-n CONTAINER", "-n "), ("netns CONTAINER", "netns "), ("netns exec CONTAINER", "netns exec ")],
+        false => &[
+            ("ip -n CONTAINER", "nsenter --net=@ ip"),
+            ("tc -n CONTAINER", "nsenter --net=@ tc"),
+            ("ip netns exec CONTAINER", "nsenter --net="),
+            ("netns CONTAINER", "netns "),
+        ],
     };
-    commands.into_iter().map(replace).collect()
+    for command in commands.iter_mut().filter(|command| !is_comment(command) && command.contains("CONTAINER")) {
+        for (from, to) in forms {
+            let to = match to.split_once('@') {
+                Some((before, behind)) => format!("{before}{name}{behind}"),
+                None => format!("{to}{name}"),
+            };
+            *command = command.replace(from, &to);
+        }
+    }
+    commands
 }
 
 /// A word as a shell reads it.

@@ -68,7 +68,7 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), Failur
                 }
                 let remarks = addresses.remarks.iter().filter(|_| printed.is_some());
                 remarks.for_each(|remark| script.comment(remark));
-                script.add(printed, |line| addresses.in_words(line));
+                script.add(printed, attachment.netns.as_deref(), |line| addresses.in_words(line));
             }
             // It builds on what the one before is going to make.
             Err(failure) if is_unsure => {

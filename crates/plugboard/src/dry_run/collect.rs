@@ -51,7 +51,7 @@ fn print(mut network: Network, entries: &[Entry], runtime: &Runtime, script: &mu
         let mut request = chain.with_valid(plugin, &valid);
         script.brief(&mut request);
         match chain.print("GC", plugin, None, request) {
-            Ok(printed) => script.add(printed, str::to_owned),
+            Ok(printed) => script.add(printed, None, str::to_owned),
             Err(failure) => problems.push(failure.to_string()),
         }
     }

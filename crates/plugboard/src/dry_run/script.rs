@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -40,7 +41,7 @@ impl Script {
     }
 
     /// What a plugin would do; `None` where it cannot say. `word` puts in words what is not known yet.
-    pub(super) fn add(&mut self, printed: Option<Printed>, word: impl Fn(&str) -> String) {
+    pub(super) fn add(&mut self, printed: Option<Printed>, netns: Option<&Path>, word: impl Fn(&str) -> String) {
         let Some(Printed { commands, made, gone, .. }) = printed else {
             self.comment("this plugin cannot say what it does");
             return;
@@ -48,6 +49,10 @@ impl Script {
         if commands.is_empty() {
             self.comment("nothing");
         }
+        let commands = match netns {
+            Some(path) => attachment::inside(commands, path),
+            None => commands,
+        };
         for command in commands {
             let line = word(&command);
             if is_said_once(&line) && self.lines.contains(&line) {
@@ -104,8 +109,8 @@ mod tests {
         let one = "ip -n c1 route add 0.0.0.0/0 via 10.8.0.1 dev eth0 proto static";
         let other = "ip -n c1 route add 0.0.0.0/0 via 10.9.0.1 dev eth1 proto static";
         let third = "ip -n c1 route add 0.0.0.0/0 via 10.9.0.1 dev eth1 proto static metric 5";
-        script.add(Some(add(&[one])), str::to_owned);
-        script.add(Some(add(&[other, third])), str::to_owned);
+        script.add(Some(add(&[one])), None, str::to_owned);
+        script.add(Some(add(&[other, third])), None, str::to_owned);
         assert_eq!(script.lines[0], one);
         assert!(script.lines[1].starts_with("# not needed") && script.lines[1].ends_with(other));
         assert_eq!(script.lines[2], third);

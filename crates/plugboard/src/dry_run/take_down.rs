@@ -42,7 +42,7 @@ pub(super) fn print(entry: &Entry, runtime: &Runtime, script: &mut Script) -> Ve
         let mut request = chain.with_result(plugin, &attachment, result);
         script.brief(&mut request);
         match chain.print("DEL", plugin, Some(&attachment), request) {
-            Ok(printed) => script.add(printed, str::to_owned),
+            Ok(printed) => script.add(printed, attachment.netns.as_deref(), str::to_owned),
             Err(failure) => problems.push(failure.to_string()),
         }
     }

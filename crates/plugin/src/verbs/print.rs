@@ -17,15 +17,11 @@ use crate::verbs::status::example;
 /// # Errors
 /// Those of the command itself, as far as they are known before anything is done.
 pub(super) fn print<P: Plugin>(call: &Call) -> Result<Printed, Error> {
-    let mut printed = match call.environment.command {
+    match call.environment.command {
         Command::Add => add::<P>(call),
         Command::Gc => gc::<P>(call),
         _ => del::<P>(call),
-    }?;
-    if let Some(netns) = &call.environment.netns {
-        printed.commands = attachment::inside(printed.commands, netns);
     }
-    Ok(printed)
 }
 
 /// As ADD goes, with each part printed instead of made.
