@@ -8,7 +8,7 @@ use shaping::networks;
 use super::addresses::Addresses;
 use super::script::Script;
 use crate::attach::{self, Place};
-use crate::chain::{Chain, Failure};
+use crate::chain::Chain;
 use crate::cli::Attach;
 use crate::network::Plugin;
 use crate::plan::Nic;
@@ -40,12 +40,12 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
             script.print()?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(failure) => Ok(problems::report([failure])),
+        Err(problem) => Ok(problems::report([problem])),
     }
 }
 
 /// Asks the plugins in order, each with the result of the one before. One that cannot say what it does leaves that as it is.
-fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), Failure> {
+fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String> {
     let Nic { network, attachment } = nic;
     let chain = Chain { network, plugins: &runtime.plugins };
     let mut result: Option<Value> = None;
@@ -64,6 +64,7 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), Failur
             Ok(printed) => {
                 is_unsure |= printed.is_none();
                 if let Some(told) = printed.as_ref().and_then(|printed| printed.result.clone()) {
+                    refuse_unwritable(&told)?;
                     result = Some(told);
                 }
                 let remarks = addresses.remarks.iter().filter(|_| printed.is_some());
@@ -74,7 +75,7 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), Failur
             Err(failure) if is_unsure => {
                 script.comment(format!("this cannot be said before the plugins before it have done theirs: {failure}"));
             }
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(failure.to_string()),
         }
     }
     Ok(())
@@ -82,4 +83,17 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), Failur
 
 fn has_addresses(plugin: &Plugin) -> bool {
     plugin.ipam().is_some()
+}
+
+/// Names stand in the commands as they are, and a shell reads some characters otherwise than the kernel.
+fn refuse_unwritable(result: &Value) -> Result<(), String> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-+:@".contains(letter);
+    let interfaces = result.get("interfaces").and_then(Value::as_array).into_iter().flatten();
+    let mut names = interfaces.filter_map(|interface| interface.get("name")?.as_str());
+    match names.find(|name| !name.chars().all(is_plain)) {
+        Some(name) => Err(format!(
+            "the interface '{name}' has a name that a shell would not read as it is: no script can be printed"
+        )),
+        None => Ok(()),
+    }
 }
