@@ -4,13 +4,18 @@ mod add;
 mod check;
 mod del;
 mod gc;
+mod print;
 mod status;
 mod update;
 
 use crate::plugin::Plugin;
+use crate::printed::Printed;
 
 /// A verb without a result.
 pub type Verb = fn(&cni::Call) -> Result<(), cni::Error>;
+
+/// What another verb would do.
+pub type Print = fn(&cni::Call) -> Result<Printed, cni::Error>;
 
 /// The verbs of a plugin.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +37,9 @@ pub struct Verbs {
     /// UPDATE, an extension of ours: called as CHECK is, it makes what is there as the configuration now says, without taking
     /// anything down. To a plugin without it the command is unknown (code 4).
     pub update: Option<Verb>,
+    /// PRINT, an extension of ours: what ADD, DEL or GC would do is printed as commands, and nothing is done. To a plugin without it
+    /// the command is unknown (code 4).
+    pub print: Option<Print>,
 }
 
 impl Verbs {
@@ -47,6 +55,7 @@ impl Verbs {
             gc: gc::gc::<P>,
             status: status::status::<P>,
             update: if P::UPDATES { Some(update::update::<P>) } else { None },
+            print: Some(print::print::<P>),
         }
     }
 }
