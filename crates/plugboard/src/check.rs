@@ -28,6 +28,7 @@ pub(crate) fn run(subject: &Subject, runtime: &Runtime) -> anyhow::Result<ExitCo
     }
     let namespace = target.open()?;
     let _lock = namespace.lock()?;
+    let entries: Vec<_> = entries.into_iter().map(|entry| entry.in_namespace(&namespace.path)).collect();
     let verdicts: Vec<_> = entries.iter().map(|entry| check(entry, runtime)).collect();
     let rows = entries.iter().zip(&verdicts).map(|(entry, verdict)| {
         let said = match verdict {

@@ -1,5 +1,7 @@
 //! What is remembered of an attachment.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::attachment::Attachment;
@@ -25,6 +27,12 @@ impl Entry {
     pub(crate) fn current(&self) -> Attachment {
         let netns = self.attachment.netns.clone().filter(|_| !self.is_stale());
         Attachment { netns, ..self.attachment.clone() }
+    }
+
+    /// The entry with its namespace, which is at `path` where the entry says nothing of it: libcni names none before 1.2.
+    pub(crate) fn in_namespace(mut self, path: &Path) -> Self {
+        self.attachment.netns.get_or_insert_with(|| path.to_owned());
+        self
     }
 
     /// Whether both are about the same interface of the same container on the same network.

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Shape, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let _lock = namespace.lock()?;
     // A gc would take what is written here for something that was left behind.
     let _attaching = runtime.cache.lock_to_attach()?;
-    let entry = runtime.cache.entry_of(&target.container_id, &args.interface)?;
+    let entry = runtime.cache.entry_of(&target.container_id, &args.interface)?.in_namespace(&namespace.path);
     let changed = shape(&entry, &changes, runtime)?;
     view::print_attached(&[View::of(&changed)])?;
     Ok(ExitCode::SUCCESS)

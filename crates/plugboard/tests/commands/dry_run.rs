@@ -1,13 +1,11 @@
 //! `--dry-run`: what is printed is what would be done, anybody may ask, and nothing is changed.
 #![allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
-
-
 use std::fs;
 
+use crate::support::{Lab, REFERENCE, assert_refused};
 use harness::{Host, Invocation, Namespace, Output, Snapshot, sh};
 use serde_json::{Value, json};
-use crate::support::{Lab, REFERENCE, assert_refused};
 
 /// One of Linux, who may do nothing.
 const ANYBODY: &str = "setpriv --reuid 65534 --regid 65534 --clear-groups";

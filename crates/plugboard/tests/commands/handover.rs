@@ -420,6 +420,27 @@ fn other_limits_go_to_the_shaper_alone_and_are_remembered_once_they_hold() {
     assert_eq!(lab.remembered("walt-net", "c1", "eth0").expect("an entry").get("capabilityArgs"), None);
 }
 
+/// libcni before 1.2 remembers no namespace: it is the one that the target names.
+#[test]
+fn what_libcni_remembers_without_a_namespace_is_checked_and_shaped() {
+    let lab = Lab::new();
+    lab.recorders(&["wire", "keeper"]);
+    lab.network("walt-net", &json!([{"type": "wire"}, {"type": "keeper", "capabilities": {"shaping": true}}]));
+    lab.host.namespace("c1");
+    lab.plugboard("attach c1 'walt-net[bw=50Mbps]'").ok();
+    let mut remembered = lab.remembered("walt-net", "c1", "eth0").expect("an entry");
+    for key in ["plugboard", "netns"] {
+        remembered.as_object_mut().expect("an object").remove(key);
+    }
+    std::fs::write("/var/lib/cni/results/walt-net-c1-eth0", remembered.to_string()).expect("the entry");
+    for command in ["check c1", "shape c1 eth0 bw=70Mbps"] {
+        lab.calls();
+        lab.plugboard(command).ok();
+        let calls = lab.calls();
+        assert!(!calls.is_empty() && calls.iter().all(|call| call["netns"] == "/run/netns/c1"), "{command}: {calls:?}");
+    }
+}
+
 /// It would write a file that gc takes for one that was left behind, and gc would miss one that it has seen.
 #[test]
 fn other_limits_wait_for_a_gc_under_way() {
