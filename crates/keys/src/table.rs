@@ -1,0 +1,59 @@
+//! What people are told of keys.
+
+use crate::Form;
+
+/// The release with which the project began.
+pub const FIRST_RELEASE: &str = "0.1.0";
+
+/// An object of a configuration.
+#[derive(Debug)]
+pub struct Table {
+    /// What it is.
+    pub about: &'static str,
+    /// An object of this kind, as JSON.
+    pub example: &'static str,
+    /// Its keys in the order in which they are explained.
+    pub keys: &'static [Key],
+    /// Other keys are refused, instead of told on stderr.
+    pub refuses_others: bool,
+    /// Other keys are expected, and mean something to somebody else.
+    pub is_open: bool,
+}
+
+/// A key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// As it is written.
+    pub name: &'static str,
+    /// What it means, in Markdown.
+    pub meaning: &'static str,
+    /// What it accepts.
+    pub form: Form,
+    /// The same in words or by examples, in Markdown, where the form alone says too little.
+    pub accepts: &'static str,
+    /// What counts without it, in Markdown: a value, or what it follows from.
+    pub default: &'static str,
+    /// A value, as JSON.
+    pub example: &'static str,
+    /// The release that brought it.
+    pub since: &'static str,
+    /// The reference plugins do not have it.
+    pub is_ours: bool,
+    /// The object means nothing without it.
+    pub is_required: bool,
+}
+
+impl Key {
+    /// One of which nothing is said yet.
+    pub const NEW: Self = Self {
+        name: "",
+        meaning: "",
+        form: Form::Any,
+        accepts: "",
+        default: "–",
+        example: "",
+        since: FIRST_RELEASE,
+        is_ours: false,
+        is_required: false,
+    };
+}
