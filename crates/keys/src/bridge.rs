@@ -1,6 +1,6 @@
 //! The keys that only `bridge` has.
 
-use crate::keys;
+use crate::{keys, patterns};
 
 keys! {
     /// A Linux bridge, and the NIC's place on it.
@@ -8,7 +8,7 @@ keys! {
     pub struct BridgeKeys {
         /// the bridge's name; with `uplink` the default is `br-` and the uplink's name, as in `br-eth0` or, in a VLAN,
         /// `br-eth0.2`
-        #[key("bridge", default = "`cni0`", example = r#""home-br""#)]
+        #[key("bridge", pattern = patterns::LINK, default = "`cni0`", example = r#""home-br""#)]
         pub bridge: Option<String>,
 
         /// the bridge gets the gateway's address, and the host forwards
@@ -37,7 +37,7 @@ keys! {
 
         /// a device of the host that becomes a port of the bridge, so that the NIC is in the
         /// [physical network](#physical-networks-and-vlans)
-        #[key("uplink", default = "none", example = r#""eth0""#, is_ours = true)]
+        #[key("uplink", pattern = patterns::LINK, default = "none", example = r#""eth0""#, is_ours = true)]
         pub uplink: Option<String>,
 
         /// with `uplink` and `vlan`: a VLAN device that the uplink lacks is made, and goes with its last user

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::result::RouteKeys;
-use crate::{Unread, keys};
+use crate::table::MANDATORY;
+use crate::{Unread, keys, patterns};
 
 keys! {
     /// Addresses from ranges, kept in files.
@@ -18,19 +19,19 @@ keys! {
         pub ranges: Vec<Vec<RangeKeys>>,
 
         /// the older form for a single range, with the three keys that follow; it is a set of its own before `ranges`
-        #[key("subnet", accepts = "network", example = r#""10.1.2.0/24""#)]
+        #[key("subnet", pattern = patterns::PREFIX, accepts = "network", example = r#""10.1.2.0/24""#)]
         pub subnet: Option<String>,
 
         /// see `ranges[][].rangeStart`
-        #[key("rangeStart", accepts = "address", default = "the first", example = r#""10.1.2.10""#)]
+        #[key("rangeStart", pattern = patterns::ADDRESS, accepts = "address", default = "the first", example = r#""10.1.2.10""#)]
         pub range_start: Option<String>,
 
         /// see `ranges[][].rangeEnd`
-        #[key("rangeEnd", accepts = "address", default = "the last", example = r#""10.1.2.99""#)]
+        #[key("rangeEnd", pattern = patterns::ADDRESS, accepts = "address", default = "the last", example = r#""10.1.2.99""#)]
         pub range_end: Option<String>,
 
         /// see `ranges[][].gateway`
-        #[key("gateway", accepts = "address", default = "the first of the subnet", example = r#""10.1.2.254""#)]
+        #[key("gateway", pattern = patterns::ADDRESS, accepts = "address", default = "the first of the subnet", example = r#""10.1.2.254""#)]
         pub gateway: Option<String>,
 
         /// a file with one range as a JSON object, read where neither the configuration nor the runtime gives a range
@@ -54,19 +55,19 @@ keys! {
     #[object(others = told, example = r#"{"subnet": "10.1.2.0/24"}"#)]
     pub struct RangeKeys {
         /// the network, without host bits, at least a /30 or a /126
-        #[key("subnet", accepts = "network", default = "mandatory", example = r#""10.1.2.0/24""#)]
+        #[key("subnet", pattern = patterns::PREFIX, accepts = "network", default = MANDATORY, example = r#""10.1.2.0/24""#)]
         pub subnet: Option<String>,
 
         /// the first address, inclusive
-        #[key("rangeStart", accepts = "address", default = "the first", example = r#""10.1.2.10""#)]
+        #[key("rangeStart", pattern = patterns::ADDRESS, accepts = "address", default = "the first", example = r#""10.1.2.10""#)]
         pub range_start: Option<String>,
 
         /// the last address, inclusive
-        #[key("rangeEnd", accepts = "address", default = "the last, but for a broadcast address", example = r#""10.1.2.99""#)]
+        #[key("rangeEnd", pattern = patterns::ADDRESS, accepts = "address", default = "the last, but for a broadcast address", example = r#""10.1.2.99""#)]
         pub range_end: Option<String>,
 
         /// the gateway: it is in the result, and no container gets it
-        #[key("gateway", accepts = "address", default = "the first of the subnet", example = r#""10.1.2.254""#)]
+        #[key("gateway", pattern = patterns::ADDRESS, accepts = "address", default = "the first of the subnet", example = r#""10.1.2.254""#)]
         pub gateway: Option<String>,
     }
 }

@@ -26,7 +26,7 @@ macro_rules! keys {
         #[object(others = $others:ident, example = $example:literal)]
         $visibility:vis struct $name:ident {$(
             $(#[doc = $meaning:literal])*
-            #[key($key:literal $(, $property:ident = $said:literal)*)]
+            #[key($key:literal $(, $property:ident = $said:expr)*)]
             $field_visibility:vis $field:ident: $kind:ty $(= $default:expr)?,
         )*}
     )*) => {$(

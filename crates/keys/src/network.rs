@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::keys;
 use crate::result::DnsKeys;
+use crate::table::MANDATORY;
+use crate::{keys, patterns};
 
 keys! {
     /// A network: a name, and the chain of plugins that attach a container to it.
@@ -18,7 +19,7 @@ keys! {
         pub cni_versions: Vec<String>,
 
         /// the network's name: letters, digits, `_`, `.` and `-`, the first a letter or digit
-        #[key("name", example = r#""home-net""#, is_required = true)]
+        #[key("name", pattern = patterns::NETWORK, default = MANDATORY, example = r#""home-net""#)]
         pub name: String,
 
         /// the plugins in the order of ADD
@@ -42,7 +43,7 @@ keys! {
     #[object(others = told, example = r#"{"type": "bridge"}"#)]
     pub struct PluginKeys {
         /// the plugin, by the name of its executable
-        #[key("type", example = r#""bridge""#, is_required = true)]
+        #[key("type", default = MANDATORY, example = r#""bridge""#)]
         pub kind: String,
 
         /// the network's name, which the runtime fills in

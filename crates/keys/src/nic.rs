@@ -1,8 +1,8 @@
 //! The keys that every plugin with a NIC has.
 
 use crate::choice::choice;
-use crate::keys;
 use crate::vlan::{OptionalVlanId, VlanId};
+use crate::{keys, patterns};
 
 keys! {
     /// A container's or a virtual machine's NIC. Names and defaults are those of the reference's `bridge`, as far as it has them.
@@ -55,7 +55,7 @@ keys! {
 
         /// the NIC's hardware address, as `02:00:00:00:00:01`, `02-00-00-00-00-01` or `0200.0000.0001`; also
         /// `runtimeConfig.mac`, `args.cni.mac`, `MAC=` in `CNI_ARGS`
-        #[key("mac", accepts = "address", default = "derived", example = r#""02:00:00:00:00:01""#)]
+        #[key("mac", pattern = patterns::MAC, accepts = "address", default = "derived", example = r#""02:00:00:00:00:01""#)]
         pub mac: Option<String>,
 
         /// `tap` makes a TAP device for a [virtual machine](#virtual-machines) instead of a veth pair

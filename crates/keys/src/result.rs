@@ -1,17 +1,18 @@
 //! Parts of a result that a configuration can give.
 
-use crate::keys;
+use crate::table::MANDATORY;
+use crate::{keys, patterns};
 
 keys! {
     /// A route.
     #[object(others = open, example = r#"{"dst": "0.0.0.0/0", "gw": "10.1.2.1"}"#)]
     pub struct RouteKeys {
         /// the destination
-        #[key("dst", accepts = "network", example = r#""0.0.0.0/0""#, is_required = true)]
+        #[key("dst", pattern = patterns::PREFIX, accepts = "network", default = MANDATORY, example = r#""0.0.0.0/0""#)]
         pub dst: String,
 
         /// the next hop
-        #[key("gw", accepts = "address", default = "the gateway of the address", example = r#""10.1.2.1""#)]
+        #[key("gw", pattern = patterns::ADDRESS, accepts = "address", default = "the gateway of the address", example = r#""10.1.2.1""#)]
         pub gw: String,
 
         /// the MTU of the path; since CNI 1.1.0, as those that follow

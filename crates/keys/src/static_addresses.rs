@@ -1,7 +1,8 @@
 //! The keys of `static`, in the object `ipam`.
 
 use crate::result::{DnsKeys, RouteKeys};
-use crate::{Unread, keys};
+use crate::table::MANDATORY;
+use crate::{Unread, keys, patterns};
 
 keys! {
     /// Addresses as configured.
@@ -28,11 +29,11 @@ keys! {
     #[object(others = told, example = r#"{"address": "10.1.2.3/24", "gateway": "10.1.2.1"}"#)]
     pub struct AddressKeys {
         /// the address
-        #[key("address", accepts = "address with prefix", default = "mandatory", example = r#""10.1.2.3/24""#)]
+        #[key("address", pattern = patterns::PREFIX, accepts = "address with prefix", default = MANDATORY, example = r#""10.1.2.3/24""#)]
         pub address: Option<String>,
 
         /// the gateway of its network; `GATEWAY=` in `CNI_ARGS` for the addresses of `IP=`
-        #[key("gateway", accepts = "address", default = "none", example = r#""10.1.2.1""#)]
+        #[key("gateway", pattern = patterns::ADDRESS, accepts = "address", default = "none", example = r#""10.1.2.1""#)]
         pub gateway: Option<String>,
     }
 }

@@ -5,6 +5,9 @@ use crate::Form;
 /// The release with which the project began.
 pub const FIRST_RELEASE: &str = "0.1.0";
 
+/// The default of a key without which its object means nothing.
+pub const MANDATORY: &str = "mandatory";
+
 /// An object of a configuration.
 #[derive(Debug)]
 pub struct Table {
@@ -29,9 +32,11 @@ pub struct Key {
     pub meaning: &'static str,
     /// What it accepts.
     pub form: Form,
-    /// The same in words or by examples, in Markdown, where the form alone says too little.
+    /// For texts the pattern that they match, of JSON Schema; empty for that of the form.
+    pub pattern: &'static str,
+    /// What it accepts in words or by examples, in Markdown, where the form alone says too little.
     pub accepts: &'static str,
-    /// What counts without it, in Markdown: a value, or what it follows from.
+    /// What counts without it, in Markdown: a value, or what it follows from; or [`MANDATORY`].
     pub default: &'static str,
     /// A value, as JSON.
     pub example: &'static str,
@@ -39,7 +44,7 @@ pub struct Key {
     pub since: &'static str,
     /// The reference plugins do not have it.
     pub is_ours: bool,
-    /// The object means nothing without it.
+    /// The object cannot be read without it.
     pub is_required: bool,
 }
 
@@ -49,6 +54,7 @@ impl Key {
         name: "",
         meaning: "",
         form: Form::Any,
+        pattern: "",
         accepts: "",
         default: "–",
         example: "",

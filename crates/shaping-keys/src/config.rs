@@ -75,7 +75,7 @@ keys! {
         #[key("download", accepts = "object", example = r#"{"rate": "100Mbit", "delay": "10ms"}"#, is_ours = true)]
         download: LineKeys,
 
-        /// what the container sends; it has the keys of `download`
+        /// what the container sends
         #[key("upload", accepts = "object", example = r#"{"rate": "10Mbit"}"#, is_ours = true)]
         upload: LineKeys,
     }

@@ -1,6 +1,6 @@
 //! The keys of one direction: `download` and `upload`.
 
-use keys::{Form, FromJson, Names, Place, Refusal, keys};
+use keys::{Form, FromJson, MANDATORY, Names, Place, Refusal, keys};
 use serde_json::Value;
 use shaping::{Chance, Delay, Distribution, Line, Loss, Probability, Rate, Slot};
 
@@ -84,7 +84,7 @@ keys! {
     #[object(others = refused, example = r#"{"percent": "1%"}"#)]
     pub(crate) struct ChanceKeys {
         /// how many of the packets
-        #[key("percent", accepts = "`1%`", default = "mandatory", example = r#""1%""#, is_required = true, is_ours = true)]
+        #[key("percent", accepts = "`1%`", default = MANDATORY, example = r#""1%""#, is_required = true, is_ours = true)]
         percent: Given<Probability>,
 
         /// how much a packet's fate is that of the one before; with it [fewer are met](#what-netem-makes-of-it) than the share says
@@ -117,11 +117,11 @@ keys! {
     #[object(others = refused, example = r#"{"p": "1%", "r": "10%"}"#)]
     pub(crate) struct GilbertElliottKeys {
         /// the chance to go from the good state to the bad one
-        #[key("p", accepts = "`1%`", default = "mandatory", example = r#""1%""#, is_required = true, is_ours = true)]
+        #[key("p", accepts = "`1%`", default = MANDATORY, example = r#""1%""#, is_required = true, is_ours = true)]
         p: Given<Probability>,
 
         /// the chance to go back
-        #[key("r", accepts = "`10%`", default = "mandatory", example = r#""10%""#, is_required = true, is_ours = true)]
+        #[key("r", accepts = "`10%`", default = MANDATORY, example = r#""10%""#, is_required = true, is_ours = true)]
         r: Given<Probability>,
 
         /// the share that is lost in the bad state
@@ -137,11 +137,11 @@ keys! {
     #[object(others = refused, example = r#"{"p13": "1%", "p31": "20%"}"#)]
     pub(crate) struct StatesKeys {
         /// from received to lost in a burst
-        #[key("p13", accepts = "`1%`", default = "mandatory", example = r#""1%""#, is_required = true, is_ours = true)]
+        #[key("p13", accepts = "`1%`", default = MANDATORY, example = r#""1%""#, is_required = true, is_ours = true)]
         p13: Given<Probability>,
 
         /// from lost in a burst to received
-        #[key("p31", accepts = "`20%`", default = "mandatory", example = r#""20%""#, is_required = true, is_ours = true)]
+        #[key("p31", accepts = "`20%`", default = MANDATORY, example = r#""20%""#, is_required = true, is_ours = true)]
         p31: Given<Probability>,
 
         /// from lost in a burst to received in a burst
@@ -161,7 +161,7 @@ keys! {
     #[object(others = refused, example = r#"{"minDelay": "20ms"}"#)]
     pub(crate) struct SlotKeys {
         /// time from one slot to the next
-        #[key("minDelay", accepts = "`20ms`", default = "mandatory", example = r#""20ms""#, is_required = true, is_ours = true)]
+        #[key("minDelay", accepts = "`20ms`", default = MANDATORY, example = r#""20ms""#, is_required = true, is_ours = true)]
         min_delay: Given<Delay>,
 
         /// the most that it may be
