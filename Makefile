@@ -62,7 +62,7 @@ lint: ## formats and lints
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 
 conformance: ## the ids of the CNI specification that no test cites
-	cargo run --quiet --package protocol-tests --bin uncited
+	cargo run --quiet --package tests --bin uncited
 
 demo-tools:
 	@scripts/install-tools $(DEMO_TOOLS)

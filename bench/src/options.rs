@@ -16,7 +16,7 @@ usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper]
   --newer DIRECTORY      where newer reference plugins are, for what those lack: tap, and masquerading by nftables;
                          without it, they are left out
   --shaper               nothing but ADD of the shaper alone
-  --markdown             prints tables for a README
+  --markdown             prints tables for docs/benchmarks.md
 ";
 
 /// What was asked for.

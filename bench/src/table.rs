@@ -32,7 +32,7 @@ impl Table {
         self.lines("  ", "", "").into_iter().map(|line| format!("{}\n", line.trim_end())).collect()
     }
 
-    /// For a README.
+    /// For `docs/benchmarks.md`.
     #[must_use]
     pub fn markdown(&self) -> String {
         let mut lines = self.lines(" | ", "| ", " |");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use harness::{Host, Invocation, Namespace, Output, Reply, bin, bin_dir, sh};
 use serde_json::{Value, json};
 
-/// The configurations that the README shows. The scenarios run these very files.
+/// The configurations that the documents show. The scenarios run these very files.
 pub fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf-examples")
 }

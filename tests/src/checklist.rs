@@ -67,14 +67,20 @@ fn owned<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
     ids.map(str::to_owned).collect()
 }
 
-/// The ids cited in the bodies of tests that run: functions under `#[test]` without `#[ignore]`, in files that the
-/// manifest names.
+/// The ids cited in the bodies of tests that run: functions under `#[test]` without `#[ignore]`, in the modules of the executables
+/// that the manifest names.
 fn cited(package: &Path) -> std::io::Result<BTreeSet<String>> {
     let manifest = std::fs::read_to_string(package.join("Cargo.toml"))?;
     let mut cited = BTreeSet::new();
     for line in manifest.lines() {
-        if let Some(file) = line.strip_prefix("path = \"").and_then(|rest| rest.strip_suffix('"')) {
-            cited.extend(cited_in(&std::fs::read_to_string(package.join(file))?));
+        let Some(file) = line.strip_prefix("path = \"").and_then(|rest| rest.strip_suffix('"')) else { continue };
+        let root = package.join(file);
+        let text = std::fs::read_to_string(&root)?;
+        cited.extend(cited_in(&text));
+        for line in text.lines() {
+            if let Some(module) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
+                cited.extend(cited_in(&std::fs::read_to_string(root.with_file_name(module).with_extension("rs"))?));
+            }
         }
     }
     Ok(cited)

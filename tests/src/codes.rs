@@ -1,4 +1,4 @@
-//! The error codes that are the project's own (ERR-4: 100 and above), as the README lists them.
+//! The error codes that are the project's own (ERR-4: 100 and above), as `docs/errors.md` lists them.
 
 /// The kernel lacks a feature that the configuration needs.
 pub const UNSUPPORTED_BY_KERNEL: u64 = 100;

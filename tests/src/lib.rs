@@ -1,7 +1,7 @@
 //! What the tests of the protocol share: the table of plugins with their least configurations, a host with one container,
 //! other parties' plugins as shell scripts, and the citing of the checklist.
 //!
-//! A test cites the rows of `checklist.md` that it answers to with [`cites!`]; `cargo run -p protocol-tests --bin uncited`
+//! A test cites the rows of `checklist.md` that it answers to with [`cites!`]; `cargo run -p tests --bin uncited`
 //! lists the rows that no test cites.
 
 pub mod checklist;

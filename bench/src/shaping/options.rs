@@ -17,7 +17,7 @@ usage: bench-shaping [--quick] [--fast] [--only SUBJECT] [--reference DIRECTORY]
   --fast                 rates up to 10 Gbit/s too, for a machine's own kernel
   --only SUBJECT         one of rate, beside, unlimited, delay, jitter, loss, queue
   --reference DIRECTORY  where the reference plugins are; /usr/lib/cni by default
-  --markdown             prints tables for a README
+  --markdown             prints tables for docs/benchmarks.md
 ";
 
 /// What is measured.

@@ -27,7 +27,7 @@ pub enum Code {
     NotAvailable,
     /// 51: STATUS: the plugin cannot serve ADD, and existing containers may have limited connectivity.
     LimitedConnectivity,
-    /// 100 and above: specific to the plugin; our own are listed in the README.
+    /// 100 and above: specific to the plugin; our own are listed in `docs/errors.md`.
     Plugin(u32),
     /// 999: practice of the Go library for anything else.
     Internal,

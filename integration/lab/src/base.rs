@@ -22,7 +22,7 @@ const ESSENTIAL: &str = "bash sh cat ls cp mv rm mkdir rmdir mktemp ln touch chm
 const NOT_IN_GUEST: [&str; 2] = ["qemu-system-x86_64", "ldd"];
 
 /// Kernel modules; those that they need come along.
-const MODULES: &str = "virtio_pci virtio_console virtio_net overlay \
+const MODULES: &str = "virtio_pci virtio_console virtio_blk virtio_net overlay \
     veth bridge br_netfilter 8021q dummy macvlan macvtap ipvlan ipvtap vxlan geneve vrf ifb tun tap bonding nlmon \
     ipip ip_gre ip6_tunnel sit wireguard macsec ipv6 \
     sch_netem sch_tbf sch_htb sch_prio sch_fq sch_fq_codel sch_sfq sch_red sch_codel sch_hfsc sch_cake sch_ingress \
@@ -59,19 +59,16 @@ const FILES: [&str; 14] = [
 /// With a new one of these, executables of this machine no longer run in an old root.
 const LIBC: &str = "/usr/lib/x86_64-linux-gnu/libc.so.6";
 
-/// Copies the archive of the root that all runs share to `out`, and makes it first if the tools or the kernel changed.
-pub(crate) fn copy(cache: &Cache, kernel: &Kernel, out: &mut File) -> Result<()> {
+/// The archive of the root that all runs share, made first if the tools or the kernel changed.
+pub(crate) fn archive(cache: &Cache, kernel: &Kernel) -> Result<PathBuf> {
     let programs = programs()?;
     let name = format!("base-{:016x}.cpio", key(kernel, &programs));
-    let base = cache.entry(&name, |path| {
+    cache.entry(&name, |path| {
         eprintln!("lab: making a root of this machine's tools for {}", kernel.version);
         remove_others(cache.directory(), "base-")?;
         let tree = root(kernel, &programs)?;
         cpio::write(&tree, File::create(path)?)
-    })?;
-    let mut archive = File::open(&base).with_context(|| format!("{}", base.display()))?;
-    std::io::copy(&mut archive, out)?;
-    Ok(())
+    })
 }
 
 fn programs() -> Result<Vec<PathBuf>> {

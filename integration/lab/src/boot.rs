@@ -1,37 +1,37 @@
 //! A guest's way from its description to its ending.
 
 use crate::cache::Cache;
-use crate::guest::{Ending, Guest};
+use crate::guest::{Effort, Ending, Guest};
 use crate::kernel::Kernel;
-use crate::memory_file::MemoryFile;
-use crate::{base, cpio, packages, qemu};
+use crate::qemu::{Boot, Ports};
+use crate::{base, cpio, packages, qemu, saved};
 use anyhow::{Result, ensure};
-use std::io::{Seek, Write};
+use std::io::Write;
 
 impl Guest {
-    /// Boots, runs the command, and copies what it writes while it runs.
+    /// Boots, runs the command, and copies what it writes while it runs. A guest that ended by itself says what it took.
     ///
     /// # Errors
     /// When the guest cannot be started; a guest that started and died is an [`Ending`].
-    pub fn run(&self, stdout: &mut dyn Write, stderr: &mut dyn Write) -> Result<Ending> {
+    pub fn run(&self, stdout: &mut dyn Write, stderr: &mut dyn Write) -> Result<(Ending, Option<Effort>)> {
         ensure!(
             std::env::consts::ARCH == "x86_64",
             "the lab's kernel and tools are those of x86_64; this machine is {}",
             std::env::consts::ARCH
         );
         let own = self.own_files()?;
-        let mut initrd = MemoryFile::new("initrd")?;
-        let kernel = {
+        let (boot, state) = {
             let cache = Cache::lock(&self.cache)?;
             packages::require()?;
             let kernel = Kernel::prepare(&cache)?;
-            base::copy(&cache, &kernel, initrd.file())?;
-            kernel
+            let root = base::archive(&cache, &kernel)?;
+            let boot = Boot { kernel, root };
+            let state = saved::state(&cache, self, &boot)?;
+            (boot, state)
         };
-        // The kernel unpacks one archive after the other, the later files replacing the earlier.
-        cpio::write(&own, initrd.file())?;
-        initrd.file().rewind()?;
-        qemu::run(self, &kernel, &initrd, stdout, stderr)
+        let mut ports = Ports::new()?;
+        cpio::write(&own, ports.disk())?;
+        qemu::run(self, &boot, state.as_deref(), &mut ports, stdout, stderr)
     }
 
     /// The version of the kernel that [`Guest::run`] boots.

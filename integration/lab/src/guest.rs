@@ -3,8 +3,10 @@ use crate::tree::Tree;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What the guest's time follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,24 @@ pub enum Ending {
     Status(i32),
     /// The guest gave no status: its kernel died, or time ran out. The text says which, and how its console ends.
     Died(String),
+}
+
+/// What a run took, on the guest's own clock: the same whatever else this machine does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// How long its processor worked.
+    pub worked: Duration,
+    /// How long it ran. What is not work is idle time, which costs next to nothing on the virtual clock.
+    pub ran: Duration,
+}
+
+impl Effort {
+    /// Reads the guest's own line, `worked 512 of 2048`, in hundredths of a second.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let (worked, ran) = line.strip_prefix("worked ")?.split_once(" of ")?;
+        let time = |hundredths: &str| hundredths.parse().ok().map(|count: u64| Duration::from_millis(10 * count));
+        Some(Self { worked: time(worked)?, ran: time(ran)? })
+    }
 }
 
 /// One command on the lab's kernel, run as root.
@@ -72,6 +92,7 @@ impl Guest {
         }
         tree.add_libraries()?;
         tree.text("/lab/command", self.script()?, 0o755);
+        tree.text("/lab/now", now()?, 0o755);
         Ok(tree)
     }
 
@@ -89,6 +110,16 @@ impl Guest {
         }
         Ok(script + "\n")
     }
+}
+
+/// What sets a machine that was saved earlier apart from all others that began there: the time, and random numbers. The kernel
+/// mixes what it is given into its own after a minute, which passes at once where nothing else happens.
+fn now() -> Result<String> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut random = [0; 32];
+    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).context("cannot read /dev/urandom")?;
+    let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("date -s @{} >/dev/null\necho {random} >/dev/urandom\nsleep 61\n", seconds.saturating_sub(61)))
 }
 
 /// `word` as the shell takes it, unchanged.

@@ -18,6 +18,7 @@
 //! | `base.rs` | the root that all runs share, kept in the cache |
 //! | `tree.rs`, `cpio.rs` | files with the libraries that they need, and the archive that the kernel unpacks |
 //! | `qemu.rs` | the machine |
+//! | `saved.rs` | the machine after its boot, kept in the cache: where each run begins |
 //! | `guest-init.sh` | the first process in it |
 //! | `feature.rs`, `scenario.rs` | which kernel a test needs, and the way there |
 //!
@@ -36,6 +37,7 @@ mod memory_file;
 mod nic;
 mod packages;
 mod qemu;
+mod saved;
 mod scenario;
 mod tree;
 mod uml;
@@ -44,7 +46,7 @@ mod vm_root;
 
 pub use cache::default_cache;
 pub use feature::Feature;
-pub use guest::{Clock, Ending, Guest};
+pub use guest::{Clock, Effort, Ending, Guest};
 pub use nic::Nic;
 pub use scenario::{on_full_kernel, on_virtual_clock, with_features, with_guests_on_virtual_clock};
 pub use vm::Vm;

@@ -56,8 +56,8 @@ fn parse_file(argument: &str) -> Result<(PathBuf, PathBuf), String> {
 fn main() {
     let guest = guest(Options::parse());
     let status = match guest.run(&mut std::io::stdout(), &mut std::io::stderr()) {
-        Ok(Ending::Status(status)) => status,
-        Ok(Ending::Died(how)) => {
+        Ok((Ending::Status(status), _)) => status,
+        Ok((Ending::Died(how), _)) => {
             eprintln!("lab: {how}");
             DIED
         }

@@ -1,4 +1,4 @@
-use crate::guest::{Clock, Ending, Guest};
+use crate::guest::{Clock, Effort, Ending, Guest};
 use crate::kernel::Kernel;
 use crate::memory_file::MemoryFile;
 use crate::packages::find;
@@ -6,8 +6,10 @@ use anyhow::{Context, Result};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,7 +19,7 @@ const VIRTUAL: &str = "-accel tcg,thread=single,tb-size=1024 -icount shift=1,ali
 const REAL: &str = "-accel tcg,thread=multi,tb-size=1024 -smp 2";
 
 /// A plain machine without devices; a kernel that panics ends it.
-const MACHINE: &str = "-machine q35 -cpu Nehalem -nodefaults -display none -monitor none -no-reboot";
+const MACHINE: &str = "-machine q35 -cpu Nehalem -nodefaults -display none -no-reboot";
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off cryptomgr.notests";
 
 /// How often the guest's output is copied.
@@ -25,32 +27,62 @@ const STEP: Duration = Duration::from_millis(10);
 /// How many lines of its console tell of a guest that died.
 const CONSOLE_LINES: usize = 80;
 
-/// What the guest and QEMU write.
-struct Ports {
+/// The size of the disk that brings a run's own files. Only what is written takes memory.
+const DISK_BYTES: u64 = 1 << 30;
+
+/// What all runs boot: the kernel, and the archive of the root.
+pub(crate) struct Boot {
+    pub(crate) kernel: Kernel,
+    pub(crate) root: PathBuf,
+}
+
+/// What the guest and QEMU write, and the guest's disk.
+pub(crate) struct Ports {
     stdout: MemoryFile,
     stderr: MemoryFile,
     status: MemoryFile,
     console: MemoryFile,
     complaints: MemoryFile,
+    disk: MemoryFile,
 }
 
-/// Boots `kernel` with `initrd` and copies the command's output until its end.
+impl Ports {
+    pub(crate) fn new() -> Result<Self> {
+        let mut disk = MemoryFile::new("disk")?;
+        disk.file().set_len(DISK_BYTES)?;
+        Ok(Self {
+            stdout: MemoryFile::new("stdout")?,
+            stderr: MemoryFile::new("stderr")?,
+            status: MemoryFile::new("status")?,
+            console: MemoryFile::new("console")?,
+            complaints: MemoryFile::new("errors of QEMU")?,
+            disk,
+        })
+    }
+
+    /// What the guest has written to the port of the status.
+    pub(crate) fn status_text(&mut self) -> Result<String> {
+        text(&mut self.status)
+    }
+
+    /// The disk, to be filled before the guest looks at it.
+    pub(crate) fn disk(&mut self) -> &mut File {
+        self.disk.file()
+    }
+}
+
+/// Starts the guest where the saved machine is, or boots it, and copies the command's output until its end.
 pub(crate) fn run(
     guest: &Guest,
-    kernel: &Kernel,
-    initrd: &MemoryFile,
+    boot: &Boot,
+    state: Option<&Path>,
+    ports: &mut Ports,
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
-) -> Result<Ending> {
-    let mut ports = Ports {
-        stdout: MemoryFile::new("stdout")?,
-        stderr: MemoryFile::new("stderr")?,
-        status: MemoryFile::new("status")?,
-        console: MemoryFile::new("console")?,
-        complaints: MemoryFile::new("errors of QEMU")?,
-    };
-    let mut machine =
-        Machine::start(command(guest, kernel, initrd, &mut ports)?, Signal::SIGKILL).context("cannot start QEMU")?;
+) -> Result<(Ending, Option<Effort>)> {
+    let mut qemu = command(guest, boot, state, ports)?;
+    qemu.args(["-monitor", "none"]);
+    let mut machine = Machine::start(qemu, Signal::SIGKILL).context("cannot start QEMU")?;
     let deadline = Instant::now() + guest.limit;
     let ended = loop {
         let ended = machine.child.try_wait()?;
@@ -63,10 +95,14 @@ pub(crate) fn run(
     };
     stdout.flush()?;
     stderr.flush()?;
-    match text(&mut ports.status)?.trim().parse() {
-        Ok(status) => Ok(Ending::Status(status)),
-        Err(_) => Ok(Ending::Died(obituary(guest, ended, &mut ports)?)),
-    }
+    // A machine that boots says first that it has.
+    let told = ports.status_text()?;
+    let effort = told.lines().find_map(Effort::parse);
+    let ending = match told.lines().last().map(str::parse) {
+        Some(Ok(status)) => Ending::Status(status),
+        _ => Ending::Died(obituary(guest, ended, ports)?),
+    };
+    Ok((ending, effort))
 }
 
 /// A running machine, which ends with this value.
@@ -93,14 +129,20 @@ impl Drop for Machine {
     }
 }
 
-fn command(guest: &Guest, kernel: &Kernel, initrd: &MemoryFile, ports: &mut Ports) -> Result<Command> {
+/// QEMU for a guest, which boots without a saved state.
+pub(crate) fn command(guest: &Guest, boot: &Boot, state: Option<&Path>, ports: &mut Ports) -> Result<Command> {
     let mut qemu = Command::new(find("qemu-system-x86_64").context("qemu-system-x86_64 is not installed")?);
     let clock = match guest.clock {
         Clock::Virtual => VIRTUAL,
         Clock::Real => REAL,
     };
     qemu.args(clock.split(' ')).args(MACHINE.split(' ')).args(["-m", &guest.memory_mib.to_string()]);
-    qemu.arg("-kernel").arg(kernel.image()).args(["-initrd", &initrd.path(), "-append", KERNEL_ARGUMENTS]);
+    qemu.arg("-kernel").arg(boot.kernel.image()).arg("-initrd").arg(&boot.root).args(["-append", KERNEL_ARGUMENTS]);
+    if let Some(state) = state {
+        qemu.args(["-incoming", &format!("exec:cat '{}'", state.display())]);
+    }
+    let disk = format!("if=none,id=disk,format=raw,read-only=on,file.locking=off,file={}", ports.disk.path());
+    qemu.args(["-drive", &disk, "-device", "virtio-blk-pci,drive=disk"]);
     qemu.args(["-serial", &format!("file:{}", ports.console.path()), "-device", "virtio-serial-pci"]);
     for (name, port) in [("stdout", &ports.stdout), ("stderr", &ports.stderr), ("status", &ports.status)] {
         qemu.args(["-chardev", &format!("file,id={name},path={}", port.path())]);
@@ -119,7 +161,8 @@ pub(crate) fn text(file: &mut MemoryFile) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn obituary(guest: &Guest, ended: Option<ExitStatus>, ports: &mut Ports) -> Result<String> {
+/// Why a guest has no status.
+pub(crate) fn obituary(guest: &Guest, ended: Option<ExitStatus>, ports: &mut Ports) -> Result<String> {
     let cause = match ended {
         Some(status) => format!("the guest ended without a status for the command (QEMU: {status})"),
         None => format!("the guest was stopped: the command ran over its limit of {} s", guest.limit.as_secs()),

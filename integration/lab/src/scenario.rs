@@ -86,9 +86,12 @@ fn in_guest(test: &str, files: &[(PathBuf, PathBuf)]) {
     let version = guest.kernel_version().unwrap_or_else(|error| panic!("there is no lab for {test}: {error:#}"));
     println!("kernel: the lab's ({version})");
     let mut stdout = Shown::default();
-    let ending = guest
+    let (ending, effort) = guest
         .run(&mut stdout, &mut Shown::default())
         .unwrap_or_else(|error| panic!("{test} cannot be run in the lab: {error:#}"));
+    if let Some(effort) = effort {
+        println!("lab: worked {:?} of {:?}", effort.worked, effort.ran);
+    }
     let completed = stdout.text.lines().any(|line| line.ends_with(&format!("{COMPLETED} {test}")));
     match ending {
         Ending::Died(how) => panic!("{test} in the lab: {how}"),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use protocol_tests::checklist;
+use tests::checklist;
 
 fn main() -> ExitCode {
     let gaps = match checklist::gaps(Path::new(env!("CARGO_MANIFEST_DIR"))) {

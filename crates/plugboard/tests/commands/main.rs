@@ -1,0 +1,9 @@
+//! The command line, as its users call it.
+
+mod grammar;
+mod handover;
+mod hanging;
+mod own;
+mod reference;
+mod support;
+mod target;

@@ -1,0 +1,5 @@
+//! Quantities, grammar and the arithmetic of queues.
+
+mod distributions;
+mod grammar;
+mod properties;

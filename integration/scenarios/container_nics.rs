@@ -1,0 +1,167 @@
+//! What scripts that add NICs to containers do without noticing: failures, and containers that are gone.
+
+use std::process::Child;
+
+use harness::{Host, Invocation, Namespace, Snapshot, ip, row, sh, spawn, wait_until};
+use integration::{call, with};
+use serde_json::{Value, json};
+
+fn config() -> Value {
+    json!({"cniVersion": "1.1.0", "name": "net", "type": "bridge", "bridge": "br-int",
+        "ipam": {"type": "host-local", "ranges": [[{"subnet": "192.168.1.0/24"}]]}})
+}
+
+/// A host as people have it: with rules, a bridge, other devices, a container that has its NIC, and one that has none.
+fn host_in_use() -> (Host, Namespace, Namespace) {
+    let host = Host::enter();
+    let (ctn, other) = (host.namespace("ctn-1"), host.namespace("ctn-2"));
+    sh("nft 'add table inet filter; add chain inet filter input { type filter hook input priority 0; }'").ok();
+    sh("ip link add br-int up type bridge && ip address add 192.168.1.1/24 dev br-int").ok();
+    sh("ip link add not-a-bridge type veth peer name far && ip tuntap add t0 mode tap").ok();
+    call("ADD", &ctn, "eth0", &config()).run().ok();
+    (host, ctn, other)
+}
+
+/// What a failed call must leave as it was: links, addresses, routes and rules, and the addresses that IPAM keeps.
+fn state(containers: &[&Namespace]) -> (Snapshot, String) {
+    (Snapshot::take::<&str>(containers, &[]), sh("grep . /var/lib/cni/networks/net/[0-9]*").ok())
+}
+
+#[test]
+fn each_failure_says_what_and_changes_nothing() {
+    let _row = row("M65");
+    let (_host, ctn, other) = host_in_use();
+    let add = |interface: &str, keys: Value| call("ADD", &ctn, interface, &with(&config(), &keys));
+    let taken = json!({"ipam": {"type": "static", "addresses": [{"address": "192.168.1.2/24"}]}});
+    let fails: Vec<(&str, Invocation, u64, &str)> = vec![
+        // usage
+        ("no interface", add("eth1", json!({})).unset("CNI_IFNAME"), 4, "CNI_IFNAME"),
+        ("no container", add("eth1", json!({})).unset("CNI_CONTAINERID"), 4, "CNI_CONTAINERID"),
+        ("unknown command", add("eth1", json!({})).env("CNI_COMMAND", "APPEND"), 4, "APPEND"),
+        ("no configuration", add("eth1", json!({})).stdin("{"), 6, ""),
+        ("a wrong type", add("eth1", json!({"mtu": "big"})), 7, "mtu"),
+        ("a name too long", add("eth1", json!({"bridge": "a-bridge-beyond-15-bytes"})), 7, "15 bytes"),
+        ("an unusable address", add("eth1", json!({"mac": "01:00:00:00:00:01"})), 7, "01:00:00:00:00:01"),
+        ("contradicting keys", add("eth1", json!({"hairpinMode": true, "promiscMode": true})), 7, "hairpinMode"),
+        // an unknown container
+        ("no namespace", add("eth1", json!({})).netns("/run/netns/nobody"), 8, "/run/netns/nobody"),
+        ("no namespace but a file", add("eth1", json!({})).netns("/etc/passwd"), 8, "/etc/passwd"),
+        // a duplicate NIC
+        ("a duplicate NIC", add("eth0", json!({})), 101, "eth0"),
+        (
+            "a duplicate NIC, and a TAP device",
+            add("eth0", json!({"nic": "tap", "tapNamespace": "container"})),
+            101,
+            "eth0",
+        ),
+        // a missing bridge: something else has its name
+        ("no bridge but a veth", add("eth1", json!({"bridge": "not-a-bridge"})), 102, "not-a-bridge"),
+        ("no bridge but a TAP", add("eth1", json!({"bridge": "t0", "nic": "tap"})), 102, "t0"),
+        // the kernel, an operator's bridge, and IPAM
+        ("an MTU beyond the bridge's", add("eth1", json!({"mtu": 9000})), 102, "1500"),
+        ("an MTU beyond the kernel's", add("eth1", json!({"bridge": "br-new", "mtu": 10_000_000})), 103, "br-new"),
+        (
+            "another gateway on the bridge",
+            add(
+                "eth1",
+                json!({"isGateway": true, "ipam": {"type": "static",
+                "addresses": [{"address": "192.168.2.2/24", "gateway": "192.168.2.1"}]}}),
+            ),
+            102,
+            "192.168.1.1/24",
+        ),
+        ("no such IPAM", add("eth1", json!({"ipam": {"type": "nobody"}})), 4, "nobody"),
+        ("an address that is taken", call("ADD", &other, "eth0", &with(&config(), &taken)), 102, "192.168.1.2"),
+    ];
+    let before = state(&[&ctn, &other]);
+    for (what, call, expected, culprit) in fails {
+        let reply = call.run();
+        assert_ne!(reply.status, 0, "{what}");
+        let (code, msg, details) = reply.error();
+        println!("{what}: {code} {msg} {details}");
+        assert_eq!(code, expected, "{what}\n{reply}");
+        assert!(!msg.is_empty() && format!("{msg} {details}").contains(culprit), "{what}: {culprit}\n{reply}");
+        assert!(["cniVersion", "details"].iter().all(|key| reply.json()[key].is_string()), "{what}\n{reply}");
+        assert_eq!(before, state(&[&ctn, &other]), "{what} changes nothing");
+    }
+    call("DEL", &ctn, "eth0", &config()).run().ok();
+}
+
+/// A container whose namespace lives as long as its process.
+struct Container {
+    process: harness::Background,
+    id: &'static str,
+}
+
+impl Container {
+    fn start(id: &'static str) -> Self {
+        let mut process = spawn("exec unshare --net sleep 1000");
+        let own = std::fs::read_link("/proc/thread-self/ns/net").expect("a namespace");
+        let path = format!("/proc/{}/ns/net", process.child().id());
+        wait_until(&format!("{id} has a namespace"), || {
+            !std::fs::read_link(&path).is_ok_and(|namespace| namespace == own)
+        });
+        Self { process, id }
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.process.child()
+    }
+
+    fn call(&mut self, command: &str) -> Invocation {
+        let path = format!("/proc/{}/ns/net", self.child().id());
+        Invocation::new("bridge", command).container(self.id).netns(path).ifname("vnic-1").config(config())
+    }
+
+    /// Ends it without a word, as the kernel does when memory runs out.
+    fn kill(&mut self) {
+        self.child().kill().expect("a child can be killed");
+        self.child().wait().expect("a child can be reaped");
+    }
+}
+
+/// The NIC in a result, and what its host end is called.
+fn nic(result: &Value) -> (String, String) {
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    (text(&result["interfaces"][2]["mac"]), text(&result["interfaces"][1]["name"]))
+}
+
+fn forwarding_database() -> String {
+    sh("bridge fdb show br br-int").ok()
+}
+
+#[test]
+fn a_container_that_is_gone_leaves_nothing() {
+    let _row = row("M66");
+    let _host = Host::enter();
+    let mut containers = ["gone", "forgotten", "stays"].map(Container::start);
+    let nics = containers.each_mut().map(|container| nic(&container.call("ADD").run().ok()));
+    let [gone, forgotten, stays] = &mut containers;
+    for (container, peer) in
+        [(&mut *gone, "192.168.1.4"), (&mut *forgotten, "192.168.1.4"), (&mut *stays, "192.168.1.2")]
+    {
+        let id = container.child().id();
+        sh(&format!("nsenter --net=/proc/{id}/ns/net ping -c1 -W2 {peer}")).ok();
+    }
+    assert!(nics.iter().all(|(mac, _)| forwarding_database().contains(mac)), "the bridge has learned all of them");
+
+    gone.kill();
+    gone.call("DEL").run().ok();
+    let ports = || ip("link show master br-int").to_string();
+    assert!(!ports().contains(&nics[0].1), "its port has gone");
+    assert!(!forwarding_database().contains(&nics[0].0), "and the bridge has forgotten it");
+    gone.call("DEL").run().ok();
+
+    forgotten.kill();
+    let valid = json!({"cni.dev/valid-attachments": [{"containerID": "stays", "ifname": "vnic-1"}]});
+    Invocation::new("bridge", "GC").config(with(&config(), &valid)).run().ok();
+    assert!(!ports().contains(&nics[1].1) && !forwarding_database().contains(&nics[1].0), "GC has removed the rest");
+    let allocated = sh("ls /var/lib/cni/networks/net").ok();
+    assert!(allocated.contains("192.168.1.4") && !allocated.contains("192.168.1.3"), "{allocated}");
+    assert!(!allocated.contains("192.168.1.2"), "{allocated}");
+    assert!(ports().contains(&nics[2].1), "the valid one is left alone");
+
+    stays.call("DEL").run().ok();
+    stays.call("DEL").run().ok();
+    assert_eq!(ip("link show").as_array().map(Vec::len), Some(1), "the bridge has gone with the last");
+}

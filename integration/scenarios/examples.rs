@@ -1,0 +1,216 @@
+//! The files of `conf-examples`: each works, and each key that the pages of the plugins list is in one of them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use harness::{Namespace, Snapshot, not_observed, sh};
+use lab::{Feature, with_features};
+use integration::{World, examples};
+use serde_json::Value;
+
+/// What the kernel must have for an example, by a key that occurs in it. Those not listed need nothing that a kernel may lack.
+const NEEDS: [(&str, &[Feature]); 8] = [
+    ("vlan", &[Feature::Vlan, Feature::BridgeVlanFiltering]),
+    ("vlanTrunk", &[Feature::Vlan, Feature::BridgeVlanFiltering]),
+    ("lat", &[Feature::Netem]),
+    ("delay", &[Feature::Netem]),
+    ("loss", &[Feature::Netem]),
+    ("slot", &[Feature::Netem]),
+    ("preset", &[Feature::Netem]),
+    ("ipMasq", &[Feature::NftablesNat]),
+];
+
+/// What an operator has to have done on the host, by the file's name.
+fn prepare(example: &Example) {
+    let script = match example.file.as_str() {
+        // A network behind a device of the host, and one in a VLAN of it.
+        name if name.contains("uplink") => {
+            "ip link add eth0 type veth peer name far && ip link set eth0 up && ip link set far up"
+        }
+        _ => "true",
+    };
+    sh(script).ok();
+    for file in example.values("rangeFromFile") {
+        let file = file.as_str().filter(|file| file.starts_with("/etc/cni/")).expect("a file below /etc/cni");
+        fs::write(file, "{\"subnet\": \"10.77.0.0/24\"}\n").unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
+}
+
+/// A file of `conf-examples`.
+struct Example {
+    file: String,
+    content: Value,
+}
+
+impl Example {
+    fn all() -> Vec<Self> {
+        let files = fs::read_dir(examples()).expect("the examples are there");
+        let mut paths: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "conflist"));
+        paths.sort();
+        assert!(!paths.is_empty());
+        paths.iter().map(Self::read).collect()
+    }
+
+    fn read(path: &PathBuf) -> Self {
+        let text = fs::read_to_string(path).expect("an example can be read");
+        let content = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self { file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), content }
+    }
+
+    fn network(&self) -> &str {
+        self.content["name"].as_str().unwrap_or_else(|| panic!("{} has no name", self.file))
+    }
+
+    fn keys(&self) -> BTreeSet<&str> {
+        let mut keys = BTreeSet::new();
+        walk(&self.content, &mut |key, _| _ = keys.insert(key));
+        keys
+    }
+
+    fn values(&self, wanted: &str) -> Vec<Value> {
+        let mut values = Vec::new();
+        walk(&self.content, &mut |key, value| {
+            if key == wanted {
+                values.push(value.clone());
+            }
+        });
+        values
+    }
+
+    fn needs(&self) -> Vec<Feature> {
+        let keys = self.keys();
+        let met = NEEDS.iter().filter(|(key, _)| keys.contains(key));
+        met.flat_map(|(_, features)| features.iter().copied()).collect()
+    }
+}
+
+fn walk<'a>(value: &'a Value, see: &mut dyn FnMut(&'a str, &'a Value)) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(key, value)| {
+            see(key, value);
+            walk(value, see);
+        }),
+        Value::Array(members) => members.iter().for_each(|value| walk(value, see)),
+        _ => {}
+    }
+}
+
+/// ADD, CHECK and DEL for two containers at once, by the command line, and nothing is left.
+fn works(example: &Example) {
+    let network = example.network().to_owned();
+    println!("{}: network {network}", example.file);
+    let world = World::new();
+    prepare(example);
+    let nodes: Vec<Namespace> = ["ex1", "ex2"].map(|name| world.node(name)).into();
+    // Where an example gives a fixed address, a second container cannot have it; and queues are each container's own.
+    let is_fixed = example.values("type").contains(&Value::from("static"));
+    let is_shaped = example.needs().contains(&Feature::Netem);
+    let nodes = if is_fixed || is_shaped { &nodes[..1] } else { &nodes[..] };
+    let look = || {
+        // The host goes on forwarding for others.
+        let nodes: Vec<&Namespace> = nodes.iter().collect();
+        Snapshot::take::<PathBuf>(&nodes, &[])
+    };
+    let before = look();
+    if is_beyond_this_kernel(example, &world, &network) {
+        assert_eq!(before, look(), "{}: nothing is left of what is refused", example.file);
+        return;
+    }
+    for node in nodes {
+        world.plugboard(&format!("attach --primary {network} {} {network}", node.name)).ok();
+    }
+    for node in nodes {
+        world.plugboard(&format!("check {}", node.name)).ok();
+    }
+    assert!(look() != before, "{}: something was made", example.file);
+    for node in nodes {
+        world.plugboard(&format!("detach {}", node.name)).ok();
+    }
+    assert_eq!(before, look(), "{}: nothing is left", example.file);
+}
+
+/// A kernel without seeds for netem refuses the example that has one, and says so.
+fn is_beyond_this_kernel(example: &Example, world: &World, network: &str) -> bool {
+    if example.values("seed").is_empty() {
+        return false;
+    }
+    let tried = world.plugboard(&format!("attach --primary {network} ex1 {network}"));
+    if tried.status == 0 {
+        world.plugboard("detach ex1").ok();
+        return false;
+    }
+    assert!(tried.stderr.contains("use Linux 6.6 or later"), "{tried:?}");
+    not_observed(&format!("{}: this kernel has no seed for netem", example.file));
+    true
+}
+
+/// Those that need nothing, those that need netem, and those that need something else.
+fn by_need() -> [Vec<Example>; 3] {
+    let (plain, demanding): (Vec<_>, Vec<_>) =
+        Example::all().into_iter().partition(|example| example.needs().is_empty());
+    let (shaped, others) = demanding.into_iter().partition(|example| example.needs().contains(&Feature::Netem));
+    [plain, shaped, others]
+}
+
+fn all_needs(examples: &[Example]) -> Vec<Feature> {
+    let mut needs: Vec<Feature> = Vec::new();
+    for need in examples.iter().flat_map(Example::needs) {
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
+    needs
+}
+
+#[test]
+fn every_example_works() {
+    let [plain, _, _] = by_need();
+    assert!(!plain.is_empty());
+    plain.iter().for_each(works);
+}
+
+#[test]
+fn every_example_of_delays_and_losses_works() {
+    let [_, shaped, _] = by_need();
+    assert!(!shaped.is_empty());
+    with_features(&all_needs(&shaped), || shaped.iter().for_each(works));
+}
+
+#[test]
+fn every_example_that_needs_more_of_the_kernel_works() {
+    let [_, _, others] = by_need();
+    assert!(!others.is_empty());
+    with_features(&all_needs(&others), || others.iter().for_each(works));
+}
+
+/// The keys in the tables of the plugins' pages: the code in the first column, of a path its last part.
+fn documented() -> BTreeSet<String> {
+    let pages = fs::read_dir(examples().join("../docs/plugins")).expect("the pages of the plugins are there");
+    let mut keys = BTreeSet::new();
+    for page in pages {
+        let path = page.expect("a page").path();
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let (_, table) = text.split_once("<!-- keys: ").unwrap_or_else(|| panic!("{} has no keys", path.display()));
+        let (table, _) = table.split_once("<!-- end of keys -->").expect("an end of the keys");
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        let cells = rows.filter_map(|row| row.split('|').nth(1));
+        let codes = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        keys.extend(codes.map(|code| code.rsplit('.').next().unwrap_or(code).trim_end_matches("[]").to_owned()));
+    }
+    keys
+}
+
+#[test]
+fn every_key_of_the_documents_is_in_an_example() {
+    let examples = Example::all();
+    let shown: BTreeSet<&str> = examples.iter().flat_map(Example::keys).collect();
+    let documented = documented();
+    assert!(
+        documented.contains("portIsolation") && documented.contains("subnet"),
+        "the tables were read: {documented:?}"
+    );
+    let missing: Vec<&String> = documented.iter().filter(|key| !shown.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "no example shows the keys {missing:?}");
+}

@@ -1,0 +1,14 @@
+//! The plugin `bridge`: every key, and the networks that it makes.
+
+mod filter;
+mod forward;
+mod keys;
+mod lent_device;
+mod nat;
+mod reachability;
+mod reference;
+mod shared;
+mod tap;
+mod tap_namespace;
+mod uplink;
+mod vlan;

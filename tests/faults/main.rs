@@ -1,0 +1,6 @@
+//! Kills, races and failures in the middle of a call.
+
+mod cleanup;
+mod faults;
+mod kill;
+mod races;

@@ -1,0 +1,224 @@
+//! The plugins under a runtime's own library: libcni as Debian has it, which knows the versions up to 1.0.0.
+
+use harness::{Output, row, sh, tc};
+use tests::libcni::Runtime;
+use tests::{ALL, LATEST, Plugin, Scene, VERSIONS, cites, codes, with};
+use serde_json::{Value, json};
+
+/// The versions that Debian's libcni speaks of those that the plugins are run in.
+const OF_LIBCNI: [&str; 3] = ["0.3.1", "0.4.0", "1.0.0"];
+
+/// A list with one `bridge`.
+fn bridge_only(version: &str) -> Value {
+    list(version, &[Plugin::Bridge.config(version)])
+}
+
+fn list(version: &str, plugins: &[Value]) -> Value {
+    json!({"cniVersion": version, "name": "net", "plugins": plugins})
+}
+
+/// libcni as Debian has it knows neither 1.1.0 nor GC and STATUS: there the test is the runtime.
+#[test]
+fn the_protocol_in_every_version() {
+    let _row = row("M68");
+    cites!("ADD-2", "CHK-1", "CHK-4", "DEL-1", "ENV-14", "CFG-2", "VER-1", "VER-3", "VER-10", "STA-1", "GC-1");
+    libcni_adds_checks_and_deletes();
+    the_newest_version_has_all_commands();
+    libcni_reads_the_versions();
+    unknown_commands_and_bad_json_have_their_codes();
+}
+
+fn libcni_adds_checks_and_deletes() {
+    let scene = Scene::new();
+    let runtime = Runtime::new(&scene);
+    let before = scene.state();
+    for version in OF_LIBCNI {
+        runtime.network(&bridge_only(version));
+        let result: Value = serde_json::from_str(&runtime.run("add", "net", &scene.c1).ok()).expect("a result");
+        assert_eq!(result["cniVersion"], version);
+        assert_eq!(result["interfaces"].as_array().map(Vec::len), Some(3));
+        // CHECK came with 0.4.0.
+        if version != "0.3.1" {
+            runtime.run("check", "net", &scene.c1).ok();
+            scene.c1.sh("ip link del eth0").ok();
+            let check = runtime.run("check", "net", &scene.c1);
+            assert!(check.status != 0 && check.stderr.contains("eth0"), "{check:?}");
+        }
+        runtime.run("del", "net", &scene.c1).ok();
+        runtime.run("del", "net", &scene.c1).ok();
+        assert_eq!(before, scene.state(), "after {version}");
+    }
+}
+
+fn the_newest_version_has_all_commands() {
+    let scene = Scene::new();
+    let before = scene.state();
+    let config = Plugin::Bridge.config(LATEST);
+    let bridge = |command, config: &Value| scene.call(Plugin::Bridge, command, config.clone()).run();
+    bridge("STATUS", &config).ok();
+    let (result, attached) = scene.added(Plugin::Bridge, &config);
+    assert_eq!((&result["cniVersion"], result["interfaces"].as_array().map(Vec::len)), (&json!(LATEST), Some(3)));
+    bridge("CHECK", &attached).ok();
+    let valid = json!({"cni.dev/valid-attachments": [{"containerID": "c1", "ifname": "eth0"}]});
+    bridge("GC", &with(&config, valid)).ok();
+    bridge("CHECK", &attached).ok();
+    scene.c1.sh("ip link del eth0").ok();
+    let (code, msg, details) = bridge("CHECK", &attached).error();
+    assert_eq!((code, format!("{msg} {details}").contains("eth0")), (codes::DIFFERENT, true), "{msg} {details}");
+    bridge("DEL", &attached).ok();
+    bridge("DEL", &attached).ok();
+    assert_eq!(before, scene.state(), "after DEL");
+
+    bridge("ADD", &config).ok();
+    bridge("GC", &with(&config, json!({"cni.dev/valid-attachments": []}))).ok();
+    assert_eq!(before, scene.state(), "after GC");
+}
+
+fn libcni_reads_the_versions() {
+    let scene = Scene::new();
+    let runtime = Runtime::new(&scene);
+    for plugin in ALL {
+        let versions = runtime.versions(plugin.name()).ok();
+        assert_eq!(versions.lines().collect::<Vec<_>>(), VERSIONS, "{plugin:?}");
+    }
+}
+
+fn unknown_commands_and_bad_json_have_their_codes() {
+    let scene = Scene::new();
+    for plugin in ALL {
+        let (code, _, _) = scene.call(plugin, "DANCE", plugin.config(LATEST)).run().error();
+        assert_eq!(code, 4);
+        let (code, _, _) = scene.call(plugin, "ADD", Value::Null).stdin("{\"cniVersion\": ").run().error();
+        assert_eq!(code, 6);
+    }
+}
+
+/// One network, one container, and a runtime that notes the order of calls.
+struct Chained {
+    scene: Scene,
+    runtime: Runtime,
+}
+
+/// The host's port that a chain's `portmap` maps.
+const PORT: u16 = 8000;
+
+/// CHECK of Debian's portmap looks for the rules of an IPv4 address among those of IPv6 as well, and fails.
+const FAULT_OF_PORTMAP: &str = "could not check ipv6 dnat";
+
+impl Chained {
+    fn new() -> Self {
+        let scene = Scene::new();
+        let runtime = Runtime::noting(&scene, &["bridge", "ptp", "netem-shaper", "tuning", "portmap"]);
+        Self { scene, runtime }
+    }
+
+    fn run(&self, command: &str) -> Output {
+        let ports = json!({"portMappings": [{"hostPort": PORT, "containerPort": 80, "protocol": "tcp"}]});
+        self.runtime.run_with(command, "net", &self.scene.c1, "eth0", &ports)
+    }
+
+    /// ADD, CHECK and DEL of a chain. Returns what it made, between ADD and CHECK, to `look`.
+    fn attach(&self, version: &str, plugins: &[Value], look: impl FnOnce(&Value)) {
+        let names: Vec<_> = plugins.iter().map(|plugin| plugin["type"].as_str().expect("a type")).collect();
+        self.runtime.network(&list(version, plugins));
+        let calls = |command: &str| names.iter().map(|name| format!("{command} {name}")).collect::<Vec<_>>();
+        let result: Value = serde_json::from_str(&self.run("add").ok()).expect("a result");
+        assert_eq!(Runtime::calls(&self.scene), calls("ADD"));
+        look(&result);
+        let check = self.run("check");
+        let mut checked = calls("CHECK");
+        if check.status != 0 {
+            assert!(check.stderr.contains(FAULT_OF_PORTMAP), "{check:?}");
+            checked.truncate(1 + names.iter().position(|name| *name == "portmap").expect("it is portmap's fault"));
+        }
+        assert_eq!(Runtime::calls(&self.scene), checked);
+        self.run("del").ok();
+        assert_eq!(Runtime::calls(&self.scene), calls("DEL").into_iter().rev().collect::<Vec<_>>());
+    }
+}
+
+/// The rate of the only limit on the host, in bytes per second, and the device that has it.
+fn limit() -> (String, u64) {
+    let all = tc("qdisc show");
+    let limits: Vec<_> = all.as_array().into_iter().flatten().filter(|queue| queue["kind"] == "tbf").collect();
+    let [limit] = limits.as_slice() else { panic!("one limit, not {limits:?}") };
+    (limit["dev"].as_str().unwrap_or_default().to_owned(), limit["options"]["rate"].as_u64().unwrap_or_default())
+}
+
+/// What portmap does on the host for [`PORT`].
+fn mapped() -> String {
+    sh(&format!("iptables -t nat -S | grep -- '--dport {PORT} .*DNAT' || true")).ok()
+}
+
+/// The host's ends are those of veth pairs and TAP devices. Ports of Open vSwitch are not among them, as no plugin makes one.
+#[test]
+fn chains_in_every_order_that_makes_sense() {
+    cites!("ADD-4", "ADD-5", "CHK-3", "DEL-1", "RES-24", "CAP-6");
+    let chained = Chained::new();
+    let bridge = with(&Plugin::Bridge.config("1.0.0"), json!({"isGateway": true}));
+    let shaper = Plugin::Shaper.config("1.0.0");
+    let tuning = json!({"type": "tuning", "mac": "02:00:00:00:00:07", "mtu": 1400});
+    let portmap = json!({"type": "portmap", "capabilities": {"portMappings": true}});
+    let ptp = with(&bridge, json!({"type": "ptp"}));
+    let tap = with(&bridge, json!({"nic": "tap"}));
+    let inside = with(&tap, json!({"tapNamespace": "container"}));
+    // portmap leaves its chains behind, empty.
+    chained.attach("1.0.0", &[bridge.clone(), portmap.clone()], |_| ());
+    let before = chained.scene.state();
+    for (what, version, chain) in [
+        ("a veth pair in 0.4.0", "0.4.0", vec![&bridge, &shaper, &tuning, &portmap]),
+        ("a veth pair", "1.0.0", vec![&bridge, &shaper, &tuning, &portmap]),
+        ("a veth pair, the shaper last", "1.0.0", vec![&bridge, &tuning, &portmap, &shaper]),
+        ("a veth pair, the shaper behind tuning", "1.0.0", vec![&bridge, &tuning, &shaper]),
+        ("a veth pair of the reference", "1.0.0", vec![&ptp, &shaper, &tuning, &portmap]),
+        ("a TAP device", "1.0.0", vec![&tap, &shaper, &portmap]),
+        ("a TAP device, the shaper last", "1.0.0", vec![&tap, &portmap, &shaper]),
+        ("a TAP device in the container", "1.0.0", vec![&inside, &shaper, &tuning, &portmap]),
+    ] {
+        let chain: Vec<Value> = chain.into_iter().cloned().collect();
+        chained.attach(version, &chain, |result| {
+            let interfaces = result["interfaces"].as_array().expect("interfaces");
+            let of_host = |one: &&Value| one["sandbox"].as_str().is_none_or(str::is_empty) && one["name"] != "br0";
+            let device = interfaces.iter().find(of_host).expect("the host's end")["name"].clone();
+            println!("{what}: {device} has the limit");
+            assert_eq!(limit(), (device.as_str().unwrap_or_default().to_owned(), 12_500_000), "{what}");
+            let address = result["ips"][0]["address"].as_str().and_then(|ip| ip.split('/').next()).expect("an address");
+            let is_mapped = mapped().contains(&format!("--to-destination {address}:80"));
+            assert_eq!(is_mapped, chain.contains(&portmap), "{what}: {}", mapped());
+            if chain.contains(&tuning) {
+                let mac = &interfaces.last().expect("the container's")["mac"];
+                assert_eq!(mac, "02:00:00:00:00:07", "{what}: tuning's word is in the result");
+            }
+        });
+        assert_eq!(before, chained.scene.state(), "after {what}");
+        assert_eq!(mapped(), "", "after {what}");
+    }
+
+    println!("NOT observed: a port of Open vSwitch");
+
+    for command in ["ADD", "CHECK"] {
+        let (code, msg, _) = chained.scene.call(Plugin::Shaper, command, shaper.clone()).run().error();
+        assert_eq!((code, msg.contains("prevResult")), (7, true), "{command}: {msg}");
+    }
+    assert_eq!(before, chained.scene.state());
+}
+
+#[test]
+fn capabilities_reach_the_plugins_by_way_of_libcni() {
+    cites!("CFG-8", "CAP-1");
+    let scene = Scene::new();
+    let runtime = Runtime::new(&scene);
+    let bridge = with(&Plugin::Bridge.config("1.0.0"), json!({"capabilities": {"mac": true, "ips": true}}));
+    let shaper = with(&Plugin::Shaper.config("1.0.0"), json!({"capabilities": {"shaping": true}, "bw": null}));
+    runtime.network(&list("1.0.0", &[bridge, shaper]));
+    let capabilities = json!({"mac": "02:00:00:00:00:09", "ips": ["10.1.0.77/24"], "shaping": {"bw": "50Mbps"}});
+    let result = runtime.run_with("add", "net", &scene.c1, "net1", &capabilities).ok();
+    let result: Value = serde_json::from_str(&result).expect("a result");
+    assert_eq!(result["interfaces"][2]["mac"], "02:00:00:00:00:09");
+    assert_eq!(result["interfaces"][2]["name"], "net1");
+    assert_eq!(result["ips"][0]["address"], "10.1.0.77/24");
+    let queues = harness::tc("qdisc show");
+    let rates = queues.as_array().into_iter().flatten().filter_map(|queue| queue["options"]["rate"].as_u64());
+    assert_eq!(rates.collect::<Vec<_>>(), [6_250_000], "50 Mbit/s, in bytes");
+    runtime.run_with("del", "net", &scene.c1, "net1", &capabilities).ok();
+}

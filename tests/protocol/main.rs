@@ -1,0 +1,21 @@
+//! The protocol, row by row of the checklist.
+
+mod add;
+mod check;
+mod configuration;
+mod conformance;
+mod conventions;
+mod del;
+mod delegation;
+mod environment;
+mod errors;
+mod gc;
+mod independent_readers;
+mod ipam;
+mod libcni_runtime;
+mod multi;
+mod names;
+mod results;
+mod status;
+mod update;
+mod versions;

@@ -1,0 +1,7 @@
+//! The plugin `netem-shaper`: its keys, its queues and its neighbours.
+
+mod corners;
+mod input;
+mod reference_bandwidth;
+mod two_shapers;
+mod uploads;

@@ -1,0 +1,3 @@
+//! What holds of the sources as texts.
+
+mod imports;
