@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use harness::Namespace;
+use integration::{World, number};
 use lab::on_virtual_clock;
 use meter::{Curve, Frames, Place, Tcp, Udp, frames, round_trips, tcp, udp};
-use integration::{World, number};
 
 const MBIT: u64 = 1_000_000;
 const SECOND: Duration = Duration::from_secs(1);

@@ -5,10 +5,10 @@
 
 use harness::chance::{RATE, TIME};
 use harness::{Host, Namespace, Ping, assert_by_chance, not_observed, sh, tc};
-use lab::{Feature, on_full_kernel, with_features};
-use tests::{Guest, relay};
 use integration::{call, number, with};
+use lab::{Feature, on_full_kernel, with_features};
 use serde_json::{Value, json};
+use tests::{Guest, relay};
 
 const MBIT: f64 = 1e6;
 

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use harness::{Namespace, Snapshot, not_observed, sh};
-use lab::{Feature, with_features};
 use integration::{World, examples};
+use lab::{Feature, with_features};
 use serde_json::Value;
 
 /// What the kernel must have for an example, by a key that occurs in it. Those not listed need nothing that a kernel may lack.

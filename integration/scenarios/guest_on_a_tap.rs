@@ -5,8 +5,8 @@
 
 use harness::chance::{RATE, TIME};
 use harness::{Namespace, tc};
-use lab::{Nic, Vm, with_guests_on_virtual_clock};
 use integration::{World, call, with};
+use lab::{Nic, Vm, with_guests_on_virtual_clock};
 use serde_json::{Value, json};
 
 const MBIT: f64 = 1e6;

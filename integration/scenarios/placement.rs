@@ -6,9 +6,9 @@
 
 use harness::chance::{COMPARED, RATE};
 use harness::{Host, Invocation, Namespace, assert_by_chance, ip, sh};
-use tests::{Guest, relay};
 use integration::{call, number, with};
 use serde_json::{Value, json};
+use tests::{Guest, relay};
 
 const MBIT: f64 = 1e6;
 

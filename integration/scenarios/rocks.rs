@@ -9,8 +9,8 @@ use std::time::Duration;
 use harness::chance::PROMPT;
 use harness::{Background, Host, Invocation, Namespace, Reply, Snapshot, assert_by_chance, row, sh, wait_until};
 use lab::{Feature, Nic, Vm, on_full_kernel};
-use tests::{Frames, Guest, MARKER, Station, marker, with};
 use serde_json::{Value, json};
+use tests::{Frames, Guest, MARKER, Station, marker, with};
 
 /// A machine room: hosts and other machines on one switch or several.
 struct Room {

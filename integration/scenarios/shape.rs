@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use harness::chance::{EXCHANGED, NORMAL, RATE, UNLIKELY_LOSS};
 use harness::{Namespace, assert_by_chance, ip, row, sh, tc};
+use integration::{World, number};
 use lab::{Feature, with_features};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::RcvBufForce;
-use integration::{World, number};
 use serde_json::{Value, json};
 
 const MBIT: f64 = 1e6;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use harness::chance::{IMPAIRMENT, RATE};
 use harness::{Namespace, Reply, assert_by_chance, sh, tc};
+use integration::{Direction, Pair, call, number, with};
 use lab::{Feature, with_features};
 use meter::{Place, Probe, Throughput, Udp};
-use integration::{Direction, Pair, call, number, with};
 use serde_json::{Value, json};
 
 const PRESETS: &str = include_str!("../../crates/shaping-keys/presets.json");

@@ -2,9 +2,9 @@
 
 use harness::chance::VERIFIED;
 use harness::{assert_by_chance, bin, bin_dir, sh};
-use lab::{Feature, with_features};
 use integration::report::{assert_kept, assert_none_missed, figure, got, network, reasons, verified};
 use integration::{World, number};
+use lab::{Feature, with_features};
 use serde_json::{Value, json};
 
 /// `containernetworking-plugins` of Debian.

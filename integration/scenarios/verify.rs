@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use harness::chance::{KILLED, VERIFIED};
 use harness::{Host, Namespace, Snapshot, assert_by_chance, bin, bin_dir, ip, not_observed, row, sh, tc};
-use lab::{Feature, IN_LAB, Nic, Vm, with_features};
 use integration::report::{assert_kept, assert_none_missed, figure, got, network, reasons, verified};
 use integration::{World, call, links, number};
+use lab::{Feature, IN_LAB, Nic, Vm, with_features};
 use serde_json::{Value, json};
 
 /// Everything that a measurement could leave.

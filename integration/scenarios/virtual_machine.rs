@@ -2,8 +2,8 @@
 
 use harness::chance::RATE;
 use harness::{Host, Namespace, assert_by_chance, ip};
-use lab::{Nic, Vm};
 use integration::{call, example, with};
+use lab::{Nic, Vm};
 use serde_json::{Value, json};
 
 const MBIT: f64 = 1e6;

@@ -5,8 +5,8 @@
 
 use harness::chance::{COMPARED, RATE, TIME};
 use harness::{Host, Invocation, Namespace, assert_by_chance, ip, row, tc};
-use lab::{Feature, on_full_kernel};
 use integration::{World, call, example, links, number, with};
+use lab::{Feature, on_full_kernel};
 use serde_json::{Value, json};
 
 const MBIT: f64 = 1e6;

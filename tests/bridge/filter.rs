@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use harness::sh;
-use tests::{Frames, LATEST, Plugin, Scene, State, as_older, cites, codes, ethernet, with};
 use serde_json::{Value, json};
+use tests::{Frames, LATEST, Plugin, Scene, State, as_older, cites, codes, ethernet, with};
 
 const BROADCAST: [u8; 6] = [0xff; 6];
 /// Of somebody else on the bridge.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use harness::chance::KILLED;
 use harness::{Namespace, assert_by_chance, row, sh};
-use tests::{LATEST, Plugin, Process, Scene, State, cites, codes, with};
 use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Process, Scene, State, cites, codes, with};
 
 /// Both families.
 fn config() -> Value {

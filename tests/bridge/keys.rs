@@ -7,8 +7,8 @@
 use std::time::{Duration, Instant};
 
 use harness::{Namespace, sh, wait_until};
-use tests::{Frames, LATEST, Plugin, Scene, cites, codes, ethernet, with};
 use serde_json::{Value, json};
+use tests::{Frames, LATEST, Plugin, Scene, cites, codes, ethernet, with};
 
 fn config(keys: Value) -> Value {
     with(&Plugin::Bridge.config(LATEST), keys)

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use harness::Invocation;
-use tests::{Delegate, Guest, LATEST, Plugin, Scene, Station, cites, codes, with};
 use serde_json::{Value, json};
+use tests::{Delegate, Guest, LATEST, Plugin, Scene, Station, cites, codes, with};
 
 /// A plugin of another party: it makes a TAP device of the host and lists it in its result.
 const MAKER: &str = "case $CNI_COMMAND in

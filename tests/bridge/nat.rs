@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use harness::chance::KILLED;
 use harness::{Namespace, assert_by_chance, row, sh, wait_until};
-use tests::{Delegate, LATEST, Plugin, Process, Scene, State, as_older, cites, codes, with};
 use serde_json::{Value, json};
+use tests::{Delegate, LATEST, Plugin, Process, Scene, State, as_older, cites, codes, with};
 
 /// An address far away, and the host's own on the way there.
 const INTERNET: &str = "203.0.113.9";

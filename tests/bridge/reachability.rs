@@ -1,8 +1,8 @@
 //! Who has just been attached can be reached: nobody waits for a time-out, or for duplicate detection.
 
 use harness::Namespace;
-use tests::{LATEST, Plugin, Scene, cites, with};
 use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Scene, cites, with};
 
 /// One request, whose answer has a second to come.
 const FIRST_PING: &str = "-c1 -W1";

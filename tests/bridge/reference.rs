@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use harness::{Invocation, Namespace};
-use tests::{Scene, cites, with};
 use serde_json::{Value, json};
+use tests::{Scene, cites, with};
 
 /// `containernetworking-plugins` of Debian.
 const REFERENCE: &str = "/usr/lib/cni";

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use harness::{Namespace, sh};
-use tests::{LATEST, Plugin, Scene, advertise, cites, with};
 use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Scene, advertise, cites, with};
 
 /// The least configuration of a network on a bridge.
 fn network(name: &str, bridge: &str) -> Value {

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use tests::{Guest, LATEST, Plugin, Scene, State, Station, cites, codes, with};
 use serde_json::{Value, json};
+use tests::{Guest, LATEST, Plugin, Scene, State, Station, cites, codes, with};
 
 /// Users and groups that no machine has.
 const OWNER: u32 = 54_321;

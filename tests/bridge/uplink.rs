@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use harness::{Invocation, Namespace, ip, not_observed, ping, sh, wait_until};
 use lab::{Feature, with_features};
-use tests::{LATEST, Plugin, Scene, State, advertise_prefix, cites, codes, with};
 use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Scene, State, advertise_prefix, cites, codes, with};
 
 /// A host whose `eth0` leads to a network with one other machine, its router.
 struct Site {

@@ -1,7 +1,7 @@
 //! What is left when containers go: nothing.
 
-use tests::{LATEST, Plugin, Scene, State, cites, with};
 use serde_json::json;
+use tests::{LATEST, Plugin, Scene, State, cites, with};
 
 #[test]
 fn the_forwarding_database_forgets_a_container() {

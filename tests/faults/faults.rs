@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use harness::Invocation;
-use tests::{ALL, Delegate, LATEST, Plugin, Scene, State, cites, codes, with};
 use serde_json::{Value, json};
+use tests::{ALL, Delegate, LATEST, Plugin, Scene, State, cites, codes, with};
 
 /// A scene that must stay as it is.
 struct Still<'a> {

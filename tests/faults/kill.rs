@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use harness::assert_by_chance;
 use harness::chance::KILLED;
-use tests::{LATEST, Plugin, Process, Scene, State, cites, with};
 use serde_json::json;
+use tests::{LATEST, Plugin, Process, Scene, State, cites, with};
 
 /// The moments: from the start to beyond the end of ADD, which takes 1 to 3 ms.
 const STEP: Duration = Duration::from_micros(10);

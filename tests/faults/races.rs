@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use harness::{Reply, wait_until};
-use tests::{Delegate, LATEST, Plugin, Scene, State, cites, codes, with};
 use serde_json::{Value, json};
+use tests::{Delegate, LATEST, Plugin, Scene, State, cites, codes, with};
 
 /// Chances for a race to show.
 const ROUNDS: usize = 8;

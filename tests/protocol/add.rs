@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use tests::{Delegate, LATEST, Plugin, Scene, State, cites, codes, with};
 use serde_json::{Value, json};
+use tests::{Delegate, LATEST, Plugin, Scene, State, cites, codes, with};
 
 #[test]
 fn the_interface_is_made_in_the_container() {

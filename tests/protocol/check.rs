@@ -1,7 +1,7 @@
 //! Section 6 of the checklist: CHECK.
 
-use tests::{ALL, Delegate, LATEST, Plugin, Scene, cites, with};
 use serde_json::{Value, json};
+use tests::{ALL, Delegate, LATEST, Plugin, Scene, cites, with};
 
 #[test]
 fn check_right_after_add_succeeds_and_says_nothing() {

@@ -3,8 +3,8 @@
 use std::fs::File;
 
 use harness::Invocation;
-use tests::{ALL, Delegate, IPAM, LATEST, Plugin, Process, Scene, State, cites, error_object, with};
 use serde_json::{Value, json};
+use tests::{ALL, Delegate, IPAM, LATEST, Plugin, Process, Scene, State, cites, error_object, with};
 
 #[test]
 fn the_configuration_is_one_object_on_stdin() {

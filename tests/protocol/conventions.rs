@@ -1,7 +1,7 @@
 //! Section 12 of the checklist: capabilities and arguments.
 
-use tests::{IPAM, LATEST, Plugin, Scene, cites, with};
 use serde_json::{Value, json};
+use tests::{IPAM, LATEST, Plugin, Scene, cites, with};
 
 /// The first address of ADD.
 fn address(scene: &Scene, plugin: Plugin, keys: Value, args: &str) -> String {

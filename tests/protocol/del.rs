@@ -1,7 +1,7 @@
 //! Section 5 of the checklist: DEL.
 
-use tests::{ALL, Delegate, LATEST, Plugin, Scene, State, cites, with};
 use serde_json::{Value, json};
+use tests::{ALL, Delegate, LATEST, Plugin, Scene, State, cites, with};
 
 #[test]
 fn everything_that_add_made_goes() {

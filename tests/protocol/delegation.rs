@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use tests::{Delegate, LATEST, Plugin, Scene, cites, with};
 use serde_json::{Value, json};
+use tests::{Delegate, LATEST, Plugin, Scene, cites, with};
 
 /// A configuration of `bridge` whose IPAM is the made-up plugin.
 fn delegating() -> Value {

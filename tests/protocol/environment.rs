@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use harness::wait_until;
-use tests::{ALL, Delegate, LATEST, Plugin, Process, Scene, State, cites, error_object, with};
 use serde_json::{Value, json};
+use tests::{ALL, Delegate, LATEST, Plugin, Process, Scene, State, cites, error_object, with};
 
 /// The variables of an attachment.
 const ATTACHMENT: [&str; 3] = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"];

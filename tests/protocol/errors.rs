@@ -1,7 +1,7 @@
 //! Section 11 of the checklist: errors.
 
-use tests::{ALL, Delegate, LATEST, Plugin, Scene, VERSIONS, cites, with};
 use serde_json::{Value, json};
+use tests::{ALL, Delegate, LATEST, Plugin, Scene, VERSIONS, cites, with};
 
 /// Calls that fail, of every plugin: what is wrong with each, and its code.
 fn failures(scene: &Scene) -> Vec<(String, u64, harness::Reply)> {

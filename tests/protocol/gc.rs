@@ -1,8 +1,8 @@
 //! Section 8 of the checklist: GC.
 
 use harness::Namespace;
-use tests::{ALL, Delegate, LATEST, Plugin, Scene, State, cites, with};
 use serde_json::{Value, json};
+use tests::{ALL, Delegate, LATEST, Plugin, Scene, State, cites, with};
 
 /// The least configuration of `bridge`, for a network and bridge of a name.
 fn network(name: &str) -> Value {

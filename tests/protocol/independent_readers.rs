@@ -1,11 +1,11 @@
 //! What our executables print is read back with two other implementations of the protocol, in the versions that they know.
 
 use cni_plugin::reply::{ErrorReply, IpamSuccessReply, SuccessReply, VersionReply};
-use tests::{ALL, IPAM, LATEST, Plugin, Scene, VERSIONS, cites, with};
 use rscni_types::types::{CNIResultWithVersion, ErrorResult};
 use rscni_types::version::{PluginInfo, SpecVersion};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tests::{ALL, IPAM, LATEST, Plugin, Scene, VERSIONS, cites, with};
 
 /// `cni-plugin` reads the formats without `ips[].version`, and 0.4.0 as far as it ignores that key.
 const CNI_PLUGIN: [&str; 3] = ["0.4.0", "1.0.0", "1.1.0"];

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use harness::Namespace;
-use tests::{LATEST, Plugin, Scene, State, cites, with};
 use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Scene, State, cites, with};
 
 /// The plugin's configuration in an example, as a runtime makes it of the list.
 fn example(name: &str) -> Value {

@@ -1,9 +1,9 @@
 //! The plugins under a runtime's own library: libcni as Debian has it, which knows the versions up to 1.0.0.
 
 use harness::{Output, row, sh, tc};
+use serde_json::{Value, json};
 use tests::libcni::Runtime;
 use tests::{ALL, LATEST, Plugin, Scene, VERSIONS, cites, codes, with};
-use serde_json::{Value, json};
 
 /// The versions that Debian's libcni speaks of those that the plugins are run in.
 const OF_LIBCNI: [&str; 3] = ["0.3.1", "0.4.0", "1.0.0"];

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use tests::{LATEST, Plugin, Scene, State, cites, with};
 use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Scene, State, cites, with};
 
 /// Network number `number` with a bridge and a subnet of its own.
 fn network(number: usize) -> Value {

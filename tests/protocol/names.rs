@@ -1,8 +1,8 @@
 //! Names at their limits: a network's of 128 bytes, a container's of any length, an interface's of 15 bytes.
 
 use harness::Invocation;
-use tests::{LATEST, Plugin, Scene, State, cites, with};
 use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Scene, State, cites, with};
 
 const NETWORK_BYTES: usize = 128;
 const INTERFACE: &str = "a234567890-2345";

@@ -1,8 +1,8 @@
 //! Section 10 of the checklist: results of ADD by version.
 
 use harness::Reply;
-use tests::{IPAM, LATEST, Plugin, Scene, VERSIONS, cites, with};
 use serde_json::{Value, json};
+use tests::{IPAM, LATEST, Plugin, Scene, VERSIONS, cites, with};
 
 /// The gateways, addresses and routes of both families, from `host-local`.
 fn dual_stack(version: &str) -> Value {

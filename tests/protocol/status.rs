@@ -1,7 +1,7 @@
 //! Section 7 of the checklist: STATUS.
 
-use tests::{ALL, Delegate, LATEST, Plugin, Scene, cites, with};
 use serde_json::{Value, json};
+use tests::{ALL, Delegate, LATEST, Plugin, Scene, cites, with};
 
 /// A pool with one usable address besides the gateway's.
 fn small_pool() -> Value {

@@ -2,8 +2,8 @@
 
 use harness::Invocation;
 use lab::{Feature, with_features};
-use tests::{ALL, LATEST, Plugin, Scene, codes, with};
 use serde_json::{Value, json};
+use tests::{ALL, LATEST, Plugin, Scene, codes, with};
 
 /// The shaper with these keys on the interface of the scene's container.
 fn config(scene: &Scene, keys: Value) -> Value {

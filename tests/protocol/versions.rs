@@ -1,8 +1,8 @@
 //! Section 3 of the checklist: versions.
 
 use harness::Invocation;
-use tests::{ALL, Delegate, IPAM, LATEST, Plugin, Scene, VERSIONS, cites, with};
 use serde_json::{Value, json};
+use tests::{ALL, Delegate, IPAM, LATEST, Plugin, Scene, VERSIONS, cites, with};
 
 #[test]
 fn version_lists_all_versions() {

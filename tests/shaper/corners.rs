@@ -2,8 +2,8 @@
 
 use harness::{Invocation, not_observed, sh, tc};
 use lab::Feature;
-use tests::{LATEST, Plugin, Scene, codes, with};
 use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Scene, codes, with};
 
 /// The shaper behind the NIC of the scene's container, asked for nothing yet.
 fn with_a_nic() -> (Scene, Value) {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use harness::chance::RATE;
 use harness::{Invocation, Namespace, assert_by_chance};
-use tests::{Plugin, Scene, cites, with};
 use serde_json::{Value, json};
+use tests::{Plugin, Scene, cites, with};
 
 /// `containernetworking-plugins` of Debian.
 const REFERENCE: &str = "/usr/lib/cni";

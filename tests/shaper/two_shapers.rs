@@ -2,8 +2,8 @@
 //! directions, both hold. Where they limit the same one, the second is refused, and the first stays as it was.
 
 use harness::Invocation;
-use tests::{LATEST, Plugin, Scene, cites, codes, with};
 use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Scene, cites, codes, with};
 
 /// `containernetworking-plugins` of Debian.
 const REFERENCE: &str = "/usr/lib/cni";

@@ -2,8 +2,8 @@
 //! not as it was made, and GC knows whose it is.
 
 use harness::{Invocation, Namespace};
-use tests::{LATEST, Plugin, Scene, State, cites, codes, with};
 use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Scene, State, cites, codes, with};
 
 /// Limits in both directions.
 fn shaper() -> Value {

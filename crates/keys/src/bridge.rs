@@ -36,7 +36,7 @@ keys! {
         pub port_isolation: bool,
 
         /// a device of the host that becomes a port of the bridge, so that the NIC is in the
-        /// [physical network](#physical-networks-and-vlans)
+        /// [physical network](../physical-networks.md)
         #[key("uplink", pattern = patterns::LINK, default = "none", example = r#""eth0""#, is_ours = true)]
         pub uplink: Option<String>,
 

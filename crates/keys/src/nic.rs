@@ -27,7 +27,7 @@ keys! {
         pub preserve_default_vlan: bool = true,
 
         /// what the container sends beyond the bridge carries the host's address; what stays on the bridge does not
-        /// ([firewall](#firewall))
+        /// ([firewall](../firewall.md))
         #[key("ipMasq", default = "false", example = "true")]
         pub ip_masq: bool,
 
@@ -58,7 +58,7 @@ keys! {
         #[key("mac", pattern = patterns::MAC, accepts = "address", default = "derived", example = r#""02:00:00:00:00:01""#)]
         pub mac: Option<String>,
 
-        /// `tap` makes a TAP device for a [virtual machine](#virtual-machines) instead of a veth pair
+        /// `tap` makes a TAP device for a [virtual machine](../virtual-machines.md) instead of a veth pair
         #[key("nic", default = "`veth`", example = r#""tap""#, is_ours = true)]
         pub nic: Device,
 

@@ -45,7 +45,7 @@ pub fn page(manual: &Manual) -> String {
 }
 
 fn entry(row: &Row) -> String {
-    let Row { path, meaning, accepts, key } = row;
+    let Row { path, meaning, accepts, key, .. } = row;
     let default = if key.default == "–" { String::new() } else { format!("; default: {}", formatted(key.default)) };
     let ours = if key.is_ours { " Not in the reference plugin." } else { "" };
     let example = match key.example {

@@ -7,24 +7,15 @@ use keys::FIRST_RELEASE;
 use crate::plugin::Manual;
 use crate::rows::{Row, rows};
 
-/// The table, with a line on what is not the reference's.
+/// The table.
 #[must_use]
 pub fn table(manual: &Manual) -> String {
     let rows = rows(manual);
     let mut text = String::from("| key | type | default | meaning |\n|---|---|---|---|\n");
-    for Row { path, meaning, accepts, key } in &rows {
+    for Row { path, meaning, accepts, key, .. } in &rows {
         let since = if key.since == FIRST_RELEASE { String::new() } else { format!(" (since {})", key.since) };
         // Nothing fails in writing to a text.
         let _ = writeln!(text, "| `{path}` | {accepts} | {} | {meaning}{since} |", key.default);
-    }
-    let ours: Vec<String> =
-        manual.keys().iter().filter(|key| key.is_ours).map(|key| format!("`{}`", key.name)).collect();
-    if let [others @ .., last] = ours.as_slice() {
-        let (list, are) = match others {
-            [] => (last.clone(), "is"),
-            _ => (format!("{} and {last}", others.join(", ")), "are"),
-        };
-        let _ = writeln!(text, "\n{list} {are} not the reference's.");
     }
     text
 }
@@ -35,5 +26,5 @@ pub fn replace_table(page: &str, manual: &Manual) -> Option<String> {
     let begin = format!("<!-- keys: {} -->\n", manual.name);
     let (before, rest) = page.split_once(&begin)?;
     let (_, after) = rest.split_once("<!-- end of keys -->")?;
-    Some(format!("{before}{begin}\n{}\n<!-- end of keys -->{after}", table(manual)))
+    Some(format!("{before}{begin}{}<!-- end of keys -->{after}", table(manual)))
 }

@@ -13,6 +13,8 @@ pub struct Row {
     pub meaning: String,
     /// What it accepts, in Markdown.
     pub accepts: String,
+    /// An example of the object that it is in, as JSON.
+    pub within: &'static str,
     /// The key.
     pub key: &'static Key,
 }
@@ -21,11 +23,17 @@ pub struct Row {
 #[must_use]
 pub fn rows(manual: &Manual) -> Vec<Row> {
     let mut rows = Vec::new();
-    add(&manual.keys(), "", &mut Vec::new(), &mut rows);
+    add(&manual.keys(), "", "{}", &mut Vec::new(), &mut rows);
     rows
 }
 
-fn add(keys: &[&'static Key], prefix: &str, told: &mut Vec<(&'static str, String)>, rows: &mut Vec<Row>) {
+fn add(
+    keys: &[&'static Key],
+    prefix: &str,
+    within: &'static str,
+    told: &mut Vec<(&'static str, String)>,
+    rows: &mut Vec<Row>,
+) {
     for key in keys {
         let path = format!("{prefix}{}", key.name);
         let mut meaning = key.meaning.to_owned();
@@ -35,10 +43,10 @@ fn add(keys: &[&'static Key], prefix: &str, told: &mut Vec<(&'static str, String
             meaning += &format!("; the keys are those of `{place}`");
         }
         let is_new = known.is_none();
-        rows.push(Row { path: path.clone(), meaning, accepts: accepts(key), key });
+        rows.push(Row { path: path.clone(), meaning, accepts: accepts(key), within, key });
         if let Some((table, lists)) = object.filter(|_| is_new) {
             told.push((table.about, path.clone()));
-            add(&table.keys.iter().collect::<Vec<_>>(), &format!("{path}{lists}."), told, rows);
+            add(&table.keys.iter().collect::<Vec<_>>(), &format!("{path}{lists}."), table.example, told, rows);
         }
     }
 }

@@ -31,7 +31,11 @@ keys! {
         /// as `ingressBurst`
         #[key("egressBurst", accepts = "bits", default = "as `burst`", example = "800000")]
         egress_burst: Bits,
+    }
 
+    /// Keys of the reference that are refused.
+    #[object(others = told, example = r#"{"shapedSubnets": []}"#)]
+    pub(crate) struct SubnetKeys {
         /// refused: a limit is for all that the NIC carries
         #[key("shapedSubnets", accepts = "empty list", default = "none", example = "[]")]
         shaped_subnets: Vec<Value>,
@@ -52,7 +56,9 @@ impl BandwidthKeys {
     pub(crate) fn egress(&self) -> Result<Option<(Rate, Option<u32>)>, String> {
         limit("egressRate", self.egress_rate.0, "egressBurst", self.egress_burst.0)
     }
+}
 
+impl SubnetKeys {
     /// Limits for some addresses only are not kept, so they are not accepted.
     pub(crate) fn refuse_subnets(&self) -> Result<(), Error> {
         for (key, list) in [("shapedSubnets", &self.shaped_subnets), ("unshapedSubnets", &self.unshaped_subnets)] {

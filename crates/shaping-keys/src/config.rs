@@ -9,7 +9,7 @@ use keys::{Form, FromJson, Names, Place, Refusal, Table, keys};
 use serde_json::{Map, Value};
 use shaping::{Delay, Line, Rate, RestrictionError};
 
-use crate::bandwidth::BandwidthKeys;
+use crate::bandwidth::{BandwidthKeys, SubnetKeys};
 use crate::forms::{Bytes, Given, text};
 use crate::line_keys::LineKeys;
 use crate::presets;
@@ -25,9 +25,9 @@ pub const LIMITS: [&str; 9] = {
 };
 
 /// All keys at the top level.
-pub const KEYS: &[&Names] = &[Asked::NAMES, BandwidthKeys::NAMES, InterfacesKeys::NAMES];
+pub const KEYS: &[&Names] = &[Asked::NAMES, BandwidthKeys::NAMES, SubnetKeys::NAMES, InterfacesKeys::NAMES];
 
-/// What people are told of them.
+/// What people are told of them, but for those that are refused.
 pub const TABLES: [&Table; 3] = [&Asked::TABLE, &InterfacesKeys::TABLE, &BandwidthKeys::TABLE];
 
 /// The names of keys, as many as there is room for.
@@ -178,7 +178,7 @@ pub fn shape(call: &Call) -> Result<Shape, Error> {
     let args: Asked = call.config.arg("shaping")?.unwrap_or_default();
     let configured: Asked = call.config.keys()?;
     let reference: BandwidthKeys = call.config.keys()?;
-    reference.refuse_subnets()?;
+    call.config.keys::<SubnetKeys>()?.refuse_subnets()?;
 
     let layer = runtime
         .layer("runtimeConfig.shaping")?

@@ -15,7 +15,7 @@ keys! {
         #[key("rate", accepts = "`64kbit`, `1.5Gbit`", default = "no limit", example = r#""100Mbit""#, is_ours = true)]
         pub(crate) rate: Option<Given<Rate>>,
 
-        /// what passes at once [after silence](#what-a-limit-counts)
+        /// what passes at once [after silence](../limits.md#what-a-limit-counts)
         #[key("burst", accepts = "`64KiB`, `30kB`", default = "a frame and 8 ms of the rate", example = r#""64KiB""#, is_ours = true)]
         pub(crate) burst: Option<Bytes>,
 
@@ -33,7 +33,7 @@ keys! {
         #[key("distribution", accepts = "name or list", default = "`uniform`", example = r#""normal""#, is_ours = true)]
         pub(crate) distribution: Option<Given<Distribution>>,
 
-        /// how much a packet's delay is that of the one before; it [has no effect](#what-netem-makes-of-it) on jitters below 1 s
+        /// how much a packet's delay is that of the one before; it [has no effect](../limits.md#what-netem-makes-of-it) on jitters below 1 s
         #[key("correlation", accepts = "`25%`", default = "none", example = r#""25%""#, is_ours = true)]
         pub(crate) correlation: Option<Given<Probability>>,
 
@@ -87,7 +87,7 @@ keys! {
         #[key("percent", accepts = "`1%`", default = MANDATORY, example = r#""1%""#, is_required = true, is_ours = true)]
         percent: Given<Probability>,
 
-        /// how much a packet's fate is that of the one before; with it [fewer are met](#what-netem-makes-of-it) than the share says
+        /// how much a packet's fate is that of the one before; with it [fewer are met](../limits.md#what-netem-makes-of-it) than the share says
         #[key("correlation", accepts = "`25%`", default = "none", example = r#""25%""#, is_ours = true)]
         correlation: Option<Given<Probability>>,
     }
@@ -99,7 +99,7 @@ keys! {
         #[key("percent", accepts = "`1%`", default = "none", example = r#""1%""#, is_ours = true)]
         percent: Option<Given<Probability>>,
 
-        /// with a correlation [fewer are lost](#what-netem-makes-of-it) than the share says
+        /// with a correlation [fewer are lost](../limits.md#what-netem-makes-of-it) than the share says
         #[key("correlation", accepts = "`25%`", default = "none", example = r#""25%""#, is_ours = true)]
         correlation: Option<Given<Probability>>,
 

@@ -2,10 +2,10 @@
 
 use harness::assert_by_chance;
 use harness::chance::IMPAIRMENT;
+use integration::{Direction, Pair};
 use lab::{Feature, with_features};
 use meter::statistics::mean;
 use meter::{Probe, Probes};
-use integration::{Direction, Pair};
 use serde_json::{Value, json};
 use shaping::{Chance, Loss, Probability};
 

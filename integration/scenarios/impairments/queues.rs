@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use harness::assert_by_chance;
 use harness::chance::IMPAIRMENT;
+use integration::{Direction, Pair, with};
 use lab::{Feature, with_features};
 use meter::{Probe, Probes, Tcp, Udp};
-use integration::{Direction, Pair, with};
 use serde_json::{Value, json};
 
 use super::{BASE_NS, MS, assert_near, ms};

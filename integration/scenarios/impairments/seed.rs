@@ -1,9 +1,9 @@
 //! `seed`.
 
 use harness::{Snapshot, not_observed};
+use integration::{Direction, Pair};
 use lab::{Feature, with_features};
 use meter::Probe;
-use integration::{Direction, Pair};
 use serde_json::json;
 
 use super::ms;

@@ -1,9 +1,9 @@
 //! The networks= grammar as the command line takes it.
 #![allow(clippy::indexing_slicing, reason = "a value that lacks a key reads as null")]
 
+use crate::support::{Lab, assert_refused};
 use harness::{Snapshot, row};
 use serde_json::{Value, json};
-use crate::support::{Lab, assert_refused};
 
 fn lab() -> Lab {
     let lab = Lab::new();

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
 use crate::support::{Lab, assert_refused};
+use serde_json::{Value, json};
 
 #[test]
 fn each_plugin_gets_the_result_before_it_and_the_limits_it_asks_for() {

@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
 use crate::support::{Lab, assert_refused};
+use serde_json::{Value, json};
 
 const HANGING: &str = "sleep 600 & echo $$ $! > ${0%stuck}pids; wait";
 

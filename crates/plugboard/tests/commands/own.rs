@@ -6,10 +6,10 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::support::Lab;
 use harness::chance::KILLED;
 use harness::{Namespace, Snapshot, assert_by_chance, sh, tc};
 use serde_json::{Value, json};
-use crate::support::Lab;
 
 const CONTAINERS: u32 = 20;
 

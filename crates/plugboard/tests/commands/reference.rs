@@ -1,8 +1,8 @@
 //! With the reference's plugins on a real kernel: what is attached works, is listed, checked, and goes.
 
+use crate::support::{Lab, assert_refused};
 use harness::{Namespace, Snapshot, ip, sh};
 use serde_json::{Value, json};
-use crate::support::{Lab, assert_refused};
 
 /// Two networks, each a bridge of the reference with addresses.
 fn lab() -> Lab {

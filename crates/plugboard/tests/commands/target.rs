@@ -1,8 +1,8 @@
 //! What a target may be.
 
+use crate::support::{Lab, assert_refused};
 use harness::Snapshot;
 use serde_json::{Value, json};
-use crate::support::{Lab, assert_refused};
 
 fn lab() -> Lab {
     let lab = Lab::new();

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::common::{BLUE, OURS, REFERENCE, Scene, address, addresses, assert_empty, blue, files, fill, taken, visible, with};
+use crate::common::{
+    BLUE, OURS, REFERENCE, Scene, address, addresses, assert_empty, blue, files, fill, taken, visible, with,
+};
 use harness::Invocation;
 use serde_json::{Value, json};
 
