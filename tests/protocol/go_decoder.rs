@@ -126,6 +126,33 @@ fn keys_of_static_work_in_any_letter_case() {
 }
 
 #[test]
+fn what_the_runtime_hands_over_is_read_in_any_letter_case() {
+    let range = json!({"subnet": "10.5.0.0/24", "rangeStart": "10.5.0.9", "gateway": "10.5.0.254"});
+    let runtime = json!({"ipRanges": [[range]], "ips": ["10.5.0.20"]});
+    let config =
+        with(&Plugin::HostLocal.config(LATEST), json!({"ipam": {"type": "host-local"}, "runtimeConfig": runtime}));
+    for spelling in SPELLINGS {
+        let scene = Scene::new();
+        let config = spelled(&config, spelling);
+        let result = scene.call(Plugin::HostLocal, "ADD", config.clone()).run().ok();
+        assert_eq!(result["ips"], json!([{"address": "10.5.0.20/24", "gateway": "10.5.0.254"}]), "{config}");
+    }
+}
+
+#[test]
+fn the_plugins_do_not_contain_the_manual() {
+    for manual in &PLUGINS {
+        let path = harness::bin_dir().join(manual.name);
+        let program = fs::read(&path).expect("the executable is there");
+        let contains = |text: &str| program.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(contains(manual.name), "{} is an executable of ours", path.display());
+        for row in rows(manual).iter().filter(|row| row.key.meaning.len() > 40) {
+            assert!(!contains(row.key.meaning), "{}: {}", manual.name, row.key.meaning);
+        }
+    }
+}
+
+#[test]
 fn keys_of_the_shaper_and_members_of_its_result_work_in_any_letter_case() {
     for limits in [
         json!({"bw": "20Mbps"}),

@@ -35,7 +35,7 @@ pub use form::Form;
 pub use from_json::{Declared, FromJson, Unread, entries, member, number, object};
 pub use host_local::{HostLocalKeys, RangeKeys};
 pub use names::{Names, find, is_spelled, remove, take};
-pub use network::{ArgsKeys, CapabilityKeys, IpamKeys, ListKeys, PluginKeys};
+pub use network::{ArgsKeys, Capabilities, CapabilityKeys, IpamKeys, ListKeys, PluginKeys};
 pub use nic::{Device, MasqueradeBackend, NicKeys, TapNamespace, TrunkKeys};
 pub use place::{Place, Refusal};
 pub use remark::{Remark, remarks};

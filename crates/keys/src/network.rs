@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use crate::form::Form;
+use crate::from_json::FromJson;
+use crate::place::{Place, Refusal};
 use crate::result::DnsKeys;
 use crate::table::MANDATORY;
 use crate::{keys, patterns};
@@ -72,7 +75,7 @@ keys! {
 
         /// which of its own arguments the runtime hands to the plugin, in `runtimeConfig`
         #[key("capabilities", accepts = "object", example = r#"{"mac": true}"#)]
-        pub capabilities: CapabilityKeys,
+        pub capabilities: Capabilities,
 
         /// what the runtime hands over
         #[key("runtimeConfig", accepts = "object", example = r#"{"mac": "02:00:00:00:00:01"}"#)]
@@ -121,5 +124,17 @@ keys! {
         /// `netem-shaper`: rates and bursts
         #[key("bandwidth", example = "true")]
         pub bandwidth: bool,
+    }
+}
+
+/// Which capabilities are asked for. Their names are no keys: runtimes tell them by their letter case.
+#[derive(Debug, Clone, Default)]
+pub struct Capabilities(pub Map<String, Value>);
+
+impl FromJson for Capabilities {
+    const FORM: Form = CapabilityKeys::FORM;
+
+    fn from_json(value: &Value, place: &Place<'_>) -> Result<Self, Refusal> {
+        Map::from_json(value, place).map(Self)
     }
 }

@@ -99,10 +99,10 @@ impl Chain<'_> {
     /// is no result is an error (DLG-4): plugins after it, and DEL, could not read it either.
     fn result(&self, answer: &Answer) -> Result<Value, Error> {
         let mut result = answer.value()?.unwrap_or_default();
-        if let Some(object) = result.as_object_mut() {
-            if keys::find(object, "cniVersion").is_none() {
-                object.insert("cniVersion".to_owned(), json!(self.network.version().as_str()));
-            }
+        if let Some(object) = result.as_object_mut()
+            && keys::find(object, "cniVersion").is_none()
+        {
+            object.insert("cniVersion".to_owned(), json!(self.network.version().as_str()));
         }
         let version = version_of(&result).unwrap_or_else(|| self.network.version());
         match Success::from_value(&result, version) {

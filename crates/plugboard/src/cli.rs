@@ -111,7 +111,7 @@ pub(crate) enum Command {
         /// The plugin; its page is plugboard-PLUGIN(7)
         #[arg(value_parser = manual::PLUGINS.map(|plugin| plugin.name))]
         plugin: Option<String>,
-        /// Write the pages of all commands and plugins into this directory instead
+        /// Write the pages of all commands into this directory instead
         #[arg(long, value_name = "DIR", conflicts_with = "plugin")]
         dir: Option<PathBuf>,
     },

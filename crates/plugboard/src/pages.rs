@@ -17,23 +17,17 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// The page of the command, or of a plugin; with a directory all pages, in files there.
+/// The page of the command, or of a plugin; with a directory those of all commands, in files there.
 pub(crate) fn pages(plugin: Option<&str>, dir: Option<&Path>) -> anyhow::Result<ExitCode> {
     match (plugin.and_then(manual::find), dir) {
         (_, Some(dir)) => {
-            write_pages(dir).with_context(|| format!("cannot write the manual pages to {}", dir.display()))?;
+            clap_mangen::generate_to(Cli::command(), dir)
+                .with_context(|| format!("cannot write the manual pages to {}", dir.display()))?;
         }
         (Some(plugin), None) => io::stdout().write_all(manual::page(plugin).as_bytes())?,
         (None, None) => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn write_pages(dir: &Path) -> io::Result<()> {
-    clap_mangen::generate_to(Cli::command(), dir)?;
-    manual::PLUGINS
-        .iter()
-        .try_for_each(|plugin| std::fs::write(dir.join(format!("plugboard-{}.7", plugin.name)), manual::page(plugin)))
 }
 
 pub(crate) fn schema() -> anyhow::Result<ExitCode> {

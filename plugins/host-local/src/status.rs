@@ -34,7 +34,8 @@ pub(crate) fn status(call: &Call) -> Result<(), Error> {
 /// The runtime passes `runtimeConfig` with the verbs that are about an attachment, and so not with STATUS.
 fn runtime_gives_ranges(call: &Call) -> bool {
     let capabilities = keys::find(&call.config.object, "capabilities").and_then(Value::as_object);
-    capabilities.and_then(|capabilities| keys::find(capabilities, "ipRanges")) == Some(&Value::Bool(true))
+    // Names of capabilities are not keys: runtimes tell them by their letter case.
+    capabilities.and_then(|capabilities| capabilities.get("ipRanges")) == Some(&Value::Bool(true))
 }
 
 /// The directory, or the nearest one above it that exists, has to be writable and to have space.
