@@ -408,7 +408,9 @@ fn no_message_speaks_as_a_parser() {
         let scene = Scene::new();
         let base = with(&scene.config(plugin(manual), LATEST), json!({"bw": null}));
         for row in rows(manual) {
-            for value in &values {
+            // Any text is a path, and would be one of this directory.
+            let is_path = row.key.accepts == "path";
+            for value in values.iter().filter(|value| !(is_path && value.is_string())) {
                 let config = at(&base, manual, &row, Some(value));
                 let reply = answer(&scene, plugin(manual), &config);
                 if reply.status == 0 {

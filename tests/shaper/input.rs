@@ -127,7 +127,7 @@ fn combinations() -> Vec<Case> {
         ("dealy", json!({"dealy": "1ms"}), "\"dealy\"", "did you mean \"delay\"?"),
         ("lossPercent", json!({"lossPercent": "1%"}), "\"lossPercent\"", "There are rate, burst, delay"),
         ("loss.precent", json!({"loss": {"precent": "1%"}}), "\"precent\"", "did you mean \"percent\"?"),
-        ("slot.mindelay", json!({"slot": {"mindelay": "1ms"}}), "\"mindelay\"", "did you mean \"minDelay\"?"),
+        ("slot.minDealy", json!({"slot": {"minDealy": "1ms"}}), "\"minDealy\"", "did you mean \"minDelay\"?"),
     ]
 }
 
@@ -154,9 +154,9 @@ fn others() -> Vec<(Value, &'static str, &'static str, &'static str)> {
             "an object such as {\"rate\": \"100Mbit\", \"delay\": \"10ms\"}",
         ),
         (json!({"preset": "modem"}), "preset ", "\"modem\"", "3g, cable, dsl, edge, fibre, lte, satellite, wifi"),
-        (json!({"preset": 7}), "preset: ", "7", "a string"),
+        (json!({"preset": 7}), "preset: ", "7", "a text in quotes"),
         (json!({"bw": "1Mbps", "interfaces": [""]}), "interfaces: ", "''", "names such as eth1"),
-        (json!({"bw": "1Mbps", "interfaces": "eth0"}), "interfaces: ", "eth0", "a sequence"),
+        (json!({"bw": "1Mbps", "interfaces": "eth0"}), "interfaces: ", "eth0", "a list"),
         (json!({"ingressRate": "1M"}), "ingressRate: ", "\"1M\"", "a whole number of bit/s, such as 100000000"),
         (json!({"egressRate": -1}), "egressRate: ", "-1", "a whole number of bit/s"),
         (json!({"egressBurst": 1000}), "egressBurst: ", "burst", "without egressRate"),

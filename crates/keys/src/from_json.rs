@@ -91,7 +91,8 @@ fn is_unknown(place: &Place<'_>, key: &str, names: &Names) -> Refusal {
         Some(nearest) => format!("did you mean {nearest:?}? "),
         None => String::new(),
     };
-    place.refused(format_args!("the key {key:?} is not known here; {nearest}There are {}", known.join(", ")))
+    Place::Member(place, key)
+        .refused(format_args!("the key {key:?} is not known here; {nearest}There are {}", known.join(", ")))
 }
 
 /// Reads a whole number.

@@ -11,7 +11,6 @@
 
 mod choice;
 pub mod excerpt;
-mod form;
 mod from_json;
 mod macros;
 mod names;
@@ -31,7 +30,6 @@ mod vlan;
 
 pub use bridge::BridgeKeys;
 pub use delegate::DelegateKeys;
-pub use form::Form;
 pub use from_json::{Declared, FromJson, Unread, entries, member, number, object};
 pub use host_local::{HostLocalKeys, RangeKeys};
 pub use names::{Names, find, is_spelled, remove, take};
@@ -42,5 +40,5 @@ pub use remark::{Remark, remarks};
 pub use result::{DnsKeys, RouteKeys};
 pub use serde_json::{Map, Value};
 pub use static_addresses::{AddressKeys, StaticKeys};
-pub use table::{FIRST_RELEASE, Key, MANDATORY, Table};
+pub use table::{FIRST_RELEASE, Form, Key, MANDATORY, Table};
 pub use vlan::{OptionalVlanId, VlanId};

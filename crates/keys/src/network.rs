@@ -2,11 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::form::Form;
 use crate::from_json::FromJson;
 use crate::place::{Place, Refusal};
 use crate::result::DnsKeys;
-use crate::table::MANDATORY;
+use crate::table::{Form, MANDATORY};
 use crate::{keys, patterns};
 
 keys! {

@@ -1,7 +1,5 @@
 //! What people are told of keys.
 
-use crate::Form;
-
 /// The release with which the project began.
 pub const FIRST_RELEASE: &str = "0.1.0";
 
@@ -62,4 +60,30 @@ impl Key {
         is_ours: false,
         is_required: false,
     };
+}
+
+/// What a key accepts.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Number {
+        /// The least.
+        from: i128,
+        /// The greatest.
+        to: i128,
+    },
+    /// A text, with the pattern (of JSON Schema, which is ECMA 262's) that it matches; an empty pattern matches all.
+    Text(&'static str),
+    /// One of these texts.
+    Choice(&'static [&'static str]),
+    /// A list of these.
+    List(&'static Self),
+    /// An object with these keys.
+    Object(&'static Table),
+    /// One of these.
+    Either(&'static [Self]),
+    /// Whatever there is.
+    Any,
 }

@@ -141,9 +141,12 @@ mod tests {
         let told = |members| config(members).keys::<Outer>().unwrap_err().msg;
         assert_eq!(
             told(r#""inner":{"dealy":1}"#),
-            r#"inner: the key "dealy" is not known here; did you mean "delay"? There are delay, rate"#
+            r#"inner.dealy: the key "dealy" is not known here; did you mean "delay"? There are delay, rate"#
         );
-        assert_eq!(told(r#""inner":{"zzz":1}"#), r#"inner: the key "zzz" is not known here; There are delay, rate"#);
+        assert_eq!(
+            told(r#""inner":{"zzz":1}"#),
+            r#"inner.zzz: the key "zzz" is not known here; There are delay, rate"#
+        );
         config(r#""Inner":{"DELAY":1}"#).keys::<Outer>().unwrap();
     }
 
