@@ -7,6 +7,7 @@ ifneq ($(findstring gnu,$(TARGET)),)
 STATIC  := RUSTFLAGS='-C target-feature=+crt-static'
 endif
 RELEASE := target/$(TARGET)/release
+QUICK   := target/$(TARGET)/quick
 DESTDIR ?= /opt/cni/bin
 IMAGE_TOOL ?= docker
 PLUGINS := bridge netem-shaper host-local static
@@ -24,7 +25,7 @@ DEMO_TOOLS := iproute2 iputils-ping iperf3 jq procps kmod util-linux qemu-system
 TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-appc-cni-dev strace \
               containerd runc python3-grpcio
 
-.PHONY: help demo test bench bench-shaping build install image lint conformance demo-tools test-tools nextest clean
+.PHONY: help demo test soak t bench bench-shaping build install image lint conformance demo-tools test-tools nextest clean
 
 help: ## this text
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,7 +34,16 @@ demo: demo-tools build ## two containers on two networks, one with limits, and t
 	demo/run $(RELEASE)
 
 test: test-tools nextest lint build ## everything: formats, lints, unit tests, protocol, scenarios
+	scripts/minimum-rust
 	scripts/test $(RELEASE)
+
+soak: test-tools nextest build ## the same at length: storms, long kills, hundreds of repeats; before a release
+	PLUGBOARD_SOAK=1 scripts/test $(RELEASE) --run-ignored all
+
+# Quickly built executables serve: what is tested is what they do, not what they cost.
+t: nextest ## T=NAME: builds what has changed, and runs the tests whose names match
+	$(STATIC) cargo build --quiet --profile quick --target $(TARGET) $(PROGRAMS:%=--package %)
+	PLUGBOARD_BIN_DIR=$(CURDIR)/$(QUICK) cargo nextest run --workspace --filterset 'test($(T))'
 
 bench: test-tools build ## what a call costs, beside the reference plugins and a floor
 	$(STATIC) cargo build --quiet --release --target $(TARGET) --package bench
@@ -57,9 +67,10 @@ install: build ## the executables, into DESTDIR
 image: build ## an image of the executables, by Docker (or IMAGE_TOOL=podman)
 	$(IMAGE_TOOL) build --build-arg RELEASE=$(RELEASE) --tag plugboard .
 
-lint: ## formats and lints
+lint: ## formats and lints, and documentation without warnings
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --quiet --workspace --no-deps
 
 conformance: ## the ids of the CNI specification that no test cites
 	cargo run --quiet --package tests --bin uncited

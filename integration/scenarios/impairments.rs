@@ -10,13 +10,23 @@ mod seed;
 
 use std::time::Duration;
 
-use harness::assert_by_chance;
+use harness::{assert_by_chance, soak};
 use meter::statistics::wilson_of_dependent;
 
 /// What passes a bridge and two veths, in nanoseconds, at most.
 const BASE_NS: f64 = 100_000.0;
 
 const MS: f64 = 1e6;
+
+/// How many packets are sent to see a share or a spread.
+fn count() -> u32 {
+    soak::size(1000, 4000)
+}
+
+/// How much farther off than by 4000 packets a figure may be: a deviation goes with the root of their number.
+fn wider() -> f64 {
+    (4000.0 / f64::from(count())).sqrt()
+}
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)

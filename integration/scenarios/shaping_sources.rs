@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use harness::chance::{IMPAIRMENT, RATE};
-use harness::{Namespace, Reply, assert_by_chance, sh, tc};
+use harness::{Namespace, Reply, assert_by_chance, sh, soak, tc};
 use integration::{Direction, Pair, call, number, with};
 use lab::{Feature, with_features};
 use meter::{Place, Probe, Throughput, Udp};
@@ -19,12 +19,18 @@ fn seconds(seconds: u64) -> Duration {
 
 fn stream(mbit: f64) -> Udp {
     let layer2_bit_s = (mbit * 1.5e6).round() as u64;
-    Udp { layer2_bit_s, payload_bytes: 1200, duration: seconds(4), patience: seconds(3), ..Udp::default() }
+    Udp {
+        layer2_bit_s,
+        payload_bytes: 1200,
+        duration: Duration::from_millis(soak::size(2500, 4000)),
+        patience: seconds(3),
+        ..Udp::default()
+    }
 }
 
 /// Past the path's delay and the burst, in Mbit/s.
 fn settled(measured: &Throughput) -> f64 {
-    measured.layer2_bit_s_after(seconds(2)) / 1e6
+    measured.layer2_bit_s_after(Duration::from_millis(soak::size(1500, 2000))) / 1e6
 }
 
 #[track_caller]

@@ -1,3 +1,5 @@
-//! What holds of the sources as texts.
+//! What holds of the sources as texts, and of what they are built upon.
 
+mod documents;
 mod imports;
+mod licences;

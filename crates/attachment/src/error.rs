@@ -107,6 +107,22 @@ impl Error {
         }
     }
 
+    /// The caller may not ask or do it; root may.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        let errno = match self {
+            Self::Refused { source, .. } | Self::Namespace(source) => source.errno(),
+            Self::System { source, .. } => source.raw_os_error(),
+            _ => None,
+        };
+        matches!(errno, Some(libc::EPERM | libc::EACCES))
+    }
+
+    /// A comment in a script, for an error that is only that the caller may not ask.
+    pub(crate) fn as_unseen(&self) -> String {
+        format!("# {self}: what is there is not seen, and is taken for missing; root sees it")
+    }
+
     /// Wraps the kernel's refusal of `action`.
     pub fn refused(action: impl Into<String>) -> impl FnOnce(netlink::Error) -> Self {
         let action = action.into();

@@ -65,6 +65,8 @@ pub enum Found {
         stage: Stage,
         /// Removes it.
         remove: Removal,
+        /// The commands that would remove it, for people.
+        print: Option<Printing>,
     },
     /// Of all attachments that share it.
     Shared(Box<dyn Shared>),
@@ -73,10 +75,23 @@ pub enum Found {
 /// How something that was found is removed.
 pub type Removal = Box<dyn Fn(&mut Session) -> Result<(), Error>>;
 
+/// How the commands that would remove it are found, behind a comment that says whose it is. A link of the host that they remove is
+/// told to [`Session::count_as_gone`].
+pub type Printing = Box<dyn Fn(&mut Session) -> Result<Vec<String>, Error>>;
+
 impl Found {
     /// Something of one attachment.
     pub fn own(owner: Owner, stage: Stage, remove: impl Fn(&mut Session) -> Result<(), Error> + 'static) -> Self {
-        Self::Own { owner, stage, remove: Box::new(remove) }
+        Self::Own { owner, stage, remove: Box::new(remove), print: None }
+    }
+
+    /// The same, with the commands that would remove it.
+    #[must_use]
+    pub fn printed_by(mut self, commands: impl Fn(&mut Session) -> Result<Vec<String>, Error> + 'static) -> Self {
+        if let Self::Own { print, .. } = &mut self {
+            *print = Some(Box::new(commands));
+        }
+        self
     }
 
     /// Something that attachments share.

@@ -12,7 +12,7 @@
 //! | remove | [`of_attachment`], [`remove`] |
 //! | remove what no valid attachment owns | [`collect`] |
 //! | try out | [`refuse_unusable`], [`Creation::rehearse`] |
-//! | print | [`commands`] |
+//! | print | [`commands`], [`missing_commands`], [`removal_commands`], [`collection_commands`] |
 //!
 //! A new kind of object is a file in `objects/` or `commons/` and has all verbs: an [`Object`] or a [`Shared`], with a [`Finder`] that
 //! finds it without a description. What it lives in is a [`Channel`] of the [`Session`]. No object knows which plugin uses it.
@@ -48,7 +48,7 @@ pub use description::Description;
 pub use device::{Device, Side};
 pub use difference::Difference;
 pub use error::Error;
-pub use finder::{Collect, Finder, Found, OfAttachment, OfNetwork, Removal};
+pub use finder::{Collect, Finder, Found, OfAttachment, OfNetwork, Printing, Removal};
 pub use identity::Identity;
 pub use item::Item;
 pub use kind::Kind;
@@ -62,6 +62,6 @@ pub use shared::{Commons, Shared, State};
 pub use stage::Stage;
 pub use tag::Tag;
 pub use verbs::{
-    Creation, NotUpdated, collect, commands, differences, of_attachment, refuse_existing, refuse_unusable, remove,
-    update,
+    Creation, NotUpdated, collect, collection_commands, commands, differences, inside, missing_commands, of_attachment,
+    refuse_existing, refuse_unusable, removal_commands, remove, update,
 };

@@ -80,4 +80,22 @@ pub trait Object {
 
     /// The commands that would make it, for people: `ip`, `bridge`, `tc`, `nft`. Nothing secret is in them.
     fn commands(&self) -> Vec<String>;
+
+    /// Of [`Object::commands`] those that make what is not there yet. By [`Object::refuse_existing`] it is clear that nothing is in
+    /// the way.
+    ///
+    /// # Errors
+    /// What creation would refuse; the kernel cannot be asked.
+    fn missing_commands(&self, _session: &mut Session) -> Result<Vec<String>, Error> {
+        Ok(self.commands())
+    }
+
+    /// The commands that would remove what is there of it, for people; none for what goes with its link. A link of the host that they
+    /// remove is told to [`Session::count_as_gone`].
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    fn removal_commands(&self, _session: &mut Session) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
 }

@@ -47,6 +47,10 @@ pub struct Session {
     notes: Vec<Note>,
     /// All links of the host, once they have been listed.
     links: Option<Vec<Link>>,
+    /// What is there is looked at, to be printed; nothing is changed.
+    is_looking: bool,
+    /// Links of the host that count as gone, because commands that remove them have been printed.
+    gone: Vec<String>,
 }
 
 impl std::fmt::Debug for Session {
@@ -72,6 +76,50 @@ impl Session {
             lock: None,
             notes: Vec::new(),
             links: None,
+            is_looking: false,
+            gone: Vec::new(),
+        }
+    }
+
+    /// One that changes nothing and takes no lock: what would be done is printed. Without `container`, the container has no links yet
+    /// as far as can be seen. Of the host's links those named in `gone` count as gone.
+    #[must_use]
+    pub fn looking(container: Option<Namespace>, gone: Vec<String>) -> Self {
+        Self { is_looking: true, gone, ..Self::new(container) }
+    }
+
+    /// Nothing is changed here; see [`Session::looking`].
+    #[must_use]
+    pub fn is_looking(&self) -> bool {
+        self.is_looking
+    }
+
+    /// The commands that remove this link of the host have been printed: from here on it counts as gone.
+    pub fn count_as_gone(&mut self, name: impl Into<String>) {
+        self.gone.push(name.into());
+    }
+
+    /// The links of the host that count as gone.
+    #[must_use]
+    pub fn gone(&self) -> &[String] {
+        &self.gone
+    }
+
+    /// A session that only looks takes it for absent, without asking.
+    fn is_absent(&self, device: &Device) -> bool {
+        self.is_looking
+            && match device.side {
+                Side::Host => self.gone.contains(&device.name),
+                Side::Container => self.container.is_none(),
+            }
+    }
+
+    fn refuse_change(&self) -> Result<(), Error> {
+        match self.is_looking {
+            true => {
+                Err(Error::Invalid("nothing is changed where commands are printed (a fault of the plugin)".to_owned()))
+            }
+            false => Ok(()),
         }
     }
 
@@ -122,7 +170,10 @@ impl Session {
 
     /// The socket of the host's packet filter. What is queued stays so: the packet filter goes by names, and needs no links.
     pub(crate) fn netfilter(&mut self) -> Result<&mut Socket, netlink::Error> {
-        self.channel(|| Socket::open_netfilter().map(PacketFilter)).map(|filter| &mut filter.0)
+        let is_looking = self.is_looking;
+        let open =
+            || PacketFilter::open().and_then(|filter| if is_looking { filter.for_anybody() } else { Ok(filter) });
+        self.channel(open).map(|filter| &mut filter.0)
     }
 
     /// Runs `work` with the thread in the namespace of one side, after everything queued has been sent.
@@ -144,6 +195,9 @@ impl Session {
     pub fn find(&mut self, device: &Device) -> Result<Option<Link>, Error> {
         if device.name.len() > link::NAME_BYTES {
             return Ok(None); // the kernel calls such a question malformed
+        }
+        if self.is_absent(device) {
+            return Ok(None);
         }
         let found =
             link::find(self.socket(device.side)?, &device.name).map_err(Error::refused(format!("look up {device}")))?;
@@ -174,6 +228,9 @@ impl Session {
     /// # Errors
     /// What the kernel says other than that there is none.
     pub fn known(&mut self, device: &Device) -> Result<Option<Link>, Error> {
+        if self.is_absent(device) {
+            return Ok(None);
+        }
         match self.end(device.side)?.seen.iter().find(|link| link.name == device.name) {
             Some(link) => Ok(Some(link.clone())),
             None => self.find(device),
@@ -211,7 +268,8 @@ impl Session {
         if let Some(links) = &self.links {
             return Ok(links.clone());
         }
-        let links = link::list(self.socket(Side::Host)?).map_err(Error::refused("list the links of the host"))?;
+        let mut links = link::list(self.socket(Side::Host)?).map_err(Error::refused("list the links of the host"))?;
+        links.retain(|link| !self.gone.contains(&link.name));
         Ok(self.links.insert(links).clone())
     }
 
@@ -220,6 +278,7 @@ impl Session {
     /// # Errors
     /// What the kernel says, with the `action` that it refused.
     pub fn remove(&mut self, side: Side, action: impl Into<String>, request: Request) -> Result<(), Error> {
+        self.refuse_change()?;
         match self.socket(side)?.request(request) {
             Err(source) if !source.is_missing() => Err(Error::Refused { action: action.into(), source }),
             _ => Ok(()),
@@ -277,6 +336,7 @@ impl Session {
         if steps.is_empty() {
             return Ok(());
         }
+        self.refuse_change()?;
         let (requests, readings): (Vec<Request>, Vec<(usize, Reading)>) = steps
             .into_iter()
             .map(|(place, step)| {
@@ -380,6 +440,9 @@ impl Session {
     /// Others may have changed links since, so what was seen of the host's is forgotten.
     fn take(&mut self, mode: Mode) -> Result<(), Error> {
         self.flush()?;
+        if self.is_looking {
+            return Ok(()); // the lock is root's, and what is printed may have changed when somebody reads it
+        }
         self.lock = None; // a second descriptor of ours would wait for the first
         self.lock = Some((mode, Lock::of_host(mode)?));
         self.host.seen.clear();

@@ -99,6 +99,26 @@ pub trait Shared {
 
     /// The commands that would make it, for people.
     fn commands(&self) -> Vec<String>;
+
+    /// Of [`Shared::commands`] those that make what is not there yet, or a comment that says that all is there.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where what is there contradicts the description; it cannot be asked.
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        Ok(match self.look(session)? {
+            State::Whole => vec![format!("# {} is there already", self.name())],
+            State::Lacking => self.commands(),
+        })
+    }
+
+    /// The commands that would remove it if it was made here, for people. Nobody uses it any more. A link of the host that they
+    /// remove is told to [`Session::count_as_gone`].
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    fn removal_commands(&self, _session: &mut Session) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
 }
 
 /// Those who share something: the members of a bridge, of a LAC, of a multicast group. Several [`Shared`] objects may be of one

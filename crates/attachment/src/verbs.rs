@@ -11,6 +11,6 @@ mod update;
 pub use collect::collect;
 pub use compare::differences;
 pub use create::{Creation, refuse_existing, refuse_unusable};
-pub use print::commands;
+pub use print::{collection_commands, commands, inside, missing_commands, removal_commands};
 pub use remove::{of_attachment, remove};
 pub use update::{NotUpdated, update};

@@ -25,6 +25,9 @@ impl Command {
     /// Those of the specification.
     const ALL: [Self; 6] = [Self::Add, Self::Del, Self::Check, Self::Gc, Self::Status, Self::Version];
 
+    /// The word in `CNI_COMMAND` by which what another command would do is printed.
+    pub const PRINT: &str = "PRINT";
+
     /// The word in `CNI_COMMAND`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -42,6 +45,14 @@ impl Command {
     fn from_word(word: &OsStr) -> Result<Self, Error> {
         let mut all = Self::ALL.into_iter().chain([Self::Update]);
         all.find(|command| command.as_str() == word).ok_or_else(|| Self::unknown(word))
+    }
+
+    /// The command that `CNI_PRINT` names.
+    fn printed(word: &OsStr) -> Result<Self, Error> {
+        [Self::Add, Self::Del, Self::Gc].into_iter().find(|command| command.as_str() == word).ok_or_else(|| {
+            let word = quoted(&word.to_string_lossy());
+            invalid(format!("CNI_PRINT is {word}: what can be printed is ADD, DEL and GC"))
+        })
     }
 
     /// The error of a plugin that does not know the command.
@@ -70,8 +81,11 @@ impl Command {
 /// The environment of a call, validated for its command.
 #[derive(Debug, Clone)]
 pub struct Environment {
-    /// `CNI_COMMAND`.
+    /// `CNI_COMMAND`; where that is PRINT, the command whose doings are to be printed.
     pub command: Command,
+    /// What the command would do is printed, and nothing is done: an extension of ours. `CNI_COMMAND` is PRINT, and `CNI_PRINT` names
+    /// the command: ADD, DEL or GC.
+    pub is_printed: bool,
     /// `CNI_CONTAINERID`; empty for GC, STATUS and VERSION.
     pub container_id: String,
     /// `CNI_NETNS`; `None` when unset or empty, which only DEL, GC, STATUS and VERSION allow.
@@ -94,13 +108,19 @@ impl Environment {
     /// Code 4; one message names every variable that is missing, else every one that is invalid (ENV-3, ENV-15).
     pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let command = Command::from_word(&set("CNI_COMMAND").ok_or_else(|| missing(&["CNI_COMMAND"]))?)?;
+        let word = set("CNI_COMMAND").ok_or_else(|| missing(&["CNI_COMMAND"]))?;
+        let is_printed = word == Command::PRINT;
+        let command = match is_printed {
+            true => Command::printed(&set("CNI_PRINT").ok_or_else(|| missing(&["CNI_PRINT"]))?)?,
+            false => Command::from_word(&word)?,
+        };
         let absent: Vec<&str> = command.required().iter().copied().filter(|name| set(name).is_none()).collect();
         if !absent.is_empty() {
             return Err(missing(&absent));
         }
         let mut environment = Self {
             command,
+            is_printed,
             container_id: String::new(),
             netns: set("CNI_NETNS").map(PathBuf::from),
             if_name: String::new(),
@@ -228,6 +248,19 @@ mod tests {
                 assert!(error.msg.contains(part), "{}", error.msg);
             }
         }
+    }
+
+    #[test]
+    fn what_is_to_be_printed_is_read_as_if_it_was_to_be_done() {
+        let environment = read(&ADD, &[("CNI_COMMAND", "PRINT"), ("CNI_PRINT", "ADD")]).unwrap();
+        assert_eq!((environment.command, environment.is_printed), (Command::Add, true));
+        assert!(!read(&ADD, &[("CNI_PRINT", "DEL")]).unwrap().is_printed);
+        let told = |changed: &[(&str, &str)]| read(&ADD, &[&[("CNI_COMMAND", "PRINT")], changed].concat()).unwrap_err();
+        assert_eq!(told(&[]).msg, "required env variables [CNI_PRINT] missing");
+        let error = told(&[("CNI_PRINT", "CHECK")]);
+        assert_eq!(error.code, Code::InvalidEnvironment);
+        assert_eq!(error.msg, "CNI_PRINT is \"CHECK\": what can be printed is ADD, DEL and GC");
+        assert!(told(&[("CNI_PRINT", "ADD"), ("CNI_NETNS", "")]).msg.contains("CNI_NETNS"));
     }
 
     #[test]

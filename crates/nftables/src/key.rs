@@ -99,6 +99,18 @@ impl Key {
         &self.0
     }
 
+    /// The parts as `nft` writes them, for a key of these types.
+    #[must_use]
+    pub fn text(&self, types: &[Type]) -> String {
+        let mut rest = self.0.as_slice();
+        let parts = types.iter().map(|kind| {
+            let part = rest.get(..kind.length()).unwrap_or(rest);
+            rest = rest.get(kind.padded()..).unwrap_or_default();
+            part_text(*kind, part)
+        });
+        parts.collect::<Vec<_>>().join(" . ")
+    }
+
     /// The next value, as a number in network order; none behind the last.
     pub(crate) fn next(&self) -> Option<Self> {
         let mut bytes = self.0.clone();
@@ -141,6 +153,22 @@ impl Key {
     }
 }
 
+/// One part, as `nft` writes it.
+fn part_text(kind: Type, part: &[u8]) -> String {
+    let number = || part.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    match kind {
+        Type::Ifname => {
+            let end = part.iter().position(|byte| *byte == 0).unwrap_or(part.len());
+            format!("{:?}", String::from_utf8_lossy(part.get(..end).unwrap_or_default()))
+        }
+        Type::Ipv4 => <[u8; 4]>::try_from(part).map_or_else(|_| String::new(), |v4| Ipv4Addr::from(v4).to_string()),
+        Type::Ipv6 => <[u8; 16]>::try_from(part).map_or_else(|_| String::new(), |v6| Ipv6Addr::from(v6).to_string()),
+        Type::Ether => <[u8; 6]>::try_from(part).map_or_else(|_| String::new(), |mac| Mac(mac).to_string()),
+        Type::InetProto | Type::InetService => number().to_string(),
+        Type::Mark => <[u8; 4]>::try_from(part).map_or_else(|_| String::new(), |v| u32::from_ne_bytes(v).to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +180,18 @@ mod tests {
         assert_eq!(Key::link("br0").and_ipv4([10, 1, 0, 2].into()).0.len(), 20);
         assert_eq!(Key::link("br0").and_ipv6(Ipv6Addr::LOCALHOST).0.len(), 32);
         assert_eq!(Key::protocol(6).and_port(80).0, [6, 0, 0, 0, 0, 80, 0, 0]);
+    }
+
+    #[test]
+    fn keys_read_as_nft_writes_them() {
+        use Type::{Ether, Ifname, InetProto, InetService, Ipv4, Ipv6};
+        let link = Key::link("br0");
+        assert_eq!(link.text(&[Ifname]), r#""br0""#);
+        assert_eq!(link.clone().and_ipv4([10, 1, 0, 2].into()).text(&[Ifname, Ipv4]), r#""br0" . 10.1.0.2"#);
+        assert_eq!(link.clone().and_ipv6(Ipv6Addr::LOCALHOST).text(&[Ifname, Ipv6]), r#""br0" . ::1"#);
+        let mac = link.and_mac(Mac([2, 0, 0, 0, 0, 9]));
+        assert_eq!(mac.text(&[Ifname, Ether]), r#""br0" . 02:00:00:00:00:09"#);
+        assert_eq!(Key::protocol(6).and_port(80).text(&[InetProto, InetService]), "6 . 80");
     }
 
     #[test]

@@ -44,6 +44,8 @@ impl Nic {
 /// A bridge for a result. One that was made here keeps its address; an operator's may have changed it with its new port, and
 /// is asked for anew.
 ///
+/// Where commands are printed, one that is still to be made has no address yet.
+///
 /// # Errors
 /// It is not there.
 pub fn bridge_interface(session: &mut Session, name: &str) -> Result<Interface, Error> {
@@ -52,10 +54,11 @@ pub fn bridge_interface(session: &mut Session, name: &str) -> Result<Interface, 
     let is_ours = |link: &Link| Tag::of(link).is_some();
     let link = match session.known(&device).map_err(refused)?.filter(is_ours) {
         Some(link) => link,
-        None => session
-            .find(&device)
-            .map_err(refused)?
-            .ok_or_else(|| Error::new(Code::Internal, format!("{name} has gone while ADD was at work")))?,
+        None => match session.find(&device).map_err(refused)? {
+            Some(link) => link,
+            None if session.is_looking() => return Ok(Interface { name: name.to_owned(), ..Interface::default() }),
+            None => return Err(Error::new(Code::Internal, format!("{name} has gone while ADD was at work"))),
+        },
     };
     Ok(Interface {
         name: link.name,

@@ -1,5 +1,6 @@
 //! `plugboard attach`: all networks or none.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -22,7 +23,10 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     let target = Target::new(&args.subject)?;
     let namespace = target.open()?;
     let _lock = namespace.lock()?;
-    let nics = match plan(&specs, args, &target, &namespace, runtime) {
+    let existing = namespace.interfaces()?;
+    let remembered = runtime.cache.entries_of(&target.container_id)?;
+    let place = Place { target: &target, path: &namespace.path, existing: &existing, remembered: &remembered };
+    let nics = match plan(&specs, args, &place, runtime) {
         Ok(nics) => nics,
         Err(problems) => return Ok(problems::report(problems.iter().map(|problem| format!("{problem:#}")))),
     };
@@ -41,15 +45,26 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     }
 }
 
-fn plan(
+/// Where interfaces are to be.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) target: &'a Target,
+    /// The path of the namespace.
+    pub(crate) path: &'a Path,
+    /// The names of the interfaces that it has.
+    pub(crate) existing: &'a [String],
+    /// What is remembered of the container.
+    pub(crate) remembered: &'a [Entry],
+}
+
+pub(crate) fn plan(
     specs: &[NetworkSpec],
     args: &Attach,
-    target: &Target,
-    namespace: &TargetNamespace,
+    place: &Place<'_>,
     runtime: &Runtime,
 ) -> Result<Vec<Nic>, Vec<anyhow::Error>> {
-    let if_names = plan::if_names(&args.ifname_prefix, specs.len(), namespace).map_err(|problem| vec![problem])?;
-    let remembered = runtime.cache.entries_of(&target.container_id).map_err(|problem| vec![problem])?;
+    let Place { target, path, existing, remembered } = place;
+    let if_names = plan::if_names(&args.ifname_prefix, specs.len(), path, existing).map_err(|problem| vec![problem])?;
     if let Some(entry) = remembered.iter().find(|entry| if_names.contains(&entry.attachment.if_name)) {
         return Err(vec![anyhow!(
             "container {} is remembered as attached to network '{}' by {}: detach it first",
@@ -63,7 +78,7 @@ fn plan(
         let attachment = Attachment {
             container_id: target.container_id.clone(),
             if_name,
-            netns: Some(namespace.path.clone()),
+            netns: Some(path.to_path_buf()),
             args: Vec::new(),
             capability_args,
         };

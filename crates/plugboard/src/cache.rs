@@ -54,11 +54,26 @@ impl Cache {
     /// All entries, by container and interface. Files that hold something else are passed over, as libcni does, but not in
     /// silence: one may be damaged, and its attachment is not found then.
     pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
+        self.read_all(|_| false)
+    }
+
+    /// The same for whoever may not be allowed to read them: a file that is closed is an error.
+    pub(crate) fn open_entries(&self) -> anyhow::Result<Vec<Entry>> {
+        let is_closed = |error: &anyhow::Error| {
+            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        };
+        self.read_all(is_closed)
+    }
+
+    fn read_all(&self, is_fatal: impl Fn(&anyhow::Error) -> bool) -> anyhow::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for file in self.files()?.iter().filter(|file| !is_draft(file)) {
             let path = file.path();
             match read(&path) {
                 Ok(entry) => entries.extend(entry),
+                Err(error) if is_fatal(&error) => {
+                    return Err(error.context(format!("cannot read {}", path.display())));
+                }
                 Err(error) => tracing::warn!("{}: passed over, not an attachment: {error:#}", path.display()),
             }
         }
@@ -138,7 +153,8 @@ impl Cache {
         }
     }
 
-    fn path(&self, entry: &Entry) -> PathBuf {
+    /// Where an entry is.
+    pub(crate) fn path(&self, entry: &Entry) -> PathBuf {
         self.0.join(file_name(entry))
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use cni::{Answer, Code, Error, Success, Version};
+use cni::{Answer, Code, Command, Error, Success, Version};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::attachment::Attachment;
@@ -23,6 +24,21 @@ pub(crate) struct Failure {
     plugin: String,
     verb: &'static str,
     error: Error,
+}
+
+/// What a plugin has answered to PRINT. All but the commands is for the calls after it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Printed {
+    /// Lines of a shell script.
+    pub(crate) commands: Vec<String>,
+    /// The result of ADD.
+    pub(crate) result: Option<Value>,
+    /// What attachments share and the commands make.
+    #[serde(default)]
+    pub(crate) made: Vec<String>,
+    /// The links of the host that the commands remove.
+    #[serde(default)]
+    pub(crate) gone: Vec<String>,
 }
 
 /// An attachment that a network's plugins are to keep (GC-2).
@@ -68,15 +84,39 @@ impl Chain<'_> {
         self.call("UPDATE", plugin, Some(attachment), self.with_result(plugin, attachment, Some(result)))
     }
 
-    /// GC of every plugin (GC-2: with the key of the specification and the one that it had before).
+    /// GC of every plugin.
     pub(crate) fn gc(&self, valid: &Valid) -> Vec<Failure> {
-        let calls = self.network.plugins.iter().map(|plugin| {
-            let mut request = plugin.request(self.network, &Map::new());
-            request.insert("cni.dev/valid-attachments".to_owned(), json!(valid));
-            request.insert("cni.dev/attachments".to_owned(), json!(valid));
-            self.call("GC", plugin, None, request)
-        });
-        calls.filter_map(Result::err).collect()
+        let plugins = self.network.plugins.iter();
+        plugins.filter_map(|plugin| self.call("GC", plugin, None, self.with_valid(plugin, valid)).err()).collect()
+    }
+
+    /// The request of a GC (GC-2: with the key of the specification and the one that it had before).
+    pub(crate) fn with_valid(&self, plugin: &Plugin, valid: &Valid) -> Map<String, Value> {
+        let mut request = plugin.request(self.network, &Map::new());
+        request.insert("cni.dev/valid-attachments".to_owned(), json!(valid));
+        request.insert("cni.dev/attachments".to_owned(), json!(valid));
+        request
+    }
+
+    /// What a plugin would do, as it says itself: PRINT, an extension of ours. `None` from one that does not know that, or says
+    /// nothing.
+    pub(crate) fn print(
+        &self,
+        verb: &'static str,
+        plugin: &Plugin,
+        attachment: Option<&Attachment>,
+        request: Map<String, Value>,
+    ) -> Result<Option<Printed>, Failure> {
+        let executable = self.plugins.find(&plugin.kind);
+        let answer = executable
+            .map_err(|problem| Error::new(Code::InvalidEnvironment, problem))
+            .and_then(|executable| self.plugins.print(executable, verb, attachment, request))
+            .and_then(|answer| answer.value());
+        match answer {
+            Ok(answer) => Ok(answer.and_then(|answer| serde_json::from_value(answer).ok())),
+            Err(error) if error.code == Code::InvalidEnvironment && error.msg.contains(Command::PRINT) => Ok(None),
+            Err(error) => Err(self.failure(verb, plugin, error)),
+        }
     }
 
     /// STATUS of every plugin in order, until one is not ready.
@@ -87,7 +127,13 @@ impl Chain<'_> {
             .try_for_each(|plugin| self.call("STATUS", plugin, None, plugin.request(self.network, &Map::new())))
     }
 
-    fn with_result(&self, plugin: &Plugin, attachment: &Attachment, result: Option<&Value>) -> Map<String, Value> {
+    /// The request of a call that concerns an attachment.
+    pub(crate) fn with_result(
+        &self,
+        plugin: &Plugin,
+        attachment: &Attachment,
+        result: Option<&Value>,
+    ) -> Map<String, Value> {
         let mut request = plugin.request(self.network, &attachment.capability_args);
         if let Some(result) = result {
             request.insert("prevResult".to_owned(), self.in_our_version(result));

@@ -75,7 +75,7 @@ pub(crate) enum Command {
     /// Attach a container to networks, one interface for each; all of them or none
     Attach(Attach),
     /// Take down everything that a container is attached to, also when its namespace is gone
-    Detach(Subject),
+    Detach(Detach),
     /// Compare what a container is attached to with what is there
     Check(Subject),
     /// Measure whether an interface carries what was asked of it
@@ -98,7 +98,7 @@ pub(crate) enum Command {
     /// Attachments whose namespace is gone are taken down. Then the plugins of each network are told which attachments
     /// are left, and remove whatever else they find of it: also that of containers which were attached without leaving a
     /// record in the cache directory.
-    Gc(Selection),
+    Gc(Gc),
     /// Say whether networks can take new attachments
     Status(Selection),
     /// Print the completions for a shell
@@ -142,8 +142,29 @@ pub(crate) struct Attach {
     #[arg(long, value_name = "PREFIX", default_value = "eth")]
     pub(crate) ifname_prefix: String,
     /// Print the results as JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "dry_run")]
     pub(crate) json: bool,
+    /// Print the commands that would do it, and do nothing; any user may
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Detach {
+    #[command(flatten)]
+    pub(crate) subject: Subject,
+    /// Print the commands that would do it, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Gc {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Print the commands that would do it, and whose it was, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -42,7 +42,7 @@ fn collect(mut network: Network, entries: &[Entry], runtime: &Runtime) -> Vec<St
     chain.gc(&valid(&network, entries)).iter().map(ToString::to_string).collect()
 }
 
-fn valid(network: &Network, entries: &[Entry]) -> Valid {
+pub(crate) fn valid(network: &Network, entries: &[Entry]) -> Valid {
     let left = entries.iter().filter(|entry| entry.network == network.name && !entry.is_stale());
     left.map(|entry| AttachmentId {
         container_id: entry.attachment.container_id.clone(),

@@ -5,20 +5,23 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cni::{Answer, Error, Exchange, Group, Unanswered};
+use cni::{Answer, Command as Verb, Error, Exchange, Group, Unanswered};
 use serde_json::{Map, Value};
 
 use crate::attachment::Attachment;
 use crate::descendants;
 
 /// The variables that a call may have. None of them is inherited.
-const VARIABLES: [&str; 6] = ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH"];
+const VARIABLES: [&str; 7] =
+    ["CNI_COMMAND", "CNI_PRINT", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH"];
 
 /// A call that is ready to be made.
 #[derive(Debug)]
 pub(crate) struct Invocation<'a> {
-    /// `CNI_COMMAND`.
+    /// `CNI_COMMAND`, or what it is to print.
     pub(crate) verb: &'static str,
+    /// What the verb would do is to be printed only: an extension of ours.
+    pub(crate) is_printed: bool,
     pub(crate) executable: PathBuf,
     /// `CNI_PATH`.
     pub(crate) path: OsString,
@@ -59,7 +62,11 @@ impl Invocation<'_> {
         for variable in VARIABLES {
             command.env_remove(variable);
         }
-        command.env("CNI_COMMAND", self.verb).env("CNI_PATH", &self.path);
+        match self.is_printed {
+            true => command.env("CNI_COMMAND", Verb::PRINT).env("CNI_PRINT", self.verb),
+            false => command.env("CNI_COMMAND", self.verb),
+        };
+        command.env("CNI_PATH", &self.path);
         if let Some(attachment) = self.attachment {
             let netns = attachment.netns.as_ref().map_or_else(OsString::new, |path| path.clone().into());
             let args: Vec<_> = attachment.args.iter().map(|(key, value)| format!("{key}={value}")).collect();

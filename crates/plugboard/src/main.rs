@@ -12,6 +12,7 @@ mod cli;
 mod conf_dir;
 mod descendants;
 mod detach;
+mod dry_run;
 mod gc;
 mod invocation;
 mod known_plugins;
@@ -49,13 +50,16 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = Runtime::new(cli.places, Duration::from_secs(cli.plugin_timeout.into()));
     match cli.command {
+        Command::Attach(args) if args.dry_run => dry_run::attach(&args, &runtime),
+        Command::Detach(args) if args.dry_run => dry_run::detach(&args.subject, &runtime),
+        Command::Gc(args) if args.dry_run => dry_run::gc(&args.selection, &runtime),
         Command::Attach(args) => attach::run(&args, &runtime),
-        Command::Detach(subject) => detach::run(&subject, &runtime),
+        Command::Detach(args) => detach::run(&args.subject, &runtime),
         Command::Check(subject) => check::run(&subject, &runtime),
         Command::Verify(args) => verify::run(&args, &runtime),
         Command::Shape(args) => limits::command::run(&args, &runtime),
         Command::Ls(listing) => ls::run(&listing, &runtime),
-        Command::Gc(selection) => gc::run(&selection, &runtime),
+        Command::Gc(args) => gc::run(&args.selection, &runtime),
         Command::Status(selection) => status::run(&selection, &runtime),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { plugin, dir } => pages::pages(plugin.as_deref(), dir.as_deref()),

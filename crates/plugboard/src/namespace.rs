@@ -35,6 +35,15 @@ impl TargetNamespace {
         Ok(namespace)
     }
 
+    /// The same for whoever may not be allowed to: `None` for one that the caller may not look into.
+    pub(crate) fn open_if_allowed(path: &Path) -> anyhow::Result<Option<Self>> {
+        let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        match File::open(path).and_then(|file| inside(&file, || Ok(()))) {
+            Err(error) if is_closed(&error) => Ok(None),
+            _ => Self::open(path).map(Some),
+        }
+    }
+
     /// What tells it from every other namespace, also from a later one at the same path.
     pub(crate) fn id(&self) -> Option<String> {
         inside(&self.file, own_identity).ok()

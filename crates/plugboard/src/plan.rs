@@ -1,12 +1,13 @@
 //! What an attach is going to do, with everything checked that can be before the first plugin is called.
 
+use std::path::Path;
+
 use anyhow::anyhow;
 use serde_json::{Map, Value};
 use shaping::networks::NetworkSpec;
 
 use crate::attachment::Attachment;
 use crate::conf_dir::ConfDir;
-use crate::namespace::TargetNamespace;
 use crate::network::Network;
 use crate::plugins::Plugins;
 use crate::{limits, negotiation};
@@ -46,18 +47,17 @@ pub(crate) fn networks(
     if problems.is_empty() { Ok(prepared) } else { Err(problems) }
 }
 
-/// The names of `count` interfaces, none of which exists in the namespace.
-pub(crate) fn if_names(prefix: &str, count: usize, namespace: &TargetNamespace) -> anyhow::Result<Vec<String>> {
+/// The names of `count` interfaces, none of which exists in the namespace at `path`.
+pub(crate) fn if_names(prefix: &str, count: usize, path: &Path, existing: &[String]) -> anyhow::Result<Vec<String>> {
     let names: Vec<_> = (0..count).map(|number| format!("{prefix}{number}")).collect();
     let refused = names.iter().find_map(|name| Some((name, cni::objection_to_interface(name)?)));
     if let Some((name, objection)) = refused {
         return Err(anyhow!("no interface can be named '{name}': {objection}; give another --ifname-prefix"));
     }
-    let existing = namespace.interfaces()?;
     match names.iter().find(|name| existing.contains(name)) {
         Some(name) => Err(anyhow!(
             "{} has an interface {name} already: detach it first, or give another --ifname-prefix",
-            namespace.path.display()
+            path.display()
         )),
         None => Ok(names),
     }

@@ -48,8 +48,29 @@ impl Plugins {
         attachment: Option<&Attachment>,
         request: Map<String, Value>,
     ) -> Result<Answer, Error> {
+        self.invoke(executable, (verb, false), attachment, request)
+    }
+
+    /// Asks an executable that was found what a verb would do: PRINT, an extension of ours.
+    pub(crate) fn print(
+        &self,
+        executable: PathBuf,
+        verb: &'static str,
+        attachment: Option<&Attachment>,
+        request: Map<String, Value>,
+    ) -> Result<Answer, Error> {
+        self.invoke(executable, (verb, true), attachment, request)
+    }
+
+    fn invoke(
+        &self,
+        executable: PathBuf,
+        (verb, is_printed): (&'static str, bool),
+        attachment: Option<&Attachment>,
+        request: Map<String, Value>,
+    ) -> Result<Answer, Error> {
         let path = OsString::from(self.joined());
-        Invocation { verb, executable, path, limit: self.limit, attachment, request }.run()
+        Invocation { verb, is_printed, executable, path, limit: self.limit, attachment, request }.run()
     }
 
     /// As `CNI_PATH` has them.

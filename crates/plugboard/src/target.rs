@@ -1,8 +1,9 @@
 //! What a command is pointed at: a network namespace, by path, by name or by process.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use crate::cli::Subject;
 use crate::namespace::TargetNamespace;
@@ -30,6 +31,19 @@ impl Target {
         Ok(Self { container_id, paths })
     }
 
+    /// The namespace, which must exist, for whoever may not be allowed to look into it: its path, and `None` then.
+    pub(crate) fn look(&self) -> anyhow::Result<(PathBuf, Option<TargetNamespace>)> {
+        for path in &self.paths {
+            match path.try_exists() {
+                Ok(true) => return Ok((path.clone(), TargetNamespace::open_if_allowed(path)?)),
+                Ok(false) => {}
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok((path.clone(), None)),
+                Err(error) => return Err(error).with_context(|| format!("cannot look at {}", path.display())),
+            }
+        }
+        Err(self.missing())
+    }
+
     /// The namespace, which must exist.
     pub(crate) fn open(&self) -> anyhow::Result<TargetNamespace> {
         for path in &self.paths {
@@ -37,8 +51,12 @@ impl Target {
                 return TargetNamespace::open(path);
             }
         }
+        Err(self.missing())
+    }
+
+    fn missing(&self) -> anyhow::Error {
         let places = self.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
-        bail!("there is no network namespace at {}", places.join(" or "))
+        anyhow!("there is no network namespace at {}", places.join(" or "))
     }
 }
 

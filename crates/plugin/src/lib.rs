@@ -6,6 +6,7 @@ mod ipam;
 mod main_function;
 mod namespace;
 mod plugin;
+mod printed;
 mod rehearsal;
 mod streams;
 mod verbs;
@@ -13,9 +14,10 @@ mod verbs;
 pub use ipam::Allocator;
 pub use main_function::main;
 pub use plugin::Plugin;
+pub use printed::Printed;
 pub use rehearsal::Prop;
 pub use streams::note;
-pub use verbs::{Verb, Verbs};
+pub use verbs::{Print, Verb, Verbs};
 
 /// musl's own allocator gives every freed page back at once and asks for it again: over 100 system calls in an ADD.
 #[global_allocator]

@@ -53,15 +53,20 @@ fn run(verbs: &Verbs) -> Result<ExitCode, Failure> {
     call_verb(verbs, Call { environment, config }).map_err(|error| Failure(error, version))
 }
 
-/// UPDATE is known to few plugins.
+/// UPDATE is known to few plugins, and PRINT to none that only gives addresses.
 fn known(verbs: &Verbs, environment: Environment) -> Result<Environment, Error> {
     match environment.command {
+        _ if environment.is_printed && verbs.print.is_none() => Err(Command::unknown(Command::PRINT)),
         Command::Update if verbs.update.is_none() => Err(Command::unknown(Command::Update.as_str())),
         _ => Ok(environment),
     }
 }
 
 fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
+    if call.environment.is_printed {
+        let print = verbs.print.ok_or_else(|| Command::unknown(Command::PRINT))?;
+        return print(&call)?.to_json(call.config.version).map(printed);
+    }
     match call.environment.command {
         Command::Add => return add(verbs, call),
         Command::Del => del(verbs, call)?,

@@ -1,6 +1,7 @@
 //! What `CNI_NETNS` names, before anything is done with it (ENV-16, ENV-17).
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -39,6 +40,29 @@ pub(crate) fn look_at(environment: &Environment) -> Found {
     match Namespace::open(path) {
         Ok(_) => Found::Usable,
         Err(error) => Found::Unusable(invalid(path, &error.to_string())),
+    }
+}
+
+/// The namespace of a call in which nothing is changed, by whomever: `None` for one that the caller may not look into, and where there
+/// is none.
+///
+/// # Errors
+/// Code 8: there is nothing, or no network namespace, or the plugin's own.
+pub(crate) fn open_if_allowed(environment: &Environment) -> Result<Option<Namespace>, Error> {
+    let Some(path) = &environment.netns else { return Ok(None) };
+    // The link of somebody else's process below /proc cannot be followed.
+    if fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+        return Ok(None);
+    }
+    match look_at(environment) {
+        Found::Usable => {}
+        Found::Own(error) | Found::Unusable(error) => return Err(error),
+    }
+    let opened = Namespace::open(path).and_then(|namespace| namespace.within(|| ()).map(|()| namespace));
+    match opened.map_err(attachment::Error::Namespace) {
+        Ok(namespace) => Ok(Some(namespace)),
+        Err(error) if error.is_forbidden() => Ok(None),
+        Err(error) => Err(invalid(path, &error.to_string())),
     }
 }
 

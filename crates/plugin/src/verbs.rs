@@ -4,15 +4,20 @@ mod add;
 mod check;
 mod del;
 mod gc;
+mod print;
 mod status;
 mod update;
 
 use keys::Names;
 
 use crate::plugin::Plugin;
+use crate::printed::Printed;
 
 /// A verb without a result.
 pub type Verb = fn(&cni::Call) -> Result<(), cni::Error>;
+
+/// What another verb would do.
+pub type Print = fn(&cni::Call) -> Result<Printed, cni::Error>;
 
 /// The verbs of a plugin.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +39,9 @@ pub struct Verbs {
     /// UPDATE, an extension of ours: called as CHECK is, it makes what is there as the configuration now says, without taking
     /// anything down. To a plugin without it the command is unknown (code 4).
     pub update: Option<Verb>,
+    /// PRINT, an extension of ours: what ADD, DEL or GC would do is printed as commands, and nothing is done. To a plugin without it
+    /// the command is unknown (code 4).
+    pub print: Option<Print>,
 }
 
 impl Verbs {
@@ -49,6 +57,7 @@ impl Verbs {
             gc: gc::gc::<P>,
             status: status::status::<P>,
             update: if P::UPDATES { Some(update::update::<P>) } else { None },
+            print: Some(print::print::<P>),
         }
     }
 }

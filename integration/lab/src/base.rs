@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// The guest's first process.
 const INIT: &str = include_str!("guest-init.sh");
@@ -56,6 +57,9 @@ const FILES: [&str; 14] = [
     "/etc/group",
 ];
 
+/// How long an entry of the cache that nobody uses any more is kept.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// With a new one of these, executables of this machine no longer run in an old root.
 const LIBC: &str = "/usr/lib/x86_64-linux-gnu/libc.so.6";
 
@@ -88,11 +92,14 @@ fn key(kernel: &Kernel, programs: &[PathBuf]) -> u64 {
     hasher.finish()
 }
 
-/// Removes the entries of the cache that begin with `prefix`: earlier ones.
+/// Removes earlier entries of the cache that begin with `prefix`. Those that were used of late stay: another working copy may be
+/// about to boot them.
 pub(crate) fn remove_others(cache: &Path, prefix: &str) -> Result<()> {
     for entry in cache.read_dir()? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(prefix) {
+        let used = entry.metadata().and_then(|about| about.modified());
+        let is_old = used.is_ok_and(|used| used.elapsed().is_ok_and(|age| age > KEPT));
+        if is_old && entry.file_name().to_string_lossy().starts_with(prefix) {
             remove(&entry.path())?;
         }
     }

@@ -2,6 +2,7 @@ use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The directory that outlives a run, held so that no other run changes it.
 pub(crate) struct Cache {
@@ -45,6 +46,8 @@ impl Cache {
             build(&partial)?;
             std::fs::rename(&partial, &entry).with_context(|| format!("cannot name {}", entry.display()))?;
         }
+        // Says that it is still used. Where that cannot be written it is made anew one day.
+        let _ = File::open(&entry).and_then(|file| file.set_modified(SystemTime::now()));
         Ok(entry)
     }
 }

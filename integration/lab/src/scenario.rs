@@ -120,8 +120,10 @@ fn guest(test: &str) -> io::Result<Guest> {
     if let Ok(examples) = examples.canonicalize() {
         guest.files.insert(examples.clone(), examples);
     }
-    if let Ok(backtrace) = std::env::var("RUST_BACKTRACE") {
-        guest.environment.insert("RUST_BACKTRACE".into(), backtrace);
+    for passed_on in ["RUST_BACKTRACE", harness::soak::SOAK] {
+        if let Ok(value) = std::env::var(passed_on) {
+            guest.environment.insert(passed_on.into(), value);
+        }
     }
     Ok(guest)
 }

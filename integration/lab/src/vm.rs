@@ -19,7 +19,7 @@ use std::time::Duration;
 /// A small machine on this machine's clock. Two processors, because a NIC uses no more queues than there are.
 const MACHINE: &str = "-accel tcg,thread=multi -smp 2 -m 256 -machine q35 -cpu Nehalem -nodefaults -display none \
     -monitor none -no-reboot";
-const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off cryptomgr.notests";
+const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off cryptomgr.notests norandmaps";
 
 /// How long a boot or a script may take. A boot takes 2 s of processor time.
 const LIMIT: Duration = Duration::from_secs(120);

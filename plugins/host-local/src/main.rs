@@ -37,5 +37,6 @@ fn main() -> ExitCode {
         gc: gc::gc,
         status: status::status,
         update: None,
+        print: None,
     })
 }

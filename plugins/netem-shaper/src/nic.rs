@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use attachment::{Device, Identity, Ifb, Session, Side};
-use cni::{Call, Error, Success};
+use cni::{Call, Error, Interface, Success};
 use netlink::link::Link;
 use plugin::call::identity;
 use plugin::codes::from_attachment;
@@ -83,6 +83,9 @@ impl Nic {
         if let Some(link) = session.find(&own).map_err(refused)? {
             return Ok(Some(found(Side::Host, link)));
         }
+        if let Some(link) = promised(&own, previous, session) {
+            return Ok(Some(found(Side::Host, link)));
+        }
         let inside =
             if session.has_container() { session.find(&Device::container(name)).map_err(refused)? } else { None };
         if let Some(inside) = &inside
@@ -102,6 +105,15 @@ impl Nic {
         let alone = inside.filter(|link| link.kind != "veth");
         Ok(alone.map(|link| found(Side::Container, link)))
     }
+}
+
+/// Where commands are printed: the host interface that an earlier plugin of the chain is going to make, as its result says.
+fn promised(own: &Device, previous: &Success, session: &Session) -> Option<Link> {
+    /// That of Ethernet, where the result does not tell (`ETH_DATA_LEN`).
+    const MTU_BYTES: u32 = 1500;
+    let is_it = |interface: &&Interface| interface.name == own.name && interface.sandbox.is_empty();
+    let interface = previous.interfaces.iter().find(is_it).filter(|_| session.is_looking())?;
+    Some(Link { name: own.name.clone(), mtu: interface.mtu.unwrap_or(MTU_BYTES), ..Link::default() })
 }
 
 /// The host's end of the veth whose other end is `inside`.

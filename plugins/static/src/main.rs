@@ -20,5 +20,6 @@ fn main() -> ExitCode {
         gc: |_| Ok(()),
         status: |call| add::result(call).map(|_| ()),
         update: None,
+        print: None,
     })
 }

@@ -1,4 +1,6 @@
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::SystemTime;
 
 /// Where release builds land below the target directory, the one that users get first.
 const BUILDS: [&str; 2] = ["x86_64-unknown-linux-musl/release", "release"];
@@ -27,13 +29,65 @@ pub fn find_bin_dir() -> Option<PathBuf> {
         .find(|build| build.join("bridge").is_file() || build.join("plugboard").is_file())
 }
 
-/// The path of one executable under test, such as `bridge`; panics when it was not built.
+/// The path of one executable under test, such as `bridge`; panics when it was not built, or not since its sources changed.
 pub fn bin(name: &str) -> PathBuf {
     let path = bin_dir().join(name);
     assert!(path.is_file(), "{} was not built: run `make build` first", path.display());
+    if let Some(source) = newer_source(&path) {
+        panic!("{} is older than {}: run `make t T=NAME`, or `make build`", path.display(), source.display());
+    }
     path
+}
+
+/// A source of the executable that was changed after it was built. Cargo lists them beside it; of an executable without that
+/// list, such as an installed one, nothing is known.
+fn newer_source(executable: &Path) -> Option<PathBuf> {
+    /// Those that are known to be new.
+    static LOOKED_AT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let mut looked_at = LOOKED_AT.lock().ok()?;
+    if looked_at.iter().any(|known| known == executable) {
+        return None;
+    }
+    let list = std::fs::read_to_string(executable.with_extension("d")).ok()?;
+    let (_, sources) = list.split_once(": ")?;
+    let changed = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+    let built: SystemTime = changed(executable)?;
+    let newer = sources.split_whitespace().map(PathBuf::from).find(|source| changed(source) > Some(built));
+    if newer.is_none() {
+        looked_at.push(executable.to_owned());
+    }
+    newer
 }
 
 fn test_executable() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| Path::new("/").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::time::Duration;
+
+    #[test]
+    fn an_executable_is_old_when_one_of_its_sources_is_newer() {
+        let directory = std::env::temp_dir().join(format!("harness-executables-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (executable, source) = (directory.join("tool"), directory.join("main.rs"));
+        for path in [&executable, &source] {
+            fs::write(path, "").unwrap();
+        }
+        let set = |path: &Path, seconds| {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        };
+        set(&executable, 1000);
+        set(&source, 1001);
+        assert_eq!(newer_source(&executable), None, "nothing is known of its sources");
+        fs::write(directory.join("tool.d"), format!("{}: {}\n", executable.display(), source.display())).unwrap();
+        assert_eq!(newer_source(&executable), Some(source.clone()));
+        set(&executable, 1002);
+        assert_eq!(newer_source(&executable), None);
+        fs::remove_dir_all(directory).unwrap();
+    }
 }

@@ -19,6 +19,7 @@ mod reply;
 mod shell;
 mod snapshot;
 mod snapshot_files;
+pub mod soak;
 mod wait;
 
 pub use executables::{bin, bin_dir, find_bin_dir};

@@ -57,6 +57,9 @@ const QUESTIONS: [(&str, &str); 8] = [
     ("vlan", "bridge -j vlan show"),
 ];
 
+/// The packet filter's rules, as text.
+const RULES: &str = "nft --stateless list ruleset";
+
 impl Snapshot {
     /// Looks at the thread's host, at `namespaces`, and at everything below `directories`.
     pub fn take<P: AsRef<Path>>(namespaces: &[&Namespace], directories: &[P]) -> Self {
@@ -95,14 +98,22 @@ impl std::fmt::Debug for Snapshot {
     }
 }
 
+/// Stands between two answers.
+const NEXT: &str = "--next--";
+
 fn look(place: &str, ask: &dyn Fn(&str) -> String, lines: &mut BTreeSet<String>) {
+    // All of it in one process's shell: to start one in a namespace takes longer than to answer.
+    let script: String =
+        QUESTIONS.iter().map(|(_, question)| format!("{question} && echo && echo {NEXT} && ")).collect();
+    let answers = ask(&(script + RULES));
+    let mut answers = answers.split(NEXT).map(str::trim);
     for (subject, question) in QUESTIONS {
-        let answer = ask(question);
+        let answer = answers.next().unwrap_or_default();
         // iproute2 prints nothing at all for some empty lists.
         let answer: Value = if answer.is_empty() {
             Value::Null
         } else {
-            serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{question} printed no JSON ({e}): {answer}"))
+            serde_json::from_str(answer).unwrap_or_else(|e| panic!("{question} printed no JSON ({e}): {answer}"))
         };
         let objects = answer.as_array().into_iter().flatten().filter(|o| o.as_object().is_some_and(|o| !o.is_empty()));
         for object in objects.filter(|o| !is_derived(o)) {
@@ -118,7 +129,7 @@ fn look(place: &str, ask: &dyn Fn(&str) -> String, lines: &mut BTreeSet<String>)
             }
         }
     }
-    let rules = ask("nft --stateless list ruleset");
+    let rules = answers.next().unwrap_or_default();
     if !rules.is_empty() {
         lines.insert(format!("{place} nftables\n{rules}"));
     }

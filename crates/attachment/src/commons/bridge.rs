@@ -5,7 +5,7 @@ use netlink::link::{self, Link};
 
 use super::bridge_members::{self, BridgeMembers};
 use super::migration;
-use super::uplink::{Port, Uplink, uplink_of};
+use super::uplink::{NamedPort, Port, Uplink, uplink_of};
 use crate::firewall::forward;
 use crate::{
     Commons, Device, Difference, Error, Finder, Found, Identity, Item, Kind, Note, Object, Remedy, Session, Shared,
@@ -108,6 +108,17 @@ impl Bridge {
         let found = session.find(&self.device())?;
         found.iter().try_for_each(|link| self.check(link))?;
         Ok(found)
+    }
+
+    /// The bridge, if it was made here, and its uplink.
+    fn made_here(&self, session: &mut Session) -> Result<Option<(Link, Option<Link>)>, Error> {
+        let Some(link) = session.known(&self.device())? else { return Ok(None) };
+        let Some(Tag::Shared { uplink, .. }) = Tag::of(&link) else { return Ok(None) };
+        let uplink = match uplink {
+            Some(name) => session.find(&Device::host(name))?,
+            None => None,
+        };
+        Ok(Some((link, uplink)))
     }
 
     /// The bridge as it was last seen, if it can serve.
@@ -301,12 +312,7 @@ impl Shared for Bridge {
 
     /// The steps go out in one send: a kill cannot leave the host without its addresses.
     fn release(&self, session: &mut Session) -> Result<(), Error> {
-        let Some(link) = session.known(&self.device())? else { return Ok(()) };
-        let Some(Tag::Shared { uplink, .. }) = Tag::of(&link) else { return Ok(()) };
-        let uplink = match uplink {
-            Some(name) => session.find(&Device::host(name))?,
-            None => None,
-        };
+        let Some((link, uplink)) = self.made_here(session)? else { return Ok(()) };
         if let Some(uplink) = &uplink {
             migration::back(session, &link, uplink)?;
         }
@@ -318,8 +324,56 @@ impl Shared for Bridge {
     }
 
     fn commands(&self) -> Vec<String> {
-        let port = self.uplink.as_ref().map(Uplink::port_name);
-        let alias = self.alias(port.as_deref());
+        self.commands_with(self.uplink.as_ref().map(Uplink::usual_port).as_ref())
+    }
+
+    /// One that is there is used as it is.
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let port = match &self.uplink {
+            Some(uplink) => Some(NamedPort::of(&uplink.find(session)?)),
+            None => None,
+        };
+        let Some(link) = self.find(session)? else { return Ok(self.commands_with(port.as_ref())) };
+        let mut commands = vec![format!("# {} is there already", self.label())];
+        if !link.is_up {
+            commands.push(format!("ip link set {} up", self.name));
+        }
+        if self.promiscuous && !link.is_promiscuous {
+            commands.push(format!("ip link set {} promisc on", self.name));
+        }
+        if let (Some(uplink), Some(port)) = (&self.uplink, &port)
+            && !self.is_complete(&link, session)?
+        {
+            commands.extend(uplink.commands(port, &self.name, &self.shared_by));
+        }
+        Ok(commands)
+    }
+
+    /// As it is released.
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let Some((link, uplink)) = self.made_here(session)? else { return Ok(Vec::new()) };
+        let mut commands = Vec::new();
+        let mut going = vec![self.name.clone()];
+        match uplink {
+            Some(vlan) if Tag::is_shared(&vlan) => going.push(vlan.name),
+            Some(uplink) if uplink.master.is_none_or(|master| master == link.index) => {
+                commands = migration::commands(&self.name, &uplink.name);
+                commands.push(format!("ip link set {} nomaster", uplink.name));
+            }
+            _ => {}
+        }
+        for name in going {
+            commands.push(format!("ip link delete {name}"));
+            session.count_as_gone(name);
+        }
+        Ok(commands)
+    }
+}
+
+impl Bridge {
+    /// With this port to its uplink.
+    fn commands_with(&self, port: Option<&NamedPort>) -> Vec<String> {
+        let alias = self.alias(port.map(|port| port.name.as_str()));
         let filtering = if self.vlan_filtering { " vlan_filtering 1" } else { "" };
         let mut commands = match &self.uplink {
             Some(Uplink { device, .. }) => vec![
@@ -341,14 +395,14 @@ impl Shared for Bridge {
         let mtu = self.own_mtu();
         commands.extend(mtu.filter(|bytes| *bytes == 1500).map(|_| format!("ip link set {} mtu 1499", self.name)));
         commands.extend(mtu.map(|bytes| format!("ip link set {} mtu {bytes}", self.name)));
-        if !self.uplink.as_ref().is_some_and(Uplink::has_own_settings) {
+        if port.is_none_or(|port| port.is_made_here) {
             commands.extend(Sysctl::no_router_advertisements(&self.name).commands());
         }
         if self.promiscuous {
             commands.push(format!("ip link set {} promisc on", self.name));
         }
-        if let Some(uplink) = &self.uplink {
-            commands.extend(uplink.commands(&self.name, &self.shared_by));
+        if let (Some(uplink), Some(port)) = (&self.uplink, port) {
+            commands.extend(uplink.commands(port, &self.name, &self.shared_by));
         }
         commands
     }

@@ -21,8 +21,9 @@ impl Commons for BridgeMembers {
     fn is_used(&self, session: &mut Session) -> Result<bool, Error> {
         let found = session.find(&Device::host(&self.bridge))?;
         let Some(bridge) = found.filter(|link| link.kind == "bridge") else { return Ok(false) };
-        let ports = link::ports(session.socket(Side::Host)?, bridge.index)
+        let mut ports = link::ports(session.socket(Side::Host)?, bridge.index)
             .map_err(Error::refused(format!("list the ports of bridge {}", self.bridge)))?;
+        ports.retain(|port| !session.gone().contains(&port.name));
         if ports.iter().any(Tag::is_attachment) {
             return Ok(true);
         }

@@ -89,4 +89,22 @@ impl Shared for ForwardRule {
         };
         vec![command("iptables"), command("ip6tables")]
     }
+
+    /// The commands look for themselves whether they are needed.
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        match forward::is_lacking(session, self.bridge()) {
+            Ok(true) => Ok(self.commands()),
+            Ok(false) => Ok(Vec::new()),
+            Err(error) if error.is_forbidden() => {
+                let mut commands = vec![error.as_unseen()];
+                commands.extend(self.commands());
+                Ok(commands)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        forward::removal_commands(session, self.bridge())
+    }
 }

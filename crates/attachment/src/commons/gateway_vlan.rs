@@ -48,6 +48,18 @@ impl GatewayVlan {
         Device::host(format!("{}.{}", self.bridge(), self.id))
     }
 
+    /// The VLAN devices on the bridge that were made here.
+    fn all_made_here(&self, session: &mut Session) -> Result<Vec<Link>, Error> {
+        let bridge = match session.known(&Device::host(self.bridge()))? {
+            Some(bridge) if bridge.vlan_filtering => bridge,
+            _ => return Ok(Vec::new()),
+        };
+        let action = format!("list the VLAN devices on bridge {}", bridge.name);
+        let mut devices = link::vlans_on(session.socket(Side::Host)?, bridge.index).map_err(Error::refused(action))?;
+        devices.retain(Tag::is_shared);
+        Ok(devices)
+    }
+
     fn label(&self) -> String {
         format!("VLAN device {}", self.device())
     }
@@ -202,17 +214,11 @@ impl Shared for GatewayVlan {
     /// Removes all that were made here from the bridge. Each device goes last: a call that is killed before has left it to be found by
     /// the next.
     fn release(&self, session: &mut Session) -> Result<(), Error> {
-        let bridge = match session.known(&Device::host(self.bridge()))? {
-            Some(bridge) if bridge.vlan_filtering => bridge,
-            _ => return Ok(()),
-        };
-        let action = format!("list the VLAN devices on bridge {}", bridge.name);
-        let devices = link::vlans_on(session.socket(Side::Host)?, bridge.index).map_err(Error::refused(action))?;
-        for device in devices.iter().filter(|device| Tag::is_shared(device)) {
-            if let Some(id) = device.vlan_id {
-                let action = format!("take bridge {} itself out of VLAN {id}", bridge.name);
+        for device in self.all_made_here(session)? {
+            if let (Some(id), Some(bridge)) = (device.vlan_id, device.peer) {
+                let action = format!("take bridge {} itself out of VLAN {id}", self.bridge());
                 let membership = [Vlans::tagged(id, id)];
-                session.remove(Side::Host, action, bridge_vlan::delete(Of::Bridge(bridge.index), &membership))?;
+                session.remove(Side::Host, action, bridge_vlan::delete(Of::Bridge(bridge), &membership))?;
             }
             session.remove(Side::Host, format!("remove VLAN device {}", device.name), link::delete(&device.name))?;
         }
@@ -229,5 +235,29 @@ impl Shared for GatewayVlan {
         commands.push(format!("bridge vlan add dev {} vid {} self", self.bridge(), self.id));
         commands.push(format!("ip link set {name} up"));
         commands
+    }
+
+    /// Of one that was left half done, all but the device itself.
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        if self.look(session)? == State::Whole {
+            return Ok(vec![format!("# {} is there already", self.label())]);
+        }
+        let mut commands = self.commands();
+        if session.find(&self.device())?.is_some() {
+            commands.retain(|command| !command.starts_with("ip link add "));
+        }
+        Ok(commands)
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let mut commands = Vec::new();
+        for device in self.all_made_here(session)? {
+            if let Some(id) = device.vlan_id {
+                commands.push(format!("bridge vlan del dev {} vid {id} self", self.bridge()));
+            }
+            commands.push(format!("ip link delete {}", device.name));
+            session.count_as_gone(device.name);
+        }
+        Ok(commands)
     }
 }

@@ -122,3 +122,21 @@ fn put_back(session: &mut Session, uplink: &Link, had: &Layer3) {
         let _ = socket.batch(requests);
     }
 }
+
+/// The commands that move the addresses and routes of one link to another, for people. What moves is known only when they run.
+pub(super) fn commands(from: &str, to: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    for (family, option) in [("-4", "brd +"), ("-6", "nodad")] {
+        commands.push(format!(
+            "ip {family} -o address show dev {from} scope global | while read -r _ _ _ address _; do \
+             ip address add $address dev {to} {option}; done"
+        ));
+        // Those on the link first: a gateway must be reachable when its route comes.
+        commands.push(format!(
+            "ip {family} route show table all dev {from} | grep -v 'proto kernel' | \
+             awk '{{print / via /, $0}}' | sort | cut -d' ' -f2- | while read -r route; do \
+             ip {family} route del $route dev {from}; ip {family} route add $route dev {to}; done"
+        ));
+    }
+    commands
+}

@@ -70,6 +70,20 @@ impl Port {
     }
 }
 
+/// A port for printing.
+#[derive(Debug)]
+pub(super) struct NamedPort {
+    pub(super) name: String,
+    /// It is a VLAN device that is still to be made.
+    pub(super) is_made_here: bool,
+}
+
+impl NamedPort {
+    pub(super) fn of(port: &Port) -> Self {
+        Self { name: port.name().to_owned(), is_made_here: matches!(port, Port::ToMake { .. }) }
+    }
+}
+
 impl Uplink {
     /// The MTU of the physical network in bytes; `None` while the device is missing.
     ///
@@ -304,11 +318,11 @@ impl Uplink {
     }
 
     /// The commands of [`Uplink::attach`]. What moves is known only when they run.
-    pub(super) fn commands(&self, bridge: &str, network: &str) -> Vec<String> {
-        let (device, port) = (&self.device, self.port_name());
+    pub(super) fn commands(&self, port: &NamedPort, bridge: &str, network: &str) -> Vec<String> {
+        let (device, NamedPort { name: port, is_made_here }) = (&self.device, port);
         let mut commands = Vec::new();
         match self.vlan {
-            Some(UplinkVlan { id, automatic: true }) => {
+            Some(UplinkVlan { id, .. }) if *is_made_here => {
                 commands.push(format!("ip link add link {device} name {port} type vlan id {id}"));
                 commands.push(format!("ip link set {port} addrgenmode none"));
                 commands.push(format!("ip link set {port} alias '{}' up", Tag::shared(network)));
@@ -317,21 +331,10 @@ impl Uplink {
             _ => {
                 for setting in INHERITED {
                     let file = |name: &str| format!("/proc/sys/net/ipv6/conf/{name}/{setting}");
-                    commands.push(format!("cat {} > {}", file(&port), file(bridge)));
+                    commands.push(format!("cat {} > {}", file(port), file(bridge)));
                 }
                 commands.push(format!("ip link set {port} master {bridge}"));
-                for (family, option) in [("-4", "brd +"), ("-6", "nodad")] {
-                    commands.push(format!(
-                        "ip {family} -o address show dev {port} scope global | while read -r _ _ _ address _; do \
-                         ip address add $address dev {bridge} {option}; done"
-                    ));
-                    // Those on the link first: a gateway must be reachable when its route comes.
-                    commands.push(format!(
-                        "ip {family} route show table all dev {port} | grep -v 'proto kernel' | \
-                         awk '{{print / via /, $0}}' | sort | cut -d' ' -f2- | while read -r route; do \
-                         ip {family} route del $route dev {port}; ip {family} route add $route dev {bridge}; done"
-                    ));
-                }
+                commands.extend(migration::commands(port, bridge));
                 commands.push(format!("ip address flush dev {port} scope global"));
             }
         }
@@ -346,6 +349,11 @@ impl Uplink {
     /// The name of the port, where a VLAN device is called as usual.
     pub(super) fn port_name(&self) -> String {
         self.vlan.map_or_else(|| self.device.clone(), |vlan| self.vlan_name(vlan.id))
+    }
+
+    /// The port on a host of which nothing is known.
+    pub(super) fn usual_port(&self) -> NamedPort {
+        NamedPort { name: self.port_name(), is_made_here: !self.has_own_settings() }
     }
 
     /// For CHECK.

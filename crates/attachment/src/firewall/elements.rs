@@ -267,6 +267,43 @@ pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool)
     Err(Error::restless_firewall())
 }
 
+/// The commands of [`remove`] for the attachment with this host interface, for people.
+///
+/// # Errors
+/// What the kernel says; a kernel without nf_tables has nothing to remove.
+pub(crate) fn removal_commands(session: &mut Session, host_name: &str) -> Result<Vec<String>, Error> {
+    let Some(seen) = look(session)? else { return Ok(Vec::new()) };
+    // Of whose devices the removal has been printed already, their elements have been, too.
+    let is_gone = |owner: &str| session.gone().iter().any(|gone| gone == owner);
+    let mut commands = Vec::new();
+    if is_gone(host_name) {
+        return Ok(commands);
+    }
+    let mut is_guarded = false;
+    for ours in seen.tables {
+        let mut deletions = Vec::new();
+        let mut is_held = seen.held.contains(&ours);
+        for placed in seen.elements.iter().filter(|placed| placed.ours == ours) {
+            let owner = Owner::read(&placed.element.comment).map(|owner| owner.host_name);
+            if owner == Some(host_name) {
+                let (set, key) = (placed.set.name, placed.element.key.text(placed.set.key));
+                deletions.push(format!("nft 'delete element {} {set} {{ {key} }}'", ours.table()));
+                is_guarded |= [&GUARDED, &IPGUARDED].contains(&placed.set);
+            } else {
+                is_held |= !owner.is_some_and(is_gone);
+            }
+        }
+        if !deletions.is_empty() && !is_held {
+            deletions = vec![format!("nft delete table {}", ours.table())];
+        }
+        commands.extend(deletions);
+    }
+    if is_guarded {
+        commands.insert(0, format!("ip link set {host_name} down"));
+    }
+    Ok(commands)
+}
+
 /// The host interfaces of the attachments of a network that have elements.
 ///
 /// # Errors

@@ -162,6 +162,17 @@ pub(crate) fn remove(session: &mut Session, bridge: &str) -> Result<(), Error> {
     Err(Error::restless_firewall())
 }
 
+/// The commands of [`remove`], for people.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub(crate) fn removal_commands(session: &mut Session, bridge: &str) -> Result<Vec<String>, Error> {
+    let comment = comment(bridge);
+    let rules = ours(session)?;
+    let found = rules.iter().filter(|rule| rule.comment == comment);
+    Ok(found.map(|rule| format!("nft delete rule {} handle {}", rule.chain, rule.handle)).collect())
+}
+
 /// The bridges that have a rule.
 ///
 /// # Errors

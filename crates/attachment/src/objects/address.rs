@@ -48,6 +48,15 @@ impl Address {
         }
     }
 
+    fn conflict(&self, other: IpNetwork) -> Error {
+        Error::Conflict {
+            object: format!("{}", self.device),
+            want: format!("address {}", self.address),
+            have: format!("has address {other}"),
+            remedy: Remedy::ReplaceAddress,
+        }
+    }
+
     fn list(&self, session: &mut Session) -> Result<Vec<IpNetwork>, Error> {
         let index = session.index(&self.device)?;
         address::list(session.socket(self.device.side)?, index)
@@ -63,12 +72,7 @@ impl Address {
         }
         for other in have.into_iter().filter(|other| self.clashes_with(*other)) {
             if self.others != Others::Replace {
-                return Err(Error::Conflict {
-                    object: format!("{}", self.device),
-                    want: format!("address {}", self.address),
-                    have: format!("has address {other}"),
-                    remedy: Remedy::ReplaceAddress,
-                });
+                return Err(self.conflict(other));
             }
             let action = format!("remove address {other} from {}", self.device);
             session.queue(Step::change(self.device.side, action, address::delete(index, other)));
@@ -130,5 +134,27 @@ impl Object for Address {
         };
         let tool = self.device.tool("ip");
         vec![format!("{tool} address add {} dev {}{option}", self.address, self.device.name)]
+    }
+
+    /// A conflict is told in a comment: it may be one with an address that is not known yet.
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        if self.others == Others::Alone || session.find(&self.device)?.is_none() {
+            return Ok(self.commands());
+        }
+        let have = self.list(session)?;
+        if have.contains(&self.address) {
+            return Ok(vec![format!("# {} is there already", self.label())]);
+        }
+        let clashing = have.into_iter().filter(|other| self.clashes_with(*other));
+        let mut commands: Vec<String> = clashing
+            .map(|other| match self.others {
+                Others::Replace => {
+                    format!("{} address del {other} dev {}", self.device.tool("ip"), self.device.name)
+                }
+                _ => format!("# this is refused: {}", self.conflict(other)),
+            })
+            .collect();
+        commands.extend(self.commands());
+        Ok(commands)
     }
 }

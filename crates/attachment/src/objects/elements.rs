@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netlink::Mac;
 use nftables::{Key, Set};
 
-use crate::firewall::elements::{Entry, add, differences, host_names, remove};
+use crate::firewall::elements::{Entry, add, differences, host_names, removal_commands, remove};
 use crate::firewall::tables::{ADDRESSES4, ADDRESSES6, GUARDED, IPGUARDED, MACS, MASQUERADE4, MASQUERADE6, Ours};
 use crate::{Difference, Error, Finder, Found, Identity, Item, Kind, Object, Owner, Session, Stage};
 
@@ -106,9 +106,16 @@ fn of_attachment(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Erro
 
 fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
     let found = |host_name: String| {
-        let name = host_name.clone();
-        Found::own(Owner::HostName(host_name), Stage::Translation, move |session| {
+        let (name, printed) = (host_name.clone(), host_name.clone());
+        let found = Found::own(Owner::HostName(host_name), Stage::Translation, move |session| {
             remove(session, |owner| owner.host_name == name)
+        });
+        found.printed_by(move |session| {
+            let mut commands = removal_commands(session, &printed)?;
+            if !commands.is_empty() {
+                commands.insert(0, format!("# elements of the packet filter of {printed}"));
+            }
+            Ok(commands)
         })
     };
     Ok(host_names(session, network)?.into_iter().map(found).collect())
@@ -165,5 +172,9 @@ impl Object for Elements {
             }));
         }
         commands
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        removal_commands(session, &self.identity.host_name())
     }
 }

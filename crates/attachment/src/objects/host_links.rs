@@ -2,7 +2,8 @@
 
 use netlink::link::{self, Link};
 
-use crate::{Error, Found, Owner, Session, Side, Stage, Tag};
+use crate::identity::MARK;
+use crate::{Device, Error, Found, Owner, Session, Side, Stage, Tag};
 
 /// The links of a kind that attachments of a network have on the host, but for those that serve another interface than the
 /// attachment's own.
@@ -12,10 +13,32 @@ pub(super) fn of_network(session: &mut Session, network: &str, kind: &str) -> Re
             && matches!(Tag::of(link), Some(Tag::Attachment { network: of, other: None }) if of == network)
     };
     let found = |link: &Link| {
-        let name = link.name.clone();
-        Found::own(Owner::HostName(link.name.clone()), Stage::Nic, move |session| {
+        let (name, printed, whose) = (link.name.clone(), link.name.clone(), whose(link));
+        let found = Found::own(Owner::HostName(link.name.clone()), Stage::Nic, move |session| {
             session.remove(Side::Host, format!("remove {name}"), link::delete(&name))
+        });
+        found.printed_by(move |session| {
+            let mut commands = removal(session, &printed)?;
+            if !commands.is_empty() {
+                commands.insert(0, whose.clone());
+            }
+            Ok(commands)
         })
     };
     Ok(session.host_links()?.iter().filter(is_one).map(found).collect())
+}
+
+/// The command that removes a link of the host, if it is there. Its other end goes with it.
+pub(super) fn removal(session: &mut Session, name: &str) -> Result<Vec<String>, Error> {
+    if session.find(&Device::host(name))?.is_none() {
+        return Ok(Vec::new());
+    }
+    session.count_as_gone(name);
+    Ok(vec![format!("ip link delete {name}")])
+}
+
+/// A comment that says whose a link is.
+pub(super) fn whose(link: &Link) -> String {
+    let alias = link.alias.as_deref().unwrap_or_default();
+    format!("# {} of {}", link.name, alias.strip_prefix(MARK).unwrap_or(alias))
 }

@@ -3,7 +3,7 @@
 use netlink::ifb;
 use netlink::link::{self, Link};
 
-use super::Redirect;
+use super::{Redirect, host_links};
 use crate::{
     Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Owner, Remedy, Session, Side, Stage, Step,
     Tag,
@@ -73,9 +73,17 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
             _ => continue,
         };
         let (ifb, index) = (Device::host(&link.name), link.index);
-        found.push(Found::own(owner, Stage::Nic, move |session| {
+        let (printed, whose) = (ifb.clone(), host_links::whose(link));
+        let one = Found::own(owner, Stage::Nic, move |session| {
             unhook(session, &ifb, index)?;
             session.remove(Side::Host, format!("remove {ifb}"), link::delete(&ifb.name))
+        });
+        found.push(one.printed_by(move |session| {
+            let mut commands = removal_of(session, &printed)?;
+            if !commands.is_empty() {
+                commands.insert(0, whose.clone());
+            }
+            Ok(commands)
         }));
     }
     Ok(found)
@@ -100,6 +108,21 @@ fn unhook(session: &mut Session, ifb: &Device, index: u32) -> Result<(), Error> 
     links.iter().filter(redirects).try_for_each(|link| {
         Redirect { from: Device::host(&link.name), to: ifb.clone() }.remove_from(link.index, index, session)
     })
+}
+
+/// The commands that remove an ifb of the host, and what leads to it.
+fn removal_of(session: &mut Session, ifb: &Device) -> Result<Vec<String>, Error> {
+    let Some(link) = session.find(ifb)? else { return Ok(Vec::new()) };
+    let mut commands = Vec::new();
+    if link.kind == "ifb" {
+        let leading = |link: &&Link| !["ifb", "bridge"].contains(&link.kind.as_str());
+        for other in session.host_links()?.iter().filter(leading) {
+            let redirect = Redirect { from: Device::host(&other.name), to: ifb.clone() };
+            commands.extend(redirect.removal_from(other.index, link.index, session)?);
+        }
+    }
+    commands.extend(host_links::removal(session, &ifb.name)?);
+    Ok(commands)
 }
 
 impl Object for Ifb {
@@ -155,5 +178,16 @@ impl Object for Ifb {
             format!("{tool} link add {name} mtu {} type ifb", ifb::MTU),
             format!("{tool} link set {name} alias '{}'", self.alias()),
         ]
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let device = self.device();
+        match device.side {
+            Side::Host => removal_of(session, &device),
+            Side::Container => Ok(match session.find(&device)? {
+                Some(_) => vec![format!("{} link delete {}", device.tool("ip"), device.name)],
+                None => Vec::new(),
+            }),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use ipnetwork::{IpNetwork, Ipv6Network};
 use netlink::{Mac, address};
 
+use super::sysctl::has_ipv6;
 use crate::{Device, Difference, Error, Kind, Object, Session, Stage, Step};
 
 static KIND: Kind = Kind::of_a_link("link-local address");
@@ -64,5 +65,9 @@ impl Object for LinkLocal {
         let (tool, name) = (self.device.tool("ip"), &self.device.name);
         let option = if self.is_detected { "" } else { " nodad" };
         vec![format!("{tool} address add {address} dev {name}{option}")]
+    }
+
+    fn missing_commands(&self, _session: &mut Session) -> Result<Vec<String>, Error> {
+        Ok(if has_ipv6() { self.commands() } else { Vec::new() })
     }
 }

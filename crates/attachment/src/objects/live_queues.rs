@@ -81,6 +81,13 @@ impl LiveQueues {
         session.remove(self.device.side, action, request)
     }
 
+    /// The command of [`LiveQueues::remove`].
+    pub(super) fn removal_commands(&self) -> Vec<String> {
+        let Some(root) = self.before.first() else { return Vec::new() };
+        let (tool, name) = (self.device.tool("tc"), &self.device.name);
+        vec![format!("{tool} qdisc del dev {name} root handle {:x}:", root.handle)]
+    }
+
     /// The queues as they were, the root first; without netem's table, which the kernel does not show.
     pub(super) fn before(&self) -> &[qdisc::Qdisc] {
         &self.before

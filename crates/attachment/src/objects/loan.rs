@@ -22,6 +22,13 @@ impl Loan {
     pub fn new(device: impl Into<String>, bridge: impl Into<String>) -> Self {
         Self { device: device.into(), bridge: bridge.into(), was_down: Cell::new(false) }
     }
+
+    /// It is a port of this bridge.
+    fn is_lent(&self, session: &mut Session) -> Result<bool, Error> {
+        let Some(device) = session.find(&Device::host(&self.device))? else { return Ok(false) };
+        let bridge = session.find(&Device::host(&self.bridge))?.filter(|link| link.kind == "bridge");
+        Ok(device.master.is_some() && device.master == bridge.map(|bridge| bridge.index))
+    }
 }
 
 impl Object for Loan {
@@ -60,9 +67,7 @@ impl Object for Loan {
 
     /// Takes it out of the bridge, if it is a port of this one.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
-        let Some(device) = session.find(&Device::host(&self.device))? else { return Ok(()) };
-        let bridge = session.find(&Device::host(&self.bridge))?.filter(|link| link.kind == "bridge");
-        if device.master.is_some() && device.master == bridge.map(|bridge| bridge.index) {
+        if self.is_lent(session)? {
             let action = format!("take {} out of bridge {}", self.device, self.bridge);
             session.remove(Side::Host, action, link::unset_master(&self.device))?;
         }
@@ -74,5 +79,15 @@ impl Object for Loan {
 
     fn commands(&self) -> Vec<String> {
         vec![format!("ip link set {} up", self.device)]
+    }
+
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let is_up = session.find(&Device::host(&self.device))?.is_some_and(|link| link.is_up);
+        Ok(if is_up { Vec::new() } else { self.commands() })
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let is_lent = self.is_lent(session)?;
+        Ok(if is_lent { vec![format!("ip link set {} nomaster", self.device)] } else { Vec::new() })
     }
 }

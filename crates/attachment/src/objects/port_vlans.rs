@@ -111,11 +111,24 @@ impl Object for PortVlans {
 
     /// The default VLAN is that of a bridge for which nothing else was set.
     fn commands(&self) -> Vec<String> {
-        const DEFAULT: u16 = 1;
+        self.commands_with(1)
+    }
+
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        Ok(match session.known(&Device::host(&self.bridge))? {
+            Some(bridge) => self.commands_with(self.default_vlan(Some(&bridge))?),
+            None => self.commands(),
+        })
+    }
+}
+
+impl PortVlans {
+    /// For a bridge with this default VLAN; 0 for none.
+    fn commands_with(&self, default: u16) -> Vec<String> {
         let (asked, device) = (self.asked(), &self.device);
         let mut commands = Vec::new();
-        if !self.keeps_default && !asked.contains_key(&DEFAULT) {
-            commands.push(format!("bridge vlan del dev {device} vid {DEFAULT}"));
+        if !self.keeps_default && default != 0 && !asked.contains_key(&default) {
+            commands.push(format!("bridge vlan del dev {device} vid {default}"));
         }
         commands.extend(joined(&asked).into_iter().map(|vlans| {
             let pvid = if vlans.is_pvid { " pvid" } else { "" };

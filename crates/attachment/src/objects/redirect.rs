@@ -70,6 +70,21 @@ impl Redirect {
             .try_for_each(|filter| session.remove(self.from.side, &action, redirect::delete(from, filter.handle)))
     }
 
+    /// The commands of [`Redirect::remove_from`].
+    pub(super) fn removal_from(&self, from: u32, to: u32, session: &mut Session) -> Result<Vec<String>, Error> {
+        let (ours, others) = self.split(from, to, session)?;
+        let (tool, name) = (self.from.tool("tc"), &self.from.name);
+        if others.is_empty() && !ours.is_empty() {
+            return Ok(vec![format!("{tool} qdisc del dev {name} ingress")]);
+        }
+        let delete = |filter: &Filter| {
+            let (table, bucket, node) = (filter.handle >> 20, (filter.handle >> 12) & 0xff, filter.handle & 0xfff);
+            let handle = format!("{table:x}:{bucket:x}:{node:x}");
+            format!("{tool} filter del dev {name} parent ffff: protocol all prio 1 handle {handle} u32")
+        };
+        Ok(ours.iter().map(delete).collect())
+    }
+
     fn filters(&self, index: u32, session: &mut Session) -> Result<Vec<Filter>, Error> {
         redirect::filters(session.socket(self.from.side)?, index)
             .map_err(Error::refused(format!("list the filters of {}", self.from)))
@@ -142,5 +157,11 @@ impl Object for Redirect {
                  action mirred egress redirect dev {to}"
             ),
         ]
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let Some(from) = session.find(&self.from)? else { return Ok(Vec::new()) };
+        let to = session.find(&self.to)?.map_or(0, |link| link.index);
+        self.removal_from(from.index, to, session)
     }
 }

@@ -2,7 +2,7 @@
 
 use netlink::route;
 
-use crate::{Device, Difference, Error, Kind, Object, Session, Stage, Step};
+use crate::{Device, Difference, Error, Kind, Object, Session, Side, Stage, Step};
 
 static KIND: Kind = Kind::of_a_link("route");
 
@@ -19,6 +19,12 @@ impl LinkRoute {
     fn label(&self) -> String {
         let via = self.route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
         format!("route {}{via} dev {}", self.route.destination, self.device)
+    }
+
+    /// The routes of its side, each with the link that it goes through.
+    fn list(&self, session: &mut Session) -> Result<Vec<(u32, route::Route)>, Error> {
+        route::list(session.socket(self.device.side)?)
+            .map_err(Error::refused(format!("list the routes of {}", self.device)))
     }
 }
 
@@ -44,8 +50,7 @@ impl Object for LinkRoute {
     /// Met by the route itself, or by one of the same destination through another link, which came first.
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
         let index = session.find(&self.device)?.map(|link| link.index);
-        let routes = route::list(session.socket(self.device.side)?)
-            .map_err(Error::refused(format!("list the routes of {}", self.device)))?;
+        let routes = self.list(session)?;
         let is_met = routes.iter().any(|(through, have)| {
             if Some(*through) == index {
                 self.route.is_met_by(have)
@@ -85,5 +90,25 @@ impl Object for LinkRoute {
             command.extend(value.map(|value| format!(" {option} {value}")));
         }
         vec![command]
+    }
+
+    /// One that is there already stays, as when it is made.
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        if self.device.side == Side::Container && !session.has_container() {
+            return Ok(self.commands());
+        }
+        let routes = self.list(session)?;
+        let table = |route: &route::Route| route.table.unwrap_or(254);
+        let is_there = routes.iter().any(|(_, have)| {
+            have.destination == self.route.destination
+                && table(have) == table(&self.route)
+                && have.priority.unwrap_or_default() == self.route.priority.unwrap_or_default()
+        });
+        Ok(match is_there && self.route.destination.is_ipv4() {
+            true => {
+                vec![format!("# {}: there is one to {} already, which stays", self.label(), self.route.destination)]
+            }
+            false => self.commands(),
+        })
     }
 }

@@ -4,7 +4,7 @@ use netlink::qdisc;
 
 use super::live_queues::LiveQueues;
 use super::{Ifb, LinkQdisc, LinkUp, Redirect};
-use crate::{Device, Difference, Error, Kind, Object, Session, Stage};
+use crate::{Device, Difference, Error, Kind, Object, Session, Side, Stage};
 
 /// What an object consists of.
 type Parts = Vec<Box<dyn Object>>;
@@ -175,6 +175,19 @@ impl Object for ShapedDevice {
 
     fn commands(&self) -> Vec<String> {
         self.parts().iter().flat_map(|part| part.commands()).collect()
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        if self.device.side == Side::Container && !session.has_container() {
+            return Ok(Vec::new()); // it has gone with its namespace, or nobody may look
+        }
+        let mut commands = self.redirect().removal_commands(session)?;
+        let hooks = commands.clone();
+        let of_ifb = self.ifb.removal_commands(session)?;
+        commands.extend(of_ifb.into_iter().filter(|command| !hooks.contains(command)));
+        let queues = LiveQueues::look_if_there(&self.device, &self.handles, session)?;
+        commands.extend(queues.iter().flat_map(LiveQueues::removal_commands));
+        Ok(commands)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use crate::{Difference, Error, Kind, Object, Session, Side, Stage};
 
@@ -50,6 +51,11 @@ impl Sysctl {
     }
 }
 
+/// The kernel has IPv6, and its settings.
+pub(super) fn has_ipv6() -> bool {
+    Path::new("/proc/sys/net/ipv6").exists()
+}
+
 impl Object for Sysctl {
     fn kind(&self) -> &'static Kind {
         &KIND
@@ -90,5 +96,15 @@ impl Object for Sysctl {
         // A link's name may have a dot.
         let path = if self.path.contains('.') { self.path.clone() } else { self.path.replace('/', ".") };
         vec![format!("{prefix}sysctl -w {path}={}", self.value)]
+    }
+
+    /// Of a link that is still to be made there is no setting yet.
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        if self.optional && self.path.starts_with("net/ipv6/") && !has_ipv6() {
+            return Ok(Vec::new());
+        }
+        let is_closed = self.side == Side::Container && !session.has_container();
+        let is_set = !is_closed && self.read(session)?.is_some_and(|have| have == self.value);
+        Ok(if is_set { Vec::new() } else { self.commands() })
     }
 }

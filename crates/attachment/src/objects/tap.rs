@@ -65,6 +65,16 @@ impl Tap {
         tap::NewTap { name: &device.name, owner: self.owner, group: self.group, multi_queue: self.multi_queue }
     }
 
+    /// The container's device of that name is the one that was made here.
+    fn is_in_container(&self, session: &mut Session) -> Result<bool, Error> {
+        if !session.has_container() {
+            return Ok(false);
+        }
+        let alias = self.identity.alias();
+        let found = session.find(&self.device())?;
+        Ok(found.is_some_and(|link| link.kind == "tun" && link.alias.as_deref() == Some(&alias)))
+    }
+
     fn explain(&self, source: netlink::Error) -> Error {
         match source {
             netlink::Error::System { call: tap::OPEN, reason }
@@ -173,15 +183,8 @@ impl Object for Tap {
     /// In the container only if the namespace is still there, and the device is the one that was made here.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let device = self.device();
-        if self.side == Side::Container {
-            if !session.has_container() {
-                return Ok(());
-            }
-            let alias = self.identity.alias();
-            let found = session.find(&device)?;
-            if found.is_none_or(|link| link.kind != "tun" || link.alias.as_deref() != Some(&alias)) {
-                return Ok(());
-            }
+        if self.side == Side::Container && !self.is_in_container(session)? {
+            return Ok(());
         }
         session.remove(self.side, format!("remove {}", self.label()), link::delete(&device.name))
     }
@@ -199,5 +202,16 @@ impl Object for Tap {
             format!("{tool} link set {name} addrgenmode none"),
             format!("{tool} link set {name} address {}{mtu} up alias '{}'", self.mac, self.identity.alias()),
         ]
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let device = self.device();
+        Ok(match self.side {
+            Side::Host => host_links::removal(session, &device.name)?,
+            Side::Container if self.is_in_container(session)? => {
+                vec![format!("{} link delete {}", device.tool("ip"), device.name)]
+            }
+            Side::Container => Vec::new(),
+        })
     }
 }

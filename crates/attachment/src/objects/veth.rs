@@ -165,4 +165,8 @@ impl Object for Veth {
         }
         commands
     }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        host_links::removal(session, &self.host().name)
+    }
 }

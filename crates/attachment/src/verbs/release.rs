@@ -8,8 +8,20 @@ use crate::{Error, Session, Shared};
 /// Removes what nobody uses any more, commons by commons, the last stage first. Whether it is used is asked without the lock first,
 /// because as a rule it is; and again with it, because somebody may have come meanwhile.
 pub(super) fn release(session: &mut Session, all: &[&dyn Shared]) -> Vec<Error> {
-    let mut commons: Vec<String> = Vec::new();
     let mut errors = Vec::new();
+    for parts in by_commons(all) {
+        match release_unused(session, &parts) {
+            Ok(failed) => errors.extend(failed),
+            Err(error) => errors.push(error),
+        }
+    }
+    errors
+}
+
+/// The parts of each commons, the last stage first.
+pub(super) fn by_commons<'a>(all: &[&'a dyn Shared]) -> Vec<Vec<&'a dyn Shared>> {
+    let mut commons: Vec<String> = Vec::new();
+    let mut groups = Vec::new();
     for shared in all {
         let name = shared.commons().name();
         if commons.contains(&name) {
@@ -23,14 +35,10 @@ pub(super) fn release(session: &mut Session, all: &[&dyn Shared]) -> Vec<Error> 
             }
         }
         parts.reverse();
-        let parts = ordered(parts, |part| Reverse(part.stage()));
+        groups.push(ordered(parts, |part| Reverse(part.stage())));
         commons.push(name);
-        match release_unused(session, &parts) {
-            Ok(failed) => errors.extend(failed),
-            Err(error) => errors.push(error),
-        }
     }
-    errors
+    groups
 }
 
 fn release_unused(session: &mut Session, parts: &[&dyn Shared]) -> Result<Vec<Error>, Error> {

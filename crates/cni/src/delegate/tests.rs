@@ -52,6 +52,7 @@ fn call(path: &[&Path], padding: usize) -> Call {
     Call {
         environment: Environment {
             command: Command::Add,
+            is_printed: false,
             container_id: "c1".into(),
             netns: None,
             if_name: "eth0".into(),

@@ -48,6 +48,7 @@ fn call(network: &Network, plugin: &Plugin, entry: &Entry) -> Result<Call, cni::
     let config = Config::read(request.to_string().into_bytes(), Command::Add)?;
     let environment = Environment {
         command: Command::Add,
+        is_printed: false,
         container_id: attachment.container_id.clone(),
         netns: attachment.netns.clone(),
         if_name: attachment.if_name.clone(),

@@ -1,5 +1,6 @@
 //! The command line, as its users call it.
 
+mod dry_run;
 mod grammar;
 mod handover;
 mod hanging;

@@ -45,7 +45,7 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
 }
 
 /// An address such as IPAM may give (RFC 5737).
-fn example(has_ipam: bool) -> Success {
+pub(super) fn example(has_ipam: bool) -> Success {
     let mut addressing = Success::default();
     if has_ipam && let Ok(address) = Ipv4Network::new(Ipv4Addr::new(192, 0, 2, 2), 24) {
         let (gateway, interface, extra) = (None, None, serde_json::Map::new());

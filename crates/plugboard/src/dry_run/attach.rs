@@ -1,0 +1,99 @@
+//! `plugboard attach --dry-run`.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+use shaping::networks;
+
+use super::addresses::Addresses;
+use super::script::Script;
+use crate::attach::{self, Place};
+use crate::chain::Chain;
+use crate::cli::Attach;
+use crate::network::Plugin;
+use crate::plan::Nic;
+use crate::problems;
+use crate::runtime::Runtime;
+use crate::target::Target;
+
+/// The key by which a plugin is told what its IPAM plugin gives.
+const IPAM_RESULT: &str = "plugboard/ipam-result";
+
+pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    let specs = networks::parse(&args.networks, &args.primary)?;
+    let target = Target::new(&args.subject)?;
+    let (path, namespace) = target.look()?;
+    let existing = namespace.map_or_else(|| Ok(Vec::new()), |namespace| namespace.interfaces())?;
+    let mut script = Script::default();
+    let mut remembered = runtime.cache.open_entries().unwrap_or_else(|error| {
+        script.comment(format!("{error:#}: it is not known whether the container is attached already"));
+        Vec::new()
+    });
+    remembered.retain(|entry| entry.attachment.container_id == target.container_id);
+    let place = Place { target: &target, path: &path, existing: &existing, remembered: &remembered };
+    let nics = match attach::plan(&specs, args, &place, runtime) {
+        Ok(nics) => nics,
+        Err(problems) => return Ok(problems::report(problems.iter().map(|problem| format!("{problem:#}")))),
+    };
+    match nics.iter().try_for_each(|nic| print(nic, runtime, &mut script)) {
+        Ok(()) => {
+            script.print()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problem) => Ok(problems::report([problem])),
+    }
+}
+
+/// Asks the plugins in order, each with the result of the one before. One that cannot say what it does leaves that as it is.
+fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String> {
+    let Nic { network, attachment } = nic;
+    let chain = Chain { network, plugins: &runtime.plugins };
+    let mut result: Option<Value> = None;
+    let mut is_unsure = false;
+    for plugin in &network.plugins {
+        script.heading(format!("{} on {}, by {}", attachment.if_name, network.name, plugin.kind));
+        let addresses = Addresses::of(plugin, &attachment.if_name).unwrap_or_default();
+        let mut request = chain.with_result(plugin, attachment, result.as_ref());
+        script.brief(&mut request);
+        if has_addresses(plugin)
+            && let Ok(given) = addresses.result(network.version())
+        {
+            request.insert(IPAM_RESULT.to_owned(), given);
+        }
+        match chain.print("ADD", plugin, Some(attachment), request) {
+            Ok(printed) => {
+                is_unsure |= printed.is_none();
+                if let Some(told) = printed.as_ref().and_then(|printed| printed.result.clone()) {
+                    refuse_unwritable(&told)?;
+                    result = Some(told);
+                }
+                let remarks = addresses.remarks.iter().filter(|_| printed.is_some());
+                remarks.for_each(|remark| script.comment(remark));
+                script.add(printed, attachment.netns.as_deref(), |line| addresses.in_words(line));
+            }
+            // It builds on what the one before is going to make.
+            Err(failure) if is_unsure => {
+                script.comment(format!("this cannot be said before the plugins before it have done theirs: {failure}"));
+            }
+            Err(failure) => return Err(failure.to_string()),
+        }
+    }
+    Ok(())
+}
+
+fn has_addresses(plugin: &Plugin) -> bool {
+    plugin.ipam().is_some()
+}
+
+/// Names stand in the commands as they are, and a shell reads some characters otherwise than the kernel.
+fn refuse_unwritable(result: &Value) -> Result<(), String> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-+:@".contains(letter);
+    let interfaces = result.get("interfaces").and_then(Value::as_array).into_iter().flatten();
+    let mut names = interfaces.filter_map(|interface| interface.get("name")?.as_str());
+    match names.find(|name| !name.chars().all(is_plain)) {
+        Some(name) => Err(format!(
+            "the interface '{name}' has a name that a shell would not read as it is: no script can be printed"
+        )),
+        None => Ok(()),
+    }
+}

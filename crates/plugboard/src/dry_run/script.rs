@@ -1,0 +1,118 @@
+//! The script that is printed.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::chain::Printed;
+
+/// The keys by which a plugin is told what calls before it have printed.
+const MADE: &str = "plugboard/made";
+const GONE: &str = "plugboard/gone";
+
+/// Lines of comments and commands, and what they make and remove so far.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    lines: Vec<String>,
+    made: Vec<String>,
+    gone: Vec<String>,
+    routes: BTreeSet<String>,
+}
+
+impl Script {
+    pub(super) fn comment(&mut self, text: impl AsRef<str>) {
+        self.lines.extend(text.as_ref().lines().map(|line| format!("# {line}")));
+    }
+
+    /// A comment that begins a part.
+    pub(super) fn heading(&mut self, text: impl AsRef<str>) {
+        if !self.lines.is_empty() {
+            self.lines.push(String::new());
+        }
+        self.comment(text);
+    }
+
+    /// Tells a plugin what has been printed before.
+    pub(super) fn brief(&self, request: &mut Map<String, Value>) {
+        request.insert(MADE.to_owned(), json!(self.made));
+        request.insert(GONE.to_owned(), json!(self.gone));
+    }
+
+    /// What a plugin would do; `None` where it cannot say. `word` puts in words what is not known yet.
+    pub(super) fn add(&mut self, printed: Option<Printed>, netns: Option<&Path>, word: impl Fn(&str) -> String) {
+        let Some(Printed { commands, made, gone, .. }) = printed else {
+            self.comment("this plugin cannot say what it does");
+            return;
+        };
+        if commands.is_empty() {
+            self.comment("nothing");
+        }
+        let commands = match netns {
+            Some(path) => attachment::inside(commands, path),
+            None => commands,
+        };
+        for command in commands {
+            let line = word(&command);
+            if is_said_once(&line) && self.lines.contains(&line) {
+                continue;
+            }
+            let is_new = route(&line).is_none_or(|route| self.routes.insert(route));
+            match is_new {
+                true => self.lines.push(line),
+                false => self.comment(format!("not needed, there is such a route by then: {line}")),
+            }
+        }
+        self.made.extend(made.into_iter().filter(|name| !self.made.contains(name)).collect::<Vec<_>>());
+        self.gone.extend(gone.into_iter().filter(|name| !self.gone.contains(name)).collect::<Vec<_>>());
+    }
+
+    pub(super) fn print(&self) -> io::Result<()> {
+        let mut text = self.lines.join("\n");
+        text.push('\n');
+        io::stdout().write_all(text.as_bytes())
+    }
+}
+
+/// To hear it again tells nothing, and to do it again changes nothing.
+fn is_said_once(line: &str) -> bool {
+    ["# ", "sysctl -w ", "nft list table "].iter().any(|beginning| line.starts_with(beginning))
+}
+
+/// What a command adds a route for: of two alike in one namespace the first stays.
+fn route(line: &str) -> Option<String> {
+    let (place, route) = line.split_once(" route add ")?;
+    let mut words = route.split(' ');
+    let mut key = vec![place, words.next()?];
+    while let (Some(option), Some(value)) = (words.next(), words.next()) {
+        if ["metric", "table"].contains(&option) {
+            key.extend([option, value]);
+        }
+    }
+    Some(key.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_that_an_earlier_interface_has_is_not_added_again() {
+        let mut script = Script::default();
+        let add = |commands: &[&str]| Printed {
+            commands: commands.iter().map(|&command| command.to_owned()).collect(),
+            result: None,
+            made: Vec::new(),
+            gone: Vec::new(),
+        };
+        let one = "ip -n c1 route add 0.0.0.0/0 via 10.8.0.1 dev eth0 proto static";
+        let other = "ip -n c1 route add 0.0.0.0/0 via 10.9.0.1 dev eth1 proto static";
+        let third = "ip -n c1 route add 0.0.0.0/0 via 10.9.0.1 dev eth1 proto static metric 5";
+        script.add(Some(add(&[one])), None, str::to_owned);
+        script.add(Some(add(&[other, third])), None, str::to_owned);
+        assert_eq!(script.lines[0], one);
+        assert!(script.lines[1].starts_with("# not needed") && script.lines[1].ends_with(other));
+        assert_eq!(script.lines[2], third);
+    }
+}

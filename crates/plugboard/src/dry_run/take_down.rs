@@ -1,0 +1,51 @@
+//! `plugboard detach --dry-run`.
+
+use std::process::ExitCode;
+
+use cni::Version;
+
+use super::script::Script;
+use crate::cache::Entry;
+use crate::chain::Chain;
+use crate::cli::Subject;
+use crate::network::Network;
+use crate::problems;
+use crate::runtime::Runtime;
+use crate::target::Target;
+
+pub(crate) fn run(subject: &Subject, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    let target = Target::new(subject)?;
+    let mut entries = runtime.cache.open_entries()?;
+    entries.retain(|entry| entry.attachment.container_id == target.container_id);
+    let mut script = Script::default();
+    if entries.is_empty() {
+        script.comment(format!("container {} is not attached to any network", target.container_id));
+    }
+    let problems: Vec<String> = entries.iter().rev().flat_map(|entry| print(entry, runtime, &mut script)).collect();
+    script.print()?;
+    Ok(problems::report(problems))
+}
+
+/// Asks the plugins in reverse order, each with the result of ADD. Returns what went wrong.
+pub(super) fn print(entry: &Entry, runtime: &Runtime, script: &mut Script) -> Vec<String> {
+    let network = match Network::from_cache(&entry.config) {
+        Ok(network) => network,
+        Err(error) => return vec![format!("network '{}': the remembered configuration: {error:#}", entry.network)],
+    };
+    let chain = Chain { network: &network, plugins: &runtime.plugins };
+    let attachment = entry.current();
+    let result = entry.result.as_ref().filter(|_| network.version() >= Version::V0_4_0);
+    let mut problems = Vec::new();
+    for plugin in network.plugins.iter().rev() {
+        let (if_name, container) = (&attachment.if_name, &attachment.container_id);
+        script.heading(format!("{if_name} on {} of {container}, by {}", network.name, plugin.kind));
+        let mut request = chain.with_result(plugin, &attachment, result);
+        script.brief(&mut request);
+        match chain.print("DEL", plugin, Some(&attachment), request) {
+            Ok(printed) => script.add(printed, attachment.netns.as_deref(), str::to_owned),
+            Err(failure) => problems.push(failure.to_string()),
+        }
+    }
+    script.comment(format!("then {} is removed", runtime.cache.path(entry).display()));
+    problems
+}
