@@ -61,27 +61,27 @@ mod tests {
 
     use super::*;
 
-    fn found(object: Value, name: &str) -> Option<Value> {
+    fn found(object: &Value, name: &str) -> Option<Value> {
         find(object.as_object().unwrap(), name).cloned()
     }
 
     #[test]
     fn a_key_is_found_in_any_letter_case() {
         for key in ["isGateway", "isgateway", "ISGATEWAY", "IsGateway", "i\u{17f}Gateway"] {
-            assert_eq!(found(json!({key: true, "other": 1}), "isGateway"), Some(json!(true)), "{key}");
+            assert_eq!(found(&json!({key: true, "other": 1}), "isGateway"), Some(json!(true)), "{key}");
         }
-        assert_eq!(found(json!({"b\u{212a}": 1}), "bk"), Some(json!(1)));
+        assert_eq!(found(&json!({"b\u{212a}": 1}), "bk"), Some(json!(1)));
         for key in ["isGatewa", "isGateways", "is_gateway", "isGatewäy", ""] {
-            assert_eq!(found(json!({key: true}), "isGateway"), None, "{key}");
+            assert_eq!(found(&json!({key: true}), "isGateway"), None, "{key}");
         }
     }
 
     #[test]
     fn the_exact_name_comes_first_and_null_is_nothing() {
-        assert_eq!(found(json!({"MTU": 1, "mtu": 2}), "mtu"), Some(json!(2)));
-        assert_eq!(found(json!({"MTU": 1, "mtu": null}), "mtu"), Some(json!(1)));
-        assert_eq!(found(json!({"MTU": null, "Mtu": 3}), "mtu"), Some(json!(3)));
-        assert_eq!(found(json!({"mtu": null}), "mtu"), None);
+        assert_eq!(found(&json!({"MTU": 1, "mtu": 2}), "mtu"), Some(json!(2)));
+        assert_eq!(found(&json!({"MTU": 1, "mtu": null}), "mtu"), Some(json!(1)));
+        assert_eq!(found(&json!({"MTU": null, "Mtu": 3}), "mtu"), Some(json!(3)));
+        assert_eq!(found(&json!({"mtu": null}), "mtu"), None);
     }
 
     #[test]

@@ -144,7 +144,7 @@ mod tests {
         is_open: false,
     };
 
-    fn told(object: Value) -> Vec<String> {
+    fn told(object: &Value) -> Vec<String> {
         remarks(object.as_object().unwrap(), &[&NAMES], &Place::Whole).iter().map(ToString::to_string).collect()
     }
 
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn unknown_keys_come_with_the_nearest_known_one_at_every_level() {
         assert_eq!(
-            told(json!({"isGatway": true, "vlan": 1, "zzz": 1, "ranges": [[{"subnt": 1}]], "ipam": {"x": 1}})),
+            told(&json!({"isGatway": true, "vlan": 1, "zzz": 1, "ranges": [[{"subnt": 1}]], "ipam": {"x": 1}})),
             [
                 "the unknown key \"isGatway\" is ignored; did you mean \"isGateway\"?",
                 "the unknown key \"ranges[0][0].subnt\" is ignored; did you mean \"subnet\"?",
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn another_spelling_is_told() {
         assert_eq!(
-            told(json!({"ISGATEWAY": true, "VLAN": 1, "vlan": 2, "Ranges": [{"Subnet": 1}], "ipam": {"Type": "x"}})),
+            told(&json!({"ISGATEWAY": true, "VLAN": 1, "vlan": 2, "Ranges": [{"Subnet": 1}], "ipam": {"Type": "x"}})),
             [
                 "the key \"ISGATEWAY\" is read as \"isGateway\", which is how it is spelled",
                 "the key \"Ranges\" is read as \"ranges\", which is how it is spelled",
@@ -184,7 +184,7 @@ mod tests {
                 "the key \"ipam.Type\" is read as \"type\", which is how it is spelled",
             ]
         );
-        assert_eq!(told(json!({"VLAN": null, "vlan": 2})), [""; 0]);
-        assert_eq!(told(json!({"VLAN": 1, "vlan": null})).len(), 1);
+        assert_eq!(told(&json!({"VLAN": null, "vlan": 2})), [""; 0]);
+        assert_eq!(told(&json!({"VLAN": 1, "vlan": null})).len(), 1);
     }
 }

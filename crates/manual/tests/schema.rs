@@ -1,5 +1,7 @@
 //! The JSON Schema: it accepts every example and what the plugins accept of odd values, and refuses what they refuse.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests report by panicking")]
+
 use std::fs;
 use std::path::Path;
 
