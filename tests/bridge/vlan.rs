@@ -435,16 +435,19 @@ fn vlans_that_are_none_are_refused_by_name() {
     let scene = Scene::new();
     let before = scene.state();
     for (keys, culprit) in [
-        (json!({"vlan": 4095}), "vlan: 4095"),
+        (json!({"vlan": 4095}), "vlan is 4095"),
         (json!({"vlan": -1}), "vlan"),
         (json!({"vlan": "x"}), "vlan"),
         (json!({"vlan": 70_000}), "vlan"),
-        (json!({"vlanTrunk": [{"id": 5}, {"id": 0}]}), "vlanTrunk[1]: 0"),
-        (json!({"vlanTrunk": [{"minID": 1, "maxID": 4095}]}), "vlanTrunk[0]: 4095"),
+        (json!({"vlanTrunk": [{"id": 5}, {"id": 0}]}), "vlanTrunk[1].id is 0"),
+        (json!({"vlanTrunk": [{"minID": 1, "maxID": 4095}]}), "vlanTrunk[0].maxID is 4095"),
         (json!({"vlanTrunk": [{"minID": 9, "maxID": 5}]}), "minID 9 is greater than maxID 5"),
         (json!({"vlanTrunk": [{"minID": 9}]}), "maxID is missing"),
         (json!({"vlanTrunk": [{"maxID": 9}]}), "minID is missing"),
-        (json!({"vlanTrunk": [{"id": 0, "minID": 4, "maxID": 9}]}), "vlanTrunk[0]: 0 is no VLAN"),
+        (
+            json!({"vlanTrunk": [{"id": 0, "minID": 4, "maxID": 9}]}),
+            "vlanTrunk[0].id is 0: it must be a number from 1 to 4094",
+        ),
         (json!({"vlanTrunk": 7}), "vlanTrunk"),
         (json!({"vlan": 4000, "isGateway": true, "bridge": "a-long-bridge"}), "a-long-bridge.4000"),
     ] {

@@ -10,6 +10,7 @@ mod delegation;
 mod environment;
 mod errors;
 mod gc;
+mod go_decoder;
 mod independent_readers;
 mod ipam;
 mod libcni_runtime;

@@ -1,18 +1,16 @@
 //! The network configuration on stdin (CFG-1 to CFG-9).
 
+use keys::Place;
 use serde_json::{Map, Value};
 
 use crate::name::{objection_to_kind, objection_to_name};
 use crate::{Code, Command, Error, Success, Version, excerpt};
 
-mod keys;
+mod for_plugins;
 pub(crate) mod stdin;
-mod unknown_keys;
-
-pub use unknown_keys::UnknownKey;
 
 /// An attachment as GC lists it (GC-2).
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct AttachmentId {
     /// `containerID`.
     #[serde(rename = "containerID")]
@@ -103,9 +101,9 @@ fn named(
     optional: bool,
     objection: fn(&str) -> Option<&'static str>,
 ) -> Result<String, Error> {
-    match object.get(key) {
-        None | Some(Value::Null) if optional => Ok(String::new()),
-        None | Some(Value::Null) => Err(Error::invalid_config(format!("the configuration has no \"{key}\""))),
+    match keys::find(object, key) {
+        None if optional => Ok(String::new()),
+        None => Err(Error::invalid_config(format!("the configuration has no \"{key}\""))),
         Some(value) => checked(value, key, objection).map(str::to_owned),
     }
 }
@@ -116,39 +114,45 @@ fn checked<'a>(value: &'a Value, path: &str, objection: fn(&str) -> Option<&'sta
             None => return Ok(text),
             Some(objection) => objection,
         },
-        _ => "it must be a string",
+        _ => "it must be a text in quotes",
     };
     Err(Error::invalid_config(format!("{path} is {}: {objection}", excerpt::shown(value))))
 }
 
 fn ipam(object: &Map<String, Value>) -> Result<Option<String>, Error> {
-    let ipam = match object.get("ipam") {
-        None | Some(Value::Null) => return Ok(None),
+    let ipam = match keys::find(object, "ipam") {
+        None => return Ok(None),
         Some(Value::Object(ipam)) => ipam,
-        Some(other) => return Err(crate::members::unexpected("ipam", other, "an object with the key \"type\"")),
+        Some(other) => return Err(Place::Named("ipam").is_no("an object with the key \"type\"", other).into()),
     };
-    match ipam.get("type") {
-        None | Some(Value::Null) => Ok(None),
+    match keys::find(ipam, "type") {
+        None => Ok(None),
         Some(Value::String(kind)) if kind.is_empty() => Ok(None),
         Some(kind) => checked(kind, "ipam.type", objection_to_kind).map(|kind| Some(kind.to_owned())),
     }
 }
 
 fn prev_result(object: &Map<String, Value>, version: Version) -> Result<Option<Success>, Error> {
-    match object.get("prevResult") {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => Success::from_value(value, version).map(Some).map_err(|error| error.within("prevResult")),
-    }
+    let value = keys::find(object, "prevResult");
+    value.map(|value| Success::read(value, version, &Place::Named("prevResult"))).transpose()
 }
 
 fn valid_attachments(object: &Map<String, Value>) -> Result<Option<Vec<AttachmentId>>, Error> {
     let list = ["cni.dev/valid-attachments", "cni.dev/attachments"]
         .into_iter()
-        .find_map(|key| object.get(key).filter(|list| !list.is_null()).map(|list| (key, list)));
+        .find_map(|key| keys::find(object, key).map(|list| (key, list)));
     let Some((key, list)) = list else { return Ok(None) };
-    serde_path_to_error::deserialize(list).map(Some).map_err(|error| {
-        Error::invalid_config(format!("{key}: {error}; it must be a list of objects with containerID and ifname"))
-    })
+    let place = Place::Named(key);
+    let entries = keys::entries(list, &place)?.iter().enumerate();
+    entries.map(|(index, entry)| attachment(entry, &Place::Entry(&place, index))).collect::<Result<_, _>>().map(Some)
+}
+
+/// An ID that is missing is refused: what is not known to be valid is removed.
+fn attachment(entry: &Value, place: &Place<'_>) -> Result<AttachmentId, Error> {
+    let example = r#"{"containerID": "c1", "ifname": "eth0"}"#;
+    let object = keys::object(entry, place, example, &keys::Names::NONE, false)?;
+    let text = |name| Ok::<_, keys::Refusal>(keys::member(object, name, place, true)?.unwrap_or_default());
+    Ok(AttachmentId { container_id: text("containerID")?, if_name: text("ifname")? })
 }
 
 #[cfg(test)]

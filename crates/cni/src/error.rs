@@ -126,6 +126,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl From<keys::Refusal> for Error {
+    fn from(refusal: keys::Refusal) -> Self {
+        Self::invalid_config(refusal.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{Code, Error, Version, excerpt};
 
@@ -14,13 +15,6 @@ struct Printed<'a> {
     msg: Cow<'a, str>,
     /// Printed even when it is empty: some readers insist.
     details: &'a str,
-}
-
-#[derive(Deserialize)]
-struct Read {
-    code: u32,
-    msg: Option<String>,
-    details: Option<String>,
 }
 
 impl Error {
@@ -44,12 +38,13 @@ impl Error {
         if !text.trim_ascii_start().starts_with(b"{") {
             return None;
         }
-        let read: Read = serde_json::from_slice(text).ok()?;
-        Some(Self {
-            code: Code::from_number(read.code),
-            msg: read.msg.unwrap_or_default(),
-            details: read.details.unwrap_or_default(),
-        })
+        let object: Map<String, Value> = serde_json::from_slice(text).ok()?;
+        let text = |name| match keys::find(&object, name) {
+            None => Some(String::new()),
+            Some(text) => text.as_str().map(str::to_owned),
+        };
+        let code = keys::find(&object, "code")?.as_u64().and_then(|code| u32::try_from(code).ok())?;
+        Some(Self { code: Code::from_number(code), msg: text("msg")?, details: text("details")? })
     }
 }
 

@@ -3,23 +3,27 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
+use keys::Place;
 use serde_json::{Map, Value};
 
+use crate::Error;
 use crate::address::{parse_address, parse_host};
-use crate::{Error, excerpt};
 
-/// An object under way. As tolerant as Go: `null` counts as missing.
+/// An object under way. As tolerant as Go: `null` counts as missing, and keys may be in any letter case.
 pub(crate) struct Members {
-    /// Where the object is, for messages: `ips[1]`, or empty for the outermost.
+    /// Where the object is, for messages: `ips[1]`, or empty for a result as a whole.
     path: String,
     rest: Map<String, Value>,
 }
 
 impl Members {
-    pub(crate) fn of(value: &Value, path: String) -> Result<Self, Error> {
+    pub(crate) fn of(value: &Value, place: &Place<'_>) -> Result<Self, Error> {
+        let is_whole = matches!(place, Place::Whole);
         match value {
-            Value::Object(rest) => Ok(Self { path, rest: rest.clone() }),
-            other => Err(unexpected(if path.is_empty() { "the result" } else { &path }, other, "an object")),
+            Value::Object(rest) => {
+                Ok(Self { path: if is_whole { String::new() } else { place.to_string() }, rest: rest.clone() })
+            }
+            other => Err(if is_whole { &Place::Named("the result") } else { place }.is_no("an object", other).into()),
         }
     }
 
@@ -29,7 +33,11 @@ impl Members {
     }
 
     pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
-        self.rest.remove(key).filter(|value| !value.is_null())
+        let found = keys::take(&mut self.rest, key);
+        if found.is_none() {
+            self.rest.remove(key);
+        }
+        found
     }
 
     /// The text of a member, empty if it is missing.
@@ -37,15 +45,16 @@ impl Members {
         match self.take(key) {
             None => Ok(String::new()),
             Some(Value::String(text)) => Ok(text),
-            Some(other) => Err(unexpected(&self.path_of(key), &other, "a string")),
+            Some(other) => Err(self.is_no(key, "a text in quotes", &other)),
         }
     }
 
     /// A list of texts.
     pub(crate) fn texts(&mut self, key: &str) -> Result<Vec<String>, Error> {
-        self.list(key, |value, path| match value {
+        self.list(key, |value, place| match value {
             Value::String(text) => Ok(text.clone()),
-            other => Err(unexpected(&path, other, "a string")),
+            Value::Null => Ok(String::new()),
+            other => Err(place.is_no("a text in quotes", other).into()),
         })
     }
 
@@ -75,8 +84,8 @@ impl Members {
     pub(crate) fn number<T: TryFrom<u64>>(&mut self, key: &str) -> Result<Option<T>, Error> {
         let Some(value) = self.take(key) else { return Ok(None) };
         value.as_u64().and_then(|number| T::try_from(number).ok()).map(Some).ok_or_else(|| {
-            let bits = 8 * size_of::<T>();
-            unexpected(&self.path_of(key), &value, &format!("a whole number of at most {bits} bits, not negative"))
+            let most = u64::MAX >> (64 - 8 * size_of::<T>());
+            self.is_no(key, &format!("a whole number from 0 to {most}"), &value)
         })
     }
 
@@ -87,43 +96,39 @@ impl Members {
 
     /// An index; a negative one, which old plugins print, means none.
     pub(crate) fn index(&mut self, key: &str) -> Result<Option<usize>, Error> {
-        if self.rest.get(key).and_then(Value::as_i64).is_some_and(|index| index < 0) {
-            self.rest.remove(key);
+        if keys::find(&self.rest, key).and_then(Value::as_i64).is_some_and(|index| index < 0) {
+            self.take(key);
         }
         self.number(key)
     }
 
     /// A list of objects.
     pub(crate) fn objects<T>(&mut self, key: &str, read: impl Fn(Self) -> Result<T, Error>) -> Result<Vec<T>, Error> {
-        self.list(key, |value, path| read(Self::of(value, path)?))
+        self.list(key, |value, place| read(Self::of(value, place)?))
     }
 
     /// An object, if it is there.
     pub(crate) fn object(&mut self, key: &str) -> Result<Option<Self>, Error> {
-        self.take(key).map(|value| Self::of(&value, self.path_of(key))).transpose()
+        self.take(key).map(|value| Self::of(&value, &Place::Named(&self.path_of(key)))).transpose()
     }
 
-    fn list<T>(&mut self, key: &str, read: impl Fn(&Value, String) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+    fn list<T>(&mut self, key: &str, read: impl Fn(&Value, &Place<'_>) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        let Some(value) = self.take(key) else { return Ok(Vec::new()) };
         let path = self.path_of(key);
-        match self.take(key) {
-            None => Ok(Vec::new()),
-            Some(Value::Array(entries)) => {
-                entries.iter().enumerate().map(|(index, entry)| read(entry, format!("{path}[{index}]"))).collect()
-            }
-            Some(other) => Err(unexpected(&path, &other, "a list")),
-        }
+        let list = Place::Named(&path);
+        let entries = keys::entries(&value, &list)?.iter().enumerate();
+        entries.map(|(index, entry)| read(entry, &Place::Entry(&list, index))).collect()
     }
 
-    fn path_of(&self, key: &str) -> String {
+    fn is_no(&self, key: &str, accepted: &str, found: &Value) -> Error {
+        Place::Named(&self.path_of(key)).is_no(accepted, found).into()
+    }
+
+    pub(crate) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     fn refused(&self, key: &str, reason: &str) -> Error {
         Error::invalid_config(format!("{}: {reason}", self.path_of(key)))
     }
-}
-
-/// Code 7: `path` has a value of the wrong kind.
-pub(crate) fn unexpected(path: &str, value: &Value, accepted: &str) -> Error {
-    Error::invalid_config(format!("{path} is {}; it must be {accepted}", excerpt::shown(value)))
 }

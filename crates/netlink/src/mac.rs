@@ -59,20 +59,33 @@ impl fmt::Display for Mac {
 impl FromStr for Mac {
     type Err = String;
 
-    /// Accepts `02:00:00:00:00:01` and the same with dashes.
+    /// Accepts what Go's `net.ParseMAC` accepts for an Ethernet address: `02:00:00:00:00:01`, `02-00-00-00-00-01`, and
+    /// `0200.0000.0001`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || format!("'{text}' is not a hardware address; write it as 02:00:00:00:00:01");
-        let mut bytes = [0; 6];
-        let mut parts = text.split([':', '-']);
-        for byte in &mut bytes {
-            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(refuse)?;
-            if !part.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                return Err(refuse());
-            }
-            *byte = u8::from_str_radix(part, 16).map_err(|_| refuse())?;
-        }
-        if parts.next().is_some() { Err(refuse()) } else { Ok(Self(bytes)) }
+        parse(text)
+            .map(Self)
+            .ok_or_else(|| format!("'{text}' is not a hardware address; write it as 02:00:00:00:00:01"))
     }
+}
+
+fn parse(text: &str) -> Option<[u8; 6]> {
+    let (separator, digits) = match text.as_bytes() {
+        [_, _, b':', ..] => (':', 2),
+        [_, _, b'-', ..] => ('-', 2),
+        _ => ('.', 4),
+    };
+    let mut bytes = [0; 6];
+    let mut places = bytes.iter_mut();
+    for part in text.split(separator) {
+        if part.len() != digits || !part.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        let number = u16::from_str_radix(part, 16).ok()?;
+        for byte in number.to_be_bytes().into_iter().skip(2 - digits / 2) {
+            *places.next()? = byte;
+        }
+    }
+    places.next().is_none().then_some(bytes)
 }
 
 #[cfg(test)]
@@ -85,11 +98,28 @@ mod tests {
         assert_eq!(mac.to_string(), "02:00:ab:cd:ef:0f");
         assert_eq!("02:00:AB:cd:ef:0f".parse(), Ok(mac));
         assert_eq!("02-00-ab-cd-ef-0f".parse(), Ok(mac));
+        assert_eq!("0200.ABcd.ef0f".parse(), Ok(mac));
     }
 
     #[test]
     fn refuses_what_is_none() {
-        for text in ["", "02:00", "02:00:00:00:00:00:00", "2:0:0:0:0:0", "02:00:00:00:00:0g", "+2:00:00:00:00:00"] {
+        for text in [
+            "",
+            ":",
+            "02:00",
+            "02:00:00:00:00:00:00",
+            "02:00:00:00:00:00:00:00",
+            "2:0:0:0:0:0",
+            "02:00:00:00:00:0g",
+            "+2:00:00:00:00:00",
+            "020000000000",
+            "02:00-00:00:00:00",
+            "0200.0000-0000",
+            "0200:0000:0000",
+            "02.00.00.00.00.00",
+            "0200.0000.0000.0000",
+            "ä:00:00:00:00:00",
+        ] {
             assert!(text.parse::<Mac>().is_err(), "{text}");
         }
     }

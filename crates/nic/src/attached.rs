@@ -2,10 +2,11 @@
 
 use attachment::{Description, Device, Identity, LinkLocal, LinkUp, Loan, Redirect, Side, Stage, Sysctl, Tap, Veth};
 use cni::{Call, Error};
+use keys::{NicKeys, TapNamespace};
 use netlink::Mac;
 use plugin::Allocator;
 
-use crate::keys::{self, NicKeys, TapNamespace};
+use crate::contradictions::refuse_contradictions;
 use crate::{Found, mac};
 
 /// The NIC as the configuration asks for it.
@@ -50,14 +51,14 @@ impl Nic {
     /// # Errors
     /// Code 7 naming the key, or those that contradict each other.
     pub fn parse(keys: &NicKeys, call: &Call, identity: Identity) -> Result<Self, Error> {
-        keys.refuse_contradictions(call)?;
+        refuse_contradictions(keys, call)?;
         Ok(Self {
             mac: mac::asked(call, keys.mac.as_deref())?.unwrap_or_else(|| identity.container_mac()),
             identity,
             mtu_bytes: Some(keys.mtu).filter(|bytes| *bytes != 0),
             device: keys.nic,
-            tap_namespace: keys.tap_namespace,
-            multi_queue: keys.multi_queue,
+            tap_namespace: keys.tap_namespace.unwrap_or_default(),
+            multi_queue: keys.multi_queue.unwrap_or_default(),
             owner: keys.owner,
             group: keys.group,
             detects_duplicates: keys.enabledad,

@@ -2,10 +2,11 @@
 
 use attachment::{Description, Elements};
 use cni::{Call, Error, Success};
+use keys::NicKeys;
 
 use crate::Found;
 use crate::attached::Nic;
-use crate::keys::{NicKeys, refuse};
+use crate::contradictions::refuse;
 
 /// Why `ipspoofchk` without addresses is refused.
 const ADDRESSES_WITHOUT_IPAM: &str =

@@ -5,9 +5,9 @@
 
 mod addresses;
 mod attached;
+mod contradictions;
 mod gateway;
 mod guard;
-mod keys;
 mod loan;
 mod mac;
 mod path;
@@ -20,11 +20,10 @@ pub use addresses::addressing;
 pub use attached::Nic;
 pub use gateway::Gateway;
 pub use guard::Guard;
-pub use keys::NicKeys;
 pub use loan::{find_loan, lent_before};
 pub use path::Path;
 pub use result::{bridge_interface, expected, merge};
-pub use vlans::{Vlans, check_vlan};
+pub use vlans::Vlans;
 pub use words::error;
 
 /// What was found of the NIC's surroundings.

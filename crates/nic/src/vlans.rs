@@ -2,9 +2,7 @@
 
 use attachment::PortVlans;
 use cni::Error;
-use netlink::bridge_vlan::IDS;
-
-use crate::keys::{NicKeys, Trunk};
+use keys::{NicKeys, TrunkKeys, VlanId};
 
 /// The VLANs of a port of a switch that keeps them apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +21,10 @@ impl Vlans {
     /// # Errors
     /// Code 7 naming the key, and the entry.
     pub fn parse(keys: &NicKeys) -> Result<Option<Self>, Error> {
-        let native = check_vlan(keys.vlan)?;
+        let native = keys.vlan.0;
         let mut tagged = Vec::new();
         for (place, entry) in keys.vlan_trunk.iter().enumerate() {
-            let ranges = entry.ranges();
+            let ranges = ranges(entry);
             tagged.extend(ranges.map_err(|reason| Error::invalid_config(format!("vlanTrunk[{place}]: {reason}")))?);
         }
         if native.is_none() && tagged.is_empty() {
@@ -48,36 +46,17 @@ impl Vlans {
     }
 }
 
-/// The key `vlan`, where 0 says none.
-///
-/// # Errors
-/// Code 7 for what is no VLAN.
-pub fn check_vlan(vlan: u16) -> Result<Option<u16>, Error> {
-    if vlan != 0 && !IDS.contains(&vlan) {
-        let (first, last) = (IDS.start(), IDS.end());
-        return Err(Error::invalid_config(format!("vlan: {vlan} is no VLAN, which is {first} to {last}")));
-    }
-    Ok(Some(vlan).filter(|id| *id != 0))
-}
-
-impl Trunk {
-    /// The first and the last VLAN of each range of an entry, which may have both forms, or what is wrong with it.
-    fn ranges(&self) -> Result<Vec<(u16, u16)>, String> {
-        let mut ranges: Vec<(u16, u16)> = self.id.map(|id| (id, id)).into_iter().collect();
-        match (self.min_id, self.max_id) {
-            (Some(first), Some(last)) => ranges.push((first, last)),
-            (None, Some(_)) => return Err("minID is missing beside maxID".to_owned()),
-            (Some(_), None) => return Err("maxID is missing beside minID".to_owned()),
-            (None, None) => {}
+/// The first and the last VLAN of each range of an entry, which may have both forms, or what is wrong with it.
+fn ranges(entry: &TrunkKeys) -> Result<Vec<(u16, u16)>, String> {
+    let mut ranges: Vec<(u16, u16)> = entry.id.map(|VlanId(id)| (id, id)).into_iter().collect();
+    match (entry.min_id, entry.max_id) {
+        (Some(VlanId(first)), Some(VlanId(last))) if first > last => {
+            return Err(format!("minID {first} is greater than maxID {last}"));
         }
-        for (first, last) in &ranges {
-            if let Some(id) = [first, last].into_iter().find(|id| !IDS.contains(id)) {
-                return Err(format!("{id} is no VLAN, which is {} to {}", IDS.start(), IDS.end()));
-            }
-            if first > last {
-                return Err(format!("minID {first} is greater than maxID {last}"));
-            }
-        }
-        Ok(ranges)
+        (Some(VlanId(first)), Some(VlanId(last))) => ranges.push((first, last)),
+        (None, Some(_)) => return Err("minID is missing beside maxID".to_owned()),
+        (Some(_), None) => return Err("maxID is missing beside minID".to_owned()),
+        (None, None) => {}
     }
+    Ok(ranges)
 }

@@ -145,8 +145,10 @@ impl Chain<'_> {
     /// is no result is an error (DLG-4): plugins after it, and DEL, could not read it either.
     fn result(&self, answer: &Answer) -> Result<Value, Error> {
         let mut result = answer.value()?.unwrap_or_default();
-        if let Some(object) = result.as_object_mut() {
-            object.entry("cniVersion").or_insert_with(|| json!(self.network.version().as_str()));
+        if let Some(object) = result.as_object_mut()
+            && keys::find(object, "cniVersion").is_none()
+        {
+            object.insert("cniVersion".to_owned(), json!(self.network.version().as_str()));
         }
         let version = version_of(&result).unwrap_or_else(|| self.network.version());
         match Success::from_value(&result, version) {
@@ -206,7 +208,11 @@ impl Failure {
 }
 
 fn version_of(result: &Value) -> Option<Version> {
-    result.get("cniVersion").and_then(Value::as_str).and_then(|text| text.parse().ok())
+    result
+        .as_object()
+        .and_then(|object| keys::find(object, "cniVersion"))
+        .and_then(Value::as_str)
+        .and_then(|text| text.parse().ok())
 }
 
 impl fmt::Display for Failure {

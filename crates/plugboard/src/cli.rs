@@ -106,12 +106,17 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
+    /// Print the manual page, or that of a plugin's keys
     Man {
+        /// The plugin; its page is plugboard-PLUGIN(7)
+        #[arg(value_parser = manual::PLUGINS.map(|plugin| plugin.name))]
+        plugin: Option<String>,
         /// Write the pages of all commands into this directory instead
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", conflicts_with = "plugin")]
         dir: Option<PathBuf>,
     },
+    /// Print a JSON Schema of configuration lists, by which an editor knows the keys of the plugins
+    Schema,
 }
 
 /// The container that a command is about.

@@ -18,10 +18,10 @@ mod invocation;
 mod known_plugins;
 mod limits;
 mod ls;
-mod manual;
 mod namespace;
 mod negotiation;
 mod network;
+mod pages;
 mod plan;
 mod plugins;
 mod problems;
@@ -61,8 +61,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ls(listing) => ls::run(&listing, &runtime),
         Command::Gc(args) => gc::run(&args.selection, &runtime),
         Command::Status(selection) => status::run(&selection, &runtime),
-        Command::Completions { shell } => manual::completions(shell),
-        Command::Man { dir } => manual::pages(dir.as_deref()),
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man { plugin, dir } => pages::pages(plugin.as_deref(), dir.as_deref()),
+        Command::Schema => pages::schema(),
     }
 }
 

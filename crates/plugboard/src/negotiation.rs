@@ -40,7 +40,7 @@ fn ask(plugin: &Plugin, plugins: &Plugins) -> anyhow::Result<Vec<String>> {
         .and_then(|answer| answer.value())
         .map_err(|error| anyhow!("plugin '{}', VERSION: {} (code {})", plugin.kind, error.msg, error.code.number()))?;
     let reply = reply.unwrap_or_default();
-    match reply.get("supportedVersions").and_then(Value::as_array) {
+    match reply.as_object().and_then(|reply| keys::find(reply, "supportedVersions")).and_then(Value::as_array) {
         Some(versions) => Ok(versions.iter().filter_map(|version| version.as_str().map(str::to_owned)).collect()),
         None => bail!("plugin '{}', VERSION: the reply has no 'supportedVersions': {reply}", plugin.kind),
     }

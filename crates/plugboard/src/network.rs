@@ -1,7 +1,9 @@
-//! A network's configuration: a name, and the chain of plugins that attach a container to it.
+//! A network's configuration: a name, and the chain of plugins that attach a container to it. As for libcni, keys may be in any
+//! letter case, and `null` is not set.
 
 use anyhow::{Context, anyhow, bail};
 use cni::Version;
+use keys::find;
 use serde_json::{Map, Value, json};
 
 /// A network as configured. `object` is the list as libcni would read it.
@@ -31,7 +33,7 @@ impl Network {
     /// Reads a configuration list (`.conflist`).
     pub(crate) fn from_list(text: &[u8]) -> anyhow::Result<Self> {
         let object = read_object(text)?;
-        let plugins = match object.get("plugins") {
+        let plugins = match find(&object, "plugins") {
             None => Vec::new(),
             Some(Value::Array(plugins)) => plugins.iter().map(Plugin::read).collect::<Result<_, _>>()?,
             Some(other) => bail!("'plugins' must be an array of objects, not {other}"),
@@ -50,12 +52,12 @@ impl Network {
     /// Reads the configuration of a single plugin (`.conf`, `.json`) as a list of one.
     pub(crate) fn from_single(text: &[u8]) -> anyhow::Result<Self> {
         let object = read_object(text)?;
-        if object.contains_key("plugins") {
+        if find(&object, "plugins").is_some() {
             bail!("it has 'plugins', so it is a list: its name must end in .conflist");
         }
         let mut list = Map::new();
         for key in ["name", "cniVersion"] {
-            if let Some(value) = object.get(key) {
+            if let Some(value) = find(&object, key) {
                 list.insert(key.to_owned(), value.clone());
             }
         }
@@ -72,7 +74,7 @@ impl Network {
 
     /// Reads what a runtime has put into the cache: a list, or from libcni's older calls a single plugin.
     pub(crate) fn from_cache(text: &[u8]) -> anyhow::Result<Self> {
-        let is_list = read_object(text)?.contains_key("plugins");
+        let is_list = find(&read_object(text)?, "plugins").is_some();
         if is_list { Self::from_list(text) } else { Self::from_single(text) }
     }
 
@@ -84,16 +86,16 @@ impl Network {
     /// Settles on one version.
     pub(crate) fn settle(&mut self, version: Version) {
         self.versions = vec![version];
-        self.object.insert("cniVersion".to_owned(), json!(version.as_str()));
-        self.object.remove("cniVersions");
+        keys::remove(&mut self.object, "cniVersions");
+        set(&mut self.object, "cniVersion", json!(version.as_str()));
     }
 
     /// The list as JSON, for the cache: complete in itself, without plugins in other files.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut object = self.object.clone();
         let plugins = self.plugins.iter().map(|plugin| Value::Object(plugin.object.clone())).collect();
-        object.insert("plugins".to_owned(), Value::Array(plugins));
-        object.insert("loadOnlyInlinedPlugins".to_owned(), Value::Bool(true));
+        set(&mut object, "plugins", Value::Array(plugins));
+        set(&mut object, "loadOnlyInlinedPlugins", Value::Bool(true));
         Value::Object(object).to_string().into_bytes()
     }
 }
@@ -105,7 +107,7 @@ impl Plugin {
 
     pub(crate) fn read(value: &Value) -> anyhow::Result<Self> {
         let object = value.as_object().ok_or_else(|| anyhow!("a plugin must be an object, not {value}"))?;
-        match object.get("type").and_then(Value::as_str) {
+        match find(object, "type").and_then(Value::as_str) {
             Some(kind) if !kind.is_empty() => Ok(Self { kind: kind.to_owned(), object: object.clone() }),
             _ => bail!("a plugin has no 'type': {value}"),
         }
@@ -113,46 +115,45 @@ impl Plugin {
 
     /// Whether it asks for the capability arguments of this name (CFG-8).
     pub(crate) fn has_capability(&self, name: &str) -> bool {
-        self.object.get("capabilities").and_then(|all| all.get(name)).and_then(Value::as_bool).unwrap_or(false)
+        let capabilities = find(&self.object, "capabilities").and_then(Value::as_object);
+        // They are entries of a map, whose names Go does tell by their letter case.
+        capabilities.and_then(|all| all.get(name)).and_then(Value::as_bool).unwrap_or(false)
     }
 
     /// The type of its IPAM plugin.
     pub(crate) fn ipam(&self) -> Option<&str> {
-        self.object.get("ipam")?.get("type")?.as_str()
+        find(find(&self.object, "ipam")?.as_object()?, "type")?.as_str()
     }
 
-    /// Leaves a key out.
+    /// Leaves a key out, however it is spelled.
     pub(crate) fn remove(&mut self, key: &str) {
-        self.object.remove(key);
+        keys::remove(&mut self.object, key);
     }
 
     /// Makes it ask for the capability arguments of this name.
     pub(crate) fn ask_for_capability(&mut self, name: &str) {
-        let capabilities = self.object.entry("capabilities").or_insert_with(|| json!({}));
-        if !capabilities.is_object() {
-            *capabilities = json!({});
-        }
-        if let Some(capabilities) = capabilities.as_object_mut() {
-            capabilities.insert(name.to_owned(), json!(true));
-        }
+        let capabilities = find(&self.object, "capabilities").and_then(Value::as_object).cloned();
+        let mut capabilities = capabilities.unwrap_or_default();
+        capabilities.insert(name.to_owned(), json!(true));
+        set(&mut self.object, "capabilities", Value::Object(capabilities));
     }
 
     /// A key of its own configuration.
     pub(crate) fn key(&self, name: &str) -> Option<&Value> {
-        self.object.get(name)
+        find(&self.object, name)
     }
 
     /// Its configuration as it is called with: name and version of its network inserted, of `capability_args` those that
     /// it asks for as `runtimeConfig`, and `capabilities` left out (CFG-8).
     pub(crate) fn request(&self, network: &Network, capability_args: &Map<String, Value>) -> Map<String, Value> {
         let mut request = self.object.clone();
-        request.remove("capabilities");
-        request.insert("name".to_owned(), json!(network.name));
-        request.insert("cniVersion".to_owned(), json!(network.version().as_str()));
+        keys::remove(&mut request, "capabilities");
+        set(&mut request, "name", json!(network.name));
+        set(&mut request, "cniVersion", json!(network.version().as_str()));
         let wanted: Map<_, _> =
             capability_args.clone().into_iter().filter(|(name, _)| self.has_capability(name)).collect();
         if !wanted.is_empty() {
-            request.insert("runtimeConfig".to_owned(), Value::Object(wanted));
+            set(&mut request, "runtimeConfig", Value::Object(wanted));
         }
         request
     }
@@ -162,9 +163,15 @@ fn read_object(text: &[u8]) -> anyhow::Result<Map<String, Value>> {
     serde_json::from_slice(text).context("it is not a JSON object")
 }
 
+/// Sets a key in the place of whatever spelling of it there is.
+fn set(object: &mut Map<String, Value>, key: &str, value: Value) {
+    keys::remove(object, key);
+    object.insert(key.to_owned(), value);
+}
+
 /// CFG-3.
 fn read_name(object: &Map<String, Value>) -> anyhow::Result<String> {
-    let name = object.get("name").and_then(Value::as_str).unwrap_or_default();
+    let name = find(object, "name").and_then(Value::as_str).unwrap_or_default();
     match cni::objection_to_name(name) {
         None => Ok(name.to_owned()),
         Some(objection) => bail!("'name' is '{name}': {objection}"),
@@ -173,12 +180,12 @@ fn read_name(object: &Map<String, Value>) -> anyhow::Result<String> {
 
 /// `cniVersion` and `cniVersions` together (VER-9). Of a list, versions that we do not speak are left out.
 fn read_versions(object: &Map<String, Value>) -> anyhow::Result<Vec<Version>> {
-    let single = match object.get("cniVersion") {
+    let single = match find(object, "cniVersion") {
         None => None,
         Some(Value::String(text)) => Some(text.as_str()),
         Some(other) => bail!("'cniVersion' must be a string, not {other}"),
     };
-    let mut versions: Vec<Version> = match object.get("cniVersions") {
+    let mut versions: Vec<Version> = match find(object, "cniVersions") {
         None => vec![single.filter(|text| !text.is_empty()).unwrap_or("0.1.0").parse().map_err(readable)?],
         Some(Value::Array(list)) => {
             let all = list.iter().filter_map(Value::as_str).chain(single);
@@ -200,7 +207,7 @@ fn readable(error: cni::Error) -> anyhow::Error {
 
 /// libcni takes these flags as strings too.
 fn read_flag(object: &Map<String, Value>, key: &str) -> anyhow::Result<bool> {
-    match object.get(key) {
+    match find(object, key) {
         None => Ok(false),
         Some(Value::Bool(flag)) => Ok(*flag),
         Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(true),
@@ -239,6 +246,34 @@ mod tests {
                 "runtimeConfig": {"mac": "02:00:00:00:00:01"}})
         );
         assert!(!network.plugins[0].request(&network, &Map::new()).contains_key("runtimeConfig"));
+    }
+
+    #[test]
+    fn keys_are_read_in_any_letter_case_and_null_is_not_set() {
+        let network = list(
+            &json!({"Name": "a", "CniVersion": "1.0.0", "cniVersions": null, "DisableCheck": true, "disablegc": true,
+            "LoadOnlyInlinedPlugins": true, "Plugins": [
+            {"Type": "x", "CNIVersion": "0.3.1", "Capabilities": {"mac": true}, "IPAM": {"TYPE": "y"}, "MTU": null}]}),
+        )
+        .unwrap();
+        assert_eq!((network.name.as_str(), network.version()), ("a", Version::V1_0_0));
+        assert!(network.disable_check && network.disable_gc && !network.has_more_plugins);
+        let mut plugin = network.plugins[0].clone();
+        assert_eq!((plugin.kind.as_str(), plugin.ipam()), ("x", Some("y")));
+        assert!(plugin.has_capability("mac") && plugin.key("mtu").is_none());
+        let request = plugin.request(&network, json!({"mac": "m"}).as_object().unwrap());
+        assert_eq!(
+            Value::Object(request),
+            json!({"Type": "x", "name": "a", "cniVersion": "1.0.0", "IPAM": {"TYPE": "y"}, "MTU": null,
+                "runtimeConfig": {"mac": "m"}})
+        );
+        plugin.ask_for_capability("shaping");
+        assert!(plugin.has_capability("mac") && plugin.has_capability("shaping"));
+        plugin.remove("ipam");
+        assert_eq!(plugin.ipam(), None);
+        let again = Network::from_cache(&network.to_bytes()).unwrap();
+        assert_eq!(again.plugins.len(), 1);
+        assert!(Network::from_single(br#"{"NAME":"a","TYPE":"x"}"#).is_ok());
     }
 
     #[test]

@@ -70,7 +70,11 @@ struct Interfaces {
 
 impl Interfaces {
     fn of(result: &Value, if_name: &str) -> Self {
-        let version = result.get("cniVersion").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        let version = result
+            .as_object()
+            .and_then(|object| keys::find(object, "cniVersion"))
+            .and_then(Value::as_str)
+            .and_then(|text| text.parse().ok());
         let Ok(success) = Success::from_value(result, version.unwrap_or(Version::LATEST)) else {
             return Self::default();
         };

@@ -3,17 +3,9 @@
 use std::time::Duration;
 
 use cni::{Call, Command, Delegate, Error, Running, Success};
-use serde::Deserialize;
+use keys::DelegateKeys;
 
 use crate::plugin::Plugin;
-
-/// The keys that every plugin with a delegate has.
-#[derive(Debug, Default, Deserialize)]
-struct Keys {
-    /// How long a delegate may take, in seconds; then it is killed. Default 30.
-    #[serde(rename = "delegateTimeoutSeconds")]
-    delegate_timeout_seconds: Option<u64>,
-}
 
 /// What is known of an IPAM plugin beside its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +51,7 @@ impl Ipam {
             return Ok(Self { delegate: None, allocator });
         };
         let mut delegate = Delegate::find(kind, call)?;
-        let keys: Keys = call.config.keys()?;
+        let keys: DelegateKeys = call.config.keys()?;
         if let Some(seconds) = keys.delegate_timeout_seconds {
             if seconds == 0 {
                 return Err(Error::invalid_config("delegateTimeoutSeconds must be at least 1"));

@@ -88,7 +88,7 @@ fn add(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
         Found::Usable => {}
         Found::Own(error) | Found::Unusable(error) => return Err(error),
     }
-    report_unknown_keys(verbs, &call.config);
+    tell_remarks(verbs, &call.config);
     let result = (verbs.add)(&call)?;
     match result.to_json(call.config.version).map(print) {
         Ok(Ok(())) => Ok(ExitCode::SUCCESS),
@@ -135,13 +135,12 @@ fn check(verb: Verb, call: &Call) -> Result<(), Error> {
 }
 
 /// Only to the plugin that the configuration names: a delegate is given all the keys of its caller (DLG-2).
-fn report_unknown_keys(verbs: &Verbs, config: &Config) {
+fn tell_remarks(verbs: &Verbs, config: &Config) {
     if config.kind != verbs.name {
         return;
     }
-    for unknown in config.unknown_keys(verbs.keys) {
-        let hint = unknown.nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
-        note(format!("{}: network {:?}: the unknown key {:?} is ignored{hint}", verbs.name, config.name, unknown.key));
+    for remark in config.remarks(verbs.keys) {
+        note(format!("{}: network {:?}: {remark}", verbs.name, config.name));
     }
 }
 

@@ -8,6 +8,8 @@ mod print;
 mod status;
 mod update;
 
+use keys::Names;
+
 use crate::plugin::Plugin;
 use crate::printed::Printed;
 
@@ -23,7 +25,7 @@ pub struct Verbs {
     /// The plugin's name, as in `type`.
     pub name: &'static str,
     /// The keys of its configuration at the top level, to tell unknown ones on stderr.
-    pub keys: &'static [&'static str],
+    pub keys: &'static [&'static Names],
     /// ADD.
     pub add: fn(&cni::Call) -> Result<cni::Success, cni::Error>,
     /// DEL.
@@ -45,7 +47,7 @@ pub struct Verbs {
 impl Verbs {
     /// Those that follow from a plugin's description.
     #[must_use]
-    pub const fn of<P: Plugin>(name: &'static str, keys: &'static [&'static str]) -> Self {
+    pub const fn of<P: Plugin>(name: &'static str, keys: &'static [&'static Names]) -> Self {
         Self {
             name,
             keys,

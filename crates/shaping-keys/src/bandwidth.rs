@@ -1,46 +1,64 @@
 //! The keys of the reference plugin `bandwidth`, and of the capability of that name.
 
 use cni::{Code, Error};
-use serde::{Deserialize, Deserializer};
+use keys::keys;
 use serde_json::Value;
 use shaping::Rate;
 
-use crate::forms::number;
+use crate::forms::{Bits, BitsPerSecond};
 
 /// The bursts that runtimes fill in where nobody gave one: `math.MaxInt32` in kubelet, `math.MaxUint32` in containerd,
 /// `math.MaxUint32 * 8` in CRI-O. Taken at its word, the first would let 268 MB pass before a limit of 10 Mbit/s begins.
 const FILLED_IN: [u64; 3] = [i32::MAX.unsigned_abs() as u64, u32::MAX as u64, u32::MAX as u64 * 8];
 
-/// The keys that say limits.
-pub(crate) const LIMITS: [&str; 4] = ["ingressRate", "ingressBurst", "egressRate", "egressBurst"];
+keys! {
+    /// Limits as the reference plugin `bandwidth` has them, and the capability of that name.
+    #[object(others = told, example = r#"{"ingressRate": 100000000}"#)]
+    pub(crate) struct BandwidthKeys {
+        /// the reference's: what the container receives; 0 is no limit
+        #[key("ingressRate", accepts = "bit/s", default = "no limit", example = "100000000")]
+        ingress_rate: BitsPerSecond,
 
-/// Rates in bit/s, bursts in bits. 0 is no limit.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct BandwidthKeys {
-    #[serde(deserialize_with = "rate")]
-    ingress_rate: u64,
-    #[serde(deserialize_with = "burst")]
-    ingress_burst: u64,
-    #[serde(deserialize_with = "rate")]
-    egress_rate: u64,
-    #[serde(deserialize_with = "burst")]
-    egress_burst: u64,
-    shaped_subnets: Vec<Value>,
-    unshaped_subnets: Vec<Value>,
+        /// what passes at once after silence; the bursts that runtimes fill in (2147483647, containerd's 4294967295, CRI-O's
+        /// 34359738360) count as none given
+        #[key("ingressBurst", accepts = "bits", default = "as `burst`", example = "800000")]
+        ingress_burst: Bits,
+
+        /// the reference's: what the container sends; 0 is no limit
+        #[key("egressRate", accepts = "bit/s", default = "no limit", example = "100000000")]
+        egress_rate: BitsPerSecond,
+
+        /// as `ingressBurst`
+        #[key("egressBurst", accepts = "bits", default = "as `burst`", example = "800000")]
+        egress_burst: Bits,
+    }
+
+    /// Keys of the reference that are refused.
+    #[object(others = told, example = r#"{"shapedSubnets": []}"#)]
+    pub(crate) struct SubnetKeys {
+        /// refused: a limit is for all that the NIC carries
+        #[key("shapedSubnets", accepts = "empty list", default = "none", example = "[]")]
+        shaped_subnets: Vec<Value>,
+
+        /// refused: a limit is for all that the NIC carries
+        #[key("unshapedSubnets", accepts = "empty list", default = "none", example = "[]")]
+        unshaped_subnets: Vec<Value>,
+    }
 }
 
 impl BandwidthKeys {
     /// What the pod receives: rate, and burst in bytes if one was asked.
     pub(crate) fn ingress(&self) -> Result<Option<(Rate, Option<u32>)>, String> {
-        limit("ingressRate", self.ingress_rate, "ingressBurst", self.ingress_burst)
+        limit("ingressRate", self.ingress_rate.0, "ingressBurst", self.ingress_burst.0)
     }
 
     /// What the pod sends.
     pub(crate) fn egress(&self) -> Result<Option<(Rate, Option<u32>)>, String> {
-        limit("egressRate", self.egress_rate, "egressBurst", self.egress_burst)
+        limit("egressRate", self.egress_rate.0, "egressBurst", self.egress_burst.0)
     }
+}
 
+impl SubnetKeys {
     /// Limits for some addresses only are not kept, so they are not accepted.
     pub(crate) fn refuse_subnets(&self) -> Result<(), Error> {
         for (key, list) in [("shapedSubnets", &self.shaped_subnets), ("unshapedSubnets", &self.unshaped_subnets)] {
@@ -52,14 +70,6 @@ impl BandwidthKeys {
         }
         Ok(())
     }
-}
-
-fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    number(deserializer, "rate: give a whole number of bit/s, such as 100000000").map(Option::unwrap_or_default)
-}
-
-fn burst<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    number(deserializer, "burst: give a whole number of bits, such as 800000").map(Option::unwrap_or_default)
 }
 
 fn limit(rate_key: &str, rate: u64, burst_key: &str, burst: u64) -> Result<Option<(Rate, Option<u32>)>, String> {

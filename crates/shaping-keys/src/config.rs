@@ -5,39 +5,37 @@
 //! the keys of the reference plugin `bandwidth`, and those before the preset.
 
 use cni::{Call, Error};
-use serde::{Deserialize, Deserializer};
+use keys::{Form, FromJson, Names, Place, Refusal, Table, keys};
 use serde_json::{Map, Value};
 use shaping::{Delay, Line, Rate, RestrictionError};
 
-use crate::bandwidth::{self, BandwidthKeys};
-use crate::forms::text;
+use crate::bandwidth::{BandwidthKeys, SubnetKeys};
+use crate::forms::{Bytes, Given, text};
 use crate::line_keys::LineKeys;
 use crate::presets;
 
-/// Those of [`Asked`], which also the capability `shaping` has.
-const OWN_LIMITS: [&str; 5] = ["bw", "lat", "preset", "download", "upload"];
-
 /// The keys at the top level that say limits, the short forms first and those of the reference last.
-pub const LIMITS: [&str; 9] = joined(OWN_LIMITS, bandwidth::LIMITS);
-
-/// Keys of the configuration alone.
-const OTHERS: [&str; 3] = ["interfaces", "shapedSubnets", "unshapedSubnets"];
-
-const ALL: [&str; 12] = joined(LIMITS, OTHERS);
+pub const LIMITS: [&str; 9] = {
+    let [own, reference] = [Asked::NAMES.known, BandwidthKeys::NAMES.known];
+    let mut all = [""; 9];
+    let (of_own, of_reference) = all.split_at_mut(own.len());
+    fill(of_own, own);
+    fill(of_reference, reference);
+    all
+};
 
 /// All keys at the top level.
-pub const KEYS: &[&str] = &ALL;
+pub const KEYS: &[&Names] = &[Asked::NAMES, BandwidthKeys::NAMES, SubnetKeys::NAMES, InterfacesKeys::NAMES];
 
-/// Two lists as one. `N` is the sum of their lengths, or it does not compile.
-const fn joined<const A: usize, const B: usize, const N: usize>(
-    first: [&'static str; A],
-    second: [&'static str; B],
-) -> [&'static str; N] {
-    let mut all = [""; N];
-    let (beginning, rest) = all.split_at_mut(A);
-    beginning.copy_from_slice(&first);
-    rest.copy_from_slice(&second);
-    all
+/// What people are told of them, but for those that are refused.
+pub const TABLES: [&Table; 3] = [&Asked::TABLE, &InterfacesKeys::TABLE, &BandwidthKeys::TABLE];
+
+/// The names of keys, as many as there is room for.
+const fn fill(mut room: &mut [&'static str], mut known: &[(&'static str, &'static Names)]) {
+    while let ([place, rest_of_room @ ..], [(name, _), rest_of_known @ ..]) = (room, known) {
+        *place = name;
+        (room, known) = (rest_of_room, rest_of_known);
+    }
 }
 
 /// Both directions of an interface, as the container sees them.
@@ -57,30 +55,62 @@ impl Shape {
     }
 }
 
-/// What one source asks.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct Asked {
-    /// The short form of `download.rate`: `100Mbps`, `1Gbps`.
-    #[serde(deserialize_with = "bw")]
-    bw: Option<Rate>,
-    /// The short form of `download.delay`: `10ms`, `500us`.
-    #[serde(deserialize_with = "lat")]
-    lat: Option<Delay>,
-    /// What the container receives.
-    download: LineKeys,
-    /// What the container sends.
-    upload: LineKeys,
-    /// The name of a set of both.
-    preset: Option<String>,
+keys! {
+    /// What one source asks.
+    #[object(others = told, example = r#"{"bw": "100Mbps", "lat": "10ms"}"#)]
+    pub(crate) struct Asked {
+        /// short for `download.rate`; a whole number of Mbps or Gbps, nothing else
+        #[key("bw", accepts = "`100Mbps`, `1Gbps`", default = "no limit", example = r#""100Mbps""#, is_ours = true)]
+        bw: Option<ShortRate>,
+
+        /// short for `download.delay`; a whole number of ms or us, nothing else
+        #[key("lat", accepts = "`10ms`, `500us`", default = "none", example = r#""10ms""#, is_ours = true)]
+        lat: Option<ShortDelay>,
+
+        /// both directions of a line, by one of the names below; keys beside it come first
+        #[key("preset", accepts = "name", default = "none", example = r#""lte""#, is_ours = true)]
+        preset: Option<String>,
+
+        /// what the container receives
+        #[key("download", accepts = "object", example = r#"{"rate": "100Mbit", "delay": "10ms"}"#, is_ours = true)]
+        download: LineKeys,
+
+        /// what the container sends
+        #[key("upload", accepts = "object", example = r#"{"rate": "10Mbit"}"#, is_ours = true)]
+        upload: LineKeys,
+    }
+
+    /// What only the configuration has.
+    #[object(others = told, example = r#"{"interfaces": ["eth0", "eth1"]}"#)]
+    pub(crate) struct InterfacesKeys {
+        /// NICs of the container to shape, each by itself
+        #[key("interfaces", accepts = "list of names", default = "that of the call", example = r#"["eth0", "eth1"]"#, is_ours = true)]
+        interfaces: Vec<String>,
+    }
 }
 
-/// The keys that only the configuration has.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Keys {
-    /// The container interfaces to shape, by their names; the one of the call when not given.
-    interfaces: Vec<String>,
+/// `bw`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShortRate(Rate);
+
+/// `lat`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShortDelay(Delay);
+
+impl FromJson for ShortRate {
+    const FORM: Form = Form::Text(r"^[0-9]+[mMgG][bB][pP][sS]$");
+
+    fn from_json(value: &Value, place: &Place<'_>) -> Result<Self, Refusal> {
+        text(value, place, |text| Rate::from_restriction(text).map_err(|error| with_form(&error, BW_FORM))).map(Self)
+    }
+}
+
+impl FromJson for ShortDelay {
+    const FORM: Form = Form::Text(r"^[0-9]+[mMuU][sS]$");
+
+    fn from_json(value: &Value, place: &Place<'_>) -> Result<Self, Refusal> {
+        text(value, place, |text| Delay::from_restriction(text).map_err(|error| with_form(&error, LAT_FORM))).map(Self)
+    }
 }
 
 /// Both directions as keys, before the next source fills what is not given.
@@ -109,7 +139,11 @@ impl Asked {
                 )));
             }
         }
-        let short = LineKeys { rate: self.bw, delay: self.lat, ..LineKeys::default() };
+        let short = LineKeys {
+            rate: self.bw.map(|ShortRate(rate)| Given(rate)),
+            delay: self.lat.map(|ShortDelay(delay)| Given(delay)),
+            ..LineKeys::default()
+        };
         let preset = match self.preset.filter(|name| !name.is_empty()) {
             Some(name) if source.is_empty() => presets::find(&name)?,
             Some(name) => presets::find(&name).map_err(|error| error.within(source))?,
@@ -124,8 +158,8 @@ impl BandwidthKeys {
     fn layer(self, source: &str) -> Result<Layer, Error> {
         let invalid = |reason: String| Error::invalid_config(format!("{source}{reason}"));
         let line = |limit: Option<(Rate, Option<u32>)>| LineKeys {
-            rate: limit.map(|(rate, _)| rate),
-            burst: limit.and_then(|(_, burst)| burst),
+            rate: limit.map(|(rate, _)| Given(rate)),
+            burst: limit.and_then(|(_, burst)| burst).map(Bytes),
             ..LineKeys::default()
         };
         Ok(Layer { download: line(self.ingress().map_err(invalid)?), upload: line(self.egress().map_err(invalid)?) })
@@ -144,7 +178,7 @@ pub fn shape(call: &Call) -> Result<Shape, Error> {
     let args: Asked = call.config.arg("shaping")?.unwrap_or_default();
     let configured: Asked = call.config.keys()?;
     let reference: BandwidthKeys = call.config.keys()?;
-    reference.refuse_subnets()?;
+    call.config.keys::<SubnetKeys>()?.refuse_subnets()?;
 
     let layer = runtime
         .layer("runtimeConfig.shaping")?
@@ -161,9 +195,10 @@ pub fn shape(call: &Call) -> Result<Shape, Error> {
 
 /// An object that holds nothing but limits has no other keys: one that is misspelt would be a limit that is not kept.
 fn only_limits(source: &str, object: Option<Map<String, Value>>) -> Result<(), Error> {
-    let unknown = object.and_then(|object| object.into_iter().find(|(key, _)| !OWN_LIMITS.contains(&key.as_str())));
+    let is_limit = |key: &str| Asked::NAMES.known.iter().any(|(name, _)| keys::is_spelled(name, key));
+    let unknown = object.and_then(|object| object.into_iter().find(|(key, _)| !is_limit(key)));
     unknown.map_or(Ok(()), |(key, _)| {
-        let mut names = OWN_LIMITS;
+        let mut names: Vec<&str> = Asked::NAMES.known.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
         Err(Error::invalid_config(format!("{source}.{key}: {key:?} is no limit. There are {}", names.join(", "))))
     })
@@ -182,7 +217,7 @@ impl Layer {
 /// # Errors
 /// Code 7 for a name that is none, or is given twice.
 pub fn interfaces(call: &Call) -> Result<Vec<String>, Error> {
-    let Keys { interfaces } = call.config.keys()?;
+    let InterfacesKeys { interfaces } = call.config.keys()?;
     if interfaces.is_empty() {
         return Ok(vec![call.environment.if_name.clone()]);
     }
@@ -207,19 +242,11 @@ fn from_environment(call: &Call) -> Result<Asked, Error> {
     let lat = text("LAT")
         .map(|text| Delay::from_restriction(text).map_err(|error| invalid("LAT", with_form(&error, LAT_FORM))));
     Ok(Asked {
-        bw: bw.transpose()?,
-        lat: lat.transpose()?,
+        bw: bw.transpose()?.map(ShortRate),
+        lat: lat.transpose()?.map(ShortDelay),
         preset: text("PRESET").map(str::to_owned),
         ..Asked::default()
     })
-}
-
-fn bw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Rate>, D::Error> {
-    text(deserializer, |text| Rate::from_restriction(text).map_err(|error| with_form(&error, BW_FORM)))
-}
-
-fn lat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Delay>, D::Error> {
-    text(deserializer, |text| Delay::from_restriction(text).map_err(|error| with_form(&error, LAT_FORM)))
 }
 
 const BW_FORM: &str = "Give a whole number of Mbps or Gbps, such as 100Mbps; download.rate takes other units";

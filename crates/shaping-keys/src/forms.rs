@@ -1,112 +1,138 @@
-//! The forms that a value of the configuration may have. A value of another kind is shown with an example of the right one, and
-//! the path of the key stays known, which serde's own untagged values lose.
+//! The forms that a value of the configuration may have. A value of another kind is shown with an example of the right one.
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use keys::{Form, FromJson, Place, Refusal};
 use serde_json::Value;
-use shaping::Probability;
+use shaping::{Delay, Distribution, Probability, Rate};
 
-/// Reads a text with `parse`; `null` is nothing. What is no text is shown to `parse` as it is written in JSON, so that it says
-/// what it wants instead.
-pub(crate) fn text<'de, D, T, E>(deserializer: D, parse: impl Fn(&str) -> Result<T, E>) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    E: fmt::Display,
-{
-    let Some(value) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
-    let parsed = match &value {
+/// A value of the crate `shaping` as a key of the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Given<T>(pub(crate) T);
+
+/// The value of a key, if it is given.
+pub(crate) fn given<T>(key: Option<Given<T>>) -> Option<T> {
+    key.map(|Given(value)| value)
+}
+
+/// Reads a text with `parse`. What is no text is shown to `parse` as it is written in JSON, so that it says what it wants instead.
+pub(crate) fn text<T, E: std::fmt::Display>(
+    value: &Value,
+    place: &Place<'_>,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, Refusal> {
+    let parsed = match value {
         Value::String(text) => parse(text),
         other => parse(&other.to_string()),
     };
-    parsed.map(Some).map_err(D::Error::custom)
+    parsed.map_err(|error| place.refused(error))
 }
 
-/// Reads a whole number; `null` is nothing. `wanted` is what to say of anything else.
-pub(crate) fn number<'de, D, T>(deserializer: D, wanted: &str) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned,
-{
-    let Some(value) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
-    let number = T::deserialize(&value).map_err(|_| D::Error::custom(format!("{value} is no {wanted}")))?;
-    Ok(Some(number))
+/// Reads a whole number. `wanted` is what to say of anything else.
+pub(crate) fn number<T: TryFrom<i64> + TryFrom<u64>>(
+    value: &Value,
+    place: &Place<'_>,
+    wanted: &str,
+) -> Result<T, Refusal> {
+    let whole = value.as_u64().and_then(|number| T::try_from(number).ok());
+    let number = whole.or_else(|| value.as_i64().and_then(|number| T::try_from(number).ok()));
+    number.ok_or_else(|| place.refused(format_args!("{value} is no {wanted}")))
 }
 
-/// A share, or an object of keys.
-pub(crate) enum ShareOr<T> {
-    /// `1%`.
-    Share(Probability),
-    /// The keys.
-    Object(T),
+/// Keys that are a text with a unit: their type, the pattern of the text, and what reads it.
+macro_rules! texts {
+    ($($kind:ty, $pattern:literal, $parse:path;)*) => {$(
+        impl FromJson for $kind {
+            const FORM: Form = Form::Text($pattern);
+
+            fn from_json(value: &Value, place: &Place<'_>) -> Result<Self, Refusal> {
+                text(value, place, $parse).map(Self)
+            }
+        }
+    )*};
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for ShareOr<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShareVisitor(PhantomData))
-    }
+/// What a number of bytes is as a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) u32);
+
+texts! {
+    Given<Rate>, r"^[0-9]+(\.[0-9]+)? *[kKmMgGtT]?([bB][iI][tT](/[sS])?|[bB][pP][sS])$", Rate::parse;
+    Given<Delay>, r"^[0-9]+(\.[0-9]+)? *[nNuUmM]?[sS]$", Delay::parse;
+    Given<Probability>, r"^[0-9]+(\.[0-9]+)? *%$", Probability::parse;
+    Bytes, r"^[0-9]+(\.[0-9]+)? *([kKmMgG][iI]?)?[bB]$", shaping::parse_bytes;
 }
 
-struct ShareVisitor<T>(PhantomData<T>);
+/// How many packets; at least 1 where [`shaping::Line::check`] says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Packets(pub(crate) u32);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ShareVisitor<T> {
-    type Value = ShareOr<T>;
+/// Where random numbers begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Seed(pub(crate) u64);
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text such as \"1%\", or an object such as {\"percent\": \"1%\"}")
-    }
+/// A rate in bit/s; 0 is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct BitsPerSecond(pub(crate) u64);
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Probability::parse(text).map(ShareOr::Share).map_err(E::custom)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(ShareOr::Object)
-    }
-}
-
-/// A name, or a table of numbers.
-pub(crate) enum NameOr {
-    /// `normal`.
-    Name(String),
-    /// The entries.
-    Table(Vec<Entry>),
-}
-
-impl<'de> Deserialize<'de> for NameOr {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NameVisitor)
-    }
-}
-
-struct NameVisitor;
-
-impl<'de> Visitor<'de> for NameVisitor {
-    type Value = NameOr;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name such as \"normal\", or a table of numbers such as [-8192, 0, 8192]")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(NameOr::Name(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, entries: A) -> Result<Self::Value, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(entries)).map(NameOr::Table)
-    }
-}
+/// What may pass at once, in bits; 0 is what is usual.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Bits(pub(crate) u64);
 
 /// An entry of a table of delays.
-pub(crate) struct Entry(pub(crate) i16);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Entry(i16);
 
-impl<'de> Deserialize<'de> for Entry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wanted =
-            "entry of a table: give whole numbers from -32768 to 32767, such as 8192, which is one jitter later";
-        number(deserializer, wanted)?.map(Self).ok_or_else(|| D::Error::custom(format!("null is no {wanted}")))
+/// Keys that are a whole number: their type, and what to say of anything else.
+macro_rules! numbers {
+    ($($kind:ident, $number:ty, $wanted:literal;)*) => {$(
+        impl FromJson for $kind {
+            const FORM: Form = <$number as FromJson>::FORM;
+
+            fn from_json(value: &Value, place: &Place<'_>) -> Result<Self, Refusal> {
+                number(value, place, $wanted).map(Self)
+            }
+        }
+    )*};
+}
+
+numbers! {
+    Packets, u32, "number of packets: give a whole number up to 4294967295, such as 1000";
+    Seed, u64, "seed: give a whole number of up to 64 bits, such as 42";
+    BitsPerSecond, u64, "rate: give a whole number of bit/s, such as 100000000";
+    Bits, u64, "burst: give a whole number of bits, such as 800000";
+    Entry, i16, "entry of a table: give whole numbers from -32768 to 32767, such as 8192, which is one jitter later";
+}
+
+impl FromJson for Given<Distribution> {
+    const FORM: Form = Form::Either(&[
+        Form::Choice(&["uniform", "normal", "pareto", "paretonormal"]),
+        Form::List(&Form::Number { from: -32768, to: 32767 }),
+    ]);
+
+    fn from_json(value: &Value, place: &Place<'_>) -> Result<Self, Refusal> {
+        let read = match value {
+            Value::String(name) => Distribution::named(name),
+            Value::Array(_) => {
+                let entries = Vec::<Entry>::from_json(value, place)?;
+                Distribution::table_of(entries.into_iter().map(|Entry(entry)| entry).collect())
+            }
+            other => {
+                let wanted = "a name such as \"normal\", or a table of numbers such as [-8192, 0, 8192]";
+                return Err(place.is_no(wanted, other));
+            }
+        };
+        read.map(Self).map_err(|error| place.refused(error))
+    }
+}
+
+/// Reads a share, `1%`, or an object of keys.
+pub(crate) fn share_or<T: FromJson>(
+    value: &Value,
+    place: &Place<'_>,
+    of_share: impl Fn(Probability) -> T,
+) -> Result<T, Refusal> {
+    match value {
+        Value::String(_) => Given::<Probability>::from_json(value, place).map(|Given(share)| of_share(share)),
+        Value::Object(_) => T::from_json(value, place),
+        other => Err(place.is_no("a text such as \"1%\", or an object such as {\"percent\": \"1%\"}", other)),
     }
 }

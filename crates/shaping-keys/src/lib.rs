@@ -9,5 +9,5 @@ mod line_keys;
 mod presets;
 mod remarks;
 
-pub use config::{KEYS, LIMITS, Shape, interfaces, shape};
+pub use config::{KEYS, LIMITS, Shape, TABLES, interfaces, shape};
 pub use remarks::remarks;

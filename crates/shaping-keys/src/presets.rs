@@ -5,7 +5,8 @@ use std::fs;
 use std::io::ErrorKind;
 
 use cni::{Code, Error};
-use serde::Deserialize;
+use keys::{FromJson, Place, keys};
+use serde_json::{Map, Value};
 
 use crate::line_keys::LineKeys;
 
@@ -15,17 +16,22 @@ const OWN: &str = include_str!("../presets.json");
 /// A file of the same form: what it names comes before ours.
 const OF_THE_HOST: &str = "/etc/plugboard/presets.json";
 
-/// Both directions of a line.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Preset {
-    /// Where its figures are from, for people.
-    #[serde(rename = "source")]
-    _source: String,
-    /// What the container receives.
-    pub(crate) download: LineKeys,
-    /// What it sends.
-    pub(crate) upload: LineKeys,
+keys! {
+    /// Both directions of a line.
+    #[object(others = refused, example = r#"{"download": {"rate": "50Mbit"}, "upload": {}}"#)]
+    pub(crate) struct Preset {
+        /// where its figures are from, for people
+        #[key("source", example = r#""measured at home""#, is_ours = true)]
+        pub(crate) source: String,
+
+        /// what the container receives
+        #[key("download", accepts = "object", example = r#"{"rate": "50Mbit"}"#, is_ours = true)]
+        pub(crate) download: LineKeys,
+
+        /// what it sends
+        #[key("upload", accepts = "object", example = r#"{"rate": "10Mbit"}"#, is_ours = true)]
+        pub(crate) upload: LineKeys,
+    }
 }
 
 /// Finds a preset.
@@ -48,8 +54,13 @@ pub(crate) fn find(name: &str) -> Result<Preset, Error> {
     })
 }
 
-fn read(text: &str) -> serde_json::Result<BTreeMap<String, Preset>> {
-    serde_json::from_str(text)
+fn read(text: &str) -> Result<BTreeMap<String, Preset>, String> {
+    let presets: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let read = |(name, preset): (String, Value)| {
+        let preset = Preset::from_json(&preset, &Place::Named(&name)).map_err(|refusal| refusal.0)?;
+        Ok((name, preset))
+    };
+    presets.into_iter().map(read).collect()
 }
 
 #[cfg(test)]
@@ -63,7 +74,7 @@ mod tests {
             assert!(all.contains_key(name), "{name}");
         }
         for (name, preset) in all {
-            assert!(!preset._source.is_empty(), "{name} says where its figures are from");
+            assert!(!preset.source.is_empty(), "{name} says where its figures are from");
             for line in [preset.download.line(), preset.upload.line()] {
                 assert_eq!(line.check(), Ok(()), "{name}");
                 assert!(!line.is_empty(), "{name}");

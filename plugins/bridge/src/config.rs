@@ -2,10 +2,10 @@
 
 use attachment::Identity;
 use cni::{Call, Error};
+use keys::{BridgeKeys, NicKeys};
 use netlink::link::NAME_BYTES;
-use nic::{Gateway, Guard, Nic, NicKeys};
+use nic::{Gateway, Guard, Nic};
 
-use crate::keys::Keys;
 use crate::segment::{Segment, default_bridge};
 
 /// What a configuration asks for.
@@ -30,7 +30,7 @@ impl Wanted {
     /// # Errors
     /// Code 7 naming the key.
     pub(crate) fn read(call: &Call, identity: Identity) -> Result<Self, Error> {
-        let keys: Keys = call.config.keys()?;
+        let keys: BridgeKeys = call.config.keys()?;
         let of_nic: NicKeys = call.config.keys()?;
         let bridge = bridge(&keys, &of_nic)?;
         let is_gateway = keys.is_gateway || keys.is_default_gateway;
@@ -88,10 +88,10 @@ impl Wanted {
     }
 }
 
-fn bridge(keys: &Keys, of_nic: &NicKeys) -> Result<String, Error> {
+fn bridge(keys: &BridgeKeys, of_nic: &NicKeys) -> Result<String, Error> {
     let name = match &keys.bridge {
         Some(name) => name.clone(),
-        None => default_bridge(keys.uplink.as_deref(), of_nic.vlan.into()).ok_or_else(|| {
+        None => default_bridge(keys.uplink.as_deref(), of_nic.vlan.0).ok_or_else(|| {
             let uplink = keys.uplink.as_deref().unwrap_or_default();
             Error::invalid_config(format!("bridge: the uplink {uplink} makes too long a name; name the bridge"))
         })?,
@@ -106,12 +106,15 @@ fn bridge(keys: &Keys, of_nic: &NicKeys) -> Result<String, Error> {
 
 /// The bridge's name, whatever else the configuration says: for DEL, for which it may have become invalid.
 pub(crate) fn bridge_of(call: &Call) -> Option<String> {
-    let key = |name| call.config.object.get(name);
+    let key = |name| keys::find(&call.config.object, name);
     match key("bridge").and_then(|name| name.as_str()) {
         Some(name) => Some(name.to_owned()),
         None => default_bridge(
             key("uplink").and_then(|name| name.as_str()),
-            key("vlan").and_then(|vlan| vlan.as_u64()).unwrap_or_default(),
+            key("vlan")
+                .and_then(|vlan| vlan.as_u64())
+                .and_then(|vlan| u16::try_from(vlan).ok())
+                .filter(|vlan| *vlan != 0),
         ),
     }
 }

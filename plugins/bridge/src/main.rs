@@ -4,14 +4,14 @@
 
 mod config;
 mod describe;
-mod keys;
 mod segment;
 
 use std::process::ExitCode;
 
 use describe::Bridged;
+use keys::{BridgeKeys, DelegateKeys, FromJson, NicKeys};
 use plugin::Verbs;
 
 fn main() -> ExitCode {
-    plugin::main(&const { Verbs::of::<Bridged>("bridge", keys::KEYS) })
+    plugin::main(&const { Verbs::of::<Bridged>("bridge", &[BridgeKeys::NAMES, NicKeys::NAMES, DelegateKeys::NAMES]) })
 }

@@ -2,10 +2,9 @@
 
 use attachment::{Uplink, UplinkVlan};
 use cni::Error;
+use keys::{BridgeKeys, NicKeys};
 use netlink::link::NAME_BYTES;
-use nic::{NicKeys, Vlans, check_vlan};
-
-use crate::keys::Keys;
+use nic::Vlans;
 
 /// Where the NIC's frames are among themselves.
 #[derive(Debug, Clone)]
@@ -21,7 +20,7 @@ pub(crate) enum Segment {
 impl Segment {
     /// # Errors
     /// Code 7 naming the keys that are malformed, contradict each other, or mean nothing without another.
-    pub(crate) fn parse(keys: &Keys, of_nic: &NicKeys, is_gateway: bool, bridge: &str) -> Result<Self, Error> {
+    pub(crate) fn parse(keys: &BridgeKeys, of_nic: &NicKeys, is_gateway: bool, bridge: &str) -> Result<Self, Error> {
         let Some(device) = &keys.uplink else {
             if keys.auto_vlan {
                 let msg = "autoVlan makes the VLAN device of an uplink: set uplink and vlan, too";
@@ -39,9 +38,9 @@ impl Segment {
             return Err(Error::invalid_config(msg));
         }
         let contradictions = [
-            (keys.auto_vlan && of_nic.vlan == 0, "autoVlan makes the VLAN device of an uplink: set vlan, too"),
+            (keys.auto_vlan && of_nic.vlan.0.is_none(), "autoVlan makes the VLAN device of an uplink: set vlan, too"),
             (
-                is_gateway && of_nic.vlan == 0,
+                is_gateway && of_nic.vlan.0.is_none(),
                 "isGateway and uplink exclude each other: the bridge has the host's own addresses, and the network's \
                  gateway is beyond the uplink",
             ),
@@ -53,7 +52,7 @@ impl Segment {
         if let Some((_, reason)) = contradictions.iter().find(|(is_met, _)| *is_met) {
             return Err(Error::invalid_config(*reason));
         }
-        let vlan = check_vlan(of_nic.vlan)?.map(|id| UplinkVlan { id, automatic: keys.auto_vlan });
+        let vlan = of_nic.vlan.0.map(|id| UplinkVlan { id, automatic: keys.auto_vlan });
         Ok(Self::Uplink(Uplink { device: device.clone(), vlan }))
     }
 
@@ -101,11 +100,11 @@ impl Segment {
 
 /// The name of the bridge where the configuration gives none. It follows from the configuration alone, so that DEL finds the
 /// bridge: with an uplink that of the device, or of the VLAN device as it is usually called. `None` where that is too long.
-pub(crate) fn default_bridge(uplink: Option<&str>, vlan: u64) -> Option<String> {
+pub(crate) fn default_bridge(uplink: Option<&str>, vlan: Option<u16>) -> Option<String> {
     let name = match (uplink, vlan) {
         (None, _) => "cni0".to_owned(),
-        (Some(uplink), 0) => format!("br-{uplink}"),
-        (Some(uplink), vlan) => format!("br-{uplink}.{vlan}"),
+        (Some(uplink), None) => format!("br-{uplink}"),
+        (Some(uplink), Some(vlan)) => format!("br-{uplink}.{vlan}"),
     };
     (name.len() <= NAME_BYTES).then_some(name)
 }

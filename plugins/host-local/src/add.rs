@@ -13,7 +13,7 @@ use crate::store::Store;
 /// Takes the addresses. Everything that can be refused without the store is refused before it is opened.
 pub(crate) fn add(call: &Call) -> Result<Success, Error> {
     let ipam = Ipam::read(call)?;
-    ipam.tell_unused_keys(call);
+    ipam.tell_remarks(call);
     let pool = Pool::read(call, &ipam)?;
     let requested = requested(call, &pool)?;
     let routes = ipam.routes()?;

@@ -3,14 +3,47 @@
 use std::net::IpAddr;
 
 use cni::{Call, Error, Version};
+use keys::RangeKeys;
 
-use crate::config::{Ipam, RangeKeys};
-use crate::set::RangeSet;
+use crate::config::Ipam;
+use crate::set::{Flaw, RangeSet};
 
 /// All range sets of a network, in the order that numbers their `last_reserved_ip` files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pool {
     sets: Vec<RangeSet>,
+}
+
+/// Where the sets are from, in their order: so many of the runtime, of `subnet`, and of the file; the others are of `ranges`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sources {
+    of_runtime: usize,
+    of_subnet: usize,
+    of_file: usize,
+}
+
+impl Sources {
+    /// The key of a set.
+    fn place(&self, set: usize) -> String {
+        let configured = set.saturating_sub(self.of_runtime);
+        match configured.checked_sub(self.of_subnet + self.of_file) {
+            _ if set < self.of_runtime => format!("runtimeConfig.ipRanges[{set}]"),
+            Some(index) => format!("ipam.ranges[{index}]"),
+            None if self.of_file > 0 => "ipam.rangeFromFile".to_owned(),
+            None => "ipam.subnet".to_owned(),
+        }
+    }
+
+    /// What is wrong with a set, with the key that it is about.
+    fn told(&self, set: usize, flaw: &Flaw) -> String {
+        let (place, cause) = (self.place(set), &flaw.cause);
+        match flaw.range {
+            None => format!("{place}: {cause}"),
+            Some(_) if place == "ipam.subnet" => format!("ipam.{cause}"),
+            Some(_) if place == "ipam.rangeFromFile" => format!("{place}: {cause}"),
+            Some(range) => format!("{place}[{range}].{cause}"),
+        }
+    }
 }
 
 impl Pool {
@@ -22,28 +55,28 @@ impl Pool {
     /// a version that has one address of each (RES-01).
     pub(crate) fn read(call: &Call, ipam: &Ipam) -> Result<Self, Error> {
         let mut sets = call.config.capability::<Vec<Vec<RangeKeys>>>("ipRanges")?.unwrap_or_default();
+        let mut sources = Sources { of_runtime: sets.len(), ..Sources::default() };
         sets.extend(ipam.single_range().map(|range| vec![range]));
-        sets.extend(ipam.ranges.iter().flatten().cloned());
+        sources.of_subnet = sets.len() - sources.of_runtime;
+        sets.extend(ipam.0.ranges.iter().cloned());
         if sets.is_empty() {
             sets.extend(ipam.range_from_file()?.map(|range| vec![range]));
+            sources.of_file = sets.len();
         }
-        Self::new(&sets, call.config.version).map_err(|cause| {
-            Error::invalid_config(format!("network {}: {cause}", call.config.name)).with_details(
-                "range sets are counted from 0: runtimeConfig.ipRanges, ipam.subnet, ipam.ranges, ipam.rangeFromFile",
-            )
-        })
+        Self::new(&sets, &sources, call.config.version)
+            .map_err(|cause| Error::invalid_config(format!("network {}: {cause}", call.config.name)))
     }
 
     /// The pool of these sets.
     ///
     /// # Errors
     /// One sentence, as for [`Pool::read`].
-    pub(crate) fn new(keys: &[Vec<RangeKeys>], version: Version) -> Result<Self, String> {
+    pub(crate) fn new(keys: &[Vec<RangeKeys>], sources: &Sources, version: Version) -> Result<Self, String> {
         let mut sets: Vec<RangeSet> = Vec::with_capacity(keys.len());
         for (index, keys) in keys.iter().enumerate() {
-            let set = RangeSet::new(keys).map_err(|cause| format!("invalid range set {index}: {cause}"))?;
+            let set = RangeSet::new(keys).map_err(|flaw| sources.told(index, &flaw))?;
             if let Some(other) = sets.iter().position(|other| other.overlaps(&set)) {
-                return Err(format!("range set {other} overlaps with {index}"));
+                return Err(format!("{} overlaps with {}", sources.place(other), sources.place(index)));
             }
             sets.push(set);
         }
@@ -82,9 +115,35 @@ mod tests {
         subnets.iter().map(range).collect()
     }
 
+    fn new(sets: &[Vec<RangeKeys>], version: Version) -> Result<Pool, String> {
+        Pool::new(sets, &Sources::default(), version)
+    }
+
+    #[test]
+    fn a_flaw_is_told_with_its_key() {
+        let sets = |wrong: usize| -> Vec<Vec<RangeKeys>> {
+            let subnet = |place| if place == wrong { "10.9.0.1/24".to_owned() } else { format!("10.{place}.0.0/24") };
+            (0..5).map(|place| set(&[&subnet(place)])).collect()
+        };
+        let sources = Sources { of_runtime: 2, of_subnet: 1, of_file: 0 };
+        for (wrong, place) in [
+            (0, "runtimeConfig.ipRanges[0][0].subnet \"10.9.0.1/24\" has host bits"),
+            (1, "runtimeConfig.ipRanges[1][0].subnet"),
+            (2, "ipam.subnet \"10.9.0.1/24\" has host bits"),
+            (3, "ipam.ranges[0][0].subnet"),
+            (4, "ipam.ranges[1][0].subnet"),
+        ] {
+            let cause = Pool::new(&sets(wrong), &sources, Version::LATEST).unwrap_err();
+            assert!(cause.starts_with(place), "{cause}");
+        }
+        let cause =
+            Pool::new(&[set(&["x"])], &Sources { of_file: 1, ..Sources::default() }, Version::LATEST).unwrap_err();
+        assert!(cause.starts_with("ipam.rangeFromFile: subnet: \"x\""), "{cause}");
+    }
+
     #[test]
     fn a_set_per_family_in_every_version() {
-        let pool = Pool::new(&[set(&["10.1.0.0/24", "10.2.0.0/24"]), set(&["fd00::/64"])], Version::V0_1_0).unwrap();
+        let pool = new(&[set(&["10.1.0.0/24", "10.2.0.0/24"]), set(&["fd00::/64"])], Version::V0_1_0).unwrap();
         assert_eq!(pool.set_of("10.2.0.9".parse().unwrap()), Some(0));
         assert_eq!(pool.set_of("fd00::9".parse().unwrap()), Some(1));
         assert_eq!(pool.set_of("10.3.0.9".parse().unwrap()), None);
@@ -94,14 +153,18 @@ mod tests {
     #[test]
     fn refusals() {
         let two = [set(&["10.1.0.0/24"]), set(&["10.2.0.0/24"])];
-        assert!(Pool::new(&two, Version::V0_3_0).is_ok());
+        assert!(new(&two, Version::V0_3_0).is_ok());
         for (sets, version, expected) in [
             (&two[..], Version::V0_2_0, "CNI version 0.2.0 does not support more than 1 address per family"),
             (&[], Version::LATEST, "no IP ranges specified"),
-            (&[set(&["10.1.0.0/24"]), set(&[])], Version::LATEST, "invalid range set 1: it has no range"),
-            (&[set(&["10.1.0.0/24"]), set(&["10.1.0.128/25"])], Version::LATEST, "range set 0 overlaps with 1"),
+            (&[set(&["10.1.0.0/24"]), set(&[])], Version::LATEST, "ipam.ranges[1]: it has no range"),
+            (
+                &[set(&["10.1.0.0/24"]), set(&["10.1.0.128/25"])],
+                Version::LATEST,
+                "ipam.ranges[0] overlaps with ipam.ranges[1]",
+            ),
         ] {
-            let cause = Pool::new(sets, version).unwrap_err();
+            let cause = new(sets, version).unwrap_err();
             assert!(cause.contains(expected), "{cause}");
         }
     }

@@ -4,8 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
-
-use crate::config::RangeKeys;
+use keys::RangeKeys;
 
 /// A range with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -90,11 +90,13 @@ mod tests {
     use cni::Version;
 
     use super::*;
-    use crate::config::RangeKeys;
+    use keys::RangeKeys;
+
+    use crate::pool::Sources;
 
     fn pool() -> Pool {
         let set = |subnet: &str| vec![RangeKeys { subnet: Some(subnet.into()), ..RangeKeys::default() }];
-        Pool::new(&[set("10.1.0.0/24"), set("fd00::/64")], Version::LATEST).unwrap()
+        Pool::new(&[set("10.1.0.0/24"), set("fd00::/64")], &Sources::default(), Version::LATEST).unwrap()
     }
 
     fn chosen(requests: &[(&str, usize)]) -> Result<Vec<Option<String>>, Error> {

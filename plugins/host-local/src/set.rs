@@ -3,31 +3,47 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::config::RangeKeys;
+use keys::RangeKeys;
+
 use crate::range::{Range, number};
 
 /// A range set. It has one range at least.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RangeSet(Vec<Range>);
 
+/// What is wrong with a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Flaw {
+    /// The range, if it is one's alone.
+    pub(crate) range: Option<usize>,
+    /// In a sentence that begins, if it is about a range, with its key.
+    pub(crate) cause: String,
+}
+
 impl RangeSet {
     /// Fills in the defaults of every range.
     ///
     /// # Errors
-    /// One sentence: a range that is invalid, no range, two families, two ranges that overlap.
-    pub(crate) fn new(keys: &[RangeKeys]) -> Result<Self, String> {
+    /// A range that is invalid, no range, two families, two ranges that overlap.
+    pub(crate) fn new(keys: &[RangeKeys]) -> Result<Self, Flaw> {
         let mut ranges: Vec<Range> = Vec::with_capacity(keys.len());
         for (index, keys) in keys.iter().enumerate() {
-            let range = Range::new(keys).map_err(|cause| format!("range {index}: {cause}"))?;
+            let range = Range::new(keys).map_err(|cause| Flaw { range: Some(index), cause })?;
+            let of_set = |cause| Err(Flaw { range: None, cause });
             if let Some(other) = ranges.iter().find(|other| other.is_ipv4() != range.is_ipv4()) {
-                return Err(format!("mixed address families: {other} and {range}; give each family a set of its own"));
+                return of_set(format!(
+                    "mixed address families: {other} and {range}; give each family a set of its own"
+                ));
             }
             if let Some(other) = ranges.iter().find(|other| other.overlaps(&range)) {
-                return Err(format!("ranges {other} and {range} overlap"));
+                return of_set(format!("ranges {other} and {range} overlap"));
             }
             ranges.push(range);
         }
-        if ranges.is_empty() { Err("it has no range".into()) } else { Ok(Self(ranges)) }
+        if ranges.is_empty() {
+            return Err(Flaw { range: None, cause: "it has no range".to_owned() });
+        }
+        Ok(Self(ranges))
     }
 
     /// Its ranges.
@@ -172,10 +188,11 @@ mod tests {
             (vec![], "it has no range"),
             (vec![v4.clone(), v6], "mixed address families"),
             (vec![v4.clone(), touching], "ranges 10.1.0.7-10.1.0.9 and 10.1.0.9-10.1.0.20 overlap"),
-            (vec![v4, range("10.2.0.0/24", "10.1.0.1", "")], "range 1: rangeStart 10.1.0.1 is not in"),
+            (vec![v4, range("10.2.0.0/24", "10.1.0.1", "")], "rangeStart 10.1.0.1 is not in"),
         ] {
-            let cause = RangeSet::new(&ranges).unwrap_err();
-            assert!(cause.contains(expected), "{cause}");
+            let flaw = RangeSet::new(&ranges).unwrap_err();
+            assert!(flaw.cause.contains(expected), "{flaw:?}");
+            assert_eq!(flaw.range, expected.starts_with("rangeStart").then_some(1));
         }
     }
 

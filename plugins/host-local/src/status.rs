@@ -33,7 +33,8 @@ pub(crate) fn status(call: &Call) -> Result<(), Error> {
 
 /// The runtime passes `runtimeConfig` with the verbs that are about an attachment, and so not with STATUS.
 fn runtime_gives_ranges(call: &Call) -> bool {
-    let capabilities = call.config.object.get("capabilities").and_then(Value::as_object);
+    let capabilities = keys::find(&call.config.object, "capabilities").and_then(Value::as_object);
+    // Names of capabilities are not keys: runtimes tell them by their letter case.
     capabilities.and_then(|capabilities| capabilities.get("ipRanges")) == Some(&Value::Bool(true))
 }
 

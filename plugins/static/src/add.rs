@@ -3,11 +3,11 @@
 use cni::{Call, Error, Success};
 
 use crate::addresses::addresses;
-use crate::config::{Ipam, tell_unknown_keys};
+use crate::config::{ipam, routes_with_dns, tell_remarks};
 
 /// The result of ADD.
 pub(crate) fn add(call: &Call) -> Result<Success, Error> {
-    tell_unknown_keys(&call.config);
+    tell_remarks(&call.config);
     result(call)
 }
 
@@ -16,7 +16,7 @@ pub(crate) fn add(call: &Call) -> Result<Success, Error> {
 /// # Errors
 /// Code 4 or 7.
 pub(crate) fn result(call: &Call) -> Result<Success, Error> {
-    let ipam = Ipam::read(call)?;
-    let (routes, dns) = ipam.routes_with_dns()?;
+    let ipam = ipam(call)?;
+    let (routes, dns) = routes_with_dns(&ipam)?;
     Ok(Success { ips: addresses(call, &ipam)?, routes, dns, ..Success::default() })
 }

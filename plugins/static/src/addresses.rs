@@ -8,17 +8,16 @@ use std::net::IpAddr;
 
 use cni::{Call, Code, Error, IpConfig, Version, parse_address, parse_host};
 use ipnetwork::IpNetwork;
+use keys::{AddressKeys, StaticKeys};
 use serde_json::Map;
-
-use crate::config::{AddressKeys, Ipam};
 
 /// The addresses of the call, in the order of the result.
 ///
 /// # Errors
 /// Code 7, or 4 for `CNI_ARGS`: an address without prefix length, one given twice, an unknown key in `CNI_ARGS`, or two
 /// of a family in a version that has one of each (RES-01).
-pub(crate) fn addresses(call: &Call, ipam: &Ipam) -> Result<Vec<IpConfig>, Error> {
-    let mut ips = configured(ipam.addresses.as_deref().unwrap_or_default()).map_err(Error::invalid_config)?;
+pub(crate) fn addresses(call: &Call, ipam: &StaticKeys) -> Result<Vec<IpConfig>, Error> {
+    let mut ips = configured(&ipam.addresses).map_err(Error::invalid_config)?;
     add_variables(call, &mut ips)?;
     for (source, texts) in
         [("args.cni.ips", call.config.arg("ips")?), ("runtimeConfig.ips", call.config.capability("ips")?)]
@@ -38,13 +37,15 @@ pub(crate) fn addresses(call: &Call, ipam: &Ipam) -> Result<Vec<IpConfig>, Error
 fn configured(keys: &[AddressKeys]) -> Result<Vec<IpConfig>, String> {
     let mut ips = Vec::with_capacity(keys.len());
     for (index, keys) in keys.iter().enumerate() {
-        let in_entry = |cause: String| format!("ipam.addresses[{index}]: {cause}");
-        let text = keys.address.as_deref().unwrap_or_default();
+        let in_entry = |key: &str, cause: String| format!("ipam.addresses[{index}].{key}: {cause}");
+        let Some(text) = keys.address.as_deref() else {
+            return Err(format!("ipam.addresses[{index}]: address is missing; write it as 10.1.0.5/24 or fd00::5/64"));
+        };
         let gateway = match keys.gateway.as_deref() {
             None | Some("") => None,
-            Some(text) => Some(parse_host(text).map_err(|cause| in_entry(format!("gateway: {cause}")))?),
+            Some(text) => Some(parse_host(text).map_err(|cause| in_entry("gateway", cause))?),
         };
-        ips.push(ip_config(parse(text).map_err(|cause| in_entry(format!("address: {cause}")))?, gateway));
+        ips.push(ip_config(parse(text).map_err(|cause| in_entry("address", cause))?, gateway));
     }
     Ok(ips)
 }

@@ -21,11 +21,11 @@ pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, Error> {
 
 /// The `cniVersion` as written; `None` when it is missing, `null` or empty.
 pub(crate) fn version_text(object: &Map<String, Value>) -> Result<Option<&str>, Error> {
-    match object.get("cniVersion") {
-        None | Some(Value::Null) => Ok(None),
+    match keys::find(object, "cniVersion") {
+        None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
         Some(other) => Err(Error::invalid_config(format!(
-            "cniVersion is {}; it must be a string, one of {}",
+            "cniVersion is {}: it must be one of the texts {}",
             excerpt::shown(other),
             Version::list()
         ))),

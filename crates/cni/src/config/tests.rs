@@ -1,5 +1,6 @@
 //! Configurations, good and bad.
 
+use keys::FromJson;
 use proptest::prelude::*;
 
 use super::*;
@@ -88,7 +89,7 @@ fn names_that_are_missing_or_bad_are_code_7() {
         (r#"{"name":null,"type":"t"}"#, "no \"name\""),
         (r#"{"name":"","type":"t"}"#, "name is \"\""),
         (r#"{"name":"a/b","type":"t"}"#, "name is \"a/b\""),
-        (r#"{"name":5,"type":"t"}"#, "name is 5: it must be a string"),
+        (r#"{"name":5,"type":"t"}"#, "name is 5: it must be a text in quotes"),
         (r#"{"name":"n"}"#, "no \"type\""),
         (r#"{"name":"n","type":"../t"}"#, "type is \"../t\""),
         (r#"{"name":"n","type":"t","ipam":{"type":"/bin/sh"}}"#, "ipam.type is \"/bin/sh\""),
@@ -118,7 +119,7 @@ fn prev_result_is_read_where_it_matters() {
     let bad = r#","prevResult":{"ips":[{"address":"10.1.0.5"}]}"#;
     let error = add(bad).unwrap_err();
     assert_eq!(error.code, Code::InvalidConfig);
-    assert!(error.msg.starts_with("prevResult: ips[0].address: \"10.1.0.5\""), "{}", error.msg);
+    assert!(error.msg.starts_with("prevResult.ips[0].address: \"10.1.0.5\""), "{}", error.msg);
     let text = format!(r#"{{"cniVersion":"1.1.0","name":"n","type":"t"{bad}}}"#);
     read(&text, Command::Gc).unwrap();
 }
@@ -139,7 +140,7 @@ fn gc_reads_the_newer_list_first() {
     assert_eq!(gc(""), Ok(None));
     let error = gc(r#","cni.dev/valid-attachments":[{"containerID":5}]"#).unwrap_err();
     assert_eq!(error.code, Code::InvalidConfig);
-    assert!(error.msg.starts_with("cni.dev/valid-attachments: [0].containerID"), "{}", error.msg);
+    assert!(error.msg.starts_with("cni.dev/valid-attachments[0].containerID is 5: it must be a text"), "{}", error.msg);
     add(r#","cni.dev/valid-attachments":7,"cni.dev/future":{}"#).unwrap();
 }
 
@@ -166,10 +167,10 @@ proptest! {
         let text = format!(r#"{{"cniVersion":"1.1.0","name":"n","type":"t","{key}":{value}}}"#);
         for command in COMMANDS {
             if let Ok(config) = read(&text, command) {
-                let _ = config.unknown_keys(&["vlan"]);
-                let _ = config.keys::<AttachmentId>();
-                let _ = config.capability::<AttachmentId>("ips");
-                let _ = config.arg::<AttachmentId>("ips");
+                let _ = config.remarks(&[keys::BridgeKeys::NAMES]);
+                let _ = config.keys::<keys::NicKeys>();
+                let _ = config.capability::<Vec<String>>("ips");
+                let _ = config.arg::<Vec<String>>("ips");
             }
         }
     }

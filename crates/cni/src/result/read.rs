@@ -1,5 +1,6 @@
 //! Reading a result, as tolerant as Go's library: `null` is missing, an empty gateway is none.
 
+use keys::Place;
 use serde_json::Value;
 
 use crate::members::Members;
@@ -13,8 +14,16 @@ impl Success {
     /// Code 7 for use on `prevResult`; the message names the entry (`ips[1].address`) and quotes what was found. The caller
     /// that reads a delegate's output replaces the code by 6.
     pub fn from_value(value: &Value, version: Version) -> Result<Self, Error> {
-        let mut members = Members::of(value, String::new())?;
-        expect_format(&members.text("cniVersion")?, version)?;
+        Self::read(value, version, &Place::Whole)
+    }
+
+    /// The same for a value that is somewhere in a configuration, for the messages.
+    ///
+    /// # Errors
+    /// As [`Success::from_value`].
+    pub fn read(value: &Value, version: Version, place: &Place<'_>) -> Result<Self, Error> {
+        let mut members = Members::of(value, place)?;
+        expect_format(&members.text("cniVersion")?, version, &members)?;
         if version < Version::V0_3_0 {
             return by_family(members, version);
         }
@@ -28,12 +37,13 @@ impl Success {
     }
 }
 
-fn expect_format(own: &str, version: Version) -> Result<(), Error> {
+fn expect_format(own: &str, version: Version, members: &Members) -> Result<(), Error> {
     if own.is_empty() || own.parse::<Version>().is_ok_and(|own| own.shares_format_with(version)) {
         return Ok(());
     }
     Err(Error::invalid_config(format!(
-        "cniVersion is {}, which has another format than the {version} of the configuration",
+        "{} is {}, which has another format than the {version} of the configuration",
+        members.path_of("cniVersion"),
         excerpt::quoted(own)
     )))
 }

@@ -37,7 +37,7 @@ impl Addresses {
         let keys = plugin.key("ipam").and_then(Value::as_object).unwrap_or(&empty);
         let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
         let mut addresses = Self { prefix: if_name.chars().map(letter).collect(), ..Self::default() };
-        let routes = json!({ "routes": keys.get("routes").unwrap_or(&Value::Null) });
+        let routes = json!({ "routes": keys::find(keys, "routes").unwrap_or(&Value::Null) });
         addresses.given.routes =
             Success::from_value(&routes, Version::LATEST).map(|read| read.routes).unwrap_or_default();
         match kind {
@@ -62,8 +62,8 @@ impl Addresses {
     }
 
     fn configured(&mut self, keys: &Map<String, Value>) {
-        for entry in keys.get("addresses").and_then(Value::as_array).into_iter().flatten() {
-            let text = |key| entry.get(key).and_then(Value::as_str);
+        for entry in keys::find(keys, "addresses").and_then(Value::as_array).into_iter().flatten() {
+            let text = |key| entry.as_object().and_then(|entry| keys::find(entry, key)).and_then(Value::as_str);
             if let Some(address) = text("address").and_then(|address| address.parse().ok()) {
                 self.give(address, text("gateway").and_then(|gateway| gateway.parse().ok()));
             }
@@ -72,8 +72,8 @@ impl Addresses {
 
     /// One address out of each set.
     fn out_of_ranges(&mut self, keys: &Map<String, Value>) {
-        let own = keys.get("subnet").map(|_| Value::Array(vec![Value::Object(keys.clone())]));
-        let sets = keys.get("ranges").and_then(Value::as_array).into_iter().flatten();
+        let own = keys::find(keys, "subnet").map(|_| Value::Array(vec![Value::Object(keys.clone())]));
+        let sets = keys::find(keys, "ranges").and_then(Value::as_array).into_iter().flatten();
         for set in own.iter().chain(sets) {
             let ranges: Vec<&Value> = set.as_array().into_iter().flatten().collect();
             let known: Vec<Range> = ranges.iter().filter_map(|range| Range::read(range)).collect();
@@ -136,7 +136,8 @@ struct Range {
 
 impl Range {
     fn read(keys: &Value) -> Option<Self> {
-        let text = |key: &str| keys.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let keys = keys.as_object()?;
+        let text = |key: &str| keys::find(keys, key).and_then(Value::as_str).filter(|text| !text.is_empty());
         let subnet: IpNetwork = text("subnet")?.parse().ok()?;
         let first = match subnet.network() {
             IpAddr::V4(network) => IpAddr::V4(network.to_bits().checked_add(1)?.into()),

@@ -128,8 +128,8 @@ fn what_is_no_result_is_not_taken_for_one() {
     lab.network("walt-net", &json!([{"type": "wire"}, {"type": "odd"}]));
     lab.host.namespace("c1");
     for (text, message) in [
-        ("", "the result is null; it must be an object"),
-        ("[]", "the result is []; it must be an object"),
+        ("", "the result is null: it must be an object"),
+        ("[]", "the result is []: it must be an object"),
         (r#"{"ips":[{"address":"10.0.0.5"}]}"#, "ips[0].address: \"10.0.0.5\" has no prefix length"),
         (r#"{"cniVersion":"9.9.9"}"#, "cniVersion is \"9.9.9\", which has another format"),
     ] {

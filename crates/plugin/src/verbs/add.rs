@@ -31,7 +31,7 @@ fn added<P: Plugin>(plugin: &mut P, call: &Call, ipam: &Ipam, session: &mut Sess
     let mut begin = |session: &mut Session| {
         let description = prepare(plugin, call, session)?;
         let work = if ipam.needs_the_nic() { Work::none() } else { ipam.start(Command::Add, call)? };
-        Ok((work, creation.make(session, description)))
+        Ok::<_, Error>((work, creation.make(session, description)))
     };
     let (mut work, made) = match P::SHARES {
         true => session.sharing(|session| Ok(begin(session))).map_err(|error| P::error(&error))?,

@@ -197,7 +197,7 @@ fn a_range_from_a_file() {
     for (content, code, expected) in [
         (Some("[[]]"), 7, "ipam.rangeFromFile: /run/range.json is no range"),
         (Some(""), 7, "ipam.rangeFromFile: /run/range.json is no range"),
-        (Some("{}"), 7, "invalid range set 0: range 0: subnet is missing"),
+        (Some("{}"), 7, "subnet is missing"),
         (None, 5, "/run/range.json: cannot read it for ipam.rangeFromFile: No such file"),
     ] {
         std::fs::remove_file(file).unwrap();
@@ -223,13 +223,8 @@ fn refusals() {
         (subnet(json!({})), "", 7, "no IP ranges specified"),
         (subnet(json!({"rangeStart": "10.1.2.9"})), "", 7, "no IP ranges specified"),
         (subnet(json!({"ranges": []})), "", 7, "no IP ranges specified"),
-        (subnet(json!({"ranges": [[]]})), "", 7, "invalid range set 0: it has no range"),
-        (
-            subnet(json!({"ranges": [[{"rangeStart": "10.1.2.9"}]]})),
-            "",
-            7,
-            "invalid range set 0: range 0: subnet is missing",
-        ),
+        (subnet(json!({"ranges": [[]]})), "", 7, "ipam.ranges[0]: it has no range"),
+        (subnet(json!({"ranges": [[{"rangeStart": "10.1.2.9"}]]})), "", 7, "subnet is missing"),
         (subnet(json!({"ranges": "10.1.2.0/24"})), "", 7, "ranges"),
         (subnet(json!({"subnet": "10.1.2.0"})), "", 7, "10.1.2.0"),
         (subnet(json!({"subnet": "10.1.2.3/24"})), "", 7, "host bits"),
@@ -258,7 +253,7 @@ fn refusals() {
             subnet(json!({"ranges": [[{"subnet": "10.1.2.0/24"}], [{"subnet": "10.1.2.0/25"}]]})),
             "",
             7,
-            "range set 0 overlaps with 1",
+            "overlaps with ipam.ranges",
         ),
         (subnet(json!({"subnet": "10.1.2.0/24", "routes": [{"dst": "here"}]})), "", 7, "routes[0]"),
         (

@@ -292,7 +292,7 @@ fn status_without_the_ranges_that_the_runtime_gives() {
 #[test]
 fn unknown_keys_of_ipam_are_told_on_stderr() {
     let scene = Scene::new();
-    let config = blue(json!({"subnet": "10.1.2.0/24", "rangestart": "10.1.2.9"}));
+    let config = blue(json!({"subnet": "10.1.2.0/24", "rangeStrat": "10.1.2.9"}));
     let reply = scene.add(OURS, "c1", &config);
     reply.ok();
     assert!(reply.stderr.contains("did you mean \"rangeStart\"?"), "{}", reply.stderr);

@@ -11,7 +11,8 @@ const EXCERPT: usize = 120;
 const LONGEST: usize = 1500;
 
 /// A value as a message shows it: compact, its beginning only if it is long.
-pub(crate) fn shown(value: &Value) -> String {
+#[must_use]
+pub fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => quoted(text),
         other => beginning(&other.to_string()),
@@ -20,7 +21,8 @@ pub(crate) fn shown(value: &Value) -> String {
 
 /// A text as a message shows it: in quotes, its beginning only if it is long. Backslashes stay, since the message itself is
 /// printed as JSON.
-pub(crate) fn quoted(text: &str) -> String {
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for letter in beginning(text).chars() {
         if letter.is_control() { quoted.extend(letter.escape_default()) } else { quoted.push(letter) }
@@ -30,7 +32,8 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// The beginning of a text, with an ellipsis if there is more.
-pub(crate) fn beginning(text: &str) -> String {
+#[must_use]
+pub fn beginning(text: &str) -> String {
     match text.char_indices().nth(EXCERPT) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
@@ -38,7 +41,8 @@ pub(crate) fn beginning(text: &str) -> String {
 }
 
 /// A text without its middle, if it is longer than a person wants to read.
-pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn shortened(text: &str) -> Cow<'_, str> {
     if text.len() <= LONGEST {
         return Cow::Borrowed(text);
     }
@@ -49,7 +53,8 @@ pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
 }
 
 /// What kind of value it is, with its article.
-pub(crate) fn kind(value: &Value) -> &'static str {
+#[must_use]
+pub fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

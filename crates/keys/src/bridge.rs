@@ -1,0 +1,47 @@
+//! The keys that only `bridge` has.
+
+use crate::{keys, patterns};
+
+keys! {
+    /// A Linux bridge, and the NIC's place on it.
+    #[object(others = told, example = r#"{"bridge": "home-br"}"#)]
+    pub struct BridgeKeys {
+        /// the bridge's name; with `uplink` the default is `br-` and the uplink's name, as in `br-eth0` or, in a VLAN,
+        /// `br-eth0.2`
+        #[key("bridge", pattern = patterns::LINK, default = "`cni0`", example = r#""home-br""#)]
+        pub bridge: Option<String>,
+
+        /// the bridge gets the gateway's address, and the host forwards
+        #[key("isGateway", default = "false", example = "true")]
+        pub is_gateway: bool,
+
+        /// as `isGateway`, and the container's default route goes there
+        #[key("isDefaultGateway", default = "false", example = "true")]
+        pub is_default_gateway: bool,
+
+        /// another address of the same family on the bridge is replaced; without this it is refused
+        #[key("forceAddress", default = "false", example = "true")]
+        pub force_address: bool,
+
+        /// frames may leave through the port that they came in by; not with `promiscMode`
+        #[key("hairpinMode", default = "false", example = "true")]
+        pub hairpin_mode: bool,
+
+        /// the bridge receives what is addressed to others
+        #[key("promiscMode", default = "false", example = "true")]
+        pub promisc_mode: bool,
+
+        /// the NIC reaches the gateway and ports that are not isolated, but no isolated one
+        #[key("portIsolation", default = "false", example = "true")]
+        pub port_isolation: bool,
+
+        /// a device of the host that becomes a port of the bridge, so that the NIC is in the
+        /// [physical network](../physical-networks.md)
+        #[key("uplink", pattern = patterns::LINK, default = "none", example = r#""eth0""#, is_ours = true)]
+        pub uplink: Option<String>,
+
+        /// with `uplink` and `vlan`: a VLAN device that the uplink lacks is made, and goes with its last user
+        #[key("autoVlan", default = "false", example = "true", is_ours = true)]
+        pub auto_vlan: bool,
+    }
+}

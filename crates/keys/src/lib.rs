@@ -1,0 +1,44 @@
+//! The keys of configurations, each written once.
+//!
+//! [`keys!`] declares an object of a configuration: for each key the field that it becomes, its name in JSON, and what people are told
+//! of it. From that come the reading ([`FromJson`]), the names that there are ([`Names`]) for the notes on misspelt keys, and a
+//! [`Table`] for manuals and editors, which is a constant: an executable that does not print it does not contain it.
+//!
+//! Objects are read as Go's `encoding/json` reads them, for which all existing configurations and runtimes were written: keys in any
+//! letter case, `null` as if the key were not there, whole numbers only.
+//!
+//! The crate knows nothing of the protocol and of what a key does.
+
+mod choice;
+pub mod excerpt;
+mod from_json;
+mod macros;
+mod names;
+pub mod patterns;
+mod place;
+mod remark;
+mod table;
+
+mod bridge;
+mod delegate;
+mod host_local;
+mod network;
+mod nic;
+mod result;
+mod static_addresses;
+mod vlan;
+
+pub use bridge::BridgeKeys;
+pub use delegate::DelegateKeys;
+pub use from_json::{Declared, FromJson, Unread, entries, member, number, object};
+pub use host_local::{HostLocalKeys, RangeKeys};
+pub use names::{Names, find, is_spelled, remove, take};
+pub use network::{ArgsKeys, Capabilities, CapabilityKeys, IpamKeys, ListKeys, PluginKeys};
+pub use nic::{Device, MasqueradeBackend, NicKeys, TapNamespace, TrunkKeys};
+pub use place::{Place, Refusal};
+pub use remark::{Remark, remarks};
+pub use result::{DnsKeys, RouteKeys};
+pub use serde_json::{Map, Value};
+pub use static_addresses::{AddressKeys, StaticKeys};
+pub use table::{FIRST_RELEASE, Form, Key, MANDATORY, Table};
+pub use vlan::{OptionalVlanId, VlanId};
