@@ -1,4 +1,11 @@
 //! Descriptions on a real kernel.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test reports by panicking"
+)]
 
 mod kinds_of_ones_own;
 mod print;

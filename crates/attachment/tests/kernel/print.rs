@@ -1,7 +1,5 @@
 //! What a description prints: `ip`, `bridge` and `tc` commands that make by hand what it makes itself.
 
-#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
-
 use std::path::Path;
 
 use attachment::{

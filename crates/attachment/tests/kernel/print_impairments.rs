@@ -1,7 +1,6 @@
 //! What is printed of each impairment: `tc`, given the printed text, makes what we make; and CHECK says in the same words what
-//! somebody else changed.
 
-#![expect(clippy::expect_used, reason = "a test reports by panicking")]
+//! somebody else changed.
 
 use attachment::{Creation, Description, Device, Item, LinkQdisc, Session, commands, differences};
 use harness::{Host, sh};

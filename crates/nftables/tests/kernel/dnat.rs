@@ -1,7 +1,5 @@
 //! Packets that a map sends elsewhere.
 
-#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;

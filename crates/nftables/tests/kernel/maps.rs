@@ -1,7 +1,5 @@
 //! Maps, intervals, times, counters and translations, as the `nft` tool shows them, and as they are read back.
 
-#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
-
 use std::time::Duration;
 
 use harness::{Host, sh};

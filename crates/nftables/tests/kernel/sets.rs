@@ -1,7 +1,5 @@
 //! What the kernel takes, and how the `nft` tool shows it.
 
-#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
-
 use harness::{Host, sh};
 use netlink::{Mac, Socket};
 use nftables::rule::{self, Place};

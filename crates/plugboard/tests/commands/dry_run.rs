@@ -1,5 +1,4 @@
 //! `--dry-run`: what is printed is what would be done, anybody may ask, and nothing is changed.
-#![allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 use std::fs;
 

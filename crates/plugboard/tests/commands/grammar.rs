@@ -1,5 +1,4 @@
 //! The networks= grammar as the command line takes it.
-#![allow(clippy::indexing_slicing, reason = "a value that lacks a key reads as null")]
 
 use crate::support::{Lab, assert_refused};
 use harness::{Snapshot, row};

@@ -1,5 +1,4 @@
 //! Plugins that do not come to an end, print without one, or take no notice of their pipes.
-#![allow(clippy::expect_used, reason = "helpers of tests report by panicking")]
 
 use std::fs;
 use std::os::unix::process::CommandExt;

@@ -1,4 +1,11 @@
 //! The command line, as its users call it.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test reports by panicking"
+)]
 
 mod dry_run;
 mod grammar;

@@ -1,5 +1,4 @@
 //! With our own plugins on a real kernel: what is attached goes without a trace, whatever happens in between.
-#![allow(clippy::indexing_slicing, clippy::expect_used, reason = "helpers of tests report by panicking")]
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -1,7 +1,5 @@
 //! The distributions are those that `tc` ships under the same names.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test reports by panicking")]
-
 use shaping::Distribution;
 
 /// Where distributions of Linux keep the files.

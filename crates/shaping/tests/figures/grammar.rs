@@ -1,5 +1,4 @@
 //! The verdicts of the grammar of networks, one by one.
-#![allow(clippy::panic, reason = "helpers of tests report by panicking")]
 
 use shaping::networks::{self, GrammarError};
 use shaping::{Delay, Limits, Rate};

@@ -1,7 +1,5 @@
 //! Crashes, full and read-only disks, debris.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
-
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;

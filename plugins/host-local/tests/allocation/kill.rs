@@ -1,7 +1,5 @@
 //! SIGKILL after every system call: no address is lost, none is given twice.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
-
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -1,7 +1,5 @@
 //! A call's time does not grow with the pool.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
-
 use std::fs;
 use std::time::{Duration, Instant};
 

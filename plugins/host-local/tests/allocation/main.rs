@@ -1,4 +1,11 @@
 //! The plugin `host-local`: files, pools and verbs.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test reports by panicking"
+)]
 
 mod common;
 mod faults;

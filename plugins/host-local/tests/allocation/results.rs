@@ -1,7 +1,5 @@
 //! Results, files and errors of ADD, beside those of the reference.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
-
 use crate::common::{BLUE, OURS, REFERENCE, Scene, addresses, blue, files, taken, visible, with};
 use serde_json::{Value, json};
 

@@ -1,7 +1,5 @@
 //! One pool, many users: callers at once, and the reference beside us.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::common::{

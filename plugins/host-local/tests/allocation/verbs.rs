@@ -1,7 +1,5 @@
 //! CHECK, DEL, GC and STATUS.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
-
 use std::fs;
 
 use crate::common::{

@@ -1,6 +1,4 @@
 //! A host with `plugboard`, networks, and plugins: the reference's, or ones that write down how they are called.
-#![allow(dead_code, reason = "each test executable uses a part")]
-#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests report by panicking")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
