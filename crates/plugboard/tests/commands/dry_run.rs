@@ -268,7 +268,7 @@ fn what_cannot_be_done_is_refused_as_by_attach() {
     lab.host.namespace("c1");
     let told = |args: &str| lab.plugboard(args).stderr.replace("CNI_PRINT", "CNI_COMMAND");
     let expected = told("attach c1 walt-net");
-    assert!(expected.contains("vlan: 5000"), "{expected}");
+    assert!(expected.contains("vlan is 5000"), "{expected}");
     let refused = lab.plugboard("attach --dry-run c1 walt-net");
     assert_eq!((refused.status, refused.stdout.as_str(), refused.stderr), (1, "", expected));
     assert_refused(&lab.plugboard("attach --dry-run c1 no-net --primary no-net"), "'no-net' is not configured");
