@@ -393,7 +393,7 @@ impl Session {
     }
 
     /// Runs `work` with the lock for what the host's attachments share, which is free again at its end, however it ends. Within
-    /// it, [`Session::exclude`] keeps others out altogether.
+    /// it, `Session::exclude` keeps others out altogether.
     ///
     /// No delegate is waited for in it, and CHECK does without.
     ///

@@ -94,7 +94,7 @@ impl Qdisc {
     }
 
     /// `tc qdisc change dev INDEX parent PARENT handle HANDLE: KIND …`: what waits in the queue stays there. Unlike `tc`, it
-    /// also takes back what is not asked any more: see [`Netem::change_options`].
+    /// also takes back what is not asked any more: see `Netem::change_options`.
     ///
     /// # Errors
     /// [`Error::Malformed`] for a kind that we cannot make or an index beyond 2^31.

@@ -70,7 +70,7 @@ impl Distribution {
     /// One's own table.
     ///
     /// # Errors
-    /// It is empty or has more than [`MOST_ENTRIES`].
+    /// It is empty or has more than 16384.
     pub fn table_of(entries: Vec<i16>) -> Result<Self, DistributionError> {
         match entries.len() {
             1..=MOST_ENTRIES => Ok(Self::Table(entries)),
