@@ -82,7 +82,7 @@ impl Drop for Containerd {
 }
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("containerd").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/containerd").join(name)
 }
 
 /// The rates of all token buckets, in bit/s, each with the beginning of its device's name.
