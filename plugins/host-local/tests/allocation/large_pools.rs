@@ -95,6 +95,7 @@ fn a_search_past_fifty_thousand_taken_addresses_costs_nothing() {
 /// A full pool is told in the time of listing it, not of trying every address; and its one free address is found,
 /// wherever it is.
 #[test]
+#[ignore = "soaks: 60,000 files are made and removed"]
 fn a_full_pool_of_sixty_thousand() {
     let scene = Scene::new();
     let config = crate::common::with(&named("full", json!({"subnet": "10.0.0.0/16"})), "cniVersion", json!("1.1.0"));

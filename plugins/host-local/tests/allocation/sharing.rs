@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::common::{
     BLUE, OURS, REFERENCE, Scene, address, addresses, assert_empty, blue, files, fill, taken, visible, with,
 };
-use harness::Invocation;
+use harness::{Invocation, soak};
 use serde_json::{Value, json};
 
 /// Numbers that look random and are the same in every run.
@@ -22,10 +22,15 @@ impl Dice {
     }
 }
 
+/// How many there are of them.
+fn allocations_wanted() -> u64 {
+    soak::size(250, 1000)
+}
+
 /// Allocations and releases by both, in any order: no address twice, none lost, and what either gave the other
 /// releases.
 #[test]
-fn a_thousand_allocations_by_both_in_one_pool() {
+fn many_allocations_by_both_in_one_pool() {
     let scene = Scene::new();
     let config = blue(json!({"ranges": [
         [{"subnet": "10.1.2.0/26"}, {"subnet": "10.1.3.0/28", "gateway": "10.1.3.9"}],
@@ -46,7 +51,7 @@ fn a_thousand_allocations_by_both_in_one_pool() {
             }
             held.insert(id, given);
             allocations += 1;
-            if allocations == 1000 {
+            if allocations == allocations_wanted() {
                 break;
             }
         } else if let Some(id) = held.keys().nth(dice.roll(held.len().max(1))).cloned() {
@@ -84,9 +89,9 @@ fn assert_both_know(scene: &Scene, config: &Value, held: &BTreeMap<String, Vec<S
     }
 }
 
-/// Eight workers at a time, each with either implementation, on one pool: 1000 allocations, about as many releases.
+/// Eight workers at a time, each with either implementation, on one pool: many allocations, about as many releases.
 #[test]
-fn a_thousand_allocations_by_both_at_once() {
+fn many_allocations_by_both_at_once() {
     const WORKERS: u64 = 8;
     let scene = Scene::new();
     let config = blue(json!({"ranges": [[{"subnet": "10.1.2.0/25"}], [{"subnet": "fd00::/120"}]]}));
@@ -98,7 +103,7 @@ fn a_thousand_allocations_by_both_at_once() {
     let work = |worker: u64| {
         let mut dice = Dice(worker);
         let mut held: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for allocation in 0..1000 / WORKERS {
+        for allocation in 0..allocations_wanted() / WORKERS {
             let id = format!("w{worker}-{allocation}");
             let given = addresses(&call(dice.plugin(), "ADD", &id).ok());
             held.insert(id, given);
