@@ -41,7 +41,8 @@ soak: test-tools nextest build ## the same at length: storms, long kills, hundre
 	PLUGBOARD_SOAK=1 scripts/test $(RELEASE) --run-ignored all
 
 # Quickly built executables serve: what is tested is what they do, not what they cost.
-t: nextest ## T=NAME: builds what has changed, and runs the tests whose names match
+t: nextest ## T=NAME: builds what has changed, and runs the tests whose names have that in them
+	@[ -n "$(T)" ] || { echo "make t T=NAME: part of a test's name, or /a regular expression/" >&2; exit 2; }
 	$(STATIC) cargo build --quiet --profile quick --target $(TARGET) $(PROGRAMS:%=--package %)
 	PLUGBOARD_BIN_DIR=$(CURDIR)/$(QUICK) cargo nextest run --workspace --filterset 'test($(T))'
 

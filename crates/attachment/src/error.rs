@@ -120,7 +120,7 @@ impl Error {
 
     /// A comment in a script, for an error that is only that the caller may not ask.
     pub(crate) fn as_unseen(&self) -> String {
-        format!("# {self}: what is there is not seen, and is taken for missing; root sees it")
+        format!("# {self}: only root can see what exists; it is treated as missing")
     }
 
     /// Wraps the kernel's refusal of `action`.

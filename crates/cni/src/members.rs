@@ -34,9 +34,8 @@ impl Members {
 
     pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
         let found = keys::take(&mut self.rest, key);
-        if found.is_none() {
-            self.rest.remove(key);
-        }
+        // Other spellings would be printed beside it, and for Go the last one counts.
+        keys::remove(&mut self.rest, key);
         found
     }
 
@@ -45,7 +44,7 @@ impl Members {
         match self.take(key) {
             None => Ok(String::new()),
             Some(Value::String(text)) => Ok(text),
-            Some(other) => Err(self.is_no(key, "a text in quotes", &other)),
+            Some(other) => Err(self.is_no(key, "a string in quotes", &other)),
         }
     }
 
@@ -54,7 +53,7 @@ impl Members {
         self.list(key, |value, place| match value {
             Value::String(text) => Ok(text.clone()),
             Value::Null => Ok(String::new()),
-            other => Err(place.is_no("a text in quotes", other).into()),
+            other => Err(place.is_no("a string in quotes", other).into()),
         })
     }
 

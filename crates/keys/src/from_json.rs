@@ -91,8 +91,7 @@ fn is_unknown(place: &Place<'_>, key: &str, names: &Names) -> Refusal {
         Some(nearest) => format!("did you mean {nearest:?}? "),
         None => String::new(),
     };
-    Place::Member(place, key)
-        .refused(format_args!("the key {key:?} is not known here; {nearest}There are {}", known.join(", ")))
+    Place::Member(place, key).refused(format_args!("unknown key {key:?}; {nearest}Known keys: {}", known.join(", ")))
 }
 
 /// Reads a whole number.
@@ -164,7 +163,7 @@ impl FromJson for String {
     fn from_json(value: &Value, place: &Place<'_>) -> Result<Self, Refusal> {
         match value {
             Value::String(text) => Ok(text.clone()),
-            other => Err(place.is_no("a text in quotes", other)),
+            other => Err(place.is_no("a string in quotes", other)),
         }
     }
 }

@@ -50,7 +50,7 @@ pub fn remove(object: &mut Map<String, Value>, name: &str) {
     object.retain(|key, _| !is_spelled(name, key));
 }
 
-fn spelling<'a>(object: &'a Map<String, Value>, name: &str) -> Option<(&'a String, &'a Value)> {
+pub(crate) fn spelling<'a>(object: &'a Map<String, Value>, name: &str) -> Option<(&'a String, &'a Value)> {
     let exact = object.get_key_value(name).filter(|(_, value)| !value.is_null());
     exact.or_else(|| object.iter().find(|(key, value)| !value.is_null() && is_spelled(name, key)))
 }

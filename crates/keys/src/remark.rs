@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::names::is_spelled;
+use crate::names::{is_spelled, spelling};
 use crate::{Names, Place};
 
 /// Something about a key. It reads as the sentence that a person is told.
@@ -25,11 +25,11 @@ pub enum Remark {
         /// Its name.
         name: String,
     },
-    /// It is known in another letter case, and stands there so, too.
+    /// It stands there in another letter case, too, which counts.
     Beside {
         /// The key, with the path of its object.
         key: String,
-        /// Its name, which counts.
+        /// The spelling that counts.
         name: String,
     },
 }
@@ -41,7 +41,7 @@ impl fmt::Display for Remark {
                 write!(f, "the unknown key {key:?} is ignored")?;
                 nearest.iter().try_for_each(|nearest| write!(f, "; did you mean {nearest:?}?"))
             }
-            Self::Spelled { key, name } => write!(f, "the key {key:?} is read as {name:?}, which is how it is spelled"),
+            Self::Spelled { key, name } => write!(f, "the key {key:?} is read as {name:?}; please spell it so"),
             Self::Beside { key, name } => {
                 write!(f, "the key {key:?} is ignored beside {name:?}; remove one of the two")
             }
@@ -70,10 +70,13 @@ fn add(object: &Map<String, Value>, names: &[&'static Names], place: &Place<'_>,
             }
             continue;
         };
-        let is_given = object.get(*name).is_some_and(|value| !value.is_null());
         if !is_exact && !value.is_null() {
-            let (key, name) = (path(), (*name).to_owned());
-            all.push(if is_given { Remark::Beside { key, name } } else { Remark::Spelled { key, name } });
+            let counts = spelling(object, name).map_or(*name, |(counts, _)| counts);
+            let (key, is_read) = (path(), counts == key);
+            all.push(match is_read {
+                true => Remark::Spelled { key, name: (*name).to_owned() },
+                false => Remark::Beside { key, name: counts.to_owned() },
+            });
         }
         let inside: Vec<&'static Names> = known()
             .filter(|(other, _)| other == name)
@@ -177,11 +180,18 @@ mod tests {
         assert_eq!(
             told(&json!({"ISGATEWAY": true, "VLAN": 1, "vlan": 2, "Ranges": [{"Subnet": 1}], "ipam": {"Type": "x"}})),
             [
-                "the key \"ISGATEWAY\" is read as \"isGateway\", which is how it is spelled",
-                "the key \"Ranges\" is read as \"ranges\", which is how it is spelled",
-                "the key \"ranges[0].Subnet\" is read as \"subnet\", which is how it is spelled",
+                "the key \"ISGATEWAY\" is read as \"isGateway\"; please spell it so",
+                "the key \"Ranges\" is read as \"ranges\"; please spell it so",
+                "the key \"ranges[0].Subnet\" is read as \"subnet\"; please spell it so",
                 "the key \"VLAN\" is ignored beside \"vlan\"; remove one of the two",
-                "the key \"ipam.Type\" is read as \"type\", which is how it is spelled",
+                "the key \"ipam.Type\" is read as \"type\"; please spell it so",
+            ]
+        );
+        assert_eq!(
+            told(&json!({"VLAN": 1, "Vlan": 2})),
+            [
+                "the key \"VLAN\" is read as \"vlan\"; please spell it so",
+                "the key \"Vlan\" is ignored beside \"VLAN\"; remove one of the two",
             ]
         );
         assert_eq!(told(&json!({"VLAN": null, "vlan": 2})), [""; 0]);

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use keys::Form;
+
 use crate::plugin::{Manual, PLUGINS};
 use crate::rows::{Row, rows};
 
@@ -26,11 +28,17 @@ pub fn page(manual: &Manual) -> String {
             escaped(name)
         ),
     };
+    let refuses = manual
+        .tables
+        .iter()
+        .flat_map(|table| table.keys)
+        .any(|key| matches!(key.form, Form::Object(table) if table.refuses_others));
     section(
         "DESCRIPTION",
         &format!(
-            "{place}\nKeys are read in any letter case, and \\fBnull\\fR counts as not set. Unknown keys are told on stderr and \
-             ignored.\n"
+            "{place}\nKeys are read in any letter case, and \\fBnull\\fR counts as not set. Unknown keys are reported on stderr \
+             and ignored{}.\n",
+            if refuses { "; within objects that only this plugin has they are errors" } else { "" }
         ),
     );
     section("KEYS", &rows(manual).iter().map(entry).collect::<String>());

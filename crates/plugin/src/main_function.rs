@@ -65,6 +65,9 @@ fn known(verbs: &Verbs, environment: Environment) -> Result<Environment, Error> 
 fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
     if call.environment.is_printed {
         let print = verbs.print.ok_or_else(|| Command::unknown(Command::PRINT))?;
+        if call.environment.command == Command::Add {
+            tell_remarks(verbs, &call.config);
+        }
         return print(&call)?.to_json(call.config.version).map(printed);
     }
     match call.environment.command {

@@ -92,7 +92,7 @@ impl Guest {
         }
         tree.add_libraries()?;
         tree.text("/lab/command", self.script()?, 0o755);
-        tree.text("/lab/now", now()?, 0o755);
+        tree.text("/lab/now", now(self.clock)?, 0o755);
         Ok(tree)
     }
 
@@ -114,12 +114,17 @@ impl Guest {
 
 /// What sets a machine that was saved earlier apart from all others that began there: the time, and random numbers. The kernel
 /// mixes what it is given into its own after a minute, which passes at once where nothing else happens.
-fn now() -> Result<String> {
+fn now(clock: Clock) -> Result<String> {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut random = [0; 32];
     File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).context("cannot read /dev/urandom")?;
     let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("date -s @{} >/dev/null\necho {random} >/dev/urandom\nsleep 61\n", seconds.saturating_sub(61)))
+    let wait = match clock {
+        Clock::Virtual => 61,
+        // It has booted for this run alone.
+        Clock::Real => 0,
+    };
+    Ok(format!("date -s @{} >/dev/null\necho {random} >/dev/urandom\nsleep {wait}\n", seconds.saturating_sub(wait)))
 }
 
 /// `word` as the shell takes it, unchanged.

@@ -102,6 +102,13 @@ pub(crate) fn run(
     stderr.flush()?;
     // A machine that boots says first that it has.
     let told = ports.status_text()?;
+    if let (Some(state), Some(ended)) = (state, ended)
+        && told.is_empty()
+        && !ended.success()
+    {
+        // QEMU could not go on from there: the next run boots.
+        let _ = std::fs::remove_file(state);
+    }
     let effort = told.lines().find_map(Effort::parse);
     let ending = match told.lines().last().map(str::parse) {
         Some(Ok(status)) => Ending::Status(status),

@@ -8,7 +8,7 @@ use crate::qemu::{Boot, Machine, Ports, command, obituary};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -20,6 +20,10 @@ const READY: &str = "ready";
 /// The saved machine that a guest begins as, booted and saved first if the kernel, the root or QEMU changed; `None` for a
 /// guest on this machine's clock, which boots each time.
 pub(crate) fn state(cache: &Cache, guest: &Guest, boot: &Boot) -> Result<Option<PathBuf>> {
+    ensure!(
+        !cache.directory().to_string_lossy().contains('\''),
+        "the path of the lab's cache must not have an apostrophe"
+    );
     if guest.clock == Clock::Real {
         return Ok(None);
     }
@@ -43,8 +47,9 @@ fn key(guest: &Guest, boot: &Boot) -> Result<u64> {
     let mut ports = Ports::new()?;
     let command = command(guest, boot, None, &mut ports)?;
     // The paths of files in memory are other ones each time.
-    for argument in command.get_args().filter(|argument| !argument.to_string_lossy().contains("/proc/")) {
-        argument.hash(&mut hasher);
+    for argument in command.get_args() {
+        let argument = argument.to_string_lossy();
+        argument.split("/proc/").next().hash(&mut hasher);
     }
     Ok(hasher.finish())
 }
@@ -53,7 +58,7 @@ fn key(guest: &Guest, boot: &Boot) -> Result<u64> {
 fn save(guest: &Guest, boot: &Boot, path: &Path) -> Result<()> {
     let mut ports = Ports::new()?;
     let mut qemu = command(guest, boot, None, &mut ports)?;
-    qemu.args(["-monitor", "stdio"]).stdin(Stdio::piped());
+    qemu.args(["-monitor", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut machine = Machine::start(qemu, Signal::SIGKILL).context("cannot start QEMU")?;
     let deadline = Instant::now() + guest.limit.max(Duration::from_secs(120));
     while ports.status_text()?.trim() != READY {
@@ -64,10 +69,17 @@ fn save(guest: &Guest, boot: &Boot, path: &Path) -> Result<()> {
     }
     let mut monitor = machine.child.stdin.take().context("QEMU's monitor is not ours")?;
     // It goes on while it is saved, because a machine that was stopped is stopped again when it is loaded.
-    write!(monitor, "migrate_set_parameter max-bandwidth 100G\nmigrate \"exec:cat > '{}'\"\nquit\n", path.display())?;
+    let save = format!("migrate_set_parameter max-bandwidth 100G\nmigrate \"exec:cat > '{}'\"\n", path.display());
+    write!(monitor, "{save}info migrate\nquit\n")?;
     monitor.flush()?;
+    let mut told = String::new();
+    let mut output = machine.child.stdout.take().context("QEMU's monitor is not ours")?;
+    output.read_to_string(&mut told)?;
     let ended = machine.child.wait()?;
-    let size = path.metadata().map(|file| file.len()).unwrap_or_default();
-    ensure!(ended.success() && size > 1 << 20, "QEMU could not save the lab ({ended}, {size} bytes)");
+    // QEMU ends well also where nothing was saved, as on a full disk.
+    ensure!(
+        ended.success() && told.contains("Migration status: completed"),
+        "QEMU could not save the lab ({ended}): {told}"
+    );
     Ok(())
 }

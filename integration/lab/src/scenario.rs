@@ -110,6 +110,7 @@ fn guest(test: &str) -> io::Result<Guest> {
     guest.directory = std::env::current_dir()?;
     guest.files.insert(executable.clone(), executable);
     if let Some(directory) = harness::find_bin_dir() {
+        harness::assert_newer_than_sources(&directory);
         for program in executables_in(&directory)? {
             let place = Path::new(BIN_DIR).join(program.file_name().unwrap_or_default());
             guest.files.insert(place, program);

@@ -33,10 +33,18 @@ pub fn find_bin_dir() -> Option<PathBuf> {
 pub fn bin(name: &str) -> PathBuf {
     let path = bin_dir().join(name);
     assert!(path.is_file(), "{} was not built: run `make build` first", path.display());
-    if let Some(source) = newer_source(&path) {
-        panic!("{} is older than {}: run `make t T=NAME`, or `make build`", path.display(), source.display());
-    }
+    assert_newer_than_sources(&bin_dir());
     path
+}
+
+/// Panics where an executable of a directory is older than one of its sources. Plugins call each other, so all are looked at.
+pub fn assert_newer_than_sources(directory: &Path) {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    for executable in entries.map(|entry| entry.path()).filter(|path| path.extension().is_none()) {
+        if let Some(source) = newer_source(&executable) {
+            panic!("{} is older than {}: run `make t T=NAME`, or `make build`", executable.display(), source.display());
+        }
+    }
 }
 
 /// A source of the executable that was changed after it was built. Cargo lists them beside it; of an executable without that
@@ -52,7 +60,10 @@ fn newer_source(executable: &Path) -> Option<PathBuf> {
     let (_, sources) = list.split_once(": ")?;
     let changed = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
     let built: SystemTime = changed(executable)?;
-    let newer = sources.split_whitespace().map(PathBuf::from).find(|source| changed(source) > Some(built));
+    // A blank within a path has a backslash before it.
+    let sources = sources.replace("\\ ", "\0");
+    let paths = sources.split_whitespace().map(|source| PathBuf::from(source.replace('\0', " ")));
+    let newer = paths.into_iter().find(|source| changed(source) > Some(built));
     if newer.is_none() {
         looked_at.push(executable.to_owned());
     }
@@ -73,7 +84,7 @@ mod tests {
     fn an_executable_is_old_when_one_of_its_sources_is_newer() {
         let directory = std::env::temp_dir().join(format!("harness-executables-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
-        let (executable, source) = (directory.join("tool"), directory.join("main.rs"));
+        let (executable, source) = (directory.join("tool"), directory.join("the main.rs"));
         for path in [&executable, &source] {
             fs::write(path, "").unwrap();
         }
@@ -84,7 +95,11 @@ mod tests {
         set(&executable, 1000);
         set(&source, 1001);
         assert_eq!(newer_source(&executable), None, "nothing is known of its sources");
-        fs::write(directory.join("tool.d"), format!("{}: {}\n", executable.display(), source.display())).unwrap();
+        fs::write(
+            directory.join("tool.d"),
+            format!("{}: {}\n", executable.display(), source.display().to_string().replace(' ', "\\ ")),
+        )
+        .unwrap();
         assert_eq!(newer_source(&executable), Some(source.clone()));
         set(&executable, 1002);
         assert_eq!(newer_source(&executable), None);

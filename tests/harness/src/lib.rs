@@ -22,7 +22,7 @@ mod snapshot_files;
 pub mod soak;
 mod wait;
 
-pub use executables::{bin, bin_dir, find_bin_dir};
+pub use executables::{assert_newer_than_sources, bin, bin_dir, find_bin_dir};
 pub use host::Host;
 pub use invocation::Invocation;
 pub use iperf::Iperf;

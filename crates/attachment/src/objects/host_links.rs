@@ -40,5 +40,7 @@ pub(super) fn removal(session: &mut Session, name: &str) -> Result<Vec<String>, 
 /// A comment that says whose a link is.
 pub(super) fn whose(link: &Link) -> String {
     let alias = link.alias.as_deref().unwrap_or_default();
-    format!("# {} of {}", link.name, alias.strip_prefix(MARK).unwrap_or(alias))
+    // It is a comment of a script, whatever somebody has written there.
+    let alias: String = alias.chars().filter(|letter| !letter.is_control()).collect();
+    format!("# {} of {}", link.name, alias.strip_prefix(MARK).unwrap_or(&alias))
 }

@@ -99,12 +99,15 @@ impl Object for LinkRoute {
         }
         let routes = self.list(session)?;
         let table = |route: &route::Route| route.table.unwrap_or(254);
+        // What the kernel takes where none is given (IP6_RT_PRIO_USER in include/uapi/linux/ipv6_route.h).
+        let default = if self.route.destination.is_ipv4() { 0 } else { 1024 };
+        let metric = |route: &route::Route| route.priority.filter(|metric| *metric > 0).unwrap_or(default);
         let is_there = routes.iter().any(|(_, have)| {
             have.destination == self.route.destination
                 && table(have) == table(&self.route)
-                && have.priority.unwrap_or_default() == self.route.priority.unwrap_or_default()
+                && metric(have) == metric(&self.route)
         });
-        Ok(match is_there && self.route.destination.is_ipv4() {
+        Ok(match is_there {
             true => {
                 vec![format!("# {}: there is one to {} already, which stays", self.label(), self.route.destination)]
             }

@@ -141,12 +141,9 @@ mod tests {
         let told = |members| config(members).keys::<Outer>().unwrap_err().msg;
         assert_eq!(
             told(r#""inner":{"dealy":1}"#),
-            r#"inner.dealy: the key "dealy" is not known here; did you mean "delay"? There are delay, rate"#
+            r#"inner.dealy: unknown key "dealy"; did you mean "delay"? Known keys: delay, rate"#
         );
-        assert_eq!(
-            told(r#""inner":{"zzz":1}"#),
-            r#"inner.zzz: the key "zzz" is not known here; There are delay, rate"#
-        );
+        assert_eq!(told(r#""inner":{"zzz":1}"#), r#"inner.zzz: unknown key "zzz"; Known keys: delay, rate"#);
         config(r#""Inner":{"DELAY":1}"#).keys::<Outer>().unwrap();
     }
 
@@ -180,7 +177,10 @@ mod tests {
             assert_eq!((error.code, error.msg.as_str()), (Code::InvalidConfig, msg));
         }
         for (members, msg) in [
-            (r#""ipam":{"ranges":[[],[{"subnet":1}]]}"#, "ipam.ranges[1][0].subnet is 1: it must be a text in quotes"),
+            (
+                r#""ipam":{"ranges":[[],[{"subnet":1}]]}"#,
+                "ipam.ranges[1][0].subnet is 1: it must be a string in quotes",
+            ),
             (r#""ipam":{"ranges":[[{}]]}"#, "ipam.ranges[0][0]: subnet is missing"),
             (r#""ipam":{"ranges":[[7]]}"#, r#"ipam.ranges[0][0] is 7: it must be an object such as {"subnet": "s"}"#),
             (r#""ipam":{"ranges":[7]}"#, "ipam.ranges[0] is 7: it must be a list"),
@@ -235,8 +235,8 @@ mod tests {
         assert_eq!(
             told,
             [
-                r#"the key "Ipam" is read as "ipam", which is how it is spelled"#,
-                r#"the key "ipam.Type" is read as "type", which is how it is spelled"#,
+                r#"the key "Ipam" is read as "ipam"; please spell it so"#,
+                r#"the key "ipam.Type" is read as "type"; please spell it so"#,
                 r#"the unknown key "capabilites" is ignored; did you mean "capabilities"?"#,
                 r#"the unknown key "isGatway" is ignored; did you mean "isGateway"?"#,
                 r#"the unknown key "zzz" is ignored"#,

@@ -89,7 +89,7 @@ fn names_that_are_missing_or_bad_are_code_7() {
         (r#"{"name":null,"type":"t"}"#, "no \"name\""),
         (r#"{"name":"","type":"t"}"#, "name is \"\""),
         (r#"{"name":"a/b","type":"t"}"#, "name is \"a/b\""),
-        (r#"{"name":5,"type":"t"}"#, "name is 5: it must be a text in quotes"),
+        (r#"{"name":5,"type":"t"}"#, "name is 5: it must be a string in quotes"),
         (r#"{"name":"n"}"#, "no \"type\""),
         (r#"{"name":"n","type":"../t"}"#, "type is \"../t\""),
         (r#"{"name":"n","type":"t","ipam":{"type":"/bin/sh"}}"#, "ipam.type is \"/bin/sh\""),

@@ -78,12 +78,23 @@ impl Addresses {
             let ranges: Vec<&Value> = set.as_array().into_iter().flatten().collect();
             let known: Vec<Range> = ranges.iter().filter_map(|range| Range::read(range)).collect();
             // Several ranges of a set need not have one subnet.
-            let Some(first) = known.first().filter(|_| known.len() == ranges.len()) else { continue };
+            let is_like = |first: &Range| {
+                let alike =
+                    |range: &Range| (range.subnet.prefix(), range.gateway) == (first.subnet.prefix(), first.gateway);
+                known.len() == ranges.len() && known.iter().all(alike)
+            };
+            let Some(first) = known.first().filter(|first| is_like(first)) else {
+                self.unknown(HOST_LOCAL);
+                continue;
+            };
             let (stand_in, word) = self.stand_in("ADDRESS", first.subnet.is_ipv4());
             let length = first.subnet.prefix();
             self.words.push((stand_in.to_string(), word.clone()));
             let texts: Vec<String> = known.iter().map(Range::text).collect();
-            self.remarks.push(format!("{word} is what {HOST_LOCAL} gives, of {}", texts.join(" or ")));
+            self.remarks.push(format!(
+                "{word} stands for the address that {HOST_LOCAL} would give, from {}",
+                texts.join(" or ")
+            ));
             if let Ok(address) = IpNetwork::new(stand_in, length) {
                 self.give(address, Some(first.gateway));
             }
@@ -190,7 +201,10 @@ mod tests {
         for part in ["ETH0_ADDRESS/24", "10.9.0.1\"", "ETH0_ADDRESS6/64", "fd00:9::fe", "ETH0_ADDRESS_2/16"] {
             assert!(text.contains(part), "{text}");
         }
-        assert_eq!(given.remarks[0], "ETH0_ADDRESS is what host-local gives, of 10.9.0.0/24 from 10.9.0.10 on");
+        assert_eq!(
+            given.remarks[0],
+            "ETH0_ADDRESS stands for the address that host-local would give, from 10.9.0.0/24 from 10.9.0.10 on"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use shaping::networks;
 
 use super::addresses::Addresses;
-use super::script::Script;
+use super::script::{Script, refuse_unwritable};
 use crate::attach::{self, Place};
 use crate::chain::Chain;
 use crate::cli::Attach;
@@ -64,7 +64,8 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String
             Ok(printed) => {
                 is_unsure |= printed.is_none();
                 if let Some(told) = printed.as_ref().and_then(|printed| printed.result.clone()) {
-                    refuse_unwritable(&told)?;
+                    let interfaces = told.get("interfaces").and_then(Value::as_array).into_iter().flatten();
+                    refuse_unwritable(interfaces.filter_map(|interface| interface.get("name")?.as_str()))?;
                     result = Some(told);
                 }
                 let remarks = addresses.remarks.iter().filter(|_| printed.is_some());
@@ -73,7 +74,7 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String
             }
             // It builds on what the one before is going to make.
             Err(failure) if is_unsure => {
-                script.comment(format!("this cannot be said before the plugins before it have done theirs: {failure}"));
+                script.comment(format!("not known until the plugins before it have run: {failure}"));
             }
             Err(failure) => return Err(failure.to_string()),
         }
@@ -83,17 +84,4 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String
 
 fn has_addresses(plugin: &Plugin) -> bool {
     plugin.ipam().is_some()
-}
-
-/// Names stand in the commands as they are, and a shell reads some characters otherwise than the kernel.
-fn refuse_unwritable(result: &Value) -> Result<(), String> {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-+:@".contains(letter);
-    let interfaces = result.get("interfaces").and_then(Value::as_array).into_iter().flatten();
-    let mut names = interfaces.filter_map(|interface| interface.get("name")?.as_str());
-    match names.find(|name| !name.chars().all(is_plain)) {
-        Some(name) => Err(format!(
-            "the interface '{name}' has a name that a shell would not read as it is: no script can be printed"
-        )),
-        None => Ok(()),
-    }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use cni::Version;
 
-use super::script::Script;
+use super::script::{Script, refuse_unwritable};
 use super::take_down;
 use crate::cache::Entry;
 use crate::chain::Chain;
@@ -47,11 +47,17 @@ fn print(mut network: Network, entries: &[Entry], runtime: &Runtime, script: &mu
     let valid = valid(&network, entries);
     let mut problems = Vec::new();
     for plugin in &network.plugins {
-        script.heading(format!("what belongs to nobody on {}, by {}", network.name, plugin.kind));
+        script.heading(format!("leftovers on {}, found by {}", network.name, plugin.kind));
         let mut request = chain.with_valid(plugin, &valid);
         script.brief(&mut request);
         match chain.print("GC", plugin, None, request) {
-            Ok(printed) => script.add(printed, None, str::to_owned),
+            Ok(printed) => {
+                let gone = printed.iter().flat_map(|printed| printed.gone.iter().map(String::as_str));
+                match refuse_unwritable(gone) {
+                    Ok(()) => script.add(printed, None, str::to_owned),
+                    Err(problem) => problems.push(problem),
+                }
+            }
             Err(failure) => problems.push(failure.to_string()),
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Script {
     made: Vec<String>,
     gone: Vec<String>,
     routes: BTreeSet<String>,
+    /// Where the part begins that is being written.
+    part: usize,
 }
 
 impl Script {
@@ -31,6 +33,7 @@ impl Script {
         if !self.lines.is_empty() {
             self.lines.push(String::new());
         }
+        self.part = self.lines.len();
         self.comment(text);
     }
 
@@ -43,7 +46,7 @@ impl Script {
     /// What a plugin would do; `None` where it cannot say. `word` puts in words what is not known yet.
     pub(super) fn add(&mut self, printed: Option<Printed>, netns: Option<&Path>, word: impl Fn(&str) -> String) {
         let Some(Printed { commands, made, gone, .. }) = printed else {
-            self.comment("this plugin cannot say what it does");
+            self.comment("this plugin cannot print what it would do");
             return;
         };
         if commands.is_empty() {
@@ -55,13 +58,20 @@ impl Script {
         };
         for command in commands {
             let line = word(&command);
-            if is_said_once(&line) && self.lines.contains(&line) {
+            let said: &[String] = if line.starts_with('#') {
+                self.lines.get(self.part..).unwrap_or_default()
+            } else if is_done_once(&line) {
+                &self.lines
+            } else {
+                &[]
+            };
+            if said.contains(&line) {
                 continue;
             }
             let is_new = route(&line).is_none_or(|route| self.routes.insert(route));
             match is_new {
                 true => self.lines.push(line),
-                false => self.comment(format!("not needed, there is such a route by then: {line}")),
+                false => self.comment(format!("skipped, there will be such a route by then: {line}")),
             }
         }
         self.made.extend(made.into_iter().filter(|name| !self.made.contains(name)).collect::<Vec<_>>());
@@ -75,9 +85,20 @@ impl Script {
     }
 }
 
-/// To hear it again tells nothing, and to do it again changes nothing.
-fn is_said_once(line: &str) -> bool {
-    ["# ", "sysctl -w ", "nft list table "].iter().any(|beginning| line.starts_with(beginning))
+/// To do it again changes nothing.
+fn is_done_once(line: &str) -> bool {
+    ["sysctl -w ", "nft list table "].iter().any(|beginning| line.starts_with(beginning))
+}
+
+/// Refuses names that stand in commands as they are, and have characters that a shell interprets.
+pub(super) fn refuse_unwritable<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-+:@".contains(letter);
+    match names.find(|name| !name.chars().all(is_plain)) {
+        Some(name) => Err(format!(
+            "the interface {name:?} has characters in its name that a shell interprets; no script is printed"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// What a command adds a route for: of two alike in one namespace the first stays.
@@ -112,7 +133,7 @@ mod tests {
         script.add(Some(add(&[one])), None, str::to_owned);
         script.add(Some(add(&[other, third])), None, str::to_owned);
         assert_eq!(script.lines[0], one);
-        assert!(script.lines[1].starts_with("# not needed") && script.lines[1].ends_with(other));
+        assert!(script.lines[1].starts_with("# skipped") && script.lines[1].ends_with(other));
         assert_eq!(script.lines[2], third);
     }
 }

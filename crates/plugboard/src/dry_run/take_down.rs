@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use cni::Version;
 
-use super::script::Script;
+use super::script::{Script, refuse_unwritable};
 use crate::cache::Entry;
 use crate::chain::Chain;
 use crate::cli::Subject;
@@ -42,7 +42,13 @@ pub(super) fn print(entry: &Entry, runtime: &Runtime, script: &mut Script) -> Ve
         let mut request = chain.with_result(plugin, &attachment, result);
         script.brief(&mut request);
         match chain.print("DEL", plugin, Some(&attachment), request) {
-            Ok(printed) => script.add(printed, attachment.netns.as_deref(), str::to_owned),
+            Ok(printed) => {
+                let gone = printed.iter().flat_map(|printed| printed.gone.iter().map(String::as_str));
+                match refuse_unwritable(gone) {
+                    Ok(()) => script.add(printed, attachment.netns.as_deref(), str::to_owned),
+                    Err(problem) => problems.push(problem),
+                }
+            }
             Err(failure) => problems.push(failure.to_string()),
         }
     }

@@ -85,15 +85,15 @@ fn anybody_sees_what_attach_would_do_and_nothing_is_changed() {
     assert_in_order(
         &script,
         &[
-            "# eth0 on walt-net, by bridge\n# ETH0_ADDRESS is what host-local gives, of 10.8.0.0/24\n",
-            "# /run/netns/c1 cannot be looked into by this user, and is taken as empty\n",
+            "# eth0 on walt-net, by bridge\n# ETH0_ADDRESS stands for the address that host-local would give, from 10.8.0.0/24\n",
+            "# this user may not enter /run/netns/c1, which counts as empty\n",
             "\nip link add walt-net up type bridge",
             "\nnft 'create element bridge plugboard macs { \"pb",
             "\nip link add pb",
             " peer name eth0 address ",
             " netns c1\n",
             "\nip -n c1 link set eth0 up\n",
-            "\n# with the addresses from host-local, which was not asked:\n",
+            "\n# with addresses from host-local (not called in a dry run):\n",
             "\nnft 'create element inet plugboard masquerade4 { \"walt-net\" . ETH0_ADDRESS comment \"pb",
             "\nip -n c1 address add ETH0_ADDRESS/24 dev eth0 brd +\n",
             "\nip address add 10.8.0.1/24 dev walt-net brd +\n",
@@ -241,11 +241,11 @@ touch /run/called"#;
     assert_in_order(
         &script,
         &[
-            "# eth0 on walt-net, by foreign\n# this plugin cannot say what it does\n",
-            "# eth0 on walt-net, by silent\n# this plugin cannot say what it does\n",
+            "# eth0 on walt-net, by foreign\n# this plugin cannot print what it would do\n",
+            "# eth0 on walt-net, by silent\n# this plugin cannot print what it would do\n",
             "# eth0 on walt-net, by netem-shaper\ntc qdisc add dev pb",
-            "# eth1 on home-net, by foreign\n# this plugin cannot say what it does\n",
-            "# eth1 on home-net, by netem-shaper\n# this cannot be said before the plugins before it have done theirs: ",
+            "# eth1 on home-net, by foreign\n# this plugin cannot print what it would do\n",
+            "# eth1 on home-net, by netem-shaper\n# not known until the plugins before it have run: ",
             "prevResult is missing",
         ],
     );
@@ -258,7 +258,7 @@ touch /run/called"#;
     let list = json!({"cniVersion": "1.0.0", "plugins": [plain("walt-net", &ipam), {"type": "tuning"}]});
     lab.network_with("walt-net", &list);
     let script = lab.plugboard("attach --dry-run c1 walt-net").ok();
-    assert!(script.contains("by tuning\n# this plugin cannot say what it does"), "{script}");
+    assert!(script.contains("by tuning\n# this plugin cannot print what it would do"), "{script}");
 }
 
 #[test]
@@ -369,10 +369,10 @@ fn gc_prints_what_it_would_remove_and_whose_it_was() {
         &[
             "# eth0 on walt-net of gone, by bridge\n",
             "# then /var/lib/cni/results/walt-net-gone-eth0 is removed\n",
-            "# what belongs to nobody on home-net, by bridge\n# pb",
+            "# leftovers on home-net, found by bridge\n# pb",
             " of eth1 on home-net of lost\nip link delete pb",
             "\nip link delete home-net\n",
-            "# what belongs to nobody on walt-net, by bridge\n# elements of the packet filter of pb",
+            "# leftovers on walt-net, found by bridge\n# elements of the packet filter of pb",
             "\nnft 'delete element inet plugboard masquerade4 { \"walt-net\" . 10.8.0.4 }'\n# pb",
             " of eth0 on walt-net of lost\nip link delete pb",
             "\n# then host-local takes back the addresses of attachments that are gone",

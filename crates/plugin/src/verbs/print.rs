@@ -31,7 +31,7 @@ fn add<P: Plugin>(call: &Call) -> Result<Printed, Error> {
     let mut plugin = P::read(call, identity)?;
     let namespace = open_if_allowed(&call.environment)?;
     let mut commands: Vec<String> =
-        if namespace.is_none() { vec![closed(call, "and is taken as empty")] } else { Vec::new() };
+        if namespace.is_none() { vec![closed(call, "which counts as empty")] } else { Vec::new() };
     let ipam = Ipam::find::<P>(call)?;
     let mut session = Session::looking(namespace, Vec::new());
     let mut made = names(call, MADE);
@@ -48,7 +48,7 @@ fn add<P: Plugin>(call: &Call) -> Result<Printed, Error> {
     plugin.complete(call, &mut addressing)?;
     let addressed = print(&mut session, &plugin.addressing(&addressing))?;
     if let Some(kind) = call.config.ipam.as_ref().filter(|_| ipam.is_there()) {
-        commands.push(format!("# with the addresses from {kind}, which was not asked:"));
+        commands.push(format!("# with addresses from {kind} (not called in a dry run):"));
     }
     commands.extend(addressed);
     let result = plugin.result(call, &mut session, addressing)?;
@@ -70,7 +70,7 @@ fn del<P: Plugin>(call: &Call) -> Result<Printed, Error> {
     let namespace = open_if_allowed(&call.environment);
     let mut commands = Vec::new();
     if matches!(namespace, Ok(None)) && call.environment.netns.is_some() {
-        commands.push(closed(call, "and what is to be removed in it is not printed"));
+        commands.push(closed(call, "so that what is to be removed there is not printed"));
     }
     let mut session = Session::looking(namespace.ok().flatten(), names(call, GONE));
     let (mut left, mut failed) = attachment::of_attachment(&mut session, P::FINDERS, &identity);
@@ -116,5 +116,5 @@ fn released<P: Plugin>(call: &Call, of: &str, commands: &mut Vec<String>) {
 
 fn closed(call: &Call, consequence: &str) -> String {
     let path = call.environment.netns.as_deref().unwrap_or(Path::new("")).display();
-    format!("# {path} cannot be looked into by this user, {consequence}")
+    format!("# this user may not enter {path}, {consequence}")
 }
