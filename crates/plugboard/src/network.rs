@@ -1,5 +1,5 @@
-//! A network's configuration: a name, and the chain of plugins that attach a container to it. `null` is not set. As for
-//! libcni, the keys of plugins may be in any letter case, and those of a list may not.
+//! A network's configuration: a name, and the chain of plugins that attach a container to it. Keys may be in any letter
+//! case, and `null` is not set. libcni does the same for the keys of plugins, but not for those of a list.
 
 use anyhow::{Context, anyhow, bail};
 use cni::Version;
@@ -33,21 +33,22 @@ pub(crate) struct Plugin {
 const OF_LIST: [&str; 7] =
     ["name", "cniVersion", "cniVersions", "plugins", "disableCheck", "disableGC", "loadOnlyInlinedPlugins"];
 
-/// What libcni would not read is not read here either, so that a network is the same one for every runtime.
-fn expect_exact_names(object: &Map<String, Value>) -> anyhow::Result<()> {
-    for name in OF_LIST.into_iter().filter(|name| object.get(*name).is_none_or(Value::is_null)) {
-        if let Some(key) = object.keys().find(|key| *key != name && keys::is_spelled(name, key)) {
-            bail!("the key '{key}' must be spelled '{name}': in a list, libcni reads it in that letter case only");
+/// Says which keys other runtimes would not read.
+fn warn_of_other_spellings(object: &Map<String, Value>) {
+    for name in OF_LIST {
+        for key in object.keys().filter(|key| *key != name && keys::is_spelled(name, key)) {
+            tracing::warn!(
+                "the key '{key}' of a list is spelled '{name}': runtimes with libcni do not read it otherwise"
+            );
         }
     }
-    Ok(())
 }
 
 impl Network {
     /// Reads a configuration list (`.conflist`).
     pub(crate) fn from_list(text: &[u8]) -> anyhow::Result<Self> {
         let object = read_object(text)?;
-        expect_exact_names(&object)?;
+        warn_of_other_spellings(&object);
         let plugins = match find(&object, "plugins") {
             None => Vec::new(),
             Some(Value::Array(plugins)) => plugins.iter().map(Plugin::read).collect::<Result<_, _>>()?,

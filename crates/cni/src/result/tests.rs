@@ -146,6 +146,14 @@ fn a_result_of_another_format_is_refused_and_one_of_the_same_is_not() {
     }
 }
 
+/// For Go the last spelling counts, and we used another one.
+#[test]
+fn a_key_that_was_read_is_not_printed_in_another_spelling() {
+    let value = json!({"routes": [{"dst": null, "Dst": "0.0.0.0/0", "DST": "10.0.0.0/8", "other": 1}]});
+    let printed = there_and_back(&value, Version::V1_0_0);
+    assert_eq!(printed["routes"], json!([{"dst": "10.0.0.0/8", "other": 1}]));
+}
+
 #[test]
 fn an_error_names_the_entry_and_quotes_it() {
     for (value, parts) in [

@@ -142,6 +142,43 @@ fn the_script_makes_what_attach_makes() {
     both_ways_are_one(&lab, "walt-net[bw=50Mbps],home-net", &[("ETH0_ADDRESS", "10.8.0.2")]);
 }
 
+/// A second default route of either family stays out, as when it is made.
+#[test]
+fn a_default_route_that_is_there_is_not_added_again() {
+    let lab = lab();
+    let ipam = |number: u8| {
+        json!({"type": "static", "addresses": [
+        {"address": format!("10.{number}.0.2/24"), "gateway": format!("10.{number}.0.1")},
+        {"address": format!("fd00:{number}::2/64"), "gateway": format!("fd00:{number}::1")}]})
+    };
+    lab.network("walt-net", &json!([plain("walt-net", &ipam(8))]));
+    lab.network("home-net", &json!([plain("home-net", &ipam(9))]));
+    let c1 = lab.host.namespace("c1");
+    lab.plugboard("attach c1 walt-net").ok();
+    let script = lab.plugboard("attach --dry-run --primary home-net --ifname-prefix net c1 home-net").ok();
+    assert_eq!(script.matches("already, which stays").count(), 2, "{script}");
+    run(&script);
+    assert_eq!(c1.ip("-6 route show default").as_array().map(Vec::len), Some(1));
+}
+
+/// What somebody has written into an alias is a comment, and a name that a shell interprets is in no script.
+#[test]
+fn a_script_has_nothing_that_somebody_else_has_written() {
+    let lab = lab();
+    lab.network("walt-net", &json!([{"type": "bridge", "bridge": "b;reboot"}]));
+    lab.host.namespace("c1");
+    lab.plugboard("attach c1 walt-net").ok();
+    let refused = lab.plugboard("detach --dry-run c1");
+    assert!(refused.status == 1 && !refused.stdout.contains("reboot"), "{refused:?}");
+    assert!(refused.stderr.contains("a shell interprets"), "{refused:?}");
+    lab.plugboard("detach c1").ok();
+
+    sh("ip link add pbnobody type veth peer name far").ok();
+    sh("ip link set pbnobody alias \"$(printf 'plugboard: eth0 on walt-net of c9\\necho INJECTED')\"").ok();
+    let script = lab.plugboard("gc --dry-run walt-net").ok();
+    assert!(!script.lines().any(|line| line.starts_with("echo")), "{script}");
+}
+
 /// The host's addresses and routes move to the bridge, and back.
 #[test]
 fn the_scripts_move_a_host_to_its_bridge_and_back() {
