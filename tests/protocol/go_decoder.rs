@@ -289,7 +289,7 @@ fn numbers_are_whole_and_their_range_is_said() {
         (json!({"vlanTrunk": [{}, {"id": true}]}), "vlanTrunk[1].id is true: it must be a number from 1 to 4094"),
         (json!({"vlanTrunk": [7]}), "vlanTrunk[0] is 7: it must be an object such as"),
         (json!({"isGateway": "true"}), "isGateway is \"true\": it must be true or false"),
-        (json!({"mac": 5}), "mac is 5: it must be a text in quotes"),
+        (json!({"mac": 5}), "mac is 5: it must be a string in quotes"),
         (json!({"nic": "macvlan"}), "nic is \"macvlan\": it must be \"veth\" or \"tap\""),
         (json!({"ipMasqBackend": "pf"}), "ipMasqBackend is \"pf\": it must be \"iptables\" or \"nftables\""),
     ] {
@@ -309,14 +309,14 @@ fn a_range_is_named_by_its_path() {
     let scene = Scene::new();
     let good = json!([{"subnet": "10.1.0.0/24"}]);
     for (keys, wanted) in [
-        (json!({"ranges": [good, [{"subnet": 5}]]}), "ipam.ranges[1][0].subnet is 5: it must be a text in quotes"),
+        (json!({"ranges": [good, [{"subnet": 5}]]}), "ipam.ranges[1][0].subnet is 5: it must be a string in quotes"),
         (
             json!({"ranges": [good, [{"subnet": "10.2.0.0"}]]}),
             "ipam.ranges[1][0].subnet: \"10.2.0.0\" has no prefix length",
         ),
         (
             json!({"ranges": [[{"subnet": "10.1.0.0/24", "gateway": "x"}]]}),
-            "ipam.ranges[0][0].gateway: \"x\" is no IP address",
+            "ipam.ranges[0][0].gateway: \"x\" is not an IP address",
         ),
         (json!({"ranges": [good, [{}]]}), "ipam.ranges[1][0].subnet is missing"),
         (json!({"subnet": "10.2.0.1/24"}), "ipam.subnet \"10.2.0.1/24\" has host bits set"),

@@ -154,7 +154,7 @@ fn others() -> Vec<(Value, &'static str, &'static str, &'static str)> {
             "an object such as {\"rate\": \"100Mbit\", \"delay\": \"10ms\"}",
         ),
         (json!({"preset": "modem"}), "preset ", "\"modem\"", "3g, cable, dsl, edge, fibre, lte, satellite, wifi"),
-        (json!({"preset": 7}), "preset: ", "7", "a text in quotes"),
+        (json!({"preset": 7}), "preset: ", "7", "a string in quotes"),
         (json!({"bw": "1Mbps", "interfaces": [""]}), "interfaces: ", "''", "names such as eth1"),
         (json!({"bw": "1Mbps", "interfaces": "eth0"}), "interfaces: ", "eth0", "a list"),
         (json!({"ingressRate": "1M"}), "ingressRate: ", "\"1M\"", "a whole number of bit/s, such as 100000000"),

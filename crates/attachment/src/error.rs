@@ -73,10 +73,10 @@ pub enum Error {
         reason: String,
     },
     /// A plugin describes a kind of object that it does not look for at the end. Nothing was made.
-    #[error("{0} is not among the kinds of objects that this plugin removes (a fault of the plugin)")]
+    #[error("{0} is not among the kinds of objects that this plugin removes (a bug in the plugin)")]
     Unlisted(&'static str),
     /// A part of a description comes when its turn is over. It is a fault of the plugin.
-    #[error("a part of the attachment comes too late to be made in order (a fault of the plugin)")]
+    #[error("a part of the attachment comes too late to be made in order (a bug in the plugin)")]
     Late,
 }
 
@@ -101,8 +101,8 @@ impl Error {
     pub(crate) fn restless_firewall() -> Self {
         Self::Conflict {
             object: "the packet filter".to_owned(),
-            want: "a change of it in one piece".to_owned(),
-            have: "was being changed by others all the time".to_owned(),
+            want: "an atomic change of it".to_owned(),
+            have: "kept being changed by other programs".to_owned(),
             remedy: Remedy::act("try again"),
         }
     }
@@ -120,7 +120,7 @@ impl Error {
 
     /// A comment in a script, for an error that is only that the caller may not ask.
     pub(crate) fn as_unseen(&self) -> String {
-        format!("# {self}: what is there is not seen, and is taken for missing; root sees it")
+        format!("# {self}: this user cannot see what exists, so it counts as missing; root can")
     }
 
     /// Wraps the kernel's refusal of `action`.

@@ -116,9 +116,9 @@ impl Session {
 
     fn refuse_change(&self) -> Result<(), Error> {
         match self.is_looking {
-            true => {
-                Err(Error::Invalid("nothing is changed where commands are printed (a fault of the plugin)".to_owned()))
-            }
+            true => Err(Error::Invalid(
+                "nothing may be changed while commands are printed (a bug in the plugin)".to_owned(),
+            )),
             false => Ok(()),
         }
     }

@@ -114,7 +114,7 @@ fn checked<'a>(value: &'a Value, path: &str, objection: fn(&str) -> Option<&'sta
             None => return Ok(text),
             Some(objection) => objection,
         },
-        _ => "it must be a text in quotes",
+        _ => "it must be a string in quotes",
     };
     Err(Error::invalid_config(format!("{path} is {}: {objection}", excerpt::shown(value))))
 }

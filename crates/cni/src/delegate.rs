@@ -115,9 +115,9 @@ fn not_found(kind: &str, directories: &[PathBuf], present: Option<&Path>) -> Str
     match present {
         _ if directories.is_empty() => format!("cannot look for the delegate {kind:?}: CNI_PATH names no directory"),
         Some(present) => format!(
-            "no executable of the delegate {kind:?} in the directories of CNI_PATH ({list}): {} is no executable file",
+            "no executable for the delegate {kind:?} in the directories of CNI_PATH ({list}): {} is not an executable file",
             present.display()
         ),
-        None => format!("no executable of the delegate {kind:?} in the directories of CNI_PATH ({list})"),
+        None => format!("no executable for the delegate {kind:?} in the directories of CNI_PATH ({list})"),
     }
 }

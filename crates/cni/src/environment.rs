@@ -51,7 +51,7 @@ impl Command {
     fn printed(word: &OsStr) -> Result<Self, Error> {
         [Self::Add, Self::Del, Self::Gc].into_iter().find(|command| command.as_str() == word).ok_or_else(|| {
             let word = quoted(&word.to_string_lossy());
-            invalid(format!("CNI_PRINT is {word}: what can be printed is ADD, DEL and GC"))
+            invalid(format!("CNI_PRINT is {word}: only ADD, DEL and GC can be printed"))
         })
     }
 
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(told(&[]).msg, "required env variables [CNI_PRINT] missing");
         let error = told(&[("CNI_PRINT", "CHECK")]);
         assert_eq!(error.code, Code::InvalidEnvironment);
-        assert_eq!(error.msg, "CNI_PRINT is \"CHECK\": what can be printed is ADD, DEL and GC");
+        assert_eq!(error.msg, "CNI_PRINT is \"CHECK\": only ADD, DEL and GC can be printed");
         assert!(told(&[("CNI_PRINT", "ADD"), ("CNI_NETNS", "")]).msg.contains("CNI_NETNS"));
     }
 

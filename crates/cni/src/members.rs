@@ -45,7 +45,7 @@ impl Members {
         match self.take(key) {
             None => Ok(String::new()),
             Some(Value::String(text)) => Ok(text),
-            Some(other) => Err(self.is_no(key, "a text in quotes", &other)),
+            Some(other) => Err(self.is_no(key, "a string in quotes", &other)),
         }
     }
 
@@ -54,7 +54,7 @@ impl Members {
         self.list(key, |value, place| match value {
             Value::String(text) => Ok(text.clone()),
             Value::Null => Ok(String::new()),
-            other => Err(place.is_no("a text in quotes", other).into()),
+            other => Err(place.is_no("a string in quotes", other).into()),
         })
     }
 

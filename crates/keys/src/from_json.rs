@@ -164,7 +164,7 @@ impl FromJson for String {
     fn from_json(value: &Value, place: &Place<'_>) -> Result<Self, Refusal> {
         match value {
             Value::String(text) => Ok(text.clone()),
-            other => Err(place.is_no("a text in quotes", other)),
+            other => Err(place.is_no("a string in quotes", other)),
         }
     }
 }

@@ -57,7 +57,7 @@ pub fn bridge_interface(session: &mut Session, name: &str) -> Result<Interface, 
         None => match session.find(&device).map_err(refused)? {
             Some(link) => link,
             None if session.is_looking() => return Ok(Interface { name: name.to_owned(), ..Interface::default() }),
-            None => return Err(Error::new(Code::Internal, format!("{name} has gone while ADD was at work"))),
+            None => return Err(Error::new(Code::Internal, format!("{name} disappeared during ADD"))),
         },
     };
     Ok(Interface {

@@ -74,7 +74,7 @@ impl Cache {
                 Err(error) if is_fatal(&error) => {
                     return Err(error.context(format!("cannot read {}", path.display())));
                 }
-                Err(error) => tracing::warn!("{}: passed over, not an attachment: {error:#}", path.display()),
+                Err(error) => tracing::warn!("{}: skipped, not an attachment: {error:#}", path.display()),
             }
         }
         entries.sort_by_cached_key(|entry| {

@@ -64,16 +64,16 @@ impl Target {
 fn resolve(text: &str) -> anyhow::Result<(String, Vec<PathBuf>)> {
     if let Some(pid) = text.strip_prefix("pid:") {
         let Some(pid) = read_pid(pid) else {
-            bail!("'{text}' names no process: pid:N is expected, N a number from 1 on")
+            bail!("'{text}' does not name a process: pid:N is expected, N a number from 1 on")
         };
         return Ok((format!("pid-{pid}"), vec![format!("/proc/{pid}/ns/net").into()]));
     }
     if text.contains('/') {
-        let path = std::path::absolute(text).with_context(|| format!("'{text}' is no path"))?;
+        let path = std::path::absolute(text).with_context(|| format!("'{text}' is not a path"))?;
         return Ok((id_of_path(&path), vec![path]));
     }
     if text.is_empty() || text == "." || text == ".." {
-        bail!("'{text}' names no network namespace: a path, a name under /run/netns, or pid:N is expected");
+        bail!("'{text}' does not name a network namespace: a path, a name under /run/netns, or pid:N is expected");
     }
     Ok((text.to_owned(), NAMED.map(|dir| Path::new(dir).join(text)).to_vec()))
 }

@@ -25,10 +25,10 @@ pub(crate) fn look_at(environment: &Environment) -> Found {
     match fs::metadata(path) {
         Err(error) => return Found::Unusable(invalid(path, &error.to_string())),
         Ok(found) if found.is_dir() => {
-            return Found::Unusable(invalid(path, "it is a directory, no network namespace"));
+            return Found::Unusable(invalid(path, "it is a directory, not a network namespace"));
         }
         Ok(found) if !found.is_file() => {
-            return Found::Unusable(invalid(path, "it is a device, pipe or socket, no network namespace"));
+            return Found::Unusable(invalid(path, "it is a device, pipe or socket, not a network namespace"));
         }
         Ok(found) if !environment.netns_override && is_own(&found) => {
             let reason = "it is the plugin's own; plugin's netns and netns from CNI_NETNS should not be the same \

@@ -200,7 +200,7 @@ fn only_limits(source: &str, object: Option<Map<String, Value>>) -> Result<(), E
     unknown.map_or(Ok(()), |(key, _)| {
         let mut names: Vec<&str> = Asked::NAMES.known.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
-        Err(Error::invalid_config(format!("{source}.{key}: {key:?} is no limit. There are {}", names.join(", "))))
+        Err(Error::invalid_config(format!("{source}.{key}: {key:?} is not a limit. There are {}", names.join(", "))))
     })
 }
 

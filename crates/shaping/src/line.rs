@@ -63,7 +63,7 @@ pub enum LineError {
     },
     /// A packet cannot arrive before it was sent.
     #[error(
-        "a jitter of {jitter} around a delay of {delay} would send packets back in time: the jitter is at most the delay"
+        "a jitter of {jitter} around a delay of {delay} would send packets back in time: the jitter may be at most the delay"
     )]
     JitterBeyondDelay {
         /// The jitter.

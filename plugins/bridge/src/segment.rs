@@ -46,7 +46,7 @@ impl Segment {
             ),
             (
                 !of_nic.vlan_trunk.is_empty(),
-                "vlanTrunk and uplink cannot be had together yet; give each VLAN a network with uplink and vlan",
+                "vlanTrunk and uplink cannot be combined yet; give each VLAN a network with uplink and vlan",
             ),
         ];
         if let Some((_, reason)) = contradictions.iter().find(|(is_met, _)| *is_met) {

@@ -58,7 +58,7 @@ impl Ipam {
         let content = std::fs::read(path).map_err(|cause| io_error(path, "read it for ipam.rangeFromFile", &cause))?;
         let refused = |cause: &dyn std::fmt::Display| {
             Error::invalid_config(format!(
-                "ipam.rangeFromFile: {} is no range, such as {{\"subnet\": \"10.1.2.0/24\"}}: {cause}",
+                "ipam.rangeFromFile: {} is not a range such as {{\"subnet\": \"10.1.2.0/24\"}}: {cause}",
                 path.display()
             ))
         };

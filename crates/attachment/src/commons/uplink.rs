@@ -112,7 +112,7 @@ impl Uplink {
             Port::There(link) if !Tag::is_shared(&link) => Err(Error::Conflict {
                 object: format!("VLAN device {}", link.name),
                 want: "a gateway's address on its bridge".to_owned(),
-                have: "was made by an operator, and gets the bridge's addresses in the end".to_owned(),
+                have: "was made by an operator, and gets the bridge's addresses back at the end".to_owned(),
                 remedy: Remedy::GatewayOnVlan { device: link.name },
             }),
             _ => Ok(()),

@@ -83,7 +83,7 @@ impl Tap {
                 Error::Unsupported {
                     feature: format!("TAP devices: {}: {reason}", tap::OPEN),
                     remedy: Remedy::act(
-                        "load the module with `modprobe tun`, and make the node, where nobody does, with \
+                        "load the module with `modprobe tun`, and if the device node is missing, make it with \
                          `mkdir -p /dev/net && mknod /dev/net/tun c 10 200`",
                     ),
                 }

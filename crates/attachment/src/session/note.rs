@@ -26,8 +26,8 @@ impl fmt::Display for Note {
         match self {
             Self::ClosedChain { bridge, chain, reason } => write!(
                 f,
-                "members of {bridge} cannot reach each other: chain {chain} drops what it forwards, and takes no rule ({reason}); \
-                 accept what comes from {bridge} and goes there"
+                "members of {bridge} cannot reach each other: chain {chain} drops what it forwards, and accepts no \
+                 rule ({reason}); accept what comes from {bridge} and goes there"
             ),
             Self::LegacyIptables { bridge } => write!(
                 f,

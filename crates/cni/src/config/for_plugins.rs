@@ -180,7 +180,10 @@ mod tests {
             assert_eq!((error.code, error.msg.as_str()), (Code::InvalidConfig, msg));
         }
         for (members, msg) in [
-            (r#""ipam":{"ranges":[[],[{"subnet":1}]]}"#, "ipam.ranges[1][0].subnet is 1: it must be a text in quotes"),
+            (
+                r#""ipam":{"ranges":[[],[{"subnet":1}]]}"#,
+                "ipam.ranges[1][0].subnet is 1: it must be a string in quotes",
+            ),
             (r#""ipam":{"ranges":[[{}]]}"#, "ipam.ranges[0][0]: subnet is missing"),
             (r#""ipam":{"ranges":[[7]]}"#, r#"ipam.ranges[0][0] is 7: it must be an object such as {"subnet": "s"}"#),
             (r#""ipam":{"ranges":[7]}"#, "ipam.ranges[0] is 7: it must be a list"),

@@ -15,7 +15,7 @@ pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, Error> {
             "the network configuration is {}; it must be a JSON object",
             excerpt::kind(&other)
         ))),
-        Err(error) => Err(undecodable(format!("the network configuration on stdin is no JSON: {error}"))),
+        Err(error) => Err(undecodable(format!("the network configuration on stdin is not JSON: {error}"))),
     }
 }
 

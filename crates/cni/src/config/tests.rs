@@ -89,7 +89,7 @@ fn names_that_are_missing_or_bad_are_code_7() {
         (r#"{"name":null,"type":"t"}"#, "no \"name\""),
         (r#"{"name":"","type":"t"}"#, "name is \"\""),
         (r#"{"name":"a/b","type":"t"}"#, "name is \"a/b\""),
-        (r#"{"name":5,"type":"t"}"#, "name is 5: it must be a text in quotes"),
+        (r#"{"name":5,"type":"t"}"#, "name is 5: it must be a string in quotes"),
         (r#"{"name":"n"}"#, "no \"type\""),
         (r#"{"name":"n","type":"../t"}"#, "type is \"../t\""),
         (r#"{"name":"n","type":"t","ipam":{"type":"/bin/sh"}}"#, "ipam.type is \"/bin/sh\""),
@@ -140,7 +140,11 @@ fn gc_reads_the_newer_list_first() {
     assert_eq!(gc(""), Ok(None));
     let error = gc(r#","cni.dev/valid-attachments":[{"containerID":5}]"#).unwrap_err();
     assert_eq!(error.code, Code::InvalidConfig);
-    assert!(error.msg.starts_with("cni.dev/valid-attachments[0].containerID is 5: it must be a text"), "{}", error.msg);
+    assert!(
+        error.msg.starts_with("cni.dev/valid-attachments[0].containerID is 5: it must be a string"),
+        "{}",
+        error.msg
+    );
     add(r#","cni.dev/valid-attachments":7,"cni.dev/future":{}"#).unwrap();
 }
 

@@ -155,10 +155,10 @@ fn an_error_names_the_entry_and_quotes_it() {
         (json!({"ips": [{}]}), ["ips[0].address is missing", "10.1.0.5/24"]),
         (json!({"ips": [null]}), ["ips[0] is null", "an object"]),
         (json!({"ips": [{"address": "10.1.2.9/24", "gateway": "x"}]}), ["ips[0].gateway", "\"x\""]),
-        (json!({"interfaces": [{"name": 1}]}), ["interfaces[0].name is 1", "a text in quotes"]),
+        (json!({"interfaces": [{"name": 1}]}), ["interfaces[0].name is 1", "a string in quotes"]),
         (json!({"interfaces": [{"mtu": -5}]}), ["interfaces[0].mtu is -5", "0 to 4294967295"]),
         (json!({"routes": [{"dst": "0.0.0.0/0", "scope": 256}]}), ["routes[0].scope is 256", "0 to 255"]),
-        (json!({"dns": {"search": ["a", 2]}}), ["dns.search[1] is 2", "a text in quotes"]),
+        (json!({"dns": {"search": ["a", 2]}}), ["dns.search[1] is 2", "a string in quotes"]),
         (json!({"cniVersion": "9.9.9"}), ["\"9.9.9\"", "1.1.0"]),
     ] {
         let error = Success::from_value(&value, Version::V1_1_0).unwrap_err();

@@ -73,7 +73,7 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String
             }
             // It builds on what the one before is going to make.
             Err(failure) if is_unsure => {
-                script.comment(format!("this cannot be said before the plugins before it have done theirs: {failure}"));
+                script.comment(format!("this depends on what the plugins before it will make: {failure}"));
             }
             Err(failure) => return Err(failure.to_string()),
         }

@@ -33,7 +33,7 @@ pub(crate) fn run(selection: &Selection, runtime: &Runtime) -> anyhow::Result<Ex
 /// Asks the plugins of a network what they would remove that is not of the attachments that are left.
 fn print(mut network: Network, entries: &[Entry], runtime: &Runtime, script: &mut Script) -> Vec<String> {
     if network.disable_gc {
-        script.heading(format!("network {}: disableGC leaves all as it is", network.name));
+        script.heading(format!("network {}: nothing is removed (disableGC)", network.name));
         return Vec::new();
     }
     if let Err(error) = negotiation::settle(&mut network, &runtime.plugins) {
@@ -47,7 +47,7 @@ fn print(mut network: Network, entries: &[Entry], runtime: &Runtime, script: &mu
     let valid = valid(&network, entries);
     let mut problems = Vec::new();
     for plugin in &network.plugins {
-        script.heading(format!("what belongs to nobody on {}, by {}", network.name, plugin.kind));
+        script.heading(format!("what belongs to no attachment on {}, by {}", network.name, plugin.kind));
         let mut request = chain.with_valid(plugin, &valid);
         script.brief(&mut request);
         match chain.print("GC", plugin, None, request) {

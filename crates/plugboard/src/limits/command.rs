@@ -65,8 +65,8 @@ fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result
     if let Err(error) = runtime.cache.store(&changed) {
         let back = update(entry, &network, result, runtime);
         return Err(match back {
-            Ok(()) => error.context("the limits are as before"),
-            Err(failure) => error.context(format!("the new limits hold, and are not remembered: {failure}")),
+            Ok(()) => error.context("the limits are unchanged"),
+            Err(failure) => error.context(format!("the new limits are in effect, but are not remembered: {failure}")),
         });
     }
     Ok(changed)

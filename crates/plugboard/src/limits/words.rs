@@ -41,7 +41,7 @@ impl Change {
     }
 
     fn read(text: &str) -> anyhow::Result<Self> {
-        let malformed = || anyhow!("'{text}' is no limit: give {FORMS}");
+        let malformed = || anyhow!("'{text}' is not a limit: give {FORMS}");
         let (key, value) = text.split_once('=').ok_or_else(malformed)?;
         let mut path: Vec<String> = key.split('.').map(str::to_owned).collect();
         if path.iter().any(String::is_empty) || value.is_empty() {
@@ -184,11 +184,11 @@ mod tests {
     #[test]
     fn what_is_no_limit_is_refused_with_the_forms() {
         for (word, problem) in [
-            ("200Mbps", "'200Mbps' is no limit: give bw=200Mbps, lat=5ms, preset=lte"),
-            ("speed=1", "'speed=1' is no limit"),
-            ("bw=", "'bw=' is no limit"),
-            ("download..rate=1", "is no limit"),
-            ("download=1Mbit", "is no limit"),
+            ("200Mbps", "'200Mbps' is not a limit: give bw=200Mbps, lat=5ms, preset=lte"),
+            ("speed=1", "'speed=1' is not a limit"),
+            ("bw=", "'bw=' is not a limit"),
+            ("download..rate=1", "is not a limit"),
+            ("download=1Mbit", "is not a limit"),
             ("bw=1.5Gbps", "whole number of Mbps or Gbps"),
             ("lat=1s", "download.delay take more"),
             ("upload.distribution=[1,", "is not JSON"),

@@ -118,7 +118,7 @@ impl Machine {
         Ok(row.explained(|_| {
             let mut reasons = tools.known();
             if sent.layer2_bit_s() < offered * 0.99 {
-                reasons.push(format!("the sender came to no more than {}", Unit::Rate.show(sent.layer2_bit_s())));
+                reasons.push(format!("the sender reached only {}", Unit::Rate.show(sent.layer2_bit_s())));
             }
             reasons.extend(usage.and_then(Usage::reason));
             reasons
@@ -156,7 +156,7 @@ fn of_echoes(pair: &Pair, shape: &Shape, tools: &Tools<'_>) -> Result<Vec<Row>, 
 fn with_its_own_time(row: Row) -> Row {
     if row.asked.is_some_and(|asked| row.got > asked) {
         let row = Row { reasons: Vec::new(), ..row };
-        return row.not_judged("the time that the machine takes to answer is part of it");
+        return row.not_judged("this includes the time that the machine takes to answer");
     }
     row
 }

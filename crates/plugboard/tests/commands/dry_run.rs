@@ -86,7 +86,7 @@ fn anybody_sees_what_attach_would_do_and_nothing_is_changed() {
         &script,
         &[
             "# eth0 on walt-net, by bridge\n# ETH0_ADDRESS is what host-local gives, of 10.8.0.0/24\n",
-            "# /run/netns/c1 cannot be looked into by this user, and is taken as empty\n",
+            "# /run/netns/c1 cannot be entered by this user, and counts as empty\n",
             "\nip link add walt-net up type bridge",
             "\nnft 'create element bridge plugboard macs { \"pb",
             "\nip link add pb",
@@ -245,7 +245,7 @@ touch /run/called"#;
             "# eth0 on walt-net, by silent\n# this plugin cannot say what it does\n",
             "# eth0 on walt-net, by netem-shaper\ntc qdisc add dev pb",
             "# eth1 on home-net, by foreign\n# this plugin cannot say what it does\n",
-            "# eth1 on home-net, by netem-shaper\n# this cannot be said before the plugins before it have done theirs: ",
+            "# eth1 on home-net, by netem-shaper\n# this depends on what the plugins before it will make: ",
             "prevResult is missing",
         ],
     );
@@ -369,10 +369,10 @@ fn gc_prints_what_it_would_remove_and_whose_it_was() {
         &[
             "# eth0 on walt-net of gone, by bridge\n",
             "# then /var/lib/cni/results/walt-net-gone-eth0 is removed\n",
-            "# what belongs to nobody on home-net, by bridge\n# pb",
+            "# what belongs to no attachment on home-net, by bridge\n# pb",
             " of eth1 on home-net of lost\nip link delete pb",
             "\nip link delete home-net\n",
-            "# what belongs to nobody on walt-net, by bridge\n# elements of the packet filter of pb",
+            "# what belongs to no attachment on walt-net, by bridge\n# elements of the packet filter of pb",
             "\nnft 'delete element inet plugboard masquerade4 { \"walt-net\" . 10.8.0.4 }'\n# pb",
             " of eth0 on walt-net of lost\nip link delete pb",
             "\n# then host-local takes back the addresses of attachments that are gone",

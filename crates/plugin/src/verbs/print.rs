@@ -31,7 +31,7 @@ fn add<P: Plugin>(call: &Call) -> Result<Printed, Error> {
     let mut plugin = P::read(call, identity)?;
     let namespace = open_if_allowed(&call.environment)?;
     let mut commands: Vec<String> =
-        if namespace.is_none() { vec![closed(call, "and is taken as empty")] } else { Vec::new() };
+        if namespace.is_none() { vec![closed(call, "and counts as empty")] } else { Vec::new() };
     let ipam = Ipam::find::<P>(call)?;
     let mut session = Session::looking(namespace, Vec::new());
     let mut made = names(call, MADE);
@@ -116,5 +116,5 @@ fn released<P: Plugin>(call: &Call, of: &str, commands: &mut Vec<String>) {
 
 fn closed(call: &Call, consequence: &str) -> String {
     let path = call.environment.netns.as_deref().unwrap_or(Path::new("")).display();
-    format!("# {path} cannot be looked into by this user, {consequence}")
+    format!("# {path} cannot be entered by this user, {consequence}")
 }

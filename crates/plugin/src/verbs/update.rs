@@ -21,8 +21,10 @@ pub(super) fn update<P: Plugin>(call: &Call) -> Result<(), Error> {
     plugin.survey(call, &mut session)?;
     let description = plugin.describe()?;
     let updated = attachment::update(&mut session, &description).map_err(|failed| {
-        let left =
-            failed.left.iter().map(|error| format!("what was there before is not back: {}", P::error(error).msg));
+        let left = failed
+            .left
+            .iter()
+            .map(|error| format!("the previous state could not be restored: {}", P::error(error).msg));
         with_more_details(P::error(&failed.error), &left.collect::<Vec<_>>())
     });
     tell(&mut session);

@@ -49,7 +49,7 @@ impl Way<'_> {
             let mut reasons = tools.known();
             reasons.extend(self.capacity(row, tools, |pair| self.udp(pair, offered, SLICE, tools)));
             if let Some(sent) = loaded.throughput.offered_layer2_bit_s().filter(|sent| *sent < offered * 0.99) {
-                reasons.push(format!("the sender came to no more than {}", Unit::Rate.show(sent)));
+                reasons.push(format!("the sender reached only {}", Unit::Rate.show(sent)));
             }
             if let Some(dropped) = loaded.throughput.datagrams.map(|all| all.dropped_by_receiver).filter(|n| *n > 0) {
                 reasons.push(format!("the measuring socket dropped {dropped}"));
