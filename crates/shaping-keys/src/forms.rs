@@ -133,6 +133,6 @@ pub(crate) fn share_or<T: FromJson>(
     match value {
         Value::String(_) => Given::<Probability>::from_json(value, place).map(|Given(share)| of_share(share)),
         Value::Object(_) => T::from_json(value, place),
-        other => Err(place.is_no("a text such as \"1%\", or an object such as {\"percent\": \"1%\"}", other)),
+        other => Err(place.is_no("a string such as \"1%\", or an object such as {\"percent\": \"1%\"}", other)),
     }
 }
