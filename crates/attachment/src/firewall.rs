@@ -1,4 +1,4 @@
-//! What attachments ask of the host's packet filter.
+//! What attachments need of the host's packet filter.
 //!
 //! The rules are the same on every host: two tables of ours ([`tables`]), of which a table is there while one of its sets has an
 //! element. An attachment adds elements, each with a comment that says whose it is. So DEL and GC need neither the

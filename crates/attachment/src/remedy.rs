@@ -40,11 +40,11 @@ pub enum Remedy {
         /// The command that makes it.
         command: String,
     },
-    /// Source NAT is not to be had.
+    /// Source NAT is not available.
     Masquerade(String),
-    /// The packet filter is not to be had for what guards a NIC.
+    /// The packet filter is not available for guarding a NIC.
     Guard(String),
-    /// The packet filter is not to be had at all.
+    /// The packet filter is not available at all.
     Firewall(String),
 }
 

@@ -1,4 +1,4 @@
-//! One call's work on an attachment: the ways to its objects, what is queued, what was made, and what is locked.
+//! One call's work on an attachment: its channels to objects, what is queued, what was made, and what is locked.
 
 use std::any::Any;
 
@@ -81,8 +81,8 @@ impl Session {
         }
     }
 
-    /// One that changes nothing and takes no lock: what would be done is printed. Without `container`, the container has no links yet
-    /// as far as can be seen. Of the host's links those named in `gone` count as gone.
+    /// One that changes nothing and takes no lock: what would be done is printed. Without `container`, the container has no links
+    /// yet as far as can be seen. Of the host's links those named in `gone` count as gone.
     #[must_use]
     pub fn looking(container: Option<Namespace>, gone: Vec<String>) -> Self {
         Self { is_looking: true, gone, ..Self::new(container) }

@@ -112,7 +112,7 @@ pub trait Shared {
     }
 
     /// The commands that would remove it if it was made here, for people. Nobody uses it any more. A link of the host that they
-    /// remove is told to [`Session::count_as_gone`].
+    /// remove is reported to [`Session::count_as_gone`].
     ///
     /// # Errors
     /// The kernel cannot be asked.

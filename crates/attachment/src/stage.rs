@@ -1,4 +1,4 @@
-//! The order in which an attachment comes into being.
+//! The order in which an attachment is made.
 
 /// When something of a description is made: all of one stage before anything of the next. Removal goes the other way.
 ///

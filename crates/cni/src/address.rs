@@ -37,7 +37,7 @@ pub fn parse_network(text: &str) -> Result<IpNetwork, String> {
     IpNetwork::new(address.network(), address.prefix()).map_err(|error| refused(text, &error.to_string()))
 }
 
-/// Parses an address alone, for example a gateway. An IPv4 address in IPv6 clothes (`::ffff:10.1.0.1`) is an IPv4 address,
+/// Parses an address alone, for example a gateway. An IPv4-mapped IPv6 address (`::ffff:10.1.0.1`) is an IPv4 address,
 /// as it is for Go.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether it succeeded. What it printed does not matter then: for most verbs nobody expects anything.
+    /// Whether it succeeded. What it printed does not matter then: most verbs print nothing.
     ///
     /// # Errors
     /// The plugin's own. Code 6 if it failed without an error object (the message shows the beginning of what it printed

@@ -1,7 +1,7 @@
-//! What IP has on a link, its addresses and routes, to be moved to another link.
+//! The addresses and routes of a link, to be moved to another link.
 //!
-//! Everything goes back to the kernel as it came, attribute by attribute, so that what this crate knows nothing of moves too.
-//! Only what names the link is changed, and what the kernel shows but does not take.
+//! Everything goes back to the kernel as it came, attribute by attribute, so that attributes unknown to this crate move too.
+//! Only those that name the link are changed, and those that the kernel shows but does not accept.
 
 use std::net::Ipv6Addr;
 

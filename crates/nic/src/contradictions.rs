@@ -1,9 +1,9 @@
-//! What the keys of a NIC have to do with each other. The keys themselves are in `crates/keys/src/nic.rs`.
+//! Contradictions between the keys of a NIC. The keys themselves are in `crates/keys/src/nic.rs`.
 
 use cni::{Call, Error};
 use keys::{Device, NicKeys};
 
-/// What cannot be had together, or means nothing without another key.
+/// Keys that exclude each other, or mean nothing without another key.
 pub(crate) fn refuse_contradictions(keys: &NicKeys, call: &Call) -> Result<(), Error> {
     let of_a_tap = [
         ("owner", keys.owner.is_some()),
@@ -28,7 +28,7 @@ pub(crate) fn refuse_contradictions(keys: &NicKeys, call: &Call) -> Result<(), E
     ])
 }
 
-/// The first contradiction that is met, as code 7.
+/// The first contradiction found, as code 7.
 pub(crate) fn refuse(contradictions: &[(bool, &str)]) -> Result<(), Error> {
     match contradictions.iter().find(|(is_met, _)| *is_met) {
         Some((_, reason)) => Err(Error::invalid_config(*reason)),

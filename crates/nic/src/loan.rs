@@ -52,7 +52,7 @@ fn lent(devices: Vec<(String, Option<Link>)>, bridge: &str, session: &mut Sessio
     Ok(devices.into_iter().next().map(|(name, _)| name))
 }
 
-/// For DEL: what may have been lent to the bridge, and is given back if it was.
+/// For DEL: the devices that may have been lent to the bridge, to be given back if they were.
 pub fn lent_before(call: &Call, identity: &Identity, bridge: &str, description: &mut Description) {
     let previous = call.config.prev_result.iter();
     for name in previous.flat_map(|previous| of_host(previous, identity, bridge)) {

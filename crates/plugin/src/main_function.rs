@@ -104,7 +104,7 @@ fn add(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
     }
 }
 
-/// Takes back an ADD whose result nobody gets.
+/// Undoes an ADD whose result nobody gets.
 fn undo(verbs: &Verbs, mut call: Call) {
     call.environment.command = Command::Del;
     if let Err(error) = (verbs.del)(&call) {
@@ -134,7 +134,7 @@ fn check(verb: Verb, call: &Call) -> Result<(), Error> {
     }
 }
 
-/// Only to the plugin that the configuration names: a delegate is given all the keys of its caller (DLG-2).
+/// Only for the plugin that the configuration names: a delegate is given all the keys of its caller (DLG-2).
 fn tell_remarks(verbs: &Verbs, config: &Config) {
     if config.kind != verbs.name {
         return;

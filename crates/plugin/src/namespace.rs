@@ -1,4 +1,4 @@
-//! What `CNI_NETNS` names, before anything is done with it (ENV-16, ENV-17).
+//! Examining what `CNI_NETNS` names before anything is done with it (ENV-16, ENV-17).
 
 use std::fs;
 use std::io::ErrorKind;
@@ -43,8 +43,7 @@ pub(crate) fn look_at(environment: &Environment) -> Found {
     }
 }
 
-/// The namespace of a call in which nothing is changed, by whomever: `None` for one that the caller may not look into, and where there
-/// is none.
+/// The namespace of a call that changes nothing, whoever calls: `None` if the caller may not enter it, or if there is none.
 ///
 /// # Errors
 /// Code 8: there is nothing, or no network namespace, or the plugin's own.

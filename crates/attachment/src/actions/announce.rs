@@ -1,4 +1,4 @@
-//! Telling the neighbours of an address.
+//! Announcing an address to the neighbours.
 
 use std::net::IpAddr;
 

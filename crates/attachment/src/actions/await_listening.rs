@@ -1,4 +1,4 @@
-//! Waiting until a link hears who asks for its address.
+//! Waiting until a link hears questions for its address.
 
 use std::net::IpAddr;
 

@@ -1,8 +1,8 @@
 //! The host's addresses and routes on their way between an uplink and its bridge.
 //!
-//! A port of a bridge is no place for addresses: what comes in through it belongs to the bridge. So they move to the bridge
-//! when the uplink becomes its port, and back at the end. Each way is two sends, which the kernel handles whole: the first may be
-//! refused, and then nothing has been lost. Between them the host is reachable, and whoever comes next completes the way.
+//! A port of a bridge cannot use addresses: what comes in through it belongs to the bridge. So they move to the bridge when the
+//! uplink becomes its port, and back at the end. Each move is two sends, each of which the kernel handles as a whole: if it
+//! refuses the first, nothing has been lost. Between them the host is reachable, and the next call completes the move.
 
 use ipnetwork::IpNetwork;
 use netlink::address;

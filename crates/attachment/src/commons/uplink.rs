@@ -1,4 +1,4 @@
-//! A device of the host as a port of a bridge, so that what is on the bridge is in the physical network.
+//! A device of the host as a port of a bridge, which puts the bridge's members into the physical network.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! What the kernel lacks, from what it refuses.
+//! Deducing from a refusal what the kernel lacks.
 
 use netlink::Refusal;
 

@@ -1,9 +1,9 @@
 //! Changing the queues of a device while packets pass through them.
 //!
 //! A queue that keeps its place, handle and kind is changed where it is, and so is what hangs below netem: no packet is lost.
-//! An exchange of the root, and an ingress queue that comes or goes, makes the kernel take every queue off the device for a
-//! moment and empty it (`dev_deactivate` in `qdisc_graft`, `net/sched/sch_api.c`). Queues are drained before that, so that
-//! what is lost is what arrives in that moment.
+//! When the root is exchanged, or an ingress queue is added or removed, the kernel takes every queue off the device for a
+//! moment and empties it (`dev_deactivate` in `qdisc_graft`, `net/sched/sch_api.c`). Queues are drained before that, so that
+//! only what arrives in that moment is lost.
 
 use std::time::{Duration, Instant};
 use std::{slice, thread};

@@ -1,4 +1,4 @@
-//! What one device receives, sent out of another.
+//! Redirection: sending what a device receives out of another.
 
 use netlink::qdisc::redirect::{self, Filter};
 

@@ -30,7 +30,7 @@ impl Veth {
     /// What finds it without a description.
     pub const FINDER: &'static Finder = &FINDER;
 
-    /// The same for the GC of plugins that do not make it. With a NIC that is stale goes what hangs on it.
+    /// The same for the GC of plugins that do not make it. What hangs on a stale NIC goes with it.
     pub const COLLECTOR: &'static Finder = &COLLECTOR;
 
     /// One with the kernel's defaults, whose container's end has the attachment's own address.

@@ -1,4 +1,4 @@
-//! What somebody should know although nothing failed.
+//! Notes: what an operator should know although nothing failed.
 
 use std::fmt;
 

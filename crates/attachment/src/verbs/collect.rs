@@ -7,7 +7,7 @@ use crate::verbs::release::release;
 use crate::{Error, Finder, Found, Session, Shared, Stage, Valid};
 
 /// Removes what `network` has that belongs to none of the `valid` attachments, and then what they shared if
-/// nothing uses it any more. What is other networks', and what is not ours, is left alone.
+/// nothing uses it any more. Objects of other networks, and those that are not ours, are left alone.
 pub fn collect(session: &mut Session, finders: &[&'static Finder], network: &str, valid: &Valid) -> Vec<Error> {
     let Left { stale, shared, mut errors } = Left::find(session, finders, network, valid);
     for (finder, found) in stale.iter().filter(|(_, found)| !found.is_empty()) {

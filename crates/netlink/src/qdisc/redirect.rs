@@ -1,4 +1,4 @@
-//! What a device receives, sent out of another (`net/sched/sch_ingress.c`, `cls_u32.c`, `act_mirred.c`).
+//! Redirection: sending what a device receives out of another (`net/sched/sch_ingress.c`, `cls_u32.c`, `act_mirred.c`).
 //!
 //! The classifier is u32 with a key that matches everything: matchall says the same more plainly and is not in every kernel.
 

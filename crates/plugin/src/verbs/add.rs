@@ -54,8 +54,8 @@ fn added<P: Plugin>(plugin: &mut P, call: &Call, ipam: &Ipam, session: &mut Sess
     })
 }
 
-/// Looks around. Whatever is in the way is told before the delegate runs: undoing a repeated ADD would release the address of the
-/// first.
+/// Surveys the host. Whatever is in the way is reported before the delegate runs: undoing a repeated ADD would release the
+/// address of the first.
 fn prepare<P: Plugin>(plugin: &mut P, call: &Call, session: &mut Session) -> Result<Description, Error> {
     plugin.survey(call, session)?;
     let description = plugin.describe()?;

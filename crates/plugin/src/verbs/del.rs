@@ -8,7 +8,7 @@ use crate::codes::all_of;
 use crate::ipam::Ipam;
 use crate::plugin::Plugin;
 
-/// Works without the namespace, without `prevResult`, after a failed or killed ADD, and again (DEL-3 to DEL-8).
+/// Works without the namespace, without `prevResult`, after a failed or killed ADD, and repeatedly (DEL-3 to DEL-8).
 ///
 /// # Errors
 /// Everything that could not be removed, after all else has been.

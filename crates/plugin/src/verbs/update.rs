@@ -8,7 +8,8 @@ use crate::codes::with_more_details;
 use crate::plugin::Plugin;
 use crate::streams::tell;
 
-/// Makes what is there as the configuration now says, without taking anything down. When a part fails, all become what they were.
+/// Changes existing objects into what the configuration now says, without taking anything down. If a part fails, all are changed
+/// back.
 ///
 /// # Errors
 /// What cannot be changed in use, or could not be.
