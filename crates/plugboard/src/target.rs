@@ -1,4 +1,4 @@
-//! What a command is pointed at: a network namespace, by path, by name or by process.
+//! The target of a command: a network namespace, by path, by name or by process.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ impl Target {
         Ok(Self { container_id, paths })
     }
 
-    /// The namespace, which must exist, for whoever may not be allowed to look into it: its path, and `None` then.
+    /// The namespace, which must exist, for callers that may lack the permission to enter it: its path, and `None` then.
     pub(crate) fn look(&self) -> anyhow::Result<(PathBuf, Option<TargetNamespace>)> {
         for path in &self.paths {
             match path.try_exists() {

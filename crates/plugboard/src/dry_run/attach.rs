@@ -44,7 +44,8 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     }
 }
 
-/// Asks the plugins in order, each with the result of the one before. One that cannot say what it does leaves that as it is.
+/// Asks the plugins in order, each with the result of the one before. One that cannot say what it does leaves the result as it
+/// is.
 fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String> {
     let Nic { network, attachment } = nic;
     let chain = Chain { network, plugins: &runtime.plugins };
@@ -71,7 +72,7 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String
                 remarks.for_each(|remark| script.comment(remark));
                 script.add(printed, attachment.netns.as_deref(), |line| addresses.in_words(line));
             }
-            // It builds on what the one before is going to make.
+            // It depends on what the one before is going to make.
             Err(failure) if is_unsure => {
                 script.comment(format!("this depends on what the plugins before it will make: {failure}"));
             }
@@ -85,7 +86,7 @@ fn has_addresses(plugin: &Plugin) -> bool {
     plugin.ipam().is_some()
 }
 
-/// Names stand in the commands as they are, and a shell reads some characters otherwise than the kernel.
+/// Names are printed unquoted in the commands, and some characters are special to a shell but not to the kernel.
 fn refuse_unwritable(result: &Value) -> Result<(), String> {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-+:@".contains(letter);
     let interfaces = result.get("interfaces").and_then(Value::as_array).into_iter().flatten();

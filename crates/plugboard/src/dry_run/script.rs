@@ -40,7 +40,7 @@ impl Script {
         request.insert(GONE.to_owned(), json!(self.gone));
     }
 
-    /// What a plugin would do; `None` where it cannot say. `word` puts in words what is not known yet.
+    /// What a plugin would do; `None` if it cannot say. `word` replaces what is not known yet by words.
     pub(super) fn add(&mut self, printed: Option<Printed>, netns: Option<&Path>, word: impl Fn(&str) -> String) {
         let Some(Printed { commands, made, gone, .. }) = printed else {
             self.comment("this plugin cannot say what it does");
@@ -75,7 +75,7 @@ impl Script {
     }
 }
 
-/// To hear it again tells nothing, and to do it again changes nothing.
+/// Whether the line is printed only once: repeating it would tell the reader nothing and change nothing.
 fn is_said_once(line: &str) -> bool {
     ["# ", "sysctl -w ", "nft list table "].iter().any(|beginning| line.starts_with(beginning))
 }

@@ -1,4 +1,4 @@
-//! Between which addresses is measured.
+//! The addresses between which to measure.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use netlink::link::{self, Link};
 /// How long duplicate detection takes at most, with a second to spare.
 const DETECTION: Duration = Duration::from_secs(4);
 
-/// How often is looked.
+/// How often to look.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// An interface in a namespace.
