@@ -12,5 +12,5 @@ mod refusal;
 pub(crate) mod tables;
 
 /// How often a transaction is tried when others change the same things at the same time. Each time at least one of them
-/// gets on.
+/// makes progress.
 const ATTEMPTS: u32 = 64;

@@ -21,7 +21,7 @@ pub enum Remedy {
     UplinkMtu,
     /// A gateway's address is asked for on the bridge of an uplink that is not asked for.
     AskForUplink,
-    /// A gateway's address is asked for where an operator's VLAN device would get it in the end.
+    /// A gateway's address is asked for where an operator's VLAN device would get it at the end.
     GatewayOnVlan {
         /// The VLAN device.
         device: String,

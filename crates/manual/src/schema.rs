@@ -1,7 +1,7 @@
 //! A JSON Schema of networks with the plugins here, for editors (draft 2020-12).
 //!
-//! An editor tells letter cases apart, which the plugins do not: it shows how a key is spelled. What it does not accept may still be
-//! read, with a note on stderr.
+//! An editor distinguishes letter cases, which the plugins do not: it shows how a key is spelled. The plugins may still read what
+//! it does not accept, with a note on stderr.
 
 use keys::{Form, Key, ListKeys, MANDATORY, PluginKeys, Table};
 use serde_json::{Map, Value, json};

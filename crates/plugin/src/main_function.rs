@@ -20,7 +20,7 @@ pub fn main(verbs: &Verbs) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     run(verbs).unwrap_or_else(|Failure(error, version)| {
-        // Where the error cannot be printed, the exit status says the rest.
+        // If the error cannot be printed, the exit status says the rest.
         let _ = print(error.to_json(version));
         ExitCode::FAILURE
     })

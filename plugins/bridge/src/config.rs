@@ -65,7 +65,7 @@ impl Wanted {
         Ok(wanted)
     }
 
-    /// The VLAN of the gateway: that of the NIC. With an uplink the VLAN is below the bridge, and the bridge knows none.
+    /// The VLAN of the gateway: that of the NIC. With an uplink the VLAN is below the bridge, which knows no VLANs.
     pub(crate) fn gateway_vlan(&self) -> Option<u16> {
         self.gateway.as_ref().and_then(|_| self.segment.native_vlan())
     }

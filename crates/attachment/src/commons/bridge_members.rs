@@ -4,7 +4,7 @@ use netlink::link::{self, Link};
 
 use crate::{Commons, Device, Error, Identity, Session, Side, Tag};
 
-/// The attachments on a bridge: they share the bridge, and all that hangs on it.
+/// The attachments on a bridge: they share the bridge and everything attached to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BridgeMembers {
     /// The bridge's name.

@@ -11,9 +11,9 @@ use netlink::link::{self, Link};
 
 use crate::{Error, Remedy, Session, Side, Step, Tag};
 
-/// It has come by itself, or had not gone.
+/// It has appeared by itself, or was still there.
 const THERE: &[i32] = &[libc::EEXIST];
-/// It has gone with something else.
+/// It was removed along with something else.
 const GONE: &[i32] = &[libc::ESRCH, libc::ENOENT, libc::EADDRNOTAVAIL];
 
 /// What an uplink has, before anything is changed.
@@ -65,7 +65,7 @@ fn is_link_local(address: &IpNetwork) -> bool {
     matches!(address, IpNetwork::V6(v6) if v6.ip().is_unicast_link_local())
 }
 
-/// Gives what the bridge has by now to the uplink, and queues that it leaves the bridge. The bridge still has to be removed, in
+/// Moves what the bridge has by now to the uplink, and queues its leaving of the bridge. The bridge still has to be removed, in
 /// the same send.
 ///
 /// # Errors
@@ -114,7 +114,7 @@ fn queue_additions(session: &mut Session, layer3: &Layer3, link: &Link) {
     }
 }
 
-/// As far as the kernel lets us: the error that led here is the one to report.
+/// Best effort: the error that led here is the one to report.
 fn put_back(session: &mut Session, uplink: &Link, had: &Layer3) {
     let mut requests = vec![link::unset_master(&uplink.name)];
     requests.extend(had.restore());

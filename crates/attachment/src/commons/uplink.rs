@@ -28,7 +28,7 @@ pub struct Uplink {
 pub struct UplinkVlan {
     /// 1 to 4094.
     pub id: u16,
-    /// A VLAN device that the host lacks is made.
+    /// Make a VLAN device that the host lacks.
     pub automatic: bool,
 }
 
@@ -102,8 +102,8 @@ impl Uplink {
         session.sharing(|session| self.find(session)).map(drop) // nobody is in the middle of making a VLAN device
     }
 
-    /// Whether the bridge may have an address of a gateway: what it has in the end goes to its port, unless that was made
-    /// here and goes with it.
+    /// Whether the bridge may have a gateway's address: what it has at the end goes to its port, unless that was made here and
+    /// is removed with it.
     ///
     /// # Errors
     /// [`Error::Conflict`] with an operator's VLAN device; what is missing.
@@ -312,7 +312,7 @@ impl Uplink {
         })
     }
 
-    /// The bridge does with IPv6 what its port did until now.
+    /// The bridge takes over its port's IPv6 settings.
     pub(super) fn pass_settings(session: &mut Session, from: &str, to: &str) -> Result<(), Error> {
         session.within(Side::Host, || INHERITED.iter().try_for_each(|setting| pass_setting(setting, from, to)))?
     }
@@ -380,7 +380,7 @@ impl Uplink {
     }
 }
 
-/// So many links are named where one is missing.
+/// How many links an error about a missing one names.
 const NAMES_LISTED: usize = 20;
 
 /// The uplink of a bridge that was made here.

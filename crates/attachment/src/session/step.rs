@@ -6,7 +6,7 @@ use netlink::Request;
 
 use crate::{Error, Side};
 
-/// What is known of the reason for a refusal.
+/// The known reasons for a refusal.
 type Explanation = Box<dyn Fn(Error) -> Error>;
 
 /// A request with its reason.

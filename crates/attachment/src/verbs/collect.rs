@@ -41,7 +41,7 @@ impl Left {
                     shared.extend(of_all);
                     stale.push((*finder, own.into_iter().filter(|found| found.is_stale(valid)).collect::<Vec<_>>()));
                 }
-                // Several finders may have asked the same thing in vain.
+                // Several finders may have failed at the same query.
                 Err(error) if errors.iter().any(|other| other.to_string() == error.to_string()) => {}
                 Err(error) => errors.push(error),
             }

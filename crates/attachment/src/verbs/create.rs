@@ -165,7 +165,7 @@ fn look_at_all(session: &mut Session, items: &[Item]) -> Result<Vec<State>, Erro
 }
 
 fn establish(session: &mut Session, shared: &dyn Shared, known: Option<State>) -> Result<(), Error> {
-    // Whoever made it may have left meanwhile, because of us: what nobody uses goes with an ADD that fails.
+    // The attachment that made it may have gone meanwhile and left it to us: a failed ADD removes what nobody uses.
     session.make(|_| Ok(()))?;
     let state = match known {
         Some(state) => state,

@@ -32,7 +32,7 @@ pub(super) fn del<P: Plugin>(call: &Call) -> Result<(), Error> {
         errors.extend(removed(&mut session));
     } else {
         errors.extend(removed(&mut session));
-        // Its addresses may go to others at once, who would meet the rules and the NIC of this attachment.
+        // Its addresses may go at once to others, which would conflict with the rules and the NIC of this attachment.
         errors.extend(released());
     }
     all_of(errors)

@@ -8,7 +8,7 @@ use super::label::Label;
 use super::{Ours, encoded_otherwise};
 use crate::{Difference, Error, Remedy};
 
-/// How a table stands to what this release wants of it.
+/// How a table compares with what this release wants.
 #[derive(Debug, Clone)]
 pub(crate) enum Stand {
     /// It is not there.
