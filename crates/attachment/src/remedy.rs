@@ -68,7 +68,7 @@ impl fmt::Display for Remedy {
             Self::GatewayOnVlan { device } => {
                 write!(f, "give the address to {device} itself, or have the VLAN device made")
             }
-            Self::OtherBridge { bridge } => write!(f, "use bridge {bridge}, or take it out there"),
+            Self::OtherBridge { bridge } => write!(f, "use bridge {bridge}, or remove it from that bridge"),
             Self::OwnBridge => f.write_str("replace it by a plain route, or make the bridge yourself"),
             Self::IsBridge => {
                 f.write_str("use it as the bridge, or name the device that leads to the physical network")

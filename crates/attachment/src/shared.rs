@@ -106,7 +106,7 @@ pub trait Shared {
     /// [`Error::Conflict`] where what is there contradicts the description; it cannot be asked.
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         Ok(match self.look(session)? {
-            State::Whole => vec![format!("# {} is there already", self.name())],
+            State::Whole => vec![format!("# {} exists already", self.name())],
             State::Lacking => self.commands(),
         })
     }

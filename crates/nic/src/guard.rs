@@ -49,7 +49,7 @@ impl Guard {
     pub fn refuse_lent(&self, found: &Found) -> Result<(), Error> {
         match &found.lent {
             Some(device) if self.macs || self.addresses => Err(Error::invalid_config(format!(
-                "macspoofchk and ipspoofchk guard a NIC that is made here, and the port is to be {device}, which the previous \
+                "macspoofchk and ipspoofchk guard a NIC that is made here, but the port will be {device}, which the previous \
                  plugin made; remove the two keys"
             ))),
             _ => Ok(()),

@@ -40,7 +40,7 @@ impl Wanted {
             (
                 of_nic.ip_masq && matches!(&segment, Segment::Uplink(uplink) if uplink.vlan.is_none()),
                 "ipMasq and uplink cannot be set together without vlan: the containers are in the uplink's own network, and \
-                 nothing is there to translate; remove one of the two",
+                 there is nothing to translate; remove one of the two",
             ),
         ];
         let nic = Nic::parse(&of_nic, call, identity)?;

@@ -334,7 +334,7 @@ impl Shared for Bridge {
             None => None,
         };
         let Some(link) = self.find(session)? else { return Ok(self.commands_with(port.as_ref())) };
-        let mut commands = vec![format!("# {} is there already", self.label())];
+        let mut commands = vec![format!("# {} exists already", self.label())];
         if !link.is_up {
             commands.push(format!("ip link set {} up", self.name));
         }

@@ -247,13 +247,13 @@ impl Uplink {
                     "put it there with `ip link set {} master {name}`, or let a bridge be made under another name",
                     port.name()
                 ));
-                Err(conflict("is no port of it, and the bridge is an operator's".to_owned(), remedy))
+                Err(conflict("is not a port of it, and the bridge is an operator's".to_owned(), remedy))
             }
             Some(bridge) if uplink_of(bridge) == Some(port.name()) => Ok(port),
             Some(bridge) => {
                 let have = match uplink_of(bridge) {
                     Some(other) => format!("is not the bridge's uplink, which is {other}"),
-                    None => "is no port of it, and the bridge was made without an uplink".to_owned(),
+                    None => "is not a port of it, and the bridge was made without an uplink".to_owned(),
                 };
                 Err(conflict(have, Remedy::act("choose another name for the bridge")))
             }

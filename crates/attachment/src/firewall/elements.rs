@@ -184,7 +184,7 @@ fn not_ours_yet<'a>(socket: &mut Socket, comment: &str, entries: &[&'a Entry]) -
                 return Err(Error::Conflict {
                     object: entry.label(),
                     want: "it for this attachment".to_owned(),
-                    have: format!("is there already, with the comment {:?}", found.comment),
+                    have: format!("exists already, with the comment {:?}", found.comment),
                     remedy: Remedy::act("detach the other one first, or give each its own address"),
                 });
             }

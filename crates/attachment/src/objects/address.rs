@@ -143,7 +143,7 @@ impl Object for Address {
         }
         let have = self.list(session)?;
         if have.contains(&self.address) {
-            return Ok(vec![format!("# {} is there already", self.label())]);
+            return Ok(vec![format!("# {} exists already", self.label())]);
         }
         let clashing = have.into_iter().filter(|other| self.clashes_with(*other));
         let mut commands: Vec<String> = clashing

@@ -101,7 +101,7 @@ impl Tools<'_> {
         let differences = self.differences.iter().map(|difference| format!("the queues differ: {difference}"));
         let slow = (self.delay > SOLICITATION).then(|| {
             format!(
-                "a neighbour's answer takes {:.1} s, and the kernel gives it up after {} s (mcast_solicit, retrans_time)",
+                "a neighbour's answer takes {:.1} s, but the kernel gives up after {} s (mcast_solicit, retrans_time)",
                 self.delay.as_secs_f64(),
                 SOLICITATION.as_secs()
             )

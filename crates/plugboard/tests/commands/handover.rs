@@ -131,7 +131,7 @@ fn what_is_no_result_is_not_taken_for_one() {
         ("", "the result is null: it must be an object"),
         ("[]", "the result is []: it must be an object"),
         (r#"{"ips":[{"address":"10.0.0.5"}]}"#, "ips[0].address: \"10.0.0.5\" has no prefix length"),
-        (r#"{"cniVersion":"9.9.9"}"#, "cniVersion is \"9.9.9\", which does not have the format"),
+        (r#"{"cniVersion":"9.9.9"}"#, "cniVersion is \"9.9.9\", whose format differs"),
     ] {
         lab.file("odd", &printing(text));
         let refused = lab.plugboard("attach c1 walt-net");

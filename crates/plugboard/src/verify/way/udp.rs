@@ -74,7 +74,7 @@ impl Way<'_> {
         let time = burst_time(self.line, offered, tools.mtu);
         let is_over = row.asked.is_some_and(|asked| row.got > asked);
         (is_over && time > LONGEST_SKIP)
-            .then(|| format!("the burst passes beside the rate for {:.0} s", time.as_secs_f64()))
+            .then(|| format!("the burst passes on top of the rate for {:.0} s", time.as_secs_f64()))
     }
 }
 
