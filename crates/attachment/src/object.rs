@@ -41,7 +41,7 @@ pub trait Object {
     /// Compares it with what is there.
     ///
     /// # Errors
-    /// When that cannot be asked; an object that is missing is a difference, not an error.
+    /// If the kernel cannot be asked; a missing object is a difference, not an error.
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error>;
 
     /// Fails when what is there cannot be changed into it. Asked of all objects before any of them is changed.

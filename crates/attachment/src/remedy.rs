@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What somebody can do about an error. Where the configuration is to be changed, only the plugin knows the keys: it has its own
+/// What can be done about an error. If the configuration is to be changed, only the plugin knows the keys: it has its own
 /// words for these, see [`Error::worded`](crate::Error::worded).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {

@@ -27,7 +27,7 @@ pub enum Stage {
     Address,
     /// The addresses are the container's alone.
     Detected,
-    /// The neighbours are told.
+    /// The addresses are announced to the neighbours.
     Announcement,
     /// Routes of the container.
     Route,

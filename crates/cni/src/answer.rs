@@ -40,7 +40,7 @@ impl Answer {
     /// The value that it printed; `None` if it printed nothing.
     ///
     /// # Errors
-    /// Those of [`Answer::success`]; code 6 if what it printed is no JSON, or an error object although it succeeded.
+    /// Those of [`Answer::success`]; code 6 if what it printed is not JSON, or an error object although it succeeded.
     pub fn value(&self) -> Result<Option<Value>, Error> {
         self.success()?;
         if self.output.trim_ascii().is_empty() {

@@ -32,7 +32,7 @@ impl Delegate {
     /// Looks `kind` up in the directories of `CNI_PATH`, in order (DLG-1).
     ///
     /// # Errors
-    /// Code 7: `kind` is no name (CFG-6). Code 4 naming `CNI_PATH`, the kind and the directories that were searched.
+    /// Code 7: `kind` is not a valid name (CFG-6). Code 4 naming `CNI_PATH`, the kind and the directories that were searched.
     pub fn find(kind: &str, call: &Call) -> Result<Self, Error> {
         let directories = &call.environment.path;
         match find_plugin(kind, directories) {

@@ -32,7 +32,7 @@ pub enum Group {
     Callers(fn(Pid)),
 }
 
-/// Why there is no answer. It reads as a sentence about the plugin.
+/// Why there is no answer. It prints as a sentence about the plugin.
 #[derive(Debug)]
 pub enum Unanswered {
     /// The executable cannot be started.

@@ -115,7 +115,7 @@ fn of_form(form: &Form) -> Map<String, Value> {
     let schema = match form {
         Form::Bool => json!({"type": "boolean"}),
         Form::Number { from, to } => {
-            // What a number of JSON Schema holds is up to the editor: beyond 2^53 there is no use in saying where it ends.
+            // How large a number of JSON Schema can be is up to the editor: beyond 2^53 there is no use in stating the bound.
             let mut schema = json!({"type": "integer", "minimum": i64::try_from(*from).unwrap_or_default()});
             if let (Ok(most), Some(schema)) = (i64::try_from(*to), schema.as_object_mut()) {
                 schema.insert("maximum".to_owned(), json!(most));

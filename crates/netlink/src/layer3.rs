@@ -128,7 +128,7 @@ impl Layer3 {
         found
     }
 
-    /// Whether a route goes by a nexthop object (`ip nexthop`). That is bound to its link, so the route cannot be moved.
+    /// Whether a route uses a nexthop object (`ip nexthop`). That is bound to its link, so the route cannot be moved.
     #[must_use]
     pub fn has_nexthop_objects(&self) -> bool {
         self.has_nexthop_objects

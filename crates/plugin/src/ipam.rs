@@ -20,7 +20,7 @@ pub struct Allocator {
 /// Nothing is known of a plugin that is not listed.
 const ALLOCATORS: [Allocator; 3] = [
     Allocator { kind: "host-local", gives_each_once: true, needs_the_nic: false },
-    // The client itself looks whether somebody has the address (RFC 2131, 4.4.1), but not every one does.
+    // The client itself should probe for the address (RFC 2131, 4.4.1), but not every client does.
     Allocator { kind: "dhcp", gives_each_once: false, needs_the_nic: true },
     Allocator { kind: "whereabouts", gives_each_once: true, needs_the_nic: false },
 ];

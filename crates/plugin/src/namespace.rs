@@ -49,7 +49,7 @@ pub(crate) fn look_at(environment: &Environment) -> Found {
 /// Code 8: there is nothing, or no network namespace, or the plugin's own.
 pub(crate) fn open_if_allowed(environment: &Environment) -> Result<Option<Namespace>, Error> {
     let Some(path) = &environment.netns else { return Ok(None) };
-    // The link of somebody else's process below /proc cannot be followed.
+    // The link below /proc of another user's process cannot be followed.
     if fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
         return Ok(None);
     }

@@ -87,7 +87,7 @@ pub trait Plugin: Clone + Send + 'static {
         Ok(Vec::new())
     }
 
-    /// An error of an attachment in the plugin's own words.
+    /// An error of an attachment, worded by the plugin.
     #[must_use]
     fn error(error: &attachment::Error) -> Error {
         codes::from_attachment(error)

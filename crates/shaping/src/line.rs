@@ -27,7 +27,7 @@ pub struct Line {
     pub corrupt: Chance,
     /// Packets that overtake those before them.
     pub reorder: Chance,
-    /// Of so many packets one may overtake; each when not given.
+    /// One in so many packets may overtake; every one if not given.
     pub gap: Option<u32>,
     /// Packets are held together and sent in slots.
     pub slot: Option<Slot>,

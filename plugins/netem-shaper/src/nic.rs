@@ -64,8 +64,8 @@ impl Nic {
             .collect()
     }
 
-    /// Finds the device behind a NIC, whoever made it: the one that this project names after the attachment; else the other
-    /// end of the NIC's veth; else the one device of the host in `previous` that can be it, if the NIC `is_only`; else the
+    /// Finds the device behind a NIC, whichever plugin made it: the one that this project names after the attachment; else the
+    /// other end of the NIC's veth; else the one device of the host in `previous` that can be it, if the NIC `is_only`; else the
     /// NIC itself. `None` when there is none.
     ///
     /// # Errors

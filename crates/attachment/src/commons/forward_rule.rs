@@ -33,7 +33,7 @@ fn of_attachment(session: &mut Session, identity: &Identity) -> Result<Vec<Item>
     Ok(bridge.map(|bridge| Item::Shared(Box::new(ForwardRule::new(bridge)))).into_iter().collect())
 }
 
-/// A rule stays behind where its bridge was removed by somebody else: those of all bridges are looked at.
+/// A rule stays behind if somebody else removed its bridge, so the rules of all bridges are examined.
 fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
     let mut bridges = bridge_members::of_network(session, network)?;
     for bridge in forward::bridges(session)? {

@@ -41,7 +41,7 @@ pub(super) fn onto(session: &mut Session, uplink: &Link, had: &Layer3, bridge: &
     if uplink.master != Some(bridge.index) {
         let action = format!("make {} a port of bridge {}", uplink.name, bridge.name);
         session.queue(Step::make(Side::Host, action, link::set_master(&uplink.name, bridge.index)));
-        session.flush()?; // refused where a macvlan is on it, or where it is no Ethernet
+        session.flush()?; // refused if a macvlan is on it, or if it is not Ethernet
     }
     queue_additions(session, had, bridge);
     for request in had.withdraw() {

@@ -40,7 +40,7 @@ impl Entry {
 /// Adds elements, and what their tables lack, in one transaction.
 ///
 /// The kernel is asked for the tables first: to have a transaction refused takes it 10 ms (`synchronize_rcu` in
-/// `__nf_tables_abort`). If somebody changes a table meanwhile, all begins anew.
+/// `__nf_tables_abort`). If somebody changes a table meanwhile, it starts over.
 ///
 /// # Errors
 /// [`Error::Conflict`] for an element that another attachment has; [`Error::Unsupported`].

@@ -22,7 +22,7 @@ pub struct Veth {
     pub joint: bool,
     /// The MTU of both ends in bytes.
     pub mtu: Option<u32>,
-    /// The container interface is left down; whoever gets it may set it up.
+    /// The container interface is left down, for the container to set up.
     pub is_disabled: bool,
 }
 

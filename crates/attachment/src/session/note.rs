@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-/// Something that the session has noticed, for whoever runs it to tell.
+/// Something that the session has noticed, for its caller to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// A chain drops what is forwarded between the members of a bridge, and takes no rule.
+    /// A chain drops what is forwarded between the members of a bridge, and accepts no rule.
     ClosedChain {
         /// The bridge.
         bridge: String,
         /// The chain.
         chain: String,
-        /// Why it takes none.
+        /// Why it accepts none.
         reason: String,
     },
     /// The older iptables is in use, whose rules cannot be seen.

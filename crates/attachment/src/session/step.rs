@@ -42,7 +42,7 @@ impl Step {
         self
     }
 
-    /// The same step, whose refusal is told in other words.
+    /// The same step, whose refusal is worded differently.
     #[must_use]
     pub fn explained(mut self, explain: impl Fn(Error) -> Error + 'static) -> Self {
         self.explanation = Some(Box::new(explain));

@@ -70,7 +70,7 @@ impl Config {
         remarks
     }
 
-    /// The same of the keys of the object `ipam`. For the IPAM plugin: whoever delegates to it knows `type` only.
+    /// The same for the keys of the object `ipam`. Only for the IPAM plugin: its caller knows only `type`.
     #[must_use]
     pub fn ipam_remarks(&self, names: &'static Names) -> Vec<Remark> {
         let ipam = keys::find(&self.object, "ipam").and_then(Value::as_object);

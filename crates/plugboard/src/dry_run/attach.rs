@@ -16,7 +16,7 @@ use crate::problems;
 use crate::runtime::Runtime;
 use crate::target::Target;
 
-/// The key by which a plugin is told what its IPAM plugin gives.
+/// The key that tells a plugin what its IPAM plugin gives.
 const IPAM_RESULT: &str = "plugboard/ipam-result";
 
 pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> {

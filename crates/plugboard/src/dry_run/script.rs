@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::chain::Printed;
 
-/// The keys by which a plugin is told what calls before it have printed.
+/// The keys that tell a plugin what earlier calls have printed.
 const MADE: &str = "plugboard/made";
 const GONE: &str = "plugboard/gone";
 

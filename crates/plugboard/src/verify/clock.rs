@@ -44,7 +44,7 @@ impl Clock {
         }
     }
 
-    /// What of it can be the reason of a gap of so many nanoseconds: a timer is late for every packet that waits for it.
+    /// The part of it that can explain a gap of so many nanoseconds: a timer is late for every packet that waits for it.
     pub(super) fn reason(&self, gap_ns: f64) -> Option<String> {
         let source = if self.source.is_empty() { "unknown" } else { &self.source };
         if self.is_coarse {

@@ -108,7 +108,7 @@ fn common(from: &[IpNetwork], to: &[IpNetwork]) -> Vec<(IpAddr, IpAddr)> {
         .collect()
 }
 
-/// IPv6 only: IPv4's are somebody's doing.
+/// IPv6 only: IPv4 link-local addresses were configured by somebody.
 fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }

@@ -161,7 +161,7 @@ fn with_its_own_time(row: Row) -> Row {
     row
 }
 
-/// From where to where somebody answers, who does.
+/// The pair of addresses over which somebody answers, and who does.
 fn answering(first: &End, address: IpAddr, shape: &Shape) -> anyhow::Result<Option<Pair>> {
     let Some(own) = first.towards(address) else { return Ok(None) };
     let pair = Pair { from: first.place(own)?, to: first.place(address)? };
@@ -183,7 +183,7 @@ fn greet_all(index: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether what is there under the interface's name is no interface of a container: nothing, or a TAP device.
+/// Whether what has the interface's name is not an interface of a container: nothing, or a TAP device.
 pub(super) fn is_there(link: Option<&netlink::link::Link>) -> bool {
     link.is_none_or(|link| link.kind == "tun")
 }

@@ -1,4 +1,4 @@
-//! What a table of ours lacks: an older release made it, or somebody has removed a part of it.
+//! Completing a table of ours that an older release made, or of which somebody has removed a part.
 
 use netlink::{Request, Socket};
 use nftables::rule::{self, Place};

@@ -10,7 +10,7 @@ use super::super::ends::Pair;
 use super::super::row::Row;
 use super::{ETHERNET_HEADER, LEAST_SKIP, LONGEST_SKIP, Loaded, SLICE, Tools, Way, bit_s};
 
-/// TCP has reached its rate after so many round trips.
+/// The round trips after which TCP has reached its rate.
 const START_ROUND_TRIPS: f64 = 10.0;
 
 /// A share of the time for which TCP waited that explains a gap.

@@ -14,7 +14,7 @@ use super::{ETHERNET_HEADER, LONGEST_SKIP, Loaded, SLICE, Tools, Way, asked_of, 
 pub(in super::super) const OVERLOAD: f64 = 1.5;
 pub(in super::super) const UNLIMITED: f64 = 100e6;
 
-/// Above this rate in bit/s datagrams are handed down so many at once: each by itself takes a processor's time for itself.
+/// Above this rate in bit/s datagrams are sent in batches of so many: sending each by itself takes too much processor time.
 const SINGLE: f64 = 1e9;
 const SUPER_PACKET: u16 = 16;
 
