@@ -67,7 +67,7 @@ keys! {
         #[key("lat", accepts = "`10ms`, `500us`", default = "none", example = r#""10ms""#, is_ours = true)]
         lat: Option<ShortDelay>,
 
-        /// both directions of a line, by one of the names below; keys beside it come first
+        /// both directions of a line, by one of the names below; keys given with it take precedence
         #[key("preset", accepts = "name", default = "none", example = r#""lte""#, is_ours = true)]
         preset: Option<String>,
 

@@ -26,7 +26,7 @@ pub(crate) fn text<T, E: std::fmt::Display>(
     parsed.map_err(|error| place.refused(error))
 }
 
-/// Reads a whole number. `wanted` is the error for anything else.
+/// Reads a whole number. `wanted` ends the error message for anything else.
 pub(crate) fn number<T: TryFrom<i64> + TryFrom<u64>>(
     value: &Value,
     place: &Place<'_>,
@@ -81,7 +81,7 @@ pub(crate) struct Bits(pub(crate) u64);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Entry(i16);
 
-/// Keys that are a whole number: their type, and the error for anything else.
+/// Keys that are a whole number: their type, and the end of the error message for anything else.
 macro_rules! numbers {
     ($($kind:ident, $number:ty, $wanted:literal;)*) => {$(
         impl FromJson for $kind {
