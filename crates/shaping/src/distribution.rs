@@ -37,7 +37,7 @@ pub enum Distribution {
     Pareto,
     /// A quarter normal, three quarters Pareto.
     ParetoNormal,
-    /// One's own table: deviations in units of 1/8192 of the jitter.
+    /// A custom table: deviations in units of 1/8192 of the jitter.
     Table(Vec<i16>),
 }
 
@@ -56,7 +56,7 @@ impl Distribution {
     /// Finds a distribution by its name.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none of that name.
     pub fn named(name: &str) -> Result<Self, DistributionError> {
         match name {
             "uniform" => Ok(Self::Uniform),
@@ -67,7 +67,7 @@ impl Distribution {
         }
     }
 
-    /// One's own table.
+    /// A custom table.
     ///
     /// # Errors
     /// It is empty or has more than 16384.
