@@ -151,7 +151,7 @@ fn a_preset_of_the_host_comes_before_ours_and_keys_before_both() {
 
     for (text, part) in [
         ("{", "EOF"),
-        (r#"{"office": {"download": {"rate": "fast"}}}"#, "'fast' is no rate"),
+        (r#"{"office": {"download": {"rate": "fast"}}}"#, "'fast' is not a rate"),
         (r#"{"office": {"downlaod": {}}}"#, "downlaod"),
         ("[]", "map"),
     ] {

@@ -316,7 +316,7 @@ fn a_range_is_named_by_its_path() {
         ),
         (
             json!({"ranges": [[{"subnet": "10.1.0.0/24", "gateway": "x"}]]}),
-            "ipam.ranges[0][0].gateway: \"x\" is no IP address",
+            "ipam.ranges[0][0].gateway: \"x\" is not an IP address",
         ),
         (json!({"ranges": [good, [{}]]}), "ipam.ranges[1][0].subnet is missing"),
         (json!({"subnet": "10.2.0.1/24"}), "ipam.subnet \"10.2.0.1/24\" has host bits set"),

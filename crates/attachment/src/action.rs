@@ -1,8 +1,8 @@
-//! What is waited for, asked or announced while an attachment comes into being.
+//! Actions: what is waited for, asked or announced while an attachment is made.
 
 use crate::{Difference, Error, Session, Stage};
 
-/// Something that is done once and leaves no object behind: it has nothing to remove, and nobody finds it afterwards.
+/// Something that is done once and leaves no object behind, so that there is nothing to find or to remove afterwards.
 pub trait Action {
     /// When it is done.
     fn stage(&self) -> Stage;

@@ -1,4 +1,4 @@
-//! What is waited for, asked or announced, one file each.
+//! The actions, one file each.
 
 mod advertisement;
 mod announce;

@@ -62,7 +62,7 @@ impl Description {
     /// Refuses an object that DEL and GC would not find by these finders, so that no plugin can make what it leaves behind.
     ///
     /// # Errors
-    /// [`Error::Unlisted`], which is a fault of the plugin.
+    /// [`Error::Unlisted`], which is a bug in the plugin.
     pub fn check(&self, finders: &[&'static Finder]) -> Result<(), Error> {
         let is_found = |kind: &'static Kind| {
             kind.goes_with_its_link || finders.iter().any(|finder| finder.serves_del && std::ptr::eq(finder.kind, kind))

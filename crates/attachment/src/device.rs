@@ -1,4 +1,4 @@
-//! A link by its name, and whose it is.
+//! A link by its name and side.
 
 use std::fmt;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What CHECK found different from the description.
+/// A difference from the description that CHECK found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The object and its property.
@@ -19,7 +19,7 @@ impl Difference {
         Self { what: what.into(), want: want.to_string(), have: have.to_string() }
     }
 
-    /// An object that is not there.
+    /// An object that does not exist.
     pub fn missing(what: impl Into<String>) -> Self {
         Self { what: what.into(), want: "present".to_owned(), have: "missing".to_owned() }
     }

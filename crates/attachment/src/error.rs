@@ -16,7 +16,7 @@ pub enum Error {
     /// Something of that name is there already.
     #[error("{0} already exists")]
     Exists(String),
-    /// Something that must be there is not: it has gone meanwhile.
+    /// Something that must be there has disappeared.
     #[error("{0} is gone")]
     Missing(String),
     /// Something that an operator made contradicts the configuration. It is left as it is.
@@ -64,7 +64,7 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// What a channel of another crate's says.
+    /// An error of a channel of another crate.
     #[error("cannot {action}: {reason}")]
     Channel {
         /// The step.
@@ -73,10 +73,10 @@ pub enum Error {
         reason: String,
     },
     /// A plugin describes a kind of object that it does not look for at the end. Nothing was made.
-    #[error("{0} is not among the kinds of objects that this plugin removes (a fault of the plugin)")]
+    #[error("{0} is not among the kinds of objects that this plugin removes (a bug in the plugin)")]
     Unlisted(&'static str),
-    /// A part of a description comes when its turn is over. It is a fault of the plugin.
-    #[error("a part of the attachment comes too late to be made in order (a fault of the plugin)")]
+    /// A part of a description was added after its stage was made. This is a bug in the plugin.
+    #[error("a part of the attachment comes too late to be made in order (a bug in the plugin)")]
     Late,
 }
 
@@ -101,13 +101,13 @@ impl Error {
     pub(crate) fn restless_firewall() -> Self {
         Self::Conflict {
             object: "the packet filter".to_owned(),
-            want: "a change of it in one piece".to_owned(),
-            have: "was being changed by others all the time".to_owned(),
+            want: "an atomic change of it".to_owned(),
+            have: "kept being changed by other programs".to_owned(),
             remedy: Remedy::act("try again"),
         }
     }
 
-    /// The caller may not ask or do it; root may.
+    /// The caller lacks the permission; root has it.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
         let errno = match self {
@@ -118,7 +118,7 @@ impl Error {
         matches!(errno, Some(libc::EPERM | libc::EACCES))
     }
 
-    /// A comment in a script, for an error that is only that the caller may not ask.
+    /// A comment in a script, for an error that only says that the caller may not look.
     pub(crate) fn as_unseen(&self) -> String {
         format!("# {self}: only root can see what exists; it is treated as missing")
     }
@@ -129,8 +129,8 @@ impl Error {
         move |source| Self::Refused { action, source }
     }
 
-    /// The error with its remedy in `words` of the caller's, who knows the keys of the configuration; without any there, it is as
-    /// it prints itself.
+    /// The error with its remedy in the caller's `words`, since the caller knows the keys of the configuration; without any, it
+    /// is as it prints itself.
     #[must_use]
     pub fn worded(&self, words: impl Fn(&Remedy) -> Option<String>) -> String {
         let own = match self {

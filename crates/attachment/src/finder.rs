@@ -75,8 +75,8 @@ pub enum Found {
 /// How something that was found is removed.
 pub type Removal = Box<dyn Fn(&mut Session) -> Result<(), Error>>;
 
-/// How the commands that would remove it are found, behind a comment that says whose it is. A link of the host that they remove is
-/// told to [`Session::count_as_gone`].
+/// How the commands that would remove it are found, behind a comment that says whose it is. A link of the host that they remove
+/// is reported to [`Session::count_as_gone`].
 pub type Printing = Box<dyn Fn(&mut Session) -> Result<Vec<String>, Error>>;
 
 impl Found {

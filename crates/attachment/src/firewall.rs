@@ -1,9 +1,9 @@
-//! What attachments ask of the host's packet filter.
+//! What attachments need of the host's packet filter.
 //!
-//! The rules are the same on every host: two tables of ours ([`tables`]), of which a table is there while one of its sets has an
+//! The rules are the same on every host: two tables of ours ([`tables`]), each of which exists while one of its sets has an
 //! element. An attachment adds elements, each with a comment that says whose it is. So DEL and GC need neither the
-//! namespace nor the configuration. All changes are transactions; where one depends on what was seen before, the kernel is
-//! told the generation of the rule set that was looked at, and refuses if anybody has changed anything since. No lock is held.
+//! namespace nor the configuration. All changes are transactions; if one depends on what was seen before, the kernel is
+//! told the generation of the rule set that was examined, and refuses if anything has changed since. No lock is held.
 
 pub(crate) mod elements;
 pub(crate) mod forward;
@@ -12,5 +12,5 @@ mod refusal;
 pub(crate) mod tables;
 
 /// How often a transaction is tried when others change the same things at the same time. Each time at least one of them
-/// gets on.
+/// makes progress.
 const ATTEMPTS: u32 = 64;

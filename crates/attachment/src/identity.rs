@@ -1,4 +1,4 @@
-//! Who an attachment is, and the names that follow from it.
+//! The identity of an attachment, and the names that are derived from it.
 //!
 //! DEL and GC find everything by these names: there is no state on disk. So they must never change between releases.
 

@@ -1,8 +1,8 @@
 //! The description of one attachment, and its verbs.
 //!
-//! An attachment is a [`Description`]: objects of its own, objects that attachments share, and actions that are done once while it
-//! comes into being, each on the host's or the container's side, in the order of their [`Stage`]s. A plugin writes it; the
-//! verbs do the rest:
+//! An attachment is a [`Description`]: objects of its own, objects that attachments share, and actions that are done once while
+//! it is made, each on the host's or the container's side, in the order of their [`Stage`]s. A plugin writes it; the verbs do the
+//! rest:
 //!
 //! | verb | here |
 //! |---|---|
@@ -14,8 +14,9 @@
 //! | try out | [`refuse_unusable`], [`Creation::rehearse`] |
 //! | print | [`commands`], [`missing_commands`], [`removal_commands`], [`collection_commands`] |
 //!
-//! A new kind of object is a file in `objects/` or `commons/` and has all verbs: an [`Object`] or a [`Shared`], with a [`Finder`] that
-//! finds it without a description. What it lives in is a [`Channel`] of the [`Session`]. No object knows which plugin uses it.
+//! A new kind of object is a file in `objects/` or `commons/` and supports all verbs: an [`Object`] or a [`Shared`], with a
+//! [`Finder`] that finds it without a description. What it lives in is a [`Channel`] of the [`Session`]. No object knows which
+//! plugin uses it.
 
 mod action;
 mod actions;

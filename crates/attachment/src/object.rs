@@ -17,8 +17,8 @@ pub trait Object {
         false
     }
 
-    /// What it consists of, where that is made and undone part by part, each at this one's stage; empty for an object that is made as
-    /// a whole.
+    /// What it consists of, where that is made and undone part by part, each at this one's stage; empty for an object that is
+    /// made as a whole.
     fn parts(&self) -> Vec<Box<dyn Object>> {
         Vec::new()
     }
@@ -41,7 +41,7 @@ pub trait Object {
     /// Compares it with what is there.
     ///
     /// # Errors
-    /// When that cannot be asked; an object that is missing is a difference, not an error.
+    /// If the kernel cannot be asked; a missing object is a difference, not an error.
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error>;
 
     /// Fails when what is there cannot be changed into it. Asked of all objects before any of them is changed.
@@ -52,7 +52,7 @@ pub trait Object {
         Ok(())
     }
 
-    /// Changes what is there into it, without taking it down. How to take the change back is told to
+    /// Changes what is there into it, without taking it down. How to undo the change is registered by
     /// [`Session::on_undo`] before anything is changed.
     ///
     /// # Errors
@@ -81,8 +81,8 @@ pub trait Object {
     /// The commands that would make it, for people: `ip`, `bridge`, `tc`, `nft`. Nothing secret is in them.
     fn commands(&self) -> Vec<String>;
 
-    /// Of [`Object::commands`] those that make what is not there yet. By [`Object::refuse_existing`] it is clear that nothing is in
-    /// the way.
+    /// Of [`Object::commands`] those that make what is not there yet. By [`Object::refuse_existing`] it is clear that nothing is
+    /// in the way.
     ///
     /// # Errors
     /// What creation would refuse; the kernel cannot be asked.
@@ -90,8 +90,8 @@ pub trait Object {
         Ok(self.commands())
     }
 
-    /// The commands that would remove what is there of it, for people; none for what goes with its link. A link of the host that they
-    /// remove is told to [`Session::count_as_gone`].
+    /// The commands that would remove what is there of it, for people; none for what goes with its link. A link of the host that
+    /// they remove is reported to [`Session::count_as_gone`].
     ///
     /// # Errors
     /// The kernel cannot be asked.

@@ -1,4 +1,4 @@
-//! The kinds of objects that an attachment has for itself, one file each.
+//! The kinds of objects that belong to one attachment, one file each.
 
 mod address;
 mod bridge_port;

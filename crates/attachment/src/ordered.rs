@@ -1,7 +1,7 @@
-//! Order of a few things.
+//! A short ordered list.
 
-/// A list in the order of its keys; what has the same key stays as it was. For short lists: the standard library's sort is quicker for
-/// long ones, and 20 KiB of an executable for each type.
+/// A list in the order of its keys; what has the same key stays as it was. For short lists: the standard library's sort is
+/// quicker for long ones, and 20 KiB of an executable for each type.
 pub(crate) fn ordered<T, K: Ord>(list: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
     let mut sorted: Vec<T> = Vec::with_capacity(list.len());
     for one in list {

@@ -1,4 +1,4 @@
-//! Whose an object is, for GC.
+//! The owner of an object, for GC.
 
 use std::collections::BTreeSet;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What somebody can do about an error. Where the configuration is to be changed, only the plugin knows the keys: it has its own
+/// What can be done about an error. If the configuration is to be changed, only the plugin knows the keys: it has its own
 /// words for these, see [`Error::worded`](crate::Error::worded).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
@@ -21,7 +21,7 @@ pub enum Remedy {
     UplinkMtu,
     /// A gateway's address is asked for on the bridge of an uplink that is not asked for.
     AskForUplink,
-    /// A gateway's address is asked for where an operator's VLAN device would get it in the end.
+    /// A gateway's address is asked for where an operator's VLAN device would get it at the end.
     GatewayOnVlan {
         /// The VLAN device.
         device: String,
@@ -40,11 +40,11 @@ pub enum Remedy {
         /// The command that makes it.
         command: String,
     },
-    /// Source NAT is not to be had.
+    /// Source NAT is not available.
     Masquerade(String),
-    /// The packet filter is not to be had for what guards a NIC.
+    /// The packet filter is not available for guarding a NIC.
     Guard(String),
-    /// The packet filter is not to be had at all.
+    /// The packet filter is not available at all.
     Firewall(String),
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for Remedy {
             Self::GatewayOnVlan { device } => {
                 write!(f, "give the address to {device} itself, or have the VLAN device made")
             }
-            Self::OtherBridge { bridge } => write!(f, "use bridge {bridge}, or take it out there"),
+            Self::OtherBridge { bridge } => write!(f, "use bridge {bridge}, or remove it from that bridge"),
             Self::OwnBridge => f.write_str("replace it by a plain route, or make the bridge yourself"),
             Self::IsBridge => {
                 f.write_str("use it as the bridge, or name the device that leads to the physical network")

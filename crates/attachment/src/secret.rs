@@ -1,4 +1,4 @@
-//! What must not be seen.
+//! Bytes that must not be printed.
 
 use std::fmt;
 

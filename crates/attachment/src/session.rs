@@ -1,4 +1,4 @@
-//! One call's work on an attachment: the ways to its objects, what is queued, what was made, and what is locked.
+//! One call's work on an attachment: its channels to objects, what is queued, what was made, and what is locked.
 
 use std::any::Any;
 
@@ -47,7 +47,7 @@ pub struct Session {
     notes: Vec<Note>,
     /// All links of the host, once they have been listed.
     links: Option<Vec<Link>>,
-    /// What is there is looked at, to be printed; nothing is changed.
+    /// The session only looks, for printing; nothing is changed.
     is_looking: bool,
     /// Links of the host that count as gone, because commands that remove them have been printed.
     gone: Vec<String>,
@@ -81,8 +81,8 @@ impl Session {
         }
     }
 
-    /// One that changes nothing and takes no lock: what would be done is printed. Without `container`, the container has no links yet
-    /// as far as can be seen. Of the host's links those named in `gone` count as gone.
+    /// A session that changes nothing and takes no lock: what would be done is printed. Without `container`, the container has no
+    /// links yet as far as can be seen. Of the host's links those named in `gone` count as gone.
     #[must_use]
     pub fn looking(container: Option<Namespace>, gone: Vec<String>) -> Self {
         Self { is_looking: true, gone, ..Self::new(container) }
@@ -116,9 +116,9 @@ impl Session {
 
     fn refuse_change(&self) -> Result<(), Error> {
         match self.is_looking {
-            true => {
-                Err(Error::Invalid("nothing is changed where commands are printed (a fault of the plugin)".to_owned()))
-            }
+            true => Err(Error::Invalid(
+                "nothing may be changed while commands are printed (a bug in the plugin)".to_owned(),
+            )),
             false => Ok(()),
         }
     }
@@ -168,7 +168,7 @@ impl Session {
         Ok(found)
     }
 
-    /// The socket of the host's packet filter. What is queued stays so: the packet filter goes by names, and needs no links.
+    /// The socket of the host's packet filter. What is queued stays so: the packet filter uses names, and needs no links.
     pub(crate) fn netfilter(&mut self) -> Result<&mut Socket, netlink::Error> {
         let is_looking = self.is_looking;
         let open =
@@ -359,7 +359,7 @@ impl Session {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Notes something for whoever runs the session.
+    /// Notes something for the caller of the session.
     pub fn note(&mut self, note: Note) {
         self.notes.push(note);
     }
@@ -403,7 +403,7 @@ impl Session {
         self.scope(Mode::Use, work)
     }
 
-    /// As [`Session::sharing`], with nobody else in it.
+    /// Like [`Session::sharing`], but exclusive.
     ///
     /// # Errors
     /// Those of `work`; the lock cannot be taken.

@@ -2,17 +2,17 @@
 
 use crate::{Difference, Error, Kind, Session, Stage};
 
-/// What there is of something shared.
+/// How much of something shared exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// All of it: it can be adopted as it is.
     Whole,
-    /// Nothing, or not all: a call that was killed has left it so, or nobody has needed it yet.
+    /// Nothing, or not all: a call that was killed left it so, or nobody has needed it yet.
     Lacking,
 }
 
-/// An object that several attachments need. The first one makes it, later ones adopt it, and the last one out takes with it what
-/// was made here.
+/// An object that several attachments need. The first one makes it, later ones adopt it, and the last one removes what was made
+/// here.
 ///
 /// The verbs hold the host's lock for it: while it is adopted nobody removes it, and while it is made or released nobody
 /// else does either. What an operator made is never changed; if it contradicts the description, that is an error that says so.
@@ -34,7 +34,7 @@ pub trait Shared {
         false
     }
 
-    /// Those who share it.
+    /// The commons that shares it.
     fn commons(&self) -> Box<dyn Commons>;
 
     /// Fails when what is there cannot serve, or when what it is made on is missing. Asked before a delegate runs; nobody is
@@ -106,13 +106,13 @@ pub trait Shared {
     /// [`Error::Conflict`] where what is there contradicts the description; it cannot be asked.
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         Ok(match self.look(session)? {
-            State::Whole => vec![format!("# {} is there already", self.name())],
+            State::Whole => vec![format!("# {} exists already", self.name())],
             State::Lacking => self.commands(),
         })
     }
 
     /// The commands that would remove it if it was made here, for people. Nobody uses it any more. A link of the host that they
-    /// remove is told to [`Session::count_as_gone`].
+    /// remove is reported to [`Session::count_as_gone`].
     ///
     /// # Errors
     /// The kernel cannot be asked.
@@ -121,8 +121,8 @@ pub trait Shared {
     }
 }
 
-/// Those who share something: the members of a bridge, of a LAC, of a multicast group. Several [`Shared`] objects may be of one
-/// commons; they come and go with it.
+/// The attachments that share something: the members of a bridge, of a LAC, of a multicast group. Several [`Shared`] objects may
+/// be of one commons; they come and go with it.
 pub trait Commons {
     /// What they are called, as in "members of bridge br0". Two of the same name are the same.
     fn name(&self) -> String;

@@ -1,6 +1,6 @@
-//! The order in which an attachment comes into being.
+//! The order in which an attachment is made.
 
-/// When something of a description is made: all of one stage before anything of the next. Removal goes the other way.
+/// When an item of a description is made: all of one stage before anything of the next. Removal runs in reverse.
 ///
 /// Within a stage things are made in the order in which they were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +27,7 @@ pub enum Stage {
     Address,
     /// The addresses are the container's alone.
     Detected,
-    /// The neighbours are told.
+    /// The addresses are announced to the neighbours.
     Announcement,
     /// Routes of the container.
     Route,

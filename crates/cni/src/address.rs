@@ -25,7 +25,7 @@ pub fn parse_address(text: &str) -> Result<IpNetwork, String> {
         .ok()
         .filter(|_| digits)
         .and_then(|length| IpNetwork::new(address, length).ok())
-        .ok_or_else(|| refused(text, &format!("has a prefix length that is no number from 0 to {longest}")))
+        .ok_or_else(|| refused(text, &format!("has a prefix length that is not a number from 0 to {longest}")))
 }
 
 /// Parses a network; host bits are cleared, as Go's `net.ParseCIDR` does.
@@ -37,7 +37,7 @@ pub fn parse_network(text: &str) -> Result<IpNetwork, String> {
     IpNetwork::new(address.network(), address.prefix()).map_err(|error| refused(text, &error.to_string()))
 }
 
-/// Parses an address alone, for example a gateway. An IPv4 address in IPv6 clothes (`::ffff:10.1.0.1`) is an IPv4 address,
+/// Parses an address alone, for example a gateway. An IPv4-mapped IPv6 address (`::ffff:10.1.0.1`) is an IPv4 address,
 /// as it is for Go.
 ///
 /// # Errors
@@ -45,7 +45,7 @@ pub fn parse_network(text: &str) -> Result<IpNetwork, String> {
 pub fn parse_host(text: &str) -> Result<IpAddr, String> {
     text.parse::<IpAddr>()
         .map(|address| address.to_canonical())
-        .map_err(|_| format!("{} is no IP address; write it as 10.1.0.1 or fd00::1", quoted(text)))
+        .map_err(|_| format!("{} is not an IP address; write it as 10.1.0.1 or fd00::1", quoted(text)))
 }
 
 fn refused(text: &str, reason: &str) -> String {

@@ -18,7 +18,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether it succeeded. What it printed does not matter then: for most verbs nobody expects anything.
+    /// Whether it succeeded. What it printed does not matter then: most verbs print nothing.
     ///
     /// # Errors
     /// The plugin's own. Code 6 if it failed without an error object (the message shows the beginning of what it printed
@@ -40,7 +40,7 @@ impl Answer {
     /// The value that it printed; `None` if it printed nothing.
     ///
     /// # Errors
-    /// Those of [`Answer::success`]; code 6 if what it printed is no JSON, or an error object although it succeeded.
+    /// Those of [`Answer::success`]; code 6 if what it printed is not JSON, or an error object although it succeeded.
     pub fn value(&self) -> Result<Option<Value>, Error> {
         self.success()?;
         if self.output.trim_ascii().is_empty() {
@@ -51,7 +51,7 @@ impl Answer {
             Error::new(Code::Decode, format!("it printed no JSON ({error}): {:?}", excerpt::beginning(text.trim())))
         })?;
         if value.get("code").is_some_and(Value::is_number) && value.get("msg").is_some() {
-            return Err(self.undecodable("it printed an error and ended as if it had succeeded"));
+            return Err(self.undecodable("it printed an error, but exited with status 0"));
         }
         Ok(Some(value))
     }
@@ -63,7 +63,7 @@ impl Answer {
     /// the result does not have.
     pub(crate) fn result(&self, version: Version) -> Result<Success, Error> {
         let malformed = |reason: &str| Error::new(Code::Decode, format!("its result is malformed: {reason}"));
-        let value = self.value()?.ok_or_else(|| malformed("it is no JSON; it printed nothing"))?;
+        let value = self.value()?.ok_or_else(|| malformed("it printed nothing, which is not JSON"))?;
         let success = Success::from_value(&value, version).map_err(|error| malformed(&error.msg))?;
         let count = success.interfaces.len();
         match success.ips.iter().filter_map(|ip| ip.interface).find(|index| *index >= count) {

@@ -47,7 +47,7 @@ impl Config {
     /// Reads the text of stdin for `command`.
     ///
     /// # Errors
-    /// Code 6: no JSON, or no object (CFG-2). Code 1: a `cniVersion` that we do not speak (VER-5), or one that does not
+    /// Code 6: not JSON, or not an object (CFG-2). Code 1: a `cniVersion` that we do not speak (VER-5), or one that does not
     /// know the command (VER-7). Code 7: `name`, `type` or `ipam.type` is missing or has characters that are not
     /// allowed (CFG-3, CFG-6); `prevResult` or the list of attachments is malformed.
     pub fn read(text: Vec<u8>, command: Command) -> Result<Self, Error> {

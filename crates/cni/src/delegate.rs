@@ -32,7 +32,7 @@ impl Delegate {
     /// Looks `kind` up in the directories of `CNI_PATH`, in order (DLG-1).
     ///
     /// # Errors
-    /// Code 7: `kind` is no name (CFG-6). Code 4 naming `CNI_PATH`, the kind and the directories that were searched.
+    /// Code 7: `kind` is not a valid name (CFG-6). Code 4 naming `CNI_PATH`, the kind and the directories that were searched.
     pub fn find(kind: &str, call: &Call) -> Result<Self, Error> {
         let directories = &call.environment.path;
         match find_plugin(kind, directories) {
@@ -115,9 +115,9 @@ fn not_found(kind: &str, directories: &[PathBuf], present: Option<&Path>) -> Str
     match present {
         _ if directories.is_empty() => format!("cannot look for the delegate {kind:?}: CNI_PATH names no directory"),
         Some(present) => format!(
-            "no executable of the delegate {kind:?} in the directories of CNI_PATH ({list}): {} is no executable file",
+            "no executable for the delegate {kind:?} in the directories of CNI_PATH ({list}): {} is not an executable file",
             present.display()
         ),
-        None => format!("no executable of the delegate {kind:?} in the directories of CNI_PATH ({list})"),
+        None => format!("no executable for the delegate {kind:?} in the directories of CNI_PATH ({list})"),
     }
 }

@@ -17,7 +17,7 @@ pub enum Command {
     Gc,
     Status,
     Version,
-    /// Not of the specification: what is there becomes what the configuration now says. Of its form it is a CHECK.
+    /// Not in the specification: changes what exists into what the configuration now says. It has the form of CHECK.
     Update,
 }
 
@@ -25,7 +25,7 @@ impl Command {
     /// Those of the specification.
     const ALL: [Self; 6] = [Self::Add, Self::Del, Self::Check, Self::Gc, Self::Status, Self::Version];
 
-    /// The word in `CNI_COMMAND` by which what another command would do is printed.
+    /// The word in `CNI_COMMAND` that asks to print what another command would do.
     pub const PRINT: &str = "PRINT";
 
     /// The word in `CNI_COMMAND`.
@@ -81,10 +81,10 @@ impl Command {
 /// The environment of a call, validated for its command.
 #[derive(Debug, Clone)]
 pub struct Environment {
-    /// `CNI_COMMAND`; where that is PRINT, the command whose doings are to be printed.
+    /// `CNI_COMMAND`; if that is PRINT, the command whose work is to be printed.
     pub command: Command,
-    /// What the command would do is printed, and nothing is done: an extension of ours. `CNI_COMMAND` is PRINT, and `CNI_PRINT` names
-    /// the command: ADD, DEL or GC.
+    /// Print what the command would do, and do nothing: an extension of ours. `CNI_COMMAND` is PRINT, and `CNI_PRINT` names the
+    /// command: ADD, DEL or GC.
     pub is_printed: bool,
     /// `CNI_CONTAINERID`; empty for GC, STATUS and VERSION.
     pub container_id: String,

@@ -32,7 +32,7 @@ impl Error {
         serde_json::to_string(&printed).unwrap_or_default()
     }
 
-    /// Reads an error object that a delegate printed. `None` if the text is no such object.
+    /// Reads an error object that a delegate printed. `None` if the text is not such an object.
     #[must_use]
     pub fn from_json(text: &[u8]) -> Option<Self> {
         if !text.trim_ascii_start().starts_with(b"{") {

@@ -32,14 +32,14 @@ pub enum Group {
     Callers(fn(Pid)),
 }
 
-/// Why there is no answer. It reads as a sentence about the plugin.
+/// Why there is no answer. It prints as a sentence about the plugin.
 #[derive(Debug)]
 pub enum Unanswered {
     /// The executable cannot be started.
     NotStarted(io::Error),
     /// It was still running at its limit, this, and was killed.
     Late(Duration),
-    /// It printed more than anybody reads, and was killed.
+    /// It printed more than is read, and was killed.
     Endless,
     /// Talking to it failed; it was killed.
     Broken {
@@ -51,7 +51,7 @@ pub enum Unanswered {
 }
 
 impl Unanswered {
-    /// The code of an error that tells it: 5, 6 or 11.
+    /// The code of the error that reports it: 5, 6 or 11.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -80,7 +80,7 @@ pub struct Exchange {
     group: Group,
     started: Instant,
     child: Child,
-    /// Open as long as there is something to write and somebody who reads.
+    /// Open as long as there is something to write and a reader.
     stdin: Option<ChildStdin>,
     /// What is still to be written.
     unsent: Vec<u8>,

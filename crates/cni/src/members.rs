@@ -1,4 +1,4 @@
-//! The members of a JSON object, taken out one by one; what is left is what we do not know.
+//! The members of a JSON object, taken out one by one; those that are left are unknown.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::Error;
 use crate::address::{parse_address, parse_host};
 
-/// An object under way. As tolerant as Go: `null` counts as missing, and keys may be in any letter case.
+/// An object being read. As tolerant as Go: `null` counts as missing, and keys may be in any letter case.
 pub(crate) struct Members {
     /// Where the object is, for messages: `ips[1]`, or empty for a result as a whole.
     path: String,

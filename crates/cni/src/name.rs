@@ -1,6 +1,6 @@
 //! The rules for names in the protocol.
 
-/// Why a text is no container ID and no network name (ENV-2, CFG-3). `None` if it is one.
+/// Why a text is not valid as a container ID or network name (ENV-2, CFG-3). `None` if it is.
 #[must_use]
 pub fn objection_to_name(text: &str) -> Option<&'static str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
@@ -11,7 +11,7 @@ pub fn objection_to_name(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Why a text is no name of an interface (ENV-11 and the kernel's `dev_valid_name`). `None` if it is one.
+/// Why a text is not a valid name of an interface (ENV-11 and the kernel's `dev_valid_name`). `None` if it is.
 #[must_use]
 pub fn objection_to_interface(text: &str) -> Option<&'static str> {
     // 0xa0 is a blank to the kernel's isspace(), wherever it stands in a character. A '%' makes the kernel choose a name.
@@ -25,7 +25,7 @@ pub fn objection_to_interface(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Why a text is no `type` of a plugin: it names a file (CFG-6). `None` if it is one.
+/// Why a text is not a valid `type` of a plugin, which names a file (CFG-6). `None` if it is.
 #[must_use]
 pub fn objection_to_kind(text: &str) -> Option<&'static str> {
     match text {

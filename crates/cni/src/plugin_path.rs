@@ -8,7 +8,7 @@ use crate::name::objection_to_kind;
 /// Why there is no executable of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoPlugin {
-    /// Its type is no name (CFG-6): what is wrong with it.
+    /// Its type is not a valid name (CFG-6): what is wrong with it.
     NoName(&'static str),
     /// None of the directories has it.
     NotFound {
@@ -20,7 +20,7 @@ pub enum NoPlugin {
 /// Looks the plugin `kind` up in the directories, in order.
 ///
 /// # Errors
-/// `kind` is no name, or no directory has an executable file of that name.
+/// `kind` is not a valid name, or no directory has an executable file of that name.
 pub fn find_plugin(kind: &str, directories: &[PathBuf]) -> Result<PathBuf, NoPlugin> {
     if let Some(objection) = objection_to_kind(kind) {
         return Err(NoPlugin::NoName(objection));

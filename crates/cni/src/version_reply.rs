@@ -16,7 +16,7 @@ struct Reply<'a> {
 /// was given there, spoken or not, as the specification asks (VER-2); without one it is the latest.
 ///
 /// # Errors
-/// Code 6: there is something on stdin and it is no JSON object. Code 7: its `cniVersion` is no string.
+/// Code 6: there is something on stdin and it is not a JSON object. Code 7: its `cniVersion` is not a string.
 pub fn version_reply(text: &[u8]) -> Result<String, Error> {
     let object = if text.trim_ascii().is_empty() { serde_json::Map::new() } else { stdin::object(text)? };
     let given = stdin::version_text(&object)?;

@@ -1,4 +1,4 @@
-//! Texts and values of others, as messages show them.
+//! Excerpts of foreign texts and values for messages.
 
 use std::borrow::Cow;
 

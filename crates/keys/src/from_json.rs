@@ -23,7 +23,7 @@ pub trait FromJson: Sized {
     /// The place, the value, and what is accepted.
     fn from_json(value: &Value, place: &Place<'_>) -> Result<Self, Refusal>;
 
-    /// The value is one for not set.
+    /// Whether the value means "not set".
     #[must_use]
     fn is_unset(value: &Value) -> bool {
         value.is_null()
@@ -64,7 +64,7 @@ fn lacks(place: &Place<'_>, name: &str) -> Refusal {
 /// The object that a value is.
 ///
 /// # Errors
-/// It is none; or it has a key that is not known, where no others are accepted.
+/// It is not an object; or it has an unknown key although no others are accepted.
 pub fn object<'a>(
     value: &'a Value,
     place: &Place<'_>,
@@ -97,7 +97,7 @@ fn is_unknown(place: &Place<'_>, key: &str, names: &Names) -> Refusal {
 /// Reads a whole number.
 ///
 /// # Errors
-/// It is none, or beyond the bounds.
+/// It is not a whole number, or out of bounds.
 pub fn number<T: TryFrom<i128>>(value: &Value, place: &Place<'_>, from: i128, to: i128) -> Result<T, Refusal> {
     let number = value.as_u64().map(i128::from).or_else(|| value.as_i64().map(i128::from));
     let inside = number.filter(|number| (from..=to).contains(number)).and_then(|number| T::try_from(number).ok());
@@ -113,7 +113,7 @@ fn is_no_number(value: &Value, place: &Place<'_>, from: i128, to: i128) -> Refus
 /// The entries of a list, each with its index.
 ///
 /// # Errors
-/// It is no list.
+/// It is not a list.
 pub fn entries<'a>(value: &'a Value, place: &Place<'_>) -> Result<&'a [Value], Refusal> {
     match value {
         Value::Array(entries) => Ok(entries),
@@ -184,7 +184,7 @@ impl FromJson for Value {
     }
 }
 
-/// What is read elsewhere, in its own way, and has the form of another type.
+/// A value that is parsed elsewhere, and has the form of another type.
 #[derive(Debug, Clone)]
 pub struct Unread<T>(pub Option<Value>, PhantomData<T>);
 

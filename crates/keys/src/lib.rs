@@ -1,11 +1,11 @@
 //! The keys of configurations, each written once.
 //!
-//! [`keys!`] declares an object of a configuration: for each key the field that it becomes, its name in JSON, and what people are told
-//! of it. From that come the reading ([`FromJson`]), the names that there are ([`Names`]) for the notes on misspelt keys, and a
-//! [`Table`] for manuals and editors, which is a constant: an executable that does not print it does not contain it.
+//! [`keys!`] declares an object of a configuration: for each key its field, its name in JSON, and its description. The parser
+//! ([`FromJson`]), the known names ([`Names`]) for the notes on misspelt keys, and a [`Table`] for manuals and editors are
+//! derived from that. The table is a constant: an executable that does not print it does not contain it.
 //!
-//! Objects are read as Go's `encoding/json` reads them, for which all existing configurations and runtimes were written: keys in any
-//! letter case, `null` as if the key were not there, whole numbers only.
+//! Objects are read as Go's `encoding/json` reads them, for which all existing configurations and runtimes were written: keys in
+//! any letter case, `null` as if the key were not there, whole numbers only.
 //!
 //! The crate knows nothing of the protocol and of what a key does.
 

@@ -1,6 +1,6 @@
 //! The declaration of keys.
 
-/// Declares objects of a configuration. What is written of a field is what people are told of the key.
+/// Declares objects of a configuration. The doc comment of a field is the description of the key.
 ///
 /// ```
 /// keys::keys! {
@@ -18,7 +18,7 @@
 /// assert_eq!(LimitKeys::TABLE.keys[0].meaning, "the largest packet");
 /// ```
 ///
-/// `others` are `told` on stderr with the nearest key that there is, `refused`, or `open`: somebody else's business.
+/// `others` are `told` on stderr with the nearest key that there is, `refused`, or `open`: they belong to somebody else.
 #[macro_export]
 macro_rules! keys {
     ($(

@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 pub struct Names {
     /// Each key, and what an object there may have; for a list, its entries.
     pub known: &'static [(&'static str, &'static Self)],
-    /// Others are somebody else's business, and nothing is said of them.
+    /// Other keys belong to somebody else, and are not reported.
     pub is_open: bool,
 }
 
 impl Names {
-    /// Of what is no object, or of an object whose keys are not ours to judge.
+    /// Those of a value that is not an object, or of an object whose keys are not ours to judge.
     pub const NONE: Self = Self { known: &[], is_open: true };
 }
 
-/// Whether a key of a configuration is the one of this name: letter case does not matter, nor do the two letters outside ASCII that
-/// Go takes for letters in it.
+/// Whether a key of a configuration is the one of this name: letter case does not matter, nor do the two letters outside ASCII
+/// that Go takes for letters in it.
 #[must_use]
 pub fn is_spelled(name: &str, key: &str) -> bool {
     // As a rule it is written as it is named.
@@ -32,8 +32,8 @@ fn folded(letter: char) -> char {
     }
 }
 
-/// The value of a key; `None` where it is missing or `null`. The exact name comes first, then any other spelling of it. (For Go the
-/// last one in the text counts, whatever its spelling.)
+/// The value of a key; `None` where it is missing or `null`. The exact name comes first, then any other spelling of it. (For Go
+/// the last one in the text counts, whatever its spelling.)
 #[must_use]
 pub fn find<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     spelling(object, name).map(|(_, value)| value)

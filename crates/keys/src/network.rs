@@ -126,7 +126,7 @@ keys! {
     }
 }
 
-/// Which capabilities are asked for. Their names are no keys: runtimes tell them by their letter case.
+/// Which capabilities are asked for. Their names are not keys: runtimes distinguish letter case in them.
 #[derive(Debug, Clone, Default)]
 pub struct Capabilities(pub Map<String, Value>);
 

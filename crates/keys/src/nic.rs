@@ -31,7 +31,7 @@ keys! {
         #[key("ipMasq", default = "false", example = "true")]
         pub ip_masq: bool,
 
-        /// accepted, and means nothing: rules are nftables' in either case
+        /// accepted, but has no effect: the rules are nftables' in either case
         #[key("ipMasqBackend", example = r#""nftables""#)]
         pub ip_masq_backend: Option<MasqueradeBackend>,
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::excerpt;
 
-/// Where a value is. It reads as people write it: `ipam.ranges[1][0].subnet`. The outermost object is nowhere.
+/// Where a value is. It prints as people write it: `ipam.ranges[1][0].subnet`. The outermost object prints as nothing.
 #[derive(Debug, Clone, Copy)]
 pub enum Place<'a> {
     /// What there is as a whole.
@@ -20,7 +20,7 @@ pub enum Place<'a> {
 }
 
 impl Place<'_> {
-    /// Code 7: what is here is something else than what is accepted, which is named in words behind "it must be".
+    /// Code 7: the value here is not what is accepted, which is put into words after "it must be".
     #[must_use]
     pub fn is_no(&self, accepted: &str, found: &Value) -> Refusal {
         Refusal(format!("{self} is {}: it must be {accepted}", excerpt::shown(found)))

@@ -1,5 +1,5 @@
-//! What people should know about the keys of a configuration that can be read: those that nobody reads, and those that are spelled
-//! another way.
+//! What people should know about the keys of a valid configuration: those that are unknown, and those that are spelled
+//! differently.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use crate::names::{is_spelled, spelling};
 use crate::{Names, Place};
 
-/// Something about a key. It reads as the sentence that a person is told.
+/// A remark on a key. It prints as a sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remark {
-    /// Nobody knows it: misspelt, as a rule.
+    /// It is unknown, usually misspelt.
     Unknown {
         /// The key, with the path of its object: `isGatway`, `ipam.rnages`.
         key: String,
@@ -49,7 +49,7 @@ impl fmt::Display for Remark {
     }
 }
 
-/// What is to be said of an object's keys, which all of `names` together know.
+/// The remarks on an object's keys, which all of `names` together know.
 #[must_use]
 pub fn remarks(object: &Map<String, Value>, names: &[&'static Names], place: &Place<'_>) -> Vec<Remark> {
     let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! What people are told of keys.
+//! The documentation of keys.
 
 /// The release with which the project began.
 pub const FIRST_RELEASE: &str = "0.1.0";
@@ -15,7 +15,7 @@ pub struct Table {
     pub example: &'static str,
     /// Its keys in the order in which they are explained.
     pub keys: &'static [Key],
-    /// Other keys are refused, instead of told on stderr.
+    /// Other keys are refused, instead of being reported on stderr.
     pub refuses_others: bool,
     /// Other keys are expected, and mean something to somebody else.
     pub is_open: bool,
@@ -34,7 +34,7 @@ pub struct Key {
     pub pattern: &'static str,
     /// What it accepts in words or by examples, in Markdown, where the form alone says too little.
     pub accepts: &'static str,
-    /// What counts without it, in Markdown: a value, or what it follows from; or [`MANDATORY`].
+    /// The default, in Markdown: a value, or what it is derived from; or [`MANDATORY`].
     pub default: &'static str,
     /// A value, as JSON.
     pub example: &'static str,
@@ -47,7 +47,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// One of which nothing is said yet.
+    /// A key without any description yet.
     pub const NEW: Self = Self {
         name: "",
         meaning: "",

@@ -1,4 +1,4 @@
-//! What people and editors are told of the plugins' keys: tables for the documentation, manual pages, a JSON Schema. All of it follows
+//! The documentation of the plugins' keys for people and editors: tables, manual pages, a JSON Schema. All of it is generated
 //! from the tables that the keys are declared with; the plugins themselves do not contain them.
 
 mod man;

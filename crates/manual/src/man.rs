@@ -17,7 +17,7 @@ pub fn page(manual: &Manual) -> String {
         escaped(&name.to_uppercase())
     );
     let mut section = |title: &str, body: &str| {
-        // Nothing fails in writing to a text.
+        // Writing to a string never fails.
         let _ = write!(text, ".SH {title}\n{body}");
     };
     section("NAME", &format!("plugboard\\-{} \\- {}\n", escaped(name), escaped(about)));
@@ -69,7 +69,7 @@ fn entry(row: &Row) -> String {
     )
 }
 
-/// With a capital at its beginning, unless that is a formatted word.
+/// The text with a capital first letter, unless it begins with a formatted word.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
@@ -105,7 +105,7 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-").replace('"', "\\(dq")
 }
 
-/// A line that stands as it is.
+/// A line that is printed as it is.
 fn literal(line: &str) -> String {
     let line = escaped(line);
     if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }

@@ -14,13 +14,13 @@ pub fn table(manual: &Manual) -> String {
     let mut text = String::from("| key | type | default | meaning |\n|---|---|---|---|\n");
     for Row { path, meaning, accepts, key, .. } in &rows {
         let since = if key.since == FIRST_RELEASE { String::new() } else { format!(" (since {})", key.since) };
-        // Nothing fails in writing to a text.
+        // Writing to a string never fails.
         let _ = writeln!(text, "| `{path}` | {accepts} | {} | {meaning}{since} |", key.default);
     }
     text
 }
 
-/// The text of a page with the plugin's table as it is now. `None` where the page has no place for it.
+/// The text of a page with the plugin's current table. `None` if the page has no place for it.
 #[must_use]
 pub fn replace_table(page: &str, manual: &Manual) -> Option<String> {
     let begin = format!("<!-- keys: {} -->\n", manual.name);

@@ -4,7 +4,7 @@ use keys::{Form, Key, Table};
 
 use crate::plugin::Manual;
 
-/// A key as it is told.
+/// A key as it is documented.
 #[derive(Debug, Clone)]
 pub struct Row {
     /// `ranges[][].subnet`.
@@ -19,7 +19,7 @@ pub struct Row {
     pub key: &'static Key,
 }
 
-/// All keys of a plugin. The keys of an object are told where it first comes up.
+/// All keys of a plugin. The keys of an object are listed where it first occurs.
 #[must_use]
 pub fn rows(manual: &Manual) -> Vec<Row> {
     let mut rows = Vec::new();

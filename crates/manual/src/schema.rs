@@ -1,7 +1,7 @@
 //! A JSON Schema of networks with the plugins here, for editors (draft 2020-12).
 //!
-//! An editor tells letter cases apart, which the plugins do not: it shows how a key is spelled. What it does not accept may still be
-//! read, with a note on stderr.
+//! An editor distinguishes letter cases, which the plugins do not: it shows how a key is spelled. The plugins may still read what
+//! it does not accept, with a note on stderr.
 
 use keys::{Form, Key, ListKeys, MANDATORY, PluginKeys, Table};
 use serde_json::{Map, Value, json};
@@ -115,7 +115,7 @@ fn of_form(form: &Form) -> Map<String, Value> {
     let schema = match form {
         Form::Bool => json!({"type": "boolean"}),
         Form::Number { from, to } => {
-            // What a number of JSON Schema holds is up to the editor: beyond 2^53 there is no use in saying where it ends.
+            // How large a number of JSON Schema can be is up to the editor: beyond 2^53 there is no use in stating the bound.
             let mut schema = json!({"type": "integer", "minimum": i64::try_from(*from).unwrap_or_default()});
             if let (Ok(most), Some(schema)) = (i64::try_from(*to), schema.as_object_mut()) {
                 schema.insert("maximum".to_owned(), json!(most));

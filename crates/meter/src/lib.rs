@@ -1,6 +1,6 @@
 //! What the path between two places on one machine carries: rate, delay, jitter, loss.
 //!
-//! A [`Place`] is an address in a network namespace. [`tcp()`] and [`udp()`] measure a rate, [`probe()`] what becomes of single
+//! A [`Place`] is an address in a network namespace. [`tcp()`] and [`udp()`] measure a rate, [`probe()`] what happens to single
 //! datagrams on their way in one direction, [`round_trips`] what an echo takes there and back. All of it happens between
 //! sockets of this process, which are opened in the places' namespaces: no other program is needed, and both ends read
 //! the same clock. Arrivals are stamped by the kernel, so that a busy processor does not lengthen a delay.

@@ -41,9 +41,9 @@ pub fn delete(index: u32, address: IpNetwork) -> Request {
 pub enum State {
     /// It can be used.
     Usable,
-    /// Nobody has objected yet.
+    /// It is tentative: nobody has objected yet.
     Tentative,
-    /// Somebody else has it.
+    /// Another host has it.
     Duplicate,
 }
 

@@ -25,7 +25,7 @@ impl fmt::Display for KernelError {
 
 impl std::error::Error for KernelError {}
 
-/// An error of this crate. Its message has the system's words already, so that it has no source that would say them again.
+/// An error of this crate. Its message includes the system's words, so it has no source that would repeat them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel refused a request.
@@ -48,7 +48,7 @@ pub enum Error {
     /// The path is not there.
     #[error("namespace {} does not exist", .0.display())]
     NoNamespace(PathBuf),
-    /// The path is there and is no network namespace.
+    /// The path exists but is not a network namespace.
     #[error("{} is not a network namespace: it is {found}", .path.display())]
     NotANamespace {
         /// The path.

@@ -5,7 +5,7 @@ use netlink_packet_route::link::InfoKind;
 
 use crate::{Request, link};
 
-/// Its MTU in bytes. Nothing goes by it: what is redirected to a device is not measured by its MTU. Below IPv6's least MTU
+/// Its MTU in bytes. Nothing depends on it: what is redirected to a device is not checked against its MTU. Below IPv6's least MTU
 /// (RFC 8200, section 5) it has no IPv6, whose settings, addresses and questions about them would be a fifth of its cost.
 pub const MTU: u32 = 1279;
 

@@ -1,7 +1,7 @@
-//! What IP has on a link, its addresses and routes, to be moved to another link.
+//! The addresses and routes of a link, to be moved to another link.
 //!
-//! Everything goes back to the kernel as it came, attribute by attribute, so that what this crate knows nothing of moves too.
-//! Only what names the link is changed, and what the kernel shows but does not take.
+//! Everything goes back to the kernel as it came, attribute by attribute, so that attributes unknown to this crate move too.
+//! Only those that name the link are changed, and those that the kernel shows but does not accept.
 
 use std::net::Ipv6Addr;
 
@@ -128,7 +128,7 @@ impl Layer3 {
         found
     }
 
-    /// Whether a route goes by a nexthop object (`ip nexthop`). That is bound to its link, so the route cannot be moved.
+    /// Whether a route uses a nexthop object (`ip nexthop`). That is bound to its link, so the route cannot be moved.
     #[must_use]
     pub fn has_nexthop_objects(&self) -> bool {
         self.has_nexthop_objects

@@ -1,4 +1,4 @@
-//! What a device takes off the stack's hands: segments that it cuts, or that the kernel cuts for it at the last moment.
+//! Segmentation offload: packets that a device cuts into segments, or that the kernel cuts for it at the last moment.
 
 use std::os::fd::AsRawFd;
 
@@ -24,7 +24,7 @@ struct Value {
     answer: u32,
 }
 
-/// What a device is handed in one piece.
+/// Which super-packets a device is handed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Offloads {
     /// Several TCP segments, which it cuts itself (`tso` of `ethtool -k`).

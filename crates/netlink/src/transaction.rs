@@ -1,4 +1,4 @@
-//! Transactions of netfilter: requests between two marks, of which the kernel does all or none.
+//! Transactions of netfilter: requests between two marks, which the kernel carries out all or not at all.
 //!
 //! `nfnetlink_rcv_batch` in `net/netfilter/nfnetlink.c`. The marks carry no `NLM_F_ACK`: what the kernel refuses as a whole,
 //! before it has read the requests or when it commits them, it reports with the number of the first mark.

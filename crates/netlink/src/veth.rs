@@ -1,4 +1,4 @@
-//! Pairs of virtual Ethernet devices.
+//! Pairs of virtual Ethernet devices (veth).
 
 use std::os::fd::{AsFd, AsRawFd};
 

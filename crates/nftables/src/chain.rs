@@ -79,7 +79,7 @@ impl Kind {
     }
 }
 
-/// What becomes of packets that no rule has decided about.
+/// What happens to packets that no rule has decided about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
     /// They are dropped (`NF_DROP`).

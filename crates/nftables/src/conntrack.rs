@@ -1,4 +1,4 @@
-//! `ct`: what is known of the connection that a packet belongs to (`net/netfilter/nft_ct.c`).
+//! `ct`: what conntrack knows about the connection that a packet belongs to (`net/netfilter/nft_ct.c`).
 
 use crate::message::put_number;
 use crate::{Comparison, Expression, Register};

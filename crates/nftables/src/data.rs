@@ -11,7 +11,7 @@ const NFTA_DATA_VALUE: u16 = 1;
 pub enum Data {
     /// A value of one or several parts.
     Value(Key),
-    /// What becomes of the packet.
+    /// What happens to the packet.
     Verdict(Verdict),
 }
 

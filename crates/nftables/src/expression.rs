@@ -35,7 +35,7 @@ const NFTA_IMMEDIATE_DATA: u16 = 2;
 const REGISTER: u32 = 1;
 const SECOND_REGISTER: u32 = 2;
 
-/// What is known of a packet beside its bytes (`enum nft_meta_keys`).
+/// Metadata of a packet (`enum nft_meta_keys`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meta {
     /// `meta protocol`: its EtherType, below a VLAN tag that the kernel has taken off.
@@ -106,7 +106,7 @@ pub enum Expression {
     Masquerade,
     /// Ends the rule.
     Verdict(Verdict),
-    /// What the others do not say, by its name and its attributes: made by what it is about, such as
+    /// Any other expression, by its name and its attributes: made by its own module, such as
     /// [`Nat`](crate::nat::Nat), so that a program has only what it uses.
     Encoded(&'static str, Vec<u8>),
 }

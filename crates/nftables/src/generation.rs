@@ -1,4 +1,4 @@
-//! The number of the present rule set: whoever changes anything raises it.
+//! The generation number of the rule set, which every change raises.
 
 use netlink::attributes::value_of;
 use netlink::{Answer, Request};

@@ -1,8 +1,8 @@
 //! nf_tables over netlink, without a child process.
 //!
-//! A [`Table`] names things; [`Set`]s, [`Chain`]s and [`Rule`]s become requests of a [`transaction`], of which the kernel does all
-//! or none. What is there can be listed. Names, types and comments are encoded as the `nft` tool does it, so that it shows
-//! everything readably. Nothing here knows what the rules are for.
+//! A [`Table`] is the scope of names; [`Set`]s, [`Chain`]s and [`Rule`]s become requests of a [`transaction`], which the kernel
+//! carries out all or not at all. Existing objects can be listed. Names, types and comments are encoded as the `nft` tool does
+//! it, so that it shows everything readably. Nothing here knows what the rules are for.
 //!
 //! Numbers and layouts are those of `include/uapi/linux/netfilter/nf_tables.h`; all numbers are big endian on the wire.
 
@@ -52,7 +52,7 @@ pub use table::{Table, read_uses};
 pub use userdata::COMMENT_BYTES;
 pub use verdict::Verdict;
 
-/// Has all requests done in order, or none of them. With a `generation`, none if anything has changed since.
+/// Carries out all requests in order, or none of them. With a `generation`, none if anything has changed since.
 ///
 /// # Errors
 /// The first refusal; `ERESTART` for a generation that is past, `EOPNOTSUPP` when the kernel has no nf_tables.

@@ -39,7 +39,7 @@ const VERDICTS: u32 = 0xffff_ff00;
 /// What the elements of a set hold beside their keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
-    /// Nothing: it is no map.
+    /// Nothing: it is not a map.
     None,
     /// Values of these parts.
     Of(&'static [Type]),

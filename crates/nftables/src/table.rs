@@ -1,4 +1,4 @@
-//! Tables, which everything else is named in.
+//! Tables, which contain everything else.
 
 use netlink::attributes::value_of;
 use netlink::{Object, Request};

@@ -1,4 +1,4 @@
-//! What the tool keeps beside an object, to show it as it was written: kind, length and value in a byte each
+//! User data: what `nft` stores with an object to show it as it was written: kind, length and value in a byte each
 //! (libnftnl's `udata.h`).
 
 use crate::datatype::ByteOrder;

@@ -15,7 +15,7 @@ const JUMP: u32 = (-3i32).cast_unsigned();
 const GOTO: u32 = (-4i32).cast_unsigned();
 const RETURN: u32 = (-5i32).cast_unsigned();
 
-/// What becomes of a packet.
+/// What happens to a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// `drop`.

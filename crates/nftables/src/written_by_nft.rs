@@ -1,4 +1,4 @@
-//! What is encoded here beside what nft 1.0.6 sends for the same (`strace -e write=all nft -f …`).
+//! Compares what is encoded here with what nft 1.0.6 sends for the same (`strace -e write=all nft -f …`).
 //!
 //! Bytes are written as a tree: the kind of an attribute, then its value in hexadecimal, or in brackets the attributes that it
 //! holds. Of nft's, the numbers of entries in a list are left out, which the kernel does not read, and those of sets in lookups,

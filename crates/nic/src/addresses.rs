@@ -8,8 +8,8 @@ use cni::Success;
 use crate::attached::{Attached, Nic};
 use crate::{Found, routes};
 
-/// The addresses and routes of the container interface: asked for where nobody guarantees that they are free, added, and told to the
-/// neighbours.
+/// The addresses and routes of the container interface: probed for unless somebody guarantees that they are free, added, and
+/// announced to the neighbours.
 pub fn addressing(nic: &Nic, found: &Found, addressing: &Success, description: &mut Description) {
     let forwards = AwaitForwarding { device: nic.identity.host_name() };
     if nic.attached(found) == Attached::ContainerTap {

@@ -27,7 +27,7 @@ pub struct Nic {
     pub detects_duplicates: bool,
     /// The container interface stays down.
     is_disabled: bool,
-    /// Addresses come from an allocator that gives each of them once, and need no asking around.
+    /// Addresses come from an allocator that gives each of them once, and need not be probed for.
     pub(crate) is_allocated: bool,
 }
 
@@ -67,7 +67,7 @@ impl Nic {
         })
     }
 
-    /// What it hangs on its switch by.
+    /// How it is connected to its switch.
     pub(crate) fn attached(&self, found: &Found) -> Attached {
         match (&found.lent, self.device, self.tap_namespace) {
             (Some(device), ..) => Attached::Device(device.clone()),
@@ -110,8 +110,8 @@ impl Nic {
         Device::container(self.identity.if_name())
     }
 
-    /// The devices of the NIC, from the port to the container's end, set up. `switch` is the bridge that a lent device becomes a port
-    /// of.
+    /// The devices of the NIC, from the port to the container's end, set up. `switch` is the bridge that a lent device becomes a
+    /// port of.
     pub fn describe(&self, found: &Found, switch: &str, description: &mut Description) {
         match self.attached(found) {
             Attached::Veth => {

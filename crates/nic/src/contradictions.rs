@@ -1,9 +1,9 @@
-//! What the keys of a NIC have to do with each other. The keys themselves are in `crates/keys/src/nic.rs`.
+//! Contradictions between the keys of a NIC. The keys themselves are in `crates/keys/src/nic.rs`.
 
 use cni::{Call, Error};
 use keys::{Device, NicKeys};
 
-/// What cannot be had together, or means nothing without another key.
+/// Keys that exclude each other, or mean nothing without another key.
 pub(crate) fn refuse_contradictions(keys: &NicKeys, call: &Call) -> Result<(), Error> {
     let of_a_tap = [
         ("owner", keys.owner.is_some()),
@@ -12,14 +12,14 @@ pub(crate) fn refuse_contradictions(keys: &NicKeys, call: &Call) -> Result<(), E
         ("tapNamespace", keys.tap_namespace.is_some()),
     ];
     if let Some((key, _)) = of_a_tap.iter().find(|(_, is_given)| keys.nic == Device::Veth && *is_given) {
-        return Err(Error::invalid_config(format!("{key} is of a TAP device: set nic to \"tap\", or remove the key")));
+        return Err(Error::invalid_config(format!("{key} is for TAP devices: set nic to \"tap\", or remove the key")));
     }
     let is_tap = keys.nic == Device::Tap;
     refuse(&[
-        (is_tap && keys.enabledad, "enabledad is of a veth: the addresses of a TAP device are its guest's"),
+        (is_tap && keys.enabledad, "enabledad is for veths: the addresses of a TAP device are its guest's"),
         (
             is_tap && keys.disable_container_interface,
-            "disableContainerInterface is of a veth; with nic \"tap\" there is no container interface",
+            "disableContainerInterface is for veths; with nic \"tap\" there is no container interface",
         ),
         (
             keys.disable_container_interface && call.config.ipam.is_some(),
@@ -28,7 +28,7 @@ pub(crate) fn refuse_contradictions(keys: &NicKeys, call: &Call) -> Result<(), E
     ])
 }
 
-/// The first contradiction that is met, as code 7.
+/// The first contradiction found, as code 7.
 pub(crate) fn refuse(contradictions: &[(bool, &str)]) -> Result<(), Error> {
     match contradictions.iter().find(|(is_met, _)| *is_met) {
         Some((_, reason)) => Err(Error::invalid_config(*reason)),

@@ -19,7 +19,7 @@ pub struct Guard {
     macs: bool,
     /// Packets from other IP addresses than those of the result are dropped.
     addresses: bool,
-    /// The interfaces of the host by which what the container sends beyond its own network comes in, and gets the host's address.
+    /// The interfaces of the host through which traffic from the container to other networks arrives, to be masqueraded.
     masquerades_from: Vec<String>,
 }
 
@@ -42,14 +42,14 @@ impl Guard {
         refuse(&[(self.addresses && addressing.ips.is_empty(), ADDRESSES_WITHOUT_IPAM)])
     }
 
-    /// What is behind a device of the previous plugin's has an address that is not known here.
+    /// The address of what is behind the previous plugin's device is not known here.
     ///
     /// # Errors
     /// Code 7.
     pub fn refuse_lent(&self, found: &Found) -> Result<(), Error> {
         match &found.lent {
             Some(device) if self.macs || self.addresses => Err(Error::invalid_config(format!(
-                "macspoofchk and ipspoofchk guard a NIC that is made here, and the port is to be {device}, which the previous \
+                "macspoofchk and ipspoofchk guard a NIC that is made here, but the port will be {device}, which the previous \
                  plugin made; remove the two keys"
             ))),
             _ => Ok(()),

@@ -1,7 +1,7 @@
 //! What every plugin with a NIC shares.
 //!
 //! A [`Nic`] is what the configuration asks for: a veth or a TAP device, its hardware address, what guards it. What was found
-//! on the host is [`Found`]. Both together are described here, so that a plugin is its keys and what its NIC hangs on.
+//! on the host is [`Found`]. This crate turns both into a description; a plugin adds its keys and what its NIC is connected to.
 
 mod addresses;
 mod attached;

@@ -33,13 +33,13 @@ pub fn find_loan(
         0 | 1 => Ok(free.pop()),
         _ => Err(Error::invalid_config(format!(
             "prevResult lists several devices of the host that could be the port of bridge {bridge}: {}; put the plugin \
-             behind one that leaves one such device, or none",
+             after one that leaves one such device, or none",
             free.join(", ")
         ))),
     }
 }
 
-/// For CHECK: the port of the bridge among the devices; one that is no port any more, or that is gone, if there is no other.
+/// For CHECK: the port of the bridge among the devices; one that is no longer a port, or that is gone, if there is no other.
 fn lent(devices: Vec<(String, Option<Link>)>, bridge: &str, session: &mut Session) -> Result<Option<String>, Error> {
     let bridge = session.find(&Device::host(bridge)).map_err(|error| from_attachment(&error))?;
     let is_port = |found: &Option<Link>| {
@@ -52,7 +52,7 @@ fn lent(devices: Vec<(String, Option<Link>)>, bridge: &str, session: &mut Sessio
     Ok(devices.into_iter().next().map(|(name, _)| name))
 }
 
-/// For DEL: what may have been lent to the bridge, and is given back if it was.
+/// For DEL: the devices that may have been lent to the bridge, to be given back if they were.
 pub fn lent_before(call: &Call, identity: &Identity, bridge: &str, description: &mut Description) {
     let previous = call.config.prev_result.iter();
     for name in previous.flat_map(|previous| of_host(previous, identity, bridge)) {

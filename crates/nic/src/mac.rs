@@ -9,7 +9,7 @@ const ARGS: &[&str] = &["MAC", "IP", "GATEWAY"];
 /// The address that was asked for, from the nearest source (CAP-7); `configured` is the plugin's own key.
 ///
 /// # Errors
-/// Code 7 naming the source and the text that is no address of a NIC (CAP-2).
+/// Code 7 naming the source and the text that is not a valid address of a NIC (CAP-2).
 pub(crate) fn asked(call: &Call, configured: Option<&str>) -> Result<Option<Mac>, Error> {
     call.environment.args.only(ARGS)?;
     let sources = [

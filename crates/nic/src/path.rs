@@ -13,13 +13,13 @@ pub struct Path {
 }
 
 impl Path {
-    /// By a device of the host that leads to a physical network.
+    /// Through a device of the host that leads to a physical network.
     #[must_use]
     pub fn of_uplink(mtu_bytes: Option<u32>) -> Self {
         Self { mtu_bytes, is_for_the_bridge: false }
     }
 
-    /// By a bridge: that which is there, else, where it is going to be a gateway, the device of the host's default route.
+    /// Through a bridge: the existing one, or else, if it is going to be a gateway, the device of the host's default route.
     ///
     /// # Errors
     /// The kernel cannot be asked.

@@ -44,7 +44,7 @@ impl Nic {
 /// A bridge for a result. One that was made here keeps its address; an operator's may have changed it with its new port, and
 /// is asked for anew.
 ///
-/// Where commands are printed, one that is still to be made has no address yet.
+/// When commands are printed, a bridge that is still to be made has no address yet.
 ///
 /// # Errors
 /// It is not there.
@@ -57,7 +57,7 @@ pub fn bridge_interface(session: &mut Session, name: &str) -> Result<Interface, 
         None => match session.find(&device).map_err(refused)? {
             Some(link) => link,
             None if session.is_looking() => return Ok(Interface { name: name.to_owned(), ..Interface::default() }),
-            None => return Err(Error::new(Code::Internal, format!("{name} has gone while ADD was at work"))),
+            None => return Err(Error::new(Code::Internal, format!("{name} disappeared during ADD"))),
         },
     };
     Ok(Interface {
@@ -68,7 +68,7 @@ pub fn bridge_interface(session: &mut Session, name: &str) -> Result<Interface, 
     })
 }
 
-/// The previous plugin's result with ours behind it (ADD-5). The addresses are those of the container interface.
+/// The previous plugin's result with ours appended (ADD-5). The addresses are those of the container interface.
 #[must_use]
 pub fn merge(call: &Call, interfaces: Vec<Interface>, addressing: Success) -> Success {
     let mut result = call.config.prev_result.clone().unwrap_or_default();

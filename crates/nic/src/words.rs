@@ -20,7 +20,7 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::GatewayOnVlan { device } => {
             format!("give the address to {device} itself instead of isGateway, or use autoVlan")
         }
-        Remedy::OtherBridge { bridge } => format!("use \"bridge\": \"{bridge}\", or take it out there"),
+        Remedy::OtherBridge { bridge } => format!("use \"bridge\": \"{bridge}\", or remove it from that bridge"),
         Remedy::OwnBridge => {
             "replace it by a plain route, or make the bridge yourself and name it in `bridge`".to_owned()
         }

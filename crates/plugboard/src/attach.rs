@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     }
 }
 
-/// Where interfaces are to be.
+/// Where interfaces are to be made.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) target: &'a Target,
@@ -87,7 +87,7 @@ pub(crate) fn plan(
     Ok(nics.collect())
 }
 
-/// Sets up every interface in order. When one fails, those before it are taken down again.
+/// Sets up every interface in order. If one fails, those before it are taken down again.
 fn set_up_all(nics: &[Nic], namespace: &TargetNamespace, runtime: &Runtime) -> Result<Vec<Entry>, Vec<String>> {
     let mut done: Vec<Entry> = Vec::new();
     for nic in nics {
@@ -103,7 +103,7 @@ fn set_up_all(nics: &[Nic], namespace: &TargetNamespace, runtime: &Runtime) -> R
 }
 
 /// Sets up one interface. It is remembered before the first plugin is called, so that a detach finds it even if we are
-/// killed in the middle. When a plugin fails, the whole chain is taken down again; what cannot be stays remembered.
+/// killed in the middle. If a plugin fails, the whole chain is taken down again; what cannot be taken down stays remembered.
 pub(crate) fn set_up(nic: &Nic, namespace: &TargetNamespace, runtime: &Runtime) -> Result<Entry, Vec<String>> {
     let mut entry = Entry {
         network: nic.network.name.clone(),

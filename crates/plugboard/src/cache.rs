@@ -1,4 +1,4 @@
-//! The memory of attachments, in the files of libcni (`libcni/api.go`, `cachedInfo`), so that runtimes built on it see
+//! The records of attachments, in the files of libcni (`libcni/api.go`, `cachedInfo`), so that runtimes built on it see
 //! ours and we see theirs.
 
 use std::fs::{self, DirEntry, File, OpenOptions};
@@ -26,13 +26,13 @@ impl Cache {
         Self(dir.join("results"))
     }
 
-    /// To be held while attachments are made. A `gc` that has read which attachments there are would take a newer one for
+    /// To be held while attachments are made. A `gc` that has read the list of attachments would take a newer one for
     /// stale, so it waits for those that are being made, and they wait for it.
     pub(crate) fn lock_to_attach(&self) -> anyhow::Result<Flock<File>> {
         self.lock(FlockArg::LockShared)
     }
 
-    /// To be held by `gc`. Removes what an attach that was killed while it wrote has left.
+    /// To be held by `gc`. Removes what an attach left that was killed while writing.
     pub(crate) fn lock_to_collect(&self) -> anyhow::Result<Flock<File>> {
         let lock = self.lock(FlockArg::LockExclusive)?;
         for file in self.files()?.iter().filter(|file| is_draft(file)) {
@@ -51,13 +51,13 @@ impl Cache {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
     }
 
-    /// All entries, by container and interface. Files that hold something else are passed over, as libcni does, but not in
-    /// silence: one may be damaged, and its attachment is not found then.
+    /// All entries, by container and interface. Files that hold something else are skipped, as by libcni, but not
+    /// silently: one may be damaged, and its attachment is not found then.
     pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
         self.read_all(|_| false)
     }
 
-    /// The same for whoever may not be allowed to read them: a file that is closed is an error.
+    /// The same for callers that may lack the permission to read them: a file that they cannot read is an error.
     pub(crate) fn open_entries(&self) -> anyhow::Result<Vec<Entry>> {
         let is_closed = |error: &anyhow::Error| {
             error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
@@ -74,7 +74,7 @@ impl Cache {
                 Err(error) if is_fatal(&error) => {
                     return Err(error.context(format!("cannot read {}", path.display())));
                 }
-                Err(error) => tracing::warn!("{}: passed over, not an attachment: {error:#}", path.display()),
+                Err(error) => tracing::warn!("{}: skipped, not an attachment: {error:#}", path.display()),
             }
         }
         entries.sort_by_cached_key(|entry| {
@@ -117,8 +117,8 @@ impl Cache {
         }
     }
 
-    /// Writes an entry. Whoever reads meanwhile finds the former or the new one, whole. Names of networks and containers may
-    /// have dashes, so that two attachments can have one file; the second of them is refused.
+    /// Writes an entry atomically: readers find the former or the new one. Names of networks and containers may have dashes,
+    /// so two attachments could have the same file; the second of them is refused.
     pub(crate) fn store(&self, entry: &Entry) -> anyhow::Result<()> {
         let path = self.path(entry);
         if let Ok(Some(other)) = read(&path)
@@ -142,7 +142,7 @@ impl Cache {
         write().with_context(|| format!("cannot remember the attachment in {}", path.display()))
     }
 
-    /// Forgets an entry; that it is gone already is fine.
+    /// Removes an entry, which may be gone already.
     pub(crate) fn remove(&self, entry: &Entry) -> anyhow::Result<()> {
         let path = self.path(entry);
         match fs::remove_file(&path) {

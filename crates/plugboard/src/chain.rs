@@ -26,7 +26,7 @@ pub(crate) struct Failure {
     error: Error,
 }
 
-/// What a plugin has answered to PRINT. All but the commands is for the calls after it.
+/// A plugin's answer to PRINT. Everything but the commands is for the calls after it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Printed {
     /// Lines of a shell script.
@@ -56,8 +56,7 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// DEL of every plugin in reverse order, each with the result of ADD (DEL-5). One that fails does not keep the others
-    /// from taking down theirs.
+    /// DEL of every plugin in reverse order, each with the result of ADD (DEL-5). If one fails, the others are still called.
     pub(crate) fn del(&self, attachment: &Attachment, result: Option<&Value>) -> Vec<Failure> {
         // Before 0.4.0, DEL had no result.
         let result = result.filter(|_| self.network.version() >= Version::V0_4_0);
@@ -98,8 +97,7 @@ impl Chain<'_> {
         request
     }
 
-    /// What a plugin would do, as it says itself: PRINT, an extension of ours. `None` from one that does not know that, or says
-    /// nothing.
+    /// What a plugin says it would do: PRINT, an extension of ours. `None` from one that does not know PRINT, or says nothing.
     pub(crate) fn print(
         &self,
         verb: &'static str,
@@ -141,8 +139,8 @@ impl Chain<'_> {
         request
     }
 
-    /// The result of ADD as it is handed on and remembered. One that lacks its version gets the network's, as with libcni. What
-    /// is no result is an error (DLG-4): plugins after it, and DEL, could not read it either.
+    /// The result of ADD as it is passed on and recorded. One that lacks its version gets the network's, as with libcni. Anything
+    /// but a result is an error (DLG-4): plugins after it, and DEL, could not read it either.
     fn result(&self, answer: &Answer) -> Result<Value, Error> {
         let mut result = answer.value()?.unwrap_or_default();
         if let Some(object) = result.as_object_mut()
@@ -157,8 +155,8 @@ impl Chain<'_> {
         }
     }
 
-    /// The result in the format of the network's version. As a rule it is in it; another runtime may have left it in
-    /// another. One that cannot be converted is handed over as it is, for the plugin to judge.
+    /// The result in the format of the network's version. Normally it is in that format already; another runtime may have left
+    /// it in another. One that cannot be converted is passed as it is, for the plugin to judge.
     fn in_our_version(&self, result: &Value) -> Value {
         let ours = self.network.version();
         match version_of(result) {

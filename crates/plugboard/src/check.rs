@@ -13,7 +13,7 @@ use crate::runtime::Runtime;
 use crate::table;
 use crate::target::Target;
 
-/// What became of one attachment.
+/// The outcome for one attachment.
 enum Verdict {
     Same,
     Unchecked(String),

@@ -14,11 +14,11 @@ use crate::known_plugins::SHAPER;
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) places: Places,
-    /// How long each call of a plugin may take; then it is killed with what it has started
+    /// How long each call of a plugin may take before it is killed, along with the processes it started
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..),
         global = true)]
     pub(crate) plugin_timeout: u32,
-    /// Say more on stderr about what is done; twice for everything.
+    /// Print more on stderr; twice for everything
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
     #[command(subcommand)]
@@ -28,15 +28,16 @@ pub(crate) struct Cli {
 const AFTER_HELP: &str = "\
 TARGET is the network namespace of a container: a path, a name under /run/netns, or pid:N for the namespace of process N.
 
-NETWORKS is a list such as 'walt-net,home-net[bw=100Mbps,lat=10ms]'. The interfaces are named in its order. bw is in Mbps or \
-Gbps, lat in ms or us; both are those of what the container receives.
+NETWORKS is a list such as 'walt-net,home-net[bw=100Mbps,lat=10ms]'. The interfaces are named in this order. bw is in Mbps or \
+Gbps, lat in ms or us; both apply to what the container receives.
 
-Exit status: 0 when all is done, 1 when something failed, 2 for a wrong command line, 128 and the signal's number for verify when \
-it is interrupted. verify fails for a figure that is missed with --strict only.";
+Exit status: 0 on success, 1 when something failed, 2 for a wrong command line, 128 plus the signal's number when verify is \
+interrupted. verify fails because of a missed figure only with --strict.";
 
 const VERIFY_HELP: &str = "\
-A rate is kept within 1 % and a frame, a time within 0.05 ms and what chance explains, a share where its 95 % interval has what was \
-asked. Beside what is missed stands what was seen meanwhile. JSON has rates in bit/s, times in ns, shares from 0 to 1.
+A rate is kept if it is within 1 % and one frame, a time within 0.05 ms and what chance explains, a share if its 95 % interval \
+contains what was asked for. A missed figure is printed with what was observed meanwhile. JSON has rates in bit/s, times in \
+ns, shares from 0 to 1.
 
   plugboard verify vn1 eth1
   plugboard verify --flows 8 --seconds 10 --strict vn1 eth1
@@ -46,7 +47,7 @@ fn shape_help() -> String {
     format!(
         "\
 KEY is bw or lat as for attach, preset, or a key of {SHAPER}: download.KEY for what the container receives, upload.KEY for \
-what it sends. A value of none takes a limit back, so that the configuration of the network counts again.
+what it sends. The value none removes a limit, so that the network's configuration applies again.
 
   plugboard shape vn1 eth1 bw=200Mbps lat=5ms
   plugboard shape vn1 eth1 upload.rate=10Mbit,download.loss=1%
@@ -65,43 +66,43 @@ pub(crate) struct Places {
     /// with it, then /opt/cni/bin:/usr/lib/cni:/usr/libexec/cni]
     #[arg(long, value_name = "DIRS", env = "CNI_PATH", value_delimiter = ':', global = true)]
     pub(crate) plugin_dir: Vec<PathBuf>,
-    /// Directory in which attachments are remembered, shared with other CNI runtimes
+    /// Directory of the records of attachments, shared with other CNI runtimes
     #[arg(long, value_name = "DIR", default_value = "/var/lib/cni", global = true)]
     pub(crate) cache_dir: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Attach a container to networks, one interface for each; all of them or none
+    /// Attach a container to networks with one interface each; either to all of them or to none
     Attach(Attach),
-    /// Take down everything that a container is attached to, also when its namespace is gone
+    /// Remove all attachments of a container, even if its namespace is gone
     Detach(Detach),
-    /// Compare what a container is attached to with what is there
+    /// Compare the attachments of a container with the state of the kernel
     Check(Subject),
-    /// Measure whether an interface carries what was asked of it
+    /// Measure whether an interface keeps the limits that were asked for
     ///
-    /// Containers are attached to the interface's network for that time, without limits, and packets are sent between them and
-    /// the interface: small ones for delay, jitter and loss, then as many as fit for the rate. That puts the full rate on the
-    /// network for some seconds in each direction, and whoever uses it meanwhile will notice.
+    /// Containers without limits are attached to the interface's network for the time being, and packets are sent between them
+    /// and the interface: small ones for delay, jitter and loss, then as many as fit for the rate. This loads the network with
+    /// the full rate for some seconds in each direction, which its other users will notice.
     #[command(after_help = VERIFY_HELP)]
     Verify(Verify),
     /// Change the limits of an interface while it is in use, or print them
     ///
-    /// Packets on their way are kept, and the interface with its addresses is not touched. The limits that are not named stay
-    /// as they are.
+    /// Packets in flight are kept, and the interface and its addresses are not touched. Limits that are not named stay as they
+    /// are.
     #[command(after_help = shape_help())]
     Shape(Shape),
     /// List all attachments
     Ls(Listing),
-    /// Remove what belongs to no container any more
+    /// Remove what no longer belongs to any container
     ///
-    /// Attachments whose namespace is gone are taken down. Then the plugins of each network are told which attachments
-    /// are left, and remove whatever else they find of it: also that of containers which were attached without leaving a
+    /// Attachments whose namespace is gone are removed. Then the plugins of each network are told which attachments are left,
+    /// and remove everything else that they find of the network, including that of containers which were attached without a
     /// record in the cache directory.
     Gc(Gc),
-    /// Say whether networks can take new attachments
+    /// Tell whether networks can take new attachments
     Status(Selection),
-    /// Print the completions for a shell
+    /// Print the completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -115,7 +116,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR", conflicts_with = "plugin")]
         dir: Option<PathBuf>,
     },
-    /// Print a JSON Schema of configuration lists, by which an editor knows the keys of the plugins
+    /// Print a JSON Schema of configuration lists, from which an editor knows the keys of the plugins
     Schema,
 }
 
@@ -135,16 +136,16 @@ pub(crate) struct Attach {
     pub(crate) subject: Subject,
     /// The networks, in the order of the interfaces
     pub(crate) networks: String,
-    /// Network that must be among them
+    /// Network that must be in the list
     #[arg(long, value_name = "NETWORK", env = "PLUGBOARD_PRIMARY", default_value = "walt-net")]
     pub(crate) primary: String,
-    /// What the names of the interfaces begin with
+    /// Prefix of the interfaces' names
     #[arg(long, value_name = "PREFIX", default_value = "eth")]
     pub(crate) ifname_prefix: String,
     /// Print the results as JSON
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) json: bool,
-    /// Print the commands that would do it, and do nothing; any user may
+    /// Only print the commands that would do it; any user may do this
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -153,7 +154,7 @@ pub(crate) struct Attach {
 pub(crate) struct Detach {
     #[command(flatten)]
     pub(crate) subject: Subject,
-    /// Print the commands that would do it, and do nothing
+    /// Only print the commands that would do it
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -162,7 +163,7 @@ pub(crate) struct Detach {
 pub(crate) struct Gc {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Print the commands that would do it, and whose it was, and do nothing
+    /// Only print the commands that would do it, and whose objects they remove
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -173,20 +174,20 @@ pub(crate) struct Verify {
     pub(crate) subject: Subject,
     /// The interface
     pub(crate) interface: String,
-    /// How long each figure is measured
+    /// How long to measure each figure
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
     pub(crate) seconds: u16,
-    /// TCP connections at once
+    /// Number of simultaneous TCP connections
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) flows: u16,
-    /// Address at which the interface answers, where it has none that can be found: that of a machine behind a TAP device
+    /// Address at which the interface answers if it has none that can be found, as with a machine behind a TAP device
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Option<IpAddr>,
-    /// Address that a measuring container may use meanwhile: one of the interface's subnet that is free. Needed where IPv6 is
-    /// off and the network gives no addresses
+    /// A free address of the interface's subnet for the measuring container. Needed if IPv6 is off and the network gives no
+    /// addresses
     #[arg(long, value_name = "ADDRESS/LENGTH")]
     pub(crate) probe_address: Option<IpNetwork>,
-    /// Fail when something asked is not kept
+    /// Fail if a figure is missed
     #[arg(long)]
     pub(crate) strict: bool,
     /// Print JSON
@@ -200,7 +201,7 @@ pub(crate) struct Shape {
     pub(crate) subject: Subject,
     /// The interface in the container
     pub(crate) interface: String,
-    /// What to change; without any, the limits are printed
+    /// Limits to change; without any, they are printed
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) limits: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The processes that a process has started, and those that they have.
+//! The descendants of a process.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 
 /// Kills all descendants of a child of ours, and the child. Those whose parent has ended belong to init and are not found.
 ///
-/// Each is stopped before its children are looked for: it can start no more then, and reaps none of which the ID could be
+/// Each is stopped before its children are looked for: then it can start no more, nor reap any whose ID could be
 /// another's by the time it is killed.
 pub(crate) fn kill_all(root: Pid) {
     let mut family = vec![root];

@@ -1,4 +1,4 @@
-//! `plugboard detach`: whatever is remembered of a container, as far as it can be taken down.
+//! `plugboard detach`: takes down whatever is remembered of a container, as far as possible.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::target::Target;
 
 pub(crate) fn run(subject: &Subject, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let target = Target::new(subject)?;
-    // The namespace may be gone: then nobody else can be at work on it either.
+    // The namespace may be gone: then nobody else can be working on it either.
     let namespace = target.open().ok();
     let _lock = namespace.as_ref().map(|namespace| namespace.lock()).transpose()?;
     let entries = runtime.cache.entries_of(&target.container_id)?;
@@ -22,8 +22,8 @@ pub(crate) fn run(subject: &Subject, runtime: &Runtime) -> anyhow::Result<ExitCo
     Ok(problems::report(entries.iter().rev().flat_map(|entry| take_down(entry, runtime))))
 }
 
-/// Takes one attachment down by the configuration that it was set up with, and forgets it. Returns what went wrong; then
-/// it stays remembered, so that taking it down can be tried again.
+/// Takes one attachment down by the configuration that it was set up with, and removes its record. Returns what went wrong;
+/// then the record stays, so that taking it down can be tried again.
 pub(crate) fn take_down(entry: &Entry, runtime: &Runtime) -> Vec<String> {
     let network = match Network::from_cache(&entry.config) {
         Ok(network) => network,

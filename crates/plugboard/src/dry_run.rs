@@ -1,5 +1,5 @@
-//! `--dry-run`: what a command would do, as a shell script that somebody can read and run. Nothing is changed, no lock is taken, and
-//! any user may ask: what a plugin would do it says itself (PRINT, an extension of ours), and one that cannot is named in a comment.
+//! `--dry-run`: what a command would do, as a shell script to read and run. It changes nothing and takes no lock, and any user
+//! may ask: each plugin says what it would do (PRINT, an extension of ours), and one that cannot is named in a comment.
 
 mod addresses;
 mod attach;

@@ -1,4 +1,4 @@
-//! `plugboard gc`: what belongs to no container any more.
+//! `plugboard gc`: removes what no longer belongs to any container.
 
 use std::process::ExitCode;
 

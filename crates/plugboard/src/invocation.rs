@@ -20,7 +20,7 @@ const VARIABLES: [&str; 7] =
 pub(crate) struct Invocation<'a> {
     /// `CNI_COMMAND`, or what it is to print.
     pub(crate) verb: &'static str,
-    /// What the verb would do is to be printed only: an extension of ours.
+    /// Only print what the verb would do: an extension of ours.
     pub(crate) is_printed: bool,
     pub(crate) executable: PathBuf,
     /// `CNI_PATH`.
@@ -37,8 +37,8 @@ impl Invocation<'_> {
     /// Makes the call and waits for its end. What it prints on stderr goes to ours.
     ///
     /// The plugin stays in our process group: Ctrl-C ends it together with us, as it ends all that a terminal's command has
-    /// started, and a plugin that hangs does not outlive the person's patience. Whoever kills us alone lets the plugin come to
-    /// its end: half of an ADD is worse than the whole of one that nobody waits for, and a DEL waits for it.
+    /// started, and a plugin that hangs does not outlive the user's patience. If we alone are killed, the plugin runs to its
+    /// end: half an ADD is worse than a complete one that nobody waits for, and a DEL waits for it.
     ///
     /// # Errors
     /// Code 5 if it cannot be run, code 6 if it prints without end, code 11 if it was still running at its limit: then it was

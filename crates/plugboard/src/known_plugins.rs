@@ -1,11 +1,11 @@
-//! What the command line knows of plugins by their names and keys. All else it learns from configurations and from what plugins
-//! answer.
+//! What the command line knows of plugins by their names and keys. It learns everything else from configurations and from the
+//! plugins' answers.
 
 use std::path::Path;
 
 use crate::network::Plugin;
 
-/// Ours, which keeps limits on any interface that plugins before it have made: what a network gets that has none for them.
+/// Our shaper, which keeps limits on any interface that plugins before it have made. A network without a shaper gets it.
 pub(crate) const SHAPER: &str = "netem-shaper";
 
 /// The plugins that keep limits by the keys that `shaping_keys` reads: ours, and the reference's.
@@ -45,7 +45,7 @@ pub(crate) fn takes_limits(plugin: &Plugin) -> bool {
     plugin.has_capability(CAPABILITY)
 }
 
-/// Leaves out of a plugin's configuration what only one container can have.
+/// Removes from a plugin's configuration what only one container can have.
 pub(crate) fn make_common(plugin: &mut Plugin) {
     KEYS_OF_ONE.iter().for_each(|key| plugin.remove(key));
     if plugin.ipam() == Some(FIXED_ADDRESSES) {
@@ -53,7 +53,7 @@ pub(crate) fn make_common(plugin: &mut Plugin) {
     }
 }
 
-/// Whether the plugins in a directory are those that belong to us: only we have [`SHAPER`], and where it lies, so do the others.
+/// Whether the plugins in a directory are ours: only we have [`SHAPER`], and the others are where it is.
 pub(crate) fn are_ours(directory: &Path) -> bool {
     directory.join(SHAPER).is_file()
 }

@@ -1,5 +1,5 @@
-//! Limits of attachments: how they reach plugins, how a person reads them, and how they change while they are in use. What they
-//! mean is said by the crate `shaping`, and which keys configurations have for them by `shaping_keys`.
+//! Limits of attachments: how they reach plugins, how a person reads them, and how they change while they are in use. The crate
+//! `shaping` defines what they mean, and `shaping_keys` the keys that configurations have for them.
 
 mod alias;
 mod apply;

@@ -1,7 +1,7 @@
 //! `plugboard`: attaches containers and virtual machines to CNI networks, and keeps track of them.
 //!
-//! It is a CNI runtime, as libcni is: it reads the same configurations, calls plugins the same way, and remembers
-//! attachments in the same files, so that each can take down what the other has set up.
+//! It is a CNI runtime like libcni: it reads the same configurations, calls plugins the same way, and records attachments in
+//! the same files, so that each can take down what the other has set up.
 
 mod attach;
 mod attachment;
@@ -67,7 +67,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Warnings always; with `-v` what is done, with `-vv` what is handed over. `RUST_LOG` overrides both.
+/// Warnings always; with `-v` what is done, with `-vv` what is passed to and from plugins. `RUST_LOG` overrides both.
 fn log_to_stderr(verbose: u8) {
     let level = match verbose {
         0 => "warn",
@@ -79,7 +79,7 @@ fn log_to_stderr(verbose: u8) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
-        // It would complain of a closed stderr on stderr, and panic.
+        // It would report a closed stderr on stderr, and panic.
         .log_internal_errors(false)
         .without_time()
         .init();

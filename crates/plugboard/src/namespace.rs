@@ -35,7 +35,7 @@ impl TargetNamespace {
         Ok(namespace)
     }
 
-    /// The same for whoever may not be allowed to: `None` for one that the caller may not look into.
+    /// The same for callers that may lack the permission: `None` for a namespace that the caller may not enter.
     pub(crate) fn open_if_allowed(path: &Path) -> anyhow::Result<Option<Self>> {
         let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
         match File::open(path).and_then(|file| inside(&file, || Ok(()))) {
@@ -44,7 +44,7 @@ impl TargetNamespace {
         }
     }
 
-    /// What tells it from every other namespace, also from a later one at the same path.
+    /// What distinguishes it from every other namespace, even from a later one at the same path.
     pub(crate) fn id(&self) -> Option<String> {
         inside(&self.file, own_identity).ok()
     }
@@ -69,8 +69,8 @@ impl TargetNamespace {
     /// Keeps other plugboards away from this namespace until the lock is dropped. It is a lock on the namespace itself, by
     /// whatever path it was opened, and leaves no file.
     ///
-    /// Plugins inherit it: one that is still at work when plugboard is killed keeps a detach waiting, which would find
-    /// nothing yet of what that plugin is about to make.
+    /// Plugins inherit it: one that is still running when plugboard is killed keeps a detach waiting, which would not yet
+    /// find what that plugin is about to make.
     pub(crate) fn lock(&self) -> anyhow::Result<Flock<File>> {
         let context = || format!("cannot lock {}", self.path.display());
         let file = self.file.try_clone().with_context(context)?;

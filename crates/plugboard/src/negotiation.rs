@@ -1,4 +1,4 @@
-//! Which version of the protocol a network is spoken to in (VER-1, VER-9).
+//! Negotiating the version of the protocol for a network (VER-1, VER-9).
 
 use anyhow::{anyhow, bail};
 use cni::Version;
@@ -8,7 +8,7 @@ use crate::network::{Network, Plugin};
 use crate::plugins::Plugins;
 
 /// Settles `network` on the newest of its versions that all its plugins speak. Every plugin is asked, so this also finds
-/// those that are missing or are no plugins.
+/// those that are missing or are not plugins.
 pub(crate) fn settle(network: &mut Network, plugins: &Plugins) -> anyhow::Result<()> {
     let mut agreed = network.versions.clone();
     for plugin in &network.plugins {

@@ -159,8 +159,8 @@ impl Plugin {
         find(&self.object, name)
     }
 
-    /// Its configuration as it is called with: name and version of its network inserted, of `capability_args` those that
-    /// it asks for as `runtimeConfig`, and `capabilities` left out (CFG-8).
+    /// The configuration that it is called with: with name and version of its network, with those of `capability_args` that it
+    /// asks for as `runtimeConfig`, and without `capabilities` (CFG-8).
     pub(crate) fn request(&self, network: &Network, capability_args: &Map<String, Value>) -> Map<String, Value> {
         let mut request = self.object.clone();
         keys::remove(&mut request, "capabilities");
@@ -194,7 +194,7 @@ fn read_name(object: &Map<String, Value>) -> anyhow::Result<String> {
     }
 }
 
-/// `cniVersion` and `cniVersions` together (VER-9). Of a list, versions that we do not speak are left out.
+/// `cniVersion` and `cniVersions` together (VER-9). Versions in a list that we do not speak are skipped.
 fn read_versions(object: &Map<String, Value>) -> anyhow::Result<Vec<Version>> {
     let single = match find(object, "cniVersion") {
         None => None,

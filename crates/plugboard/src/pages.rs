@@ -1,4 +1,4 @@
-//! What the command line says about itself and the plugins: completions, manual pages, a schema.
+//! Generated documentation of the command line and the plugins: completions, manual pages, a schema.
 
 use std::io::{self, Write};
 use std::path::Path;

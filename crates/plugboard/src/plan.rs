@@ -1,4 +1,4 @@
-//! What an attach is going to do, with everything checked that can be before the first plugin is called.
+//! The plan of an attach, with everything checked that can be checked before the first plugin is called.
 
 use std::path::Path;
 
@@ -27,8 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) capability_args: Map<String, Value>,
 }
 
-/// Finds each network and its plugins, agrees on a version with them, and hands over the limits. All problems are
-/// returned, not only the first.
+/// Finds each network and its plugins, agrees on a version with them, and passes the limits. Returns all problems, not only
+/// the first.
 pub(crate) fn networks(
     specs: &[NetworkSpec],
     conf_dir: &ConfDir,

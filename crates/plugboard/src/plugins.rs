@@ -32,7 +32,7 @@ impl Plugins {
                 self.joined()
             ),
             NoPlugin::NotFound { present: Some(file) } => format!(
-                "plugin '{kind}' was not found in {}: {} is no executable file; install the plugin, or name its directory \
+                "plugin '{kind}' was not found in {}: {} is not an executable file; install the plugin, or name its directory \
                  with --plugin-dir",
                 self.joined(),
                 file.display()
@@ -90,7 +90,7 @@ mod tests {
         for absent in ["group", "no-such-plugin"] {
             assert!(plugins.find(absent).unwrap_err().contains("not found in /nowhere:/usr/bin:/etc"));
         }
-        assert!(plugins.find("group").unwrap_err().contains("/etc/group is no executable file"));
+        assert!(plugins.find("group").unwrap_err().contains("/etc/group is not an executable file"));
         assert!(plugins.find("../bin/sh").unwrap_err().contains("not a path"));
     }
 }

@@ -1,4 +1,4 @@
-//! What every command works with: the configurations, the plugins, the memory.
+//! What every command works with: the configurations, the plugins, the records.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -28,7 +28,7 @@ pub(crate) fn run(selection: &Selection, runtime: &Runtime) -> anyhow::Result<Ex
 fn ask(network: &mut Network, runtime: &Runtime) -> Result<String, String> {
     negotiation::settle(network, &runtime.plugins).map_err(|error| format!("{error:#}"))?;
     if network.version() < Version::V1_1_0 {
-        return Ok(format!("not known: CNI {} has no STATUS; all plugins are there", network.version()));
+        return Ok(format!("not known: CNI {} has no STATUS; all plugins are installed", network.version()));
     }
     let chain = Chain { network, plugins: &runtime.plugins };
     chain.status().map(|()| "ready".to_owned()).map_err(|failure| failure.to_string())

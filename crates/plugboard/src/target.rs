@@ -1,4 +1,4 @@
-//! What a command is pointed at: a network namespace, by path, by name or by process.
+//! The target of a command: a network namespace, by path, by name or by process.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ impl Target {
         Ok(Self { container_id, paths })
     }
 
-    /// The namespace, which must exist, for whoever may not be allowed to look into it: its path, and `None` then.
+    /// The namespace, which must exist, for callers that may lack the permission to enter it: its path, and `None` then.
     pub(crate) fn look(&self) -> anyhow::Result<(PathBuf, Option<TargetNamespace>)> {
         for path in &self.paths {
             match path.try_exists() {
@@ -64,16 +64,16 @@ impl Target {
 fn resolve(text: &str) -> anyhow::Result<(String, Vec<PathBuf>)> {
     if let Some(pid) = text.strip_prefix("pid:") {
         let Some(pid) = read_pid(pid) else {
-            bail!("'{text}' names no process: pid:N is expected, N a number from 1 on")
+            bail!("'{text}' does not name a process: pid:N is expected, N a number from 1 on")
         };
         return Ok((format!("pid-{pid}"), vec![format!("/proc/{pid}/ns/net").into()]));
     }
     if text.contains('/') {
-        let path = std::path::absolute(text).with_context(|| format!("'{text}' is no path"))?;
+        let path = std::path::absolute(text).with_context(|| format!("'{text}' is not a path"))?;
         return Ok((id_of_path(&path), vec![path]));
     }
     if text.is_empty() || text == "." || text == ".." {
-        bail!("'{text}' names no network namespace: a path, a name under /run/netns, or pid:N is expected");
+        bail!("'{text}' does not name a network namespace: a path, a name under /run/netns, or pid:N is expected");
     }
     Ok((text.to_owned(), NAMED.map(|dir| Path::new(dir).join(text)).to_vec()))
 }

@@ -1,7 +1,7 @@
-//! `plugboard verify`: is what was asked of an interface what it carries?
+//! `plugboard verify`: does an interface keep the limits that were asked for?
 //!
 //! Packets go between the interface and a container that is attached to the same network for that time, without limits.
-//! A second one tells what the network does by itself. Both ends are sockets of this process, bound to the interfaces.
+//! A second one shows what the network does by itself. Both ends are sockets of this process, bound to the interfaces.
 
 use std::cell::OnceCell;
 use std::path::Path;
@@ -56,7 +56,7 @@ struct Report {
     container_id: String,
     if_name: String,
     network: String,
-    /// Between which addresses was measured.
+    /// The addresses between which it was measured.
     address: String,
     measured_from: String,
     /// How long each figure was measured.
@@ -126,7 +126,7 @@ fn differences(entry: &Entry, network: &Network, runtime: &Runtime) -> anyhow::R
 enum Far {
     /// A namespace, in which this process opens sockets.
     Namespace(End),
-    /// A machine behind a TAP device, of which is measured what can be seen from outside.
+    /// A machine behind a TAP device, of which only what can be seen from outside is measured.
     Machine(Machine),
 }
 
@@ -296,7 +296,7 @@ fn is_hopeless(shape: &Shape) -> bool {
     [&shape.download, &shape.upload].iter().any(|line| line.expected().lost > HOPELESS)
 }
 
-/// That nothing arrives is no fault of any other figure where nearly all is to be lost.
+/// If nearly everything is to be lost, that nothing arrives does not invalidate the other figures.
 fn as_far_as_anything_arrives(row: Row) -> Row {
     if row.is_missed() && row.is_of_nothing() {
         let row = Row { reasons: Vec::new(), ..row };

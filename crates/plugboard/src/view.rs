@@ -11,7 +11,7 @@ use crate::cache::Entry;
 use crate::limits;
 use crate::table;
 
-/// What people and scripts want to know of an attachment. Texts are empty where there is nothing to tell.
+/// What people and scripts want to know of an attachment. Strings are empty if there is nothing to tell.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct View {
@@ -23,7 +23,7 @@ pub(crate) struct View {
     addresses: Vec<String>,
     limits: String,
     host_interface: String,
-    /// The result of ADD; null when ADD has not come to its end.
+    /// The result of ADD; null if ADD has not finished.
     result: Option<Value>,
 }
 

@@ -1,4 +1,4 @@
-//! What every verb asks of a call.
+//! What every verb needs of a call.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ pub fn previous(call: &Call) -> Result<&Success, Error> {
         .ok_or_else(|| Error::invalid_config("prevResult is missing: the runtime must pass the result of ADD"))
 }
 
-/// The attachments that stay. A missing list is refused: taken for an empty one, it would remove everything (GC-8).
+/// The attachments to keep. A missing list is refused: if it counted as an empty one, it would remove everything (GC-8).
 pub(crate) fn valid_attachments(call: &Call) -> Result<Valid, Error> {
     let Some(valid) = &call.config.valid_attachments else {
         return Err(Error::invalid_config(

@@ -11,22 +11,22 @@ use crate::plugin::Plugin;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allocator {
     kind: &'static str,
-    /// It gives an address to one attachment at a time, so that nobody has to be asked whether it is free.
+    /// It gives an address to one attachment at a time, so that there is no need to ask the link whether it is free.
     pub gives_each_once: bool,
     /// It speaks through the container interface, which must be up when it is called.
     pub needs_the_nic: bool,
 }
 
-/// Of one that is not listed nothing is known.
+/// Nothing is known of a plugin that is not listed.
 const ALLOCATORS: [Allocator; 3] = [
     Allocator { kind: "host-local", gives_each_once: true, needs_the_nic: false },
-    // The client itself looks whether somebody has the address (RFC 2131, 4.4.1), but not every one does.
+    // The client itself should probe for the address (RFC 2131, 4.4.1), but not every client does.
     Allocator { kind: "dhcp", gives_each_once: false, needs_the_nic: true },
     Allocator { kind: "whereabouts", gives_each_once: true, needs_the_nic: false },
 ];
 
 impl Allocator {
-    /// The one of a configuration; with nothing known of it where there is none.
+    /// That of a configuration; nothing is known if there is none.
     #[must_use]
     pub fn of(call: &Call) -> Self {
         let unknown = Self { kind: "", gives_each_once: false, needs_the_nic: false };

@@ -20,7 +20,7 @@ pub fn main(verbs: &Verbs) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     run(verbs).unwrap_or_else(|Failure(error, version)| {
-        // Where the error cannot be printed, the exit status says the rest.
+        // If the error cannot be printed, the exit status says the rest.
         let _ = print(error.to_json(version));
         ExitCode::FAILURE
     })
@@ -107,7 +107,7 @@ fn add(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
     }
 }
 
-/// Takes back an ADD whose result nobody gets.
+/// Undoes an ADD whose result nobody gets.
 fn undo(verbs: &Verbs, mut call: Call) {
     call.environment.command = Command::Del;
     if let Err(error) = (verbs.del)(&call) {
@@ -137,7 +137,7 @@ fn check(verb: Verb, call: &Call) -> Result<(), Error> {
     }
 }
 
-/// Only to the plugin that the configuration names: a delegate is given all the keys of its caller (DLG-2).
+/// Only for the plugin that the configuration names: a delegate is given all the keys of its caller (DLG-2).
 fn tell_remarks(verbs: &Verbs, config: &Config) {
     if config.kind != verbs.name {
         return;

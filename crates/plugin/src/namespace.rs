@@ -1,4 +1,4 @@
-//! What `CNI_NETNS` names, before anything is done with it (ENV-16, ENV-17).
+//! Examining what `CNI_NETNS` names before anything is done with it (ENV-16, ENV-17).
 
 use std::fs;
 use std::io::ErrorKind;
@@ -25,10 +25,10 @@ pub(crate) fn look_at(environment: &Environment) -> Found {
     match fs::metadata(path) {
         Err(error) => return Found::Unusable(invalid(path, &error.to_string())),
         Ok(found) if found.is_dir() => {
-            return Found::Unusable(invalid(path, "it is a directory, no network namespace"));
+            return Found::Unusable(invalid(path, "it is a directory, not a network namespace"));
         }
         Ok(found) if !found.is_file() => {
-            return Found::Unusable(invalid(path, "it is a device, pipe or socket, no network namespace"));
+            return Found::Unusable(invalid(path, "it is a device, pipe or socket, not a network namespace"));
         }
         Ok(found) if !environment.netns_override && is_own(&found) => {
             let reason = "it is the plugin's own; plugin's netns and netns from CNI_NETNS should not be the same \
@@ -43,14 +43,13 @@ pub(crate) fn look_at(environment: &Environment) -> Found {
     }
 }
 
-/// The namespace of a call in which nothing is changed, by whomever: `None` for one that the caller may not look into, and where there
-/// is none.
+/// The namespace of a call that changes nothing, whoever calls: `None` if the caller may not enter it, or if there is none.
 ///
 /// # Errors
 /// Code 8: there is nothing, or no network namespace, or the plugin's own.
 pub(crate) fn open_if_allowed(environment: &Environment) -> Result<Option<Namespace>, Error> {
     let Some(path) = &environment.netns else { return Ok(None) };
-    // The link of somebody else's process below /proc cannot be followed.
+    // The link below /proc of another user's process cannot be followed.
     if fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-//! What a plugin has to say; the verbs do the rest.
+//! What a plugin implements; the verbs do the rest.
 
 use attachment::{Description, Finder, Identity, Session};
 use cni::{Call, Error, Success};
@@ -6,9 +6,9 @@ use cni::{Call, Error, Success};
 use crate::codes;
 use crate::rehearsal::Prop;
 
-/// A plugin as the description of an attachment. It is read from the configuration, looks around, and says what must exist.
+/// A plugin as the description of an attachment. It reads the configuration, surveys the host, and says what must exist.
 pub trait Plugin: Clone + Send + 'static {
-    /// What finds the objects that it makes, the first to be made first. What is not found by these cannot be made.
+    /// Finders of the objects that it makes, in the order in which they are made. What these do not find cannot be made.
     const FINDERS: &'static [&'static Finder];
 
     /// Addresses come from the plugin that `ipam` names.
@@ -27,7 +27,7 @@ pub trait Plugin: Clone + Send + 'static {
     fn read(call: &Call, identity: Identity) -> Result<Self, Error>;
 
     /// Asks the host what the description depends on: an MTU that the configuration leaves to the path, devices that others
-    /// made. Nothing is changed here. Where it [`SHARES`](Plugin::SHARES), ADD holds the lock for that meanwhile.
+    /// made. It changes nothing. If the plugin [`SHARES`](Plugin::SHARES), ADD holds the lock for that meanwhile.
     ///
     /// # Errors
     /// Code 7 or 102 for what cannot serve; the kernel cannot be asked.
@@ -60,8 +60,8 @@ pub trait Plugin: Clone + Send + 'static {
     /// The kernel cannot be asked.
     fn result(&self, call: &Call, session: &mut Session, addressing: Success) -> Result<Success, Error>;
 
-    /// For CHECK: takes from the final result what it says of this plugin's interface, whoever made it so (CHK-3), and returns the
-    /// addresses and routes that are this plugin's.
+    /// For CHECK: takes from the final result what it says of this plugin's interface, whoever made it so (CHK-3), and returns
+    /// the addresses and routes that are this plugin's.
     ///
     /// # Errors
     /// Code 7 for a result that is not of this attachment.
@@ -69,8 +69,8 @@ pub trait Plugin: Clone + Send + 'static {
         Ok(Success::default())
     }
 
-    /// For DEL: what the configuration or the result names, and the attachment's identity alone does not tell. A configuration that
-    /// ADD refuses, or that has become invalid since, keeps nothing from being removed.
+    /// For DEL: what the configuration or the result names and the attachment's identity alone does not tell. A configuration
+    /// that ADD refuses, or that has become invalid since, does not prevent any removal.
     ///
     /// # Errors
     /// The kernel cannot be asked; the rest is removed all the same.
@@ -78,8 +78,8 @@ pub trait Plugin: Clone + Send + 'static {
         Ok(Description::new())
     }
 
-    /// For STATUS: what stands in, on a host made for that, for what the description hangs on. From then on the description is one
-    /// for that host.
+    /// For STATUS: the stand-ins for what the description depends on, on a host made for the trial. From then on the description
+    /// is one for that host.
     ///
     /// # Errors
     /// What is missing on this host.
@@ -87,7 +87,7 @@ pub trait Plugin: Clone + Send + 'static {
         Ok(Vec::new())
     }
 
-    /// An error of an attachment in the plugin's own words.
+    /// An error of an attachment, worded by the plugin.
     #[must_use]
     fn error(error: &attachment::Error) -> Error {
         codes::from_attachment(error)

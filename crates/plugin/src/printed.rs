@@ -1,10 +1,10 @@
-//! What PRINT answers.
+//! The answer to PRINT.
 
 use cni::{Call, Code, Error, Success, Version};
 use serde_json::Value;
 
-/// What a command would do. All but the commands is for the next call of a plugin, so that the whole of what several would do fits
-/// together.
+/// What a command would do. Everything but the commands is for the next call of a plugin, so that the output of several calls
+/// fits together.
 #[derive(Debug, Default)]
 pub struct Printed {
     /// The lines of a shell script, in order. Those that begin with `#` are comments. `CONTAINER` stands for the name of the
@@ -18,7 +18,7 @@ pub struct Printed {
     pub gone: Vec<String>,
 }
 
-/// What IPAM gives, as a result: nobody asks it. Without this key an example takes its place.
+/// The result that IPAM would give, because IPAM is not asked. Without this key, an example takes its place.
 pub(crate) const IPAM_RESULT: &str = "plugboard/ipam-result";
 /// [`Printed::made`] of earlier calls.
 pub(crate) const MADE: &str = "plugboard/made";
@@ -29,7 +29,7 @@ impl Printed {
     /// As a JSON object.
     ///
     /// # Errors
-    /// Code 7: the result cannot be told in the format of this version.
+    /// Code 7: the result cannot be expressed in the format of this version.
     pub(crate) fn to_json(&self, version: Version) -> Result<String, Error> {
         let mut text = format!(r#"{{"cniVersion":"{}""#, version.as_str());
         for (key, list) in [("commands", &self.commands), ("made", &self.made), ("gone", &self.gone)] {

@@ -1,4 +1,4 @@
-//! Trying out whether the kernel can make what a plugin needs, where nobody is disturbed.
+//! Trying out, without disturbing anybody, whether the kernel can make what a plugin needs.
 
 use std::thread;
 
@@ -27,7 +27,7 @@ pub enum Prop {
     },
 }
 
-/// Runs `work` on a host with one container, which go with their thread.
+/// Runs `work` on a host with one container; both vanish with their thread.
 ///
 /// # Errors
 /// Those of `work`; the host cannot be made.

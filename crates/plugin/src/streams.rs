@@ -14,7 +14,7 @@ const LIMIT: u64 = 16 << 20;
 /// Room for a usual configuration in bytes, so that one read takes it.
 const USUAL: usize = 4096;
 
-/// Reads stdin to its end. A terminal has nothing to say: whoever calls a plugin by hand would wait for ever.
+/// Reads stdin to its end. A terminal is not read: whoever calls a plugin by hand would wait for ever.
 pub(crate) fn read_stdin() -> Result<Vec<u8>, Error> {
     let stdin = io::stdin();
     if stdin.is_terminal() {

@@ -36,10 +36,10 @@ pub struct Verbs {
     pub gc: Verb,
     /// STATUS.
     pub status: Verb,
-    /// UPDATE, an extension of ours: called as CHECK is, it makes what is there as the configuration now says, without taking
-    /// anything down. To a plugin without it the command is unknown (code 4).
+    /// UPDATE, an extension of ours: called like CHECK, it changes what exists into what the configuration now says, without
+    /// taking anything down. To a plugin without it the command is unknown (code 4).
     pub update: Option<Verb>,
-    /// PRINT, an extension of ours: what ADD, DEL or GC would do is printed as commands, and nothing is done. To a plugin without it
+    /// PRINT, an extension of ours: prints what ADD, DEL or GC would do as commands, and does nothing. To a plugin without it
     /// the command is unknown (code 4).
     pub print: Option<Print>,
 }

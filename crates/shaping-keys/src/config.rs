@@ -1,8 +1,8 @@
 //! The keys of the configuration, and the sources that they come from.
 //!
-//! The nearest source that gives a key counts: `runtimeConfig.shaping`, `runtimeConfig.bandwidth`, `args.cni.shaping`,
-//! `CNI_ARGS`, the configuration. Within a source, the short form beside what it is short for is refused; both come before
-//! the keys of the reference plugin `bandwidth`, and those before the preset.
+//! A key is taken from the first source that has it: `runtimeConfig.shaping`, `runtimeConfig.bandwidth`, `args.cni.shaping`,
+//! `CNI_ARGS`, the configuration. Within a source, the short form together with what it is short for is refused; both take
+//! precedence over the keys of the reference plugin `bandwidth`, and those over the preset.
 
 use cni::{Call, Error};
 use keys::{Form, FromJson, Names, Place, Refusal, Table, keys};
@@ -14,7 +14,7 @@ use crate::forms::{Bytes, Given, text};
 use crate::line_keys::LineKeys;
 use crate::presets;
 
-/// The keys at the top level that say limits, the short forms first and those of the reference last.
+/// The keys at the top level that set limits, the short forms first and those of the reference last.
 pub const LIMITS: [&str; 9] = {
     let [own, reference] = [Asked::NAMES.known, BandwidthKeys::NAMES.known];
     let mut all = [""; 9];
@@ -27,7 +27,7 @@ pub const LIMITS: [&str; 9] = {
 /// All keys at the top level.
 pub const KEYS: &[&Names] = &[Asked::NAMES, BandwidthKeys::NAMES, SubnetKeys::NAMES, InterfacesKeys::NAMES];
 
-/// What people are told of them, but for those that are refused.
+/// Their documentation, except for those that are refused.
 pub const TABLES: [&Table; 3] = [&Asked::TABLE, &InterfacesKeys::TABLE, &BandwidthKeys::TABLE];
 
 /// The names of keys, as many as there is room for.
@@ -48,7 +48,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Nothing is asked.
+    /// Nothing is asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.download.is_empty() && self.upload.is_empty()
@@ -67,7 +67,7 @@ keys! {
         #[key("lat", accepts = "`10ms`, `500us`", default = "none", example = r#""10ms""#, is_ours = true)]
         lat: Option<ShortDelay>,
 
-        /// both directions of a line, by one of the names below; keys beside it come first
+        /// both directions of a line, by one of the names below; keys given with it take precedence
         #[key("preset", accepts = "name", default = "none", example = r#""lte""#, is_ours = true)]
         preset: Option<String>,
 
@@ -113,7 +113,7 @@ impl FromJson for ShortDelay {
     }
 }
 
-/// Both directions as keys, before the next source fills what is not given.
+/// Both directions as keys, before the next source fills in what is not given.
 #[derive(Debug, Clone, Default)]
 struct Layer {
     download: LineKeys,
@@ -205,7 +205,7 @@ fn only_limits(source: &str, object: Option<Map<String, Value>>) -> Result<(), E
 }
 
 impl Layer {
-    /// The configuration's own keys before these, and its preset behind them.
+    /// The configuration's own keys before these, and its preset after them.
     fn under(self, mut configured: Asked) -> Result<Self, Error> {
         let preset = Asked { preset: configured.preset.take(), ..Asked::default() };
         Ok(configured.layer("")?.or(self).or(preset.layer("")?))
@@ -215,7 +215,7 @@ impl Layer {
 /// The interfaces to shape: those that the key `interfaces` names, or that of the call.
 ///
 /// # Errors
-/// Code 7 for a name that is none, or is given twice.
+/// Code 7 for a name that is not valid, or is given twice.
 pub fn interfaces(call: &Call) -> Result<Vec<String>, Error> {
     let InterfacesKeys { interfaces } = call.config.keys()?;
     if interfaces.is_empty() {
@@ -252,7 +252,7 @@ fn from_environment(call: &Call) -> Result<Asked, Error> {
 const BW_FORM: &str = "Give a whole number of Mbps or Gbps, such as 100Mbps; download.rate takes other units";
 const LAT_FORM: &str = "Give a whole number of ms or us, such as 10ms; download.delay takes other units";
 
-/// A short form is refused in the words of the list of networks, which has no room for what to do about it.
+/// A short form is refused in the words of the list of networks, which do not say what to do about it.
 fn with_form(error: &RestrictionError, form: &str) -> String {
     match error {
         RestrictionError::Malformed { .. } => format!("{error} {form}"),

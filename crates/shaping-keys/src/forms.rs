@@ -13,7 +13,7 @@ pub(crate) fn given<T>(key: Option<Given<T>>) -> Option<T> {
     key.map(|Given(value)| value)
 }
 
-/// Reads a text with `parse`. What is no text is shown to `parse` as it is written in JSON, so that it says what it wants instead.
+/// Reads a string with `parse`. Any other value is passed to `parse` as its JSON text, so that the error says what is accepted.
 pub(crate) fn text<T, E: std::fmt::Display>(
     value: &Value,
     place: &Place<'_>,
@@ -26,7 +26,7 @@ pub(crate) fn text<T, E: std::fmt::Display>(
     parsed.map_err(|error| place.refused(error))
 }
 
-/// Reads a whole number. `wanted` is what to say of anything else.
+/// Reads a whole number. `wanted` ends the error message for anything else.
 pub(crate) fn number<T: TryFrom<i64> + TryFrom<u64>>(
     value: &Value,
     place: &Place<'_>,
@@ -37,7 +37,7 @@ pub(crate) fn number<T: TryFrom<i64> + TryFrom<u64>>(
     number.ok_or_else(|| place.refused(format_args!("{value} is no {wanted}")))
 }
 
-/// Keys that are a text with a unit: their type, the pattern of the text, and what reads it.
+/// Keys that are a string with a unit: their type, the pattern of the string, and its parser.
 macro_rules! texts {
     ($($kind:ty, $pattern:literal, $parse:path;)*) => {$(
         impl FromJson for $kind {
@@ -50,7 +50,7 @@ macro_rules! texts {
     )*};
 }
 
-/// What a number of bytes is as a text.
+/// A number of bytes as a string.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Bytes(pub(crate) u32);
 
@@ -81,7 +81,7 @@ pub(crate) struct Bits(pub(crate) u64);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Entry(i16);
 
-/// Keys that are a whole number: their type, and what to say of anything else.
+/// Keys that are a whole number: their type, and the end of the error message for anything else.
 macro_rules! numbers {
     ($($kind:ident, $number:ty, $wanted:literal;)*) => {$(
         impl FromJson for $kind {
@@ -133,6 +133,6 @@ pub(crate) fn share_or<T: FromJson>(
     match value {
         Value::String(_) => Given::<Probability>::from_json(value, place).map(|Given(share)| of_share(share)),
         Value::Object(_) => T::from_json(value, place),
-        other => Err(place.is_no("a text such as \"1%\", or an object such as {\"percent\": \"1%\"}", other)),
+        other => Err(place.is_no("a string such as \"1%\", or an object such as {\"percent\": \"1%\"}", other)),
     }
 }

@@ -1,6 +1,6 @@
 //! Bandwidth and latency as a configuration asks for them: its keys, presets included, and the sources that they come from.
-//! One reading for the plugin `netem-shaper`, which makes it so, and for the command line, which measures it. What the values
-//! mean is said by the crate `shaping`, which knows neither keys nor configurations.
+//! The plugin `netem-shaper`, which sets the limits, and the command line, which measures them, share this parser. The crate
+//! `shaping`, which knows neither keys nor configurations, defines what the values mean.
 
 mod bandwidth;
 mod config;

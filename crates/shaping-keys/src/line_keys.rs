@@ -28,12 +28,13 @@ keys! {
         pub(crate) jitter: Option<Given<Delay>>,
 
         /// how deviations are spread: `uniform` (all up to the jitter alike), `normal` (the jitter is the standard deviation),
-        /// `pareto`, `paretonormal` (a few packets are very late), or a table of one's own: 1 to 16384 deviations in 1/8192 of
+        /// `pareto`, `paretonormal` (a few packets are very late), or a table of your own: 1 to 16384 deviations in 1/8192 of
         /// the jitter
         #[key("distribution", accepts = "name or list", default = "`uniform`", example = r#""normal""#, is_ours = true)]
         pub(crate) distribution: Option<Given<Distribution>>,
 
-        /// how much a packet's delay is that of the one before; it [has no effect](../limits.md#what-netem-makes-of-it) on jitters below 1 s
+        /// how much a packet's delay depends on that of the one before; it [has no effect](../limits.md#what-netem-makes-of-it)
+        /// on jitters below 1 s
         #[key("correlation", accepts = "`25%`", default = "none", example = r#""25%""#, is_ours = true)]
         pub(crate) correlation: Option<Given<Probability>>,
 
@@ -49,7 +50,7 @@ keys! {
         #[key("duplicate", accepts = "`1%` or object", default = "none", example = r#""1%""#, is_ours = true)]
         pub(crate) duplicate: Option<Share>,
 
-        /// packets with one bit turned over, anywhere in the frame
+        /// packets with one bit flipped, anywhere in the frame
         #[key("corrupt", accepts = "`1%` or object", default = "none", example = r#""1%""#, is_ours = true)]
         pub(crate) corrupt: Option<Share>,
 
@@ -57,7 +58,7 @@ keys! {
         #[key("reorder", accepts = "`1%` or object", default = "none", example = r#""1%""#, is_ours = true)]
         pub(crate) reorder: Option<Share>,
 
-        /// only each so-manyth packet may be reordered
+        /// only every n-th packet may be reordered
         #[key("gap", accepts = "number", default = "1", example = "5", is_ours = true)]
         pub(crate) gap: Option<Packets>,
 
@@ -75,7 +76,7 @@ keys! {
         )]
         pub(crate) limit: Option<Packets>,
 
-        /// where random numbers begin: the same losses in each run. Linux 6.6
+        /// the seed of the random numbers: the same losses in each run. Linux 6.6
         #[key("seed", accepts = "number", default = "chance", example = "42", is_ours = true)]
         pub(crate) seed: Option<Seed>,
     }
@@ -87,7 +88,8 @@ keys! {
         #[key("percent", accepts = "`1%`", default = MANDATORY, example = r#""1%""#, is_required = true, is_ours = true)]
         percent: Given<Probability>,
 
-        /// how much a packet's fate is that of the one before; with it [fewer are met](../limits.md#what-netem-makes-of-it) than the share says
+        /// how much a packet's fate depends on that of the one before; with it
+        /// [fewer are met](../limits.md#what-netem-makes-of-it) than the share says
         #[key("correlation", accepts = "`25%`", default = "none", example = r#""25%""#, is_ours = true)]
         correlation: Option<Given<Probability>>,
     }

@@ -13,7 +13,7 @@ use crate::line_keys::LineKeys;
 /// The presets that come with the plugin.
 const OWN: &str = include_str!("../presets.json");
 
-/// A file of the same form: what it names comes before ours.
+/// A file of the same form: its presets take precedence over ours.
 const OF_THE_HOST: &str = "/etc/plugboard/presets.json";
 
 keys! {
@@ -37,7 +37,7 @@ keys! {
 /// Finds a preset.
 ///
 /// # Errors
-/// Code 7 with the names that there are; the host's file is malformed or cannot be read.
+/// Code 7 with the known names; the host's file is malformed or cannot be read.
 pub(crate) fn find(name: &str) -> Result<Preset, Error> {
     let mut all = read(OWN).map_err(|cause| Error::new(Code::Internal, format!("the plugin's presets: {cause}")))?;
     match fs::read_to_string(OF_THE_HOST) {

@@ -1,4 +1,4 @@
-//! What is accepted and yet not what its words say, because of how netem works.
+//! Remarks on what is accepted but does not do what its name says, because of how netem works.
 
 use shaping::{Chance, Line, Loss, Probability};
 
@@ -9,7 +9,7 @@ use crate::Shape;
 /// nearly as large as the number.
 const JITTER_THAT_SHOWS_CORRELATION: u64 = 1_000_000_000;
 
-/// One line for each thing that a person should know about what was asked.
+/// One line for each thing that a person should know about what was asked for.
 #[must_use]
 pub fn remarks(shape: &Shape) -> Vec<String> {
     let mut remarks = Vec::new();

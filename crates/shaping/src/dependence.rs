@@ -1,4 +1,4 @@
-//! How much less packets tell whose fate depends on that of those before.
+//! How much less packets reveal if their fate depends on that of the packets before.
 //!
 //! Of a share that is measured over n packets, the variance is p (1 - p) / n where each has its own fate, and f times as much
 //! where they depend on each other: f = 1 + 2 Σ (1 - k / n) r(k) over the lags k = 1 to n - 1, r(k) being the correlation of the
@@ -133,8 +133,8 @@ fn factor(mean: f64, packets: u32, joint: &[f64]) -> f64 {
 
 /// The chances that the moving average is below `limit`, and the k-th after it too, for k = 1 and on until it has forgotten.
 ///
-/// From an average x the next one is below with the chance g(x); that the k-th is, is the mean of the (k-1)-th's chance over what x
-/// may become, `weight` x + (1 - `weight`) u.
+/// From an average x the next one is below with the chance g(x); that the k-th is, is the mean of the (k-1)-th's chance over what
+/// x may become, `weight` x + (1 - `weight`) u.
 fn joint_below(limit: f64, weight: f64, average: &Average, packets: u32) -> Vec<f64> {
     let mean = average.below(limit);
     let deviation = ((1.0 - weight) / (1.0 + weight) / 12.0).sqrt();

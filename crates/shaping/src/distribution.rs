@@ -37,7 +37,7 @@ pub enum Distribution {
     Pareto,
     /// A quarter normal, three quarters Pareto.
     ParetoNormal,
-    /// One's own table: deviations in units of 1/8192 of the jitter.
+    /// A custom table: deviations in units of 1/8192 of the jitter.
     Table(Vec<i16>),
 }
 
@@ -45,7 +45,7 @@ pub enum Distribution {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DistributionError {
     /// No distribution of that name.
-    #[error("'{0}' is no distribution: give uniform, normal, pareto, paretonormal, or a table of numbers")]
+    #[error("'{0}' is not a distribution: give uniform, normal, pareto, paretonormal, or a table of numbers")]
     Unknown(String),
     /// A table of no or too many entries.
     #[error("a table of {0} numbers cannot be used: it has 1 to {MOST_ENTRIES}")]
@@ -56,7 +56,7 @@ impl Distribution {
     /// Finds a distribution by its name.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none of that name.
     pub fn named(name: &str) -> Result<Self, DistributionError> {
         match name {
             "uniform" => Ok(Self::Uniform),
@@ -67,7 +67,7 @@ impl Distribution {
         }
     }
 
-    /// One's own table.
+    /// A custom table.
     ///
     /// # Errors
     /// It is empty or has more than 16384.
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn names_and_sizes_are_checked() {
         assert_eq!(Distribution::named("normal"), Ok(Distribution::Normal));
-        assert!(Distribution::named("gauss").unwrap_err().to_string().contains("'gauss' is no distribution"));
+        assert!(Distribution::named("gauss").unwrap_err().to_string().contains("'gauss' is not a distribution"));
         for size in [0, MOST_ENTRIES + 1] {
             assert_eq!(Distribution::table_of(vec![0; size]), Err(DistributionError::Size(size)));
         }

@@ -16,7 +16,7 @@ pub struct Expectation {
     pub lost: f64,
     /// Packets that arrive twice.
     pub duplicated: f64,
-    /// Packets with one bit turned over. Most of them do not reach their receiver.
+    /// Packets with one bit flipped. Most of them do not reach their receiver.
     pub corrupted: f64,
     /// Packets that overtake those before them.
     pub overtaking: f64,

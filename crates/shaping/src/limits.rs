@@ -1,4 +1,4 @@
-//! What is asked of one network interface.
+//! The limits that are asked for on one network interface.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub(crate) enum LimitsError {
 }
 
 impl Limits {
-    /// Nothing is asked.
+    /// Nothing is asked for.
     pub fn is_empty(&self) -> bool {
         self.bw.is_none() && self.lat.is_none()
     }

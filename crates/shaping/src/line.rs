@@ -1,4 +1,4 @@
-//! What one direction of a network interface is to be like.
+//! The wanted properties of one direction of a network interface.
 
 use crate::{Chance, Delay, Distribution, Loss, Probability, Rate};
 
@@ -11,9 +11,9 @@ pub struct Line {
     pub burst_bytes: Option<u32>,
     /// Latency added to every packet.
     pub delay: Delay,
-    /// How far the delay deviates.
+    /// The jitter: how far the delay deviates.
     pub jitter: Delay,
-    /// How much a packet's delay is that of the one before.
+    /// How much a packet's delay depends on that of the one before.
     pub delay_correlation: Probability,
     /// How the deviations are spread.
     pub distribution: Distribution,
@@ -23,17 +23,17 @@ pub struct Line {
     pub ecn: bool,
     /// Packets that arrive twice.
     pub duplicate: Chance,
-    /// Packets that arrive with one bit turned over.
+    /// Packets that arrive corrupted, with one bit flipped.
     pub corrupt: Chance,
     /// Packets that overtake those before them.
     pub reorder: Chance,
-    /// Of so many packets one may overtake; each when not given.
+    /// One in so many packets may overtake; every one if not given.
     pub gap: Option<u32>,
     /// Packets are held together and sent in slots.
     pub slot: Option<Slot>,
     /// Packets that the delay line holds; computed from rate and delay when not given.
     pub limit_packets: Option<u32>,
-    /// Where the random numbers begin, for runs that can be repeated.
+    /// The seed of the random numbers, for repeatable runs.
     pub seed: Option<u64>,
 }
 
@@ -50,7 +50,7 @@ pub struct Slot {
     pub max_bytes: u32,
 }
 
-/// A combination that means nothing, or cannot be had. The message says what to change.
+/// A combination that means nothing, or is impossible. The message says what to change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// A key that needs another one.
@@ -63,7 +63,7 @@ pub enum LineError {
     },
     /// A packet cannot arrive before it was sent.
     #[error(
-        "a jitter of {jitter} around a delay of {delay} would send packets back in time: the jitter is at most the delay"
+        "a jitter of {jitter} around a delay of {delay} would send packets back in time: the jitter may be at most the delay"
     )]
     JitterBeyondDelay {
         /// The jitter.
@@ -154,13 +154,13 @@ impl LineError {
 }
 
 impl Line {
-    /// Nothing is asked.
+    /// Nothing is asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rate.is_none() && !self.needs_netem()
     }
 
-    /// Something is asked beside the rate.
+    /// Something other than a rate is asked for.
     #[must_use]
     pub fn needs_netem(&self) -> bool {
         !self.delay.is_zero()
@@ -179,7 +179,7 @@ impl Line {
         Delay::from_nanoseconds(longest).unwrap_or(Delay::MAX)
     }
 
-    /// Checks that all that was given goes together.
+    /// Checks that everything given can be combined.
     ///
     /// # Errors
     /// The first that does not.

@@ -9,7 +9,7 @@ use crate::Probability;
 pub struct Chance {
     /// How many of all packets.
     pub probability: Probability,
-    /// How much an outcome is that of the packet before.
+    /// How much an outcome depends on that of the packet before.
     pub correlation: Probability,
 }
 
@@ -27,8 +27,8 @@ impl Chance {
     }
 }
 
-/// The average `x = (1 - weight) u + weight x` of uniform random numbers `u`, all from 0 to 1. It is a sum of independent numbers, so
-/// its density has a Fourier series whose coefficients are known; the integral of the series is its distribution.
+/// The average `x = (1 - weight) u + weight x` of uniform random numbers `u`, all from 0 to 1. It is a sum of independent
+/// numbers, so its density has a Fourier series whose coefficients are known; the integral of the series is its distribution.
 pub(crate) struct Average {
     coefficients: Vec<f64>,
 }

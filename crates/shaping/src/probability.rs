@@ -100,7 +100,7 @@ mod tests {
     fn what_is_no_share_is_refused() {
         for text in ["", "%", "1", "-1%", "1.%", ".5%", "1e3%", "0x1%", "1,5%"] {
             let error = Probability::parse(text).unwrap_err().to_string();
-            assert_eq!(error, format!("'{text}' is no share: give a number with a unit, as in 1%, 0.1% or 25%"));
+            assert_eq!(error, format!("'{text}' is not a share: give a number with a unit, as in 1%, 0.1% or 25%"));
         }
         assert_eq!(
             Probability::parse("100.1%").unwrap_err().to_string(),

@@ -7,7 +7,7 @@ use crate::restriction::Unit;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QuantityError {
     /// No number with one of the units.
-    #[error("'{text}' is no {what}: give a number with a unit, as in {example}")]
+    #[error("'{text}' is not a {what}: give a number with a unit, as in {example}")]
     Malformed {
         /// What was found.
         text: String,

@@ -3,7 +3,7 @@
 use crate::wire::{capped, carried, largest_frame, super_packet};
 use crate::{Delay, Rate};
 
-/// What the bucket holds beside a frame: the rate's share of the time by which the queue may come late. Tokens that find the
+/// What the bucket holds beside a frame: what the rate carries in the time by which the queue may be late. Tokens that find the
 /// bucket full are lost, and with them some of the rate. A queue is woken by a high-resolution timer and works in a softirq,
 /// which a busy machine puts off by milliseconds.
 ///
@@ -31,10 +31,10 @@ impl Tbf {
     /// with a bucket of one frame is a wire, on which a frame takes its time; this one may be ahead of the wire by 8 ms.
     /// A super-packet that does not fit, of 64 KiB below 70 Mbit/s, is cut into frames (`tbf_segment`).
     ///
-    /// What may wait beside it is what the rate carries in 50 ms and `delay`. A TCP connection (CUBIC, RFC 9438) goes
-    /// back to 0.7 of its window when the queue overflows; that still fills the line if the queue holds 0.43 of what
-    /// is on its way, which is so up to a round trip of 116 ms and 2.3 times `delay`. At least one super-packet or IP datagram of 64
-    /// KiB may wait, or none could ever pass. The limit is capped at 2 GiB.
+    /// The queue beside it holds what the rate carries in 50 ms and `delay`. A TCP connection (CUBIC, RFC 9438) goes back to 0.7
+    /// of its window when the queue overflows; that still fills the line if the queue holds 0.43 of what is on its way, which is
+    /// so up to a round trip of 116 ms and 2.3 times `delay`. At least one super-packet or IP datagram of 64 KiB may wait, or
+    /// none could ever pass. The limit is capped at 2 GiB.
     pub fn new(rate: Rate, delay: Delay, burst: Option<u32>, mtu: u32) -> Self {
         let bytes_per_s = rate.bytes_per_second();
         let burst = burst.unwrap_or_else(|| capped(computed_burst(bytes_per_s, mtu)));

@@ -40,7 +40,7 @@ impl Wanted {
             (
                 of_nic.ip_masq && matches!(&segment, Segment::Uplink(uplink) if uplink.vlan.is_none()),
                 "ipMasq and uplink cannot be set together without vlan: the containers are in the uplink's own network, and \
-                 nothing is there to translate; remove one of the two",
+                 there is nothing to translate; remove one of the two",
             ),
         ];
         let nic = Nic::parse(&of_nic, call, identity)?;
@@ -65,7 +65,7 @@ impl Wanted {
         Ok(wanted)
     }
 
-    /// The VLAN of the gateway: that of the NIC. With an uplink the VLAN is below the bridge, and the bridge knows none.
+    /// The VLAN of the gateway: that of the NIC. With an uplink the VLAN is below the bridge, which knows no VLANs.
     pub(crate) fn gateway_vlan(&self) -> Option<u16> {
         self.gateway.as_ref().and_then(|_| self.segment.native_vlan())
     }

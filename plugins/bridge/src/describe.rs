@@ -44,7 +44,7 @@ impl Bridged {
         self.wanted.gateway_vlan().filter(|_| self.wanted.has_ipam)
     }
 
-    /// The MTU of the path, where the configuration leaves it to that.
+    /// The MTU of the path, if the configuration leaves it to that.
     fn path(&self, session: &mut Session) -> Result<Path, attachment::Error> {
         let wanted = &self.wanted;
         match wanted.segment.uplink() {
@@ -136,7 +136,7 @@ impl Plugin for Bridged {
         expected(call, previous, &mut self.found)
     }
 
-    /// The bridge that the configuration names, with what hangs on it, and a device that was lent to it.
+    /// The bridge that the configuration names, with what is attached to it, and a device that was lent to it.
     fn named(call: &Call, identity: &Identity, _session: &mut Session) -> Result<Description, Error> {
         let mut description = Description::new();
         let Some(bridge) = bridge_of(call) else { return Ok(description) };

@@ -6,14 +6,14 @@ use keys::{BridgeKeys, NicKeys};
 use netlink::link::NAME_BYTES;
 use nic::Vlans;
 
-/// Where the NIC's frames are among themselves.
+/// The layer 2 network of the NIC.
 #[derive(Debug, Clone)]
 pub(crate) enum Segment {
     /// On the bridge, with all others there.
     Bridge,
     /// In VLANs that the bridge keeps apart.
     Vlans(Vlans),
-    /// In the network behind a device of the host, or in one VLAN of it; the bridge knows none.
+    /// In the network behind a device of the host, or in one VLAN of it; the bridge knows no VLANs.
     Uplink(Uplink),
 }
 
@@ -46,7 +46,7 @@ impl Segment {
             ),
             (
                 !of_nic.vlan_trunk.is_empty(),
-                "vlanTrunk and uplink cannot be had together yet; give each VLAN a network with uplink and vlan",
+                "vlanTrunk and uplink cannot be combined yet; give each VLAN a network with uplink and vlan",
             ),
         ];
         if let Some((_, reason)) = contradictions.iter().find(|(is_met, _)| *is_met) {
@@ -77,8 +77,8 @@ impl Segment {
         self.vlans().and_then(|vlans| vlans.native)
     }
 
-    /// The host's interface in the segment: the bridge, or, where the host is the gateway of a VLAN, its device there, which the
-    /// reference names so, too.
+    /// The host's interface in the segment: the bridge, or, if the host is the gateway of a VLAN, its device there, which has
+    /// the same name as with the reference.
     pub(crate) fn gateway_interface(&self, bridge: &str, is_gateway: bool) -> String {
         match self.native_vlan().filter(|_| is_gateway) {
             Some(id) => format!("{bridge}.{id}"),
@@ -86,8 +86,8 @@ impl Segment {
         }
     }
 
-    /// The host's interfaces by which what the container sends beyond the bridge comes in. In a VLAN whose gateway is the
-    /// operator's, that is the operator's device there; it is called as ours would be, or is the bridge itself.
+    /// The host's interfaces through which traffic from the container to other networks arrives. In a VLAN whose gateway is the
+    /// operator's, that is the operator's device there; it has the name that ours would have, or is the bridge itself.
     pub(crate) fn ways_out(&self, bridge: &str, is_gateway: bool) -> Vec<String> {
         let mut interfaces = vec![self.gateway_interface(bridge, is_gateway)];
         if let Some(id) = self.native_vlan().filter(|_| !is_gateway) {

@@ -1,5 +1,5 @@
-//! What the configuration says. Its keys are in `crates/keys/src/host_local.rs`; `runtimeConfig` and `args` are read where they are
-//! used: `ipRanges` by the pool, `ips` by the requests.
+//! The configuration. Its keys are in `crates/keys/src/host_local.rs`; `runtimeConfig` and `args` are read where they are used:
+//! `ipRanges` by the pool, `ips` by the requests.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::error::io_error;
 
-/// Where the reference keeps its files, and so do we.
+/// Where the reference keeps its files, and where we keep ours.
 const DATA_DIR: &str = "/var/lib/cni/networks";
 
 /// The object `ipam`.
@@ -58,7 +58,7 @@ impl Ipam {
         let content = std::fs::read(path).map_err(|cause| io_error(path, "read it for ipam.rangeFromFile", &cause))?;
         let refused = |cause: &dyn std::fmt::Display| {
             Error::invalid_config(format!(
-                "ipam.rangeFromFile: {} is no range, such as {{\"subnet\": \"10.1.2.0/24\"}}: {cause}",
+                "ipam.rangeFromFile: {} is not a range such as {{\"subnet\": \"10.1.2.0/24\"}}: {cause}",
                 path.display()
             ))
         };
@@ -71,7 +71,7 @@ impl Ipam {
         self.0.resolv_conf.as_deref().filter(|path| !path.as_os_str().is_empty())
     }
 
-    /// Tells on stderr which keys of `ipam` nobody reads, and which are spelled another way.
+    /// Reports on stderr which keys of `ipam` are unknown, and which are spelled differently.
     pub(crate) fn tell_remarks(&self, call: &Call) {
         for remark in call.config.ipam_remarks(HostLocalKeys::NAMES) {
             note(call, &remark.to_string());

@@ -1,4 +1,4 @@
-//! The files in the directory of a network's allocations: how they are called, and what mode they have.
+//! The files in the directory of a network's allocations: their names and modes.
 
 use std::io::ErrorKind;
 use std::net::IpAddr;

@@ -18,7 +18,7 @@ const BEFORE_MAPS: usize = 4;
 /// 68 ms where trying every address takes 138 (tmpfs, static musl build, 2 cores).
 const TRIES: usize = 2 * DENSE;
 
-/// What a search may do with the maps.
+/// How a search may use the maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Maps {
     /// Nothing: they may be outdated.
@@ -77,7 +77,7 @@ impl<'a> Iterator for Candidates<'a> {
     }
 }
 
-/// What is known of the addresses that are taken.
+/// What is known about the taken addresses.
 #[derive(Debug)]
 struct Taken<'a> {
     directory: &'a Path,

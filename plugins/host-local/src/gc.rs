@@ -1,4 +1,4 @@
-//! GC: the addresses of attachments that the runtime does not know become free.
+//! GC: frees the addresses of attachments that the runtime does not know.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

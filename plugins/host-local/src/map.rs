@@ -3,7 +3,7 @@
 //! A block is 65,536 addresses, those that differ in the last 16 bits only. Its map is the file `.taken.10.1.0.0`, with the
 //! name of its first address: a bit for each, 1 where the address is taken. A block in which few are taken has none.
 //!
-//! A map is a hint like the links of [`crate::index`], and stands and falls with their mark: when it is gone, so are the
+//! A map is a hint like the links of [`crate::index`], and is only valid with their mark: when that is gone, so are the
 //! maps. A 0 that should be 1 costs an attempt. A 1 that should be 0 hides an address; so a search that finds nothing
 //! by the maps looks at the files before it says so.
 

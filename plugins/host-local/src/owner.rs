@@ -19,7 +19,7 @@ pub(crate) enum Holder {
     /// The file is empty or only zeros: its writer died between creating and writing it, and nobody was told of the
     /// address; or the whole machine did.
     Nobody,
-    /// The file cannot be read, or is none of an IPAM plugin: why.
+    /// Why the file cannot be read, or is not an IPAM plugin's.
     Unknown(String),
 }
 

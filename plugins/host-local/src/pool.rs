@@ -14,7 +14,7 @@ pub(crate) struct Pool {
     sets: Vec<RangeSet>,
 }
 
-/// Where the sets are from, in their order: so many of the runtime, of `subnet`, and of the file; the others are of `ranges`.
+/// Where the sets are from, in order: so many from the runtime, from `subnet`, and from the file; the others from `ranges`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
     of_runtime: usize,
@@ -51,8 +51,8 @@ impl Pool {
     /// the one of `rangeFromFile`.
     ///
     /// # Errors
-    /// Code 5: that file cannot be read. Code 7: no range at all, a range or set that is invalid, sets that overlap, or more than one set of a family in
-    /// a version that has one address of each (RES-01).
+    /// Code 5: that file cannot be read. Code 7: no range at all, a range or set that is invalid, sets that overlap, or more than
+    /// one set of a family in a version that has one address of each (RES-01).
     pub(crate) fn read(call: &Call, ipam: &Ipam) -> Result<Self, Error> {
         let mut sets = call.config.capability::<Vec<Vec<RangeKeys>>>("ipRanges")?.unwrap_or_default();
         let mut sources = Sources { of_runtime: sets.len(), ..Sources::default() };

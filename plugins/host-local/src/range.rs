@@ -182,8 +182,8 @@ mod tests {
             (["10.1.2.0/24", "10.1.3.1", "-", "-"], "rangeStart 10.1.3.1 is not in network 10.1.2.0/24"),
             (["10.1.2.0/24", "-", "fd00::1", "-"], "rangeEnd fd00::1 is not in network 10.1.2.0/24"),
             (["10.1.2.0/24", "10.1.2.9", "10.1.2.8", "-"], "rangeStart 10.1.2.9 is after rangeEnd 10.1.2.8"),
-            (["10.1.2.0/24", "x", "-", "-"], "rangeStart: \"x\" is no IP address"),
-            (["10.1.2.0/24", "-", "-", "10.1.2.1/24"], "gateway: \"10.1.2.1/24\" is no IP address"),
+            (["10.1.2.0/24", "x", "-", "-"], "rangeStart: \"x\" is not an IP address"),
+            (["10.1.2.0/24", "-", "-", "10.1.2.1/24"], "gateway: \"10.1.2.1/24\" is not an IP address"),
         ] {
             let [subnet, start, end, gateway] = given;
             let cause = shown(subnet, start, end, gateway).unwrap_err();

@@ -1,4 +1,4 @@
-//! DEL: the addresses of the attachment become free.
+//! DEL: frees the addresses of the attachment.
 
 use cni::{Call, Error};
 
@@ -6,7 +6,7 @@ use crate::config::Ipam;
 use crate::owner::Owner;
 use crate::store::Store;
 
-/// Releases every address of the attachment in this network, whatever the ranges say today. What is not there is no
+/// Releases every address of the attachment in this network, whatever the ranges are now. If there is none, that is no
 /// error (DEL-3). A file that names the container alone counts if there is none with the interface too.
 pub(crate) fn del(call: &Call) -> Result<(), Error> {
     let Some(store) = Store::open(Ipam::read(call)?.directory(call))? else {

@@ -1,4 +1,4 @@
-//! `resolv.conf`, of which the result's `dns` is made; see resolv.conf(5).
+//! `resolv.conf`, from which the result's `dns` is made; see resolv.conf(5).
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(crate) fn read(path: &Path) -> Result<Dns, Error> {
     Ok(parse(&String::from_utf8_lossy(&content)))
 }
 
-/// Several lines of a kind add up, but for `domain`, of which the last counts; this is the reference's reading.
+/// Several lines of a kind add up, except for `domain`, of which the last counts; the reference reads it like this.
 fn parse(text: &str) -> Dns {
     let mut dns = Dns::default();
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {

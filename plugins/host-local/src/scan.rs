@@ -67,7 +67,7 @@ pub(crate) fn read_holder(directory: &File, name: &str) -> Holder {
     read(directory, name).map_or_else(|cause| Holder::Unknown(cause.to_string()), |content| Holder::parse(&content))
 }
 
-/// With as few system calls as can be: there may be 50,000 files, and `std::fs::read` makes six for each.
+/// With as few system calls as possible: there may be 50,000 files, and `std::fs::read` makes six for each.
 fn read(directory: &File, name: &str) -> io::Result<Vec<u8>> {
     let mut file = File::from(openat(directory, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?);
     let mut content = vec![0; USUAL];

@@ -14,9 +14,9 @@ pub(crate) struct RangeSet(Vec<Range>);
 /// What is wrong with a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flaw {
-    /// The range, if it is one's alone.
+    /// The range, if the problem is that of a single one.
     pub(crate) range: Option<usize>,
-    /// In a sentence that begins, if it is about a range, with its key.
+    /// A sentence; if it is about a range, it begins with its key.
     pub(crate) cause: String,
 }
 
@@ -104,7 +104,7 @@ impl<'a> Span<'a> {
         (from <= to).then_some(Self { range, from, to })
     }
 
-    /// What is left of it behind `number`.
+    /// What is left of it after `number`.
     pub(crate) fn behind(self, number: u128) -> Option<Self> {
         Self::new(self.range, number.checked_add(1)?, self.to)
     }

@@ -31,7 +31,7 @@ pub(crate) fn status(call: &Call) -> Result<(), Error> {
     }
 }
 
-/// The runtime passes `runtimeConfig` with the verbs that are about an attachment, and so not with STATUS.
+/// The runtime passes `runtimeConfig` only with verbs that concern an attachment, so not with STATUS.
 fn runtime_gives_ranges(call: &Call) -> bool {
     let capabilities = keys::find(&call.config.object, "capabilities").and_then(Value::as_object);
     // Names of capabilities are not keys: runtimes tell them by their letter case.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `10.1.2.3` | who holds the address: `CONTAINER`, CR, LF, `INTERFACE` |
 //! | `last_reserved_ip.0` | the address that range set 0 gave last |
-//! | `lock` | nothing; whoever reads or writes the others holds an exclusive flock(2) on it |
+//! | `lock` | nothing; readers and writers of the others hold an exclusive flock(2) on it |
 //!
 //! These are the reference's names, contents and lock. What we add to them is hidden from it: `.new` (see
 //! [`crate::reservation`]), the links and the mark of [`crate::index`], and the maps of [`crate::map`].

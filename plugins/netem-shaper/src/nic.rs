@@ -64,8 +64,8 @@ impl Nic {
             .collect()
     }
 
-    /// Finds the device behind a NIC, whoever made it: the one that this project names after the attachment; else the other
-    /// end of the NIC's veth; else the one device of the host in `previous` that can be it, if the NIC `is_only`; else the
+    /// Finds the device behind a NIC, whichever plugin made it: the one that this project names after the attachment; else the
+    /// other end of the NIC's veth; else the one device of the host in `previous` that can be it, if the NIC `is_only`; else the
     /// NIC itself. `None` when there is none.
     ///
     /// # Errors
@@ -137,7 +137,7 @@ fn missing(call: &Call, if_name: &str, previous: &Success) -> Error {
         .collect();
     Error::invalid_config(format!(
         "prevResult names no host interface for {if_name} in {}: it lists {}, none of which is the other end of its veth or a \
-         TAP device, and the container has no such interface without one; put this plugin behind one that makes a NIC, such \
+         TAP device, and the container has no such interface without one; put this plugin after one that makes a NIC, such \
          as bridge",
         call.environment.netns.as_deref().unwrap_or(Path::new("")).display(),
         if on_host.is_empty() { "none".to_owned() } else { on_host.join(", ") },

@@ -28,7 +28,7 @@ pub(crate) fn routes_with_dns(ipam: &StaticKeys) -> Result<(Vec<Route>, Dns), Er
     Ok((result.routes, result.dns))
 }
 
-/// Tells on stderr which keys of `ipam` nobody reads, and which are spelled another way.
+/// Reports on stderr which keys of `ipam` are unknown, and which are spelled differently.
 pub(crate) fn tell_remarks(config: &Config) {
     for remark in config.ipam_remarks(StaticKeys::NAMES) {
         // Without stderr there is nobody to tell.

@@ -1,4 +1,4 @@
-//! Telling the neighbours of an address.
+//! Announcing an address to the neighbours.
 
 use std::net::IpAddr;
 
@@ -7,8 +7,8 @@ use netlink::{Mac, neighbour};
 use super::advertisement;
 use crate::{Action, Device, Error, Session, Stage, Step};
 
-/// Tells the neighbours where an address is: whoever still has the hardware address of an earlier holder would send to that one
-/// for up to a minute.
+/// Tells the neighbours where an address is: a neighbour that still has the hardware address of an earlier holder would send to
+/// that one for up to a minute.
 ///
 /// For IPv4 the kernel is made to ask who has the link's own address, and its question is an ARP announcement (RFC 5227,
 /// 2.3). A packet socket would do as well, but to close one takes 16 ms. For IPv6 a raw socket sends the advertisement.

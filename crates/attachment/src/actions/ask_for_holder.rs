@@ -9,11 +9,11 @@ use netlink::{Mac, neighbour};
 use crate::{Action, Device, Error, Remedy, Session, Stage};
 
 /// The answer of a member of a bridge on this host comes within the very system call that asks, or, when the processor is
-/// busy, as soon as the kernel's worker runs. So long we wait for it.
+/// busy, as soon as the kernel's worker runs. This is how long we wait for it.
 const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// Asks on a link who has an address, and refuses one that somebody answers for.
+/// Asks on a link who has an address, and refuses an address that somebody answers for.
 ///
 /// A neighbour further away than this host may be slower than we wait, and is then not noticed.
 #[derive(Debug)]

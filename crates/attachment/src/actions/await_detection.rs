@@ -46,7 +46,7 @@ impl Action for AwaitDetection {
                 return Err(Error::Conflict {
                     object: self.label(*duplicate),
                     want: "it for one container only".to_owned(),
-                    have: "is in use by somebody else there (duplicate address detection failed)".to_owned(),
+                    have: "is in use by another host there (duplicate address detection failed)".to_owned(),
                     remedy: Remedy::act("give each container an address of its own"),
                 });
             }

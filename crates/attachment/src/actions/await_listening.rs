@@ -1,4 +1,4 @@
-//! Waiting until a link hears who asks for its address.
+//! Waiting until a link hears questions for its address.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::{Action, Device, Error, Session, Side, Stage};
 /// Waits until a link hears the question for an address of its own.
 ///
 /// For IPv4 it does at once. For IPv6 a worker of the kernel puts the link into the multicast group of the address
-/// (`addrconf_dad_begin` in net/ipv6/addrconf.c); until then the question is dropped, and whoever asked asks again after a
+/// (`addrconf_dad_begin` in net/ipv6/addrconf.c); until then the question is dropped, and the asker repeats it after a
 /// second.
 #[derive(Debug)]
 pub struct AwaitListening {

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, Session};
 
-/// Workers are done within microseconds as a rule, and on a busy machine when they get their turn. What is not done after
-/// this time is left to CHECK.
+/// Workers usually finish within microseconds, and on a busy machine when they get their turn. What is not done after this
+/// time is left to CHECK.
 const LIMIT: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// Waits until something is so, or the time is up.
+/// Waits until a condition holds, or the time is up.
 ///
 /// # Errors
 /// Those of `is_so`.

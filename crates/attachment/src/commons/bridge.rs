@@ -20,11 +20,11 @@ static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
 pub struct Bridge {
     /// Its name.
     pub name: String,
-    /// What its tag says when it is made: the network, or what else those on it have in common.
+    /// What its tag says when it is made: the network, or what else its members have in common.
     pub shared_by: String,
     /// Its MTU in bytes, if it must have a certain one, whatever its ports have.
     pub mtu: Option<u32>,
-    /// It receives what is addressed to others.
+    /// It is promiscuous: it receives what is addressed to others.
     pub promiscuous: bool,
     /// Its ports receive only frames of their VLANs.
     pub vlan_filtering: bool,
@@ -151,7 +151,7 @@ impl Bridge {
         port.map_or_else(|| Tag::shared(&self.shared_by), |port| Tag::shared_over(&self.shared_by, port))
     }
 
-    /// One of ours that carries nothing yet may have been left by a call that was killed before it had made the settings.
+    /// A bridge of ours without members may have been left by a call that was killed before it had made the settings.
     fn complete(&self, link: &Link, session: &mut Session) -> Result<(), Error> {
         if !link.is_up {
             let action = format!("set {} up", self.label());
@@ -169,8 +169,8 @@ impl Bridge {
         }
     }
 
-    /// Another address for each bridge, because two hosts with a bridge of the same name may share a segment; one with an
-    /// uplink is the host in the physical network, and keeps the address that its neighbours know.
+    /// A different address for each bridge, because two hosts with a bridge of the same name may share a segment; one with an
+    /// uplink represents the host in the physical network, and keeps the address that its neighbours know.
     fn make_link(&self, port: Option<&Port>, session: &mut Session) -> Result<(), Error> {
         let known = port.and_then(|port| port.link().mac);
         let mac = known.map_or_else(Mac::random, Ok).map_err(Error::refused("choose an address for the bridge"))?;
@@ -239,7 +239,7 @@ impl Shared for Bridge {
         Box::new(BridgeMembers { bridge: self.name.clone() })
     }
 
-    /// Only where there is an uplink: without one nothing can be in the way of a bridge that is still to be made.
+    /// Only with an uplink: without one nothing can be in the way of a bridge that is still to be made.
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         match &self.uplink {
             Some(uplink) => session.sharing(|session| self.refuse_uplink(uplink, session)),
@@ -334,7 +334,7 @@ impl Shared for Bridge {
             None => None,
         };
         let Some(link) = self.find(session)? else { return Ok(self.commands_with(port.as_ref())) };
-        let mut commands = vec![format!("# {} is there already", self.label())];
+        let mut commands = vec![format!("# {} exists already", self.label())];
         if !link.is_up {
             commands.push(format!("ip link set {} up", self.name));
         }

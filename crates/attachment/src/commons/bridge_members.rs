@@ -1,10 +1,10 @@
-//! Those who share a bridge.
+//! The members of a bridge.
 
 use netlink::link::{self, Link};
 
 use crate::{Commons, Device, Error, Identity, Session, Side, Tag};
 
-/// The attachments on a bridge: they share the bridge, and all that hangs on it.
+/// The attachments on a bridge: they share the bridge and everything attached to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BridgeMembers {
     /// The bridge's name.
@@ -16,8 +16,8 @@ impl Commons for BridgeMembers {
         format!("members of bridge {}", self.bridge)
     }
 
-    /// By an attachment; one that was made here also by a port of anybody else. What is itself shared by the same is no user but a
-    /// part.
+    /// By an attachment; one that was made here also by a port of anybody else. What is itself shared by the same is no user but
+    /// a part.
     fn is_used(&self, session: &mut Session) -> Result<bool, Error> {
         let found = session.find(&Device::host(&self.bridge))?;
         let Some(bridge) = found.filter(|link| link.kind == "bridge") else { return Ok(false) };
@@ -56,8 +56,8 @@ pub(super) fn of_network(session: &mut Session, network: &str) -> Result<Vec<Str
     for link in &links {
         match Tag::of(link) {
             Some(Tag::Attachment { network: of, .. }) if of == network => served.extend(link.master),
-            // The bridge itself, or the one below its gateway in a VLAN. What is shared by something else than a network may be this
-            // one's too; whether it is used is asked before it is released.
+            // The bridge itself, or the one below its gateway in a VLAN. What is shared by something else than a network may be
+            // this one's too; whether it is used is asked before it is released.
             Some(tag @ Tag::Shared { by, .. }) if by == network || !tag.is_of_network() => {
                 served.extend([Some(link.index), link.peer].into_iter().flatten());
             }

@@ -7,8 +7,8 @@ use crate::{Commons, Difference, Error, Finder, Found, Identity, Item, Kind, Ses
 static KIND: Kind = Kind::found("rule for the members of a bridge");
 static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
 
-/// A rule by which the members of a bridge reach each other although the host's firewall drops what it forwards. Without need it
-/// is not there.
+/// A rule that lets the members of a bridge reach each other although the host's firewall drops what it forwards. It exists only
+/// if it is needed.
 #[derive(Debug)]
 pub struct ForwardRule {
     members: BridgeMembers,
@@ -33,7 +33,7 @@ fn of_attachment(session: &mut Session, identity: &Identity) -> Result<Vec<Item>
     Ok(bridge.map(|bridge| Item::Shared(Box::new(ForwardRule::new(bridge)))).into_iter().collect())
 }
 
-/// A rule stays behind where its bridge was removed by somebody else: those of all bridges are looked at.
+/// A rule stays behind if somebody else removed its bridge, so the rules of all bridges are examined.
 fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
     let mut bridges = bridge_members::of_network(session, network)?;
     for bridge in forward::bridges(session)? {
@@ -57,8 +57,8 @@ impl Shared for ForwardRule {
         Box::new(self.members.clone())
     }
 
-    /// Whether there or not: to make it nobody has to be kept out, because the packet filter does so itself. And some chains take
-    /// none, which is no reason to let all attachments wait for each other.
+    /// Whether it exists or not: making it needs no exclusive lock, because the packet filter serialises changes itself. And some
+    /// chains accept no rule, which is no reason to let all attachments wait for each other.
     fn look(&self, _session: &mut Session) -> Result<State, Error> {
         Ok(State::Whole)
     }

@@ -240,7 +240,7 @@ impl Shared for GatewayVlan {
     /// Of one that was left half done, all but the device itself.
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         if self.look(session)? == State::Whole {
-            return Ok(vec![format!("# {} is there already", self.label())]);
+            return Ok(vec![format!("# {} exists already", self.label())]);
         }
         let mut commands = self.commands();
         if session.find(&self.device())?.is_some() {

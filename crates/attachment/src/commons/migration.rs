@@ -1,8 +1,8 @@
 //! The host's addresses and routes on their way between an uplink and its bridge.
 //!
-//! A port of a bridge is no place for addresses: what comes in through it belongs to the bridge. So they move to the bridge
-//! when the uplink becomes its port, and back at the end. Each way is two sends, which the kernel handles whole: the first may be
-//! refused, and then nothing has been lost. Between them the host is reachable, and whoever comes next completes the way.
+//! A port of a bridge cannot use addresses: what comes in through it belongs to the bridge. So they move to the bridge when the
+//! uplink becomes its port, and back at the end. Each move is two sends, each of which the kernel handles as a whole: if it
+//! refuses the first, nothing has been lost. Between them the host is reachable, and the next call completes the move.
 
 use ipnetwork::IpNetwork;
 use netlink::address;
@@ -11,9 +11,9 @@ use netlink::link::{self, Link};
 
 use crate::{Error, Remedy, Session, Side, Step, Tag};
 
-/// It has come by itself, or had not gone.
+/// It has appeared by itself, or was still there.
 const THERE: &[i32] = &[libc::EEXIST];
-/// It has gone with something else.
+/// It was removed along with something else.
 const GONE: &[i32] = &[libc::ESRCH, libc::ENOENT, libc::EADDRNOTAVAIL];
 
 /// What an uplink has, before anything is changed.
@@ -41,7 +41,7 @@ pub(super) fn onto(session: &mut Session, uplink: &Link, had: &Layer3, bridge: &
     if uplink.master != Some(bridge.index) {
         let action = format!("make {} a port of bridge {}", uplink.name, bridge.name);
         session.queue(Step::make(Side::Host, action, link::set_master(&uplink.name, bridge.index)));
-        session.flush()?; // refused where a macvlan is on it, or where it is no Ethernet
+        session.flush()?; // refused if a macvlan is on it, or if it is not Ethernet
     }
     queue_additions(session, had, bridge);
     for request in had.withdraw() {
@@ -65,7 +65,7 @@ fn is_link_local(address: &IpNetwork) -> bool {
     matches!(address, IpNetwork::V6(v6) if v6.ip().is_unicast_link_local())
 }
 
-/// Gives what the bridge has by now to the uplink, and queues that it leaves the bridge. The bridge still has to be removed, in
+/// Moves what the bridge has by now to the uplink, and queues its leaving of the bridge. The bridge still has to be removed, in
 /// the same send.
 ///
 /// # Errors
@@ -114,7 +114,7 @@ fn queue_additions(session: &mut Session, layer3: &Layer3, link: &Link) {
     }
 }
 
-/// As far as the kernel lets us: the error that led here is the one to report.
+/// Best effort: the error that led here is the one to report.
 fn put_back(session: &mut Session, uplink: &Link, had: &Layer3) {
     let mut requests = vec![link::unset_master(&uplink.name)];
     requests.extend(had.restore());

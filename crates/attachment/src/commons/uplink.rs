@@ -1,4 +1,4 @@
-//! A device of the host as a port of a bridge, so that what is on the bridge is in the physical network.
+//! A device of the host as a port of a bridge, which puts the bridge's members into the physical network.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -28,7 +28,7 @@ pub struct Uplink {
 pub struct UplinkVlan {
     /// 1 to 4094.
     pub id: u16,
-    /// A VLAN device that the host lacks is made.
+    /// Make a VLAN device that the host lacks.
     pub automatic: bool,
 }
 
@@ -102,8 +102,8 @@ impl Uplink {
         session.sharing(|session| self.find(session)).map(drop) // nobody is in the middle of making a VLAN device
     }
 
-    /// Whether the bridge may have an address of a gateway: what it has in the end goes to its port, unless that was made
-    /// here and goes with it.
+    /// Whether the bridge may have a gateway's address: what it has at the end goes to its port, unless that was made here and
+    /// is removed with it.
     ///
     /// # Errors
     /// [`Error::Conflict`] with an operator's VLAN device; what is missing.
@@ -112,7 +112,7 @@ impl Uplink {
             Port::There(link) if !Tag::is_shared(&link) => Err(Error::Conflict {
                 object: format!("VLAN device {}", link.name),
                 want: "a gateway's address on its bridge".to_owned(),
-                have: "was made by an operator, and gets the bridge's addresses in the end".to_owned(),
+                have: "was made by an operator, and gets the bridge's addresses back at the end".to_owned(),
                 remedy: Remedy::GatewayOnVlan { device: link.name },
             }),
             _ => Ok(()),
@@ -247,13 +247,13 @@ impl Uplink {
                     "put it there with `ip link set {} master {name}`, or let a bridge be made under another name",
                     port.name()
                 ));
-                Err(conflict("is no port of it, and the bridge is an operator's".to_owned(), remedy))
+                Err(conflict("is not a port of it, and the bridge is an operator's".to_owned(), remedy))
             }
             Some(bridge) if uplink_of(bridge) == Some(port.name()) => Ok(port),
             Some(bridge) => {
                 let have = match uplink_of(bridge) {
                     Some(other) => format!("is not the bridge's uplink, which is {other}"),
-                    None => "is no port of it, and the bridge was made without an uplink".to_owned(),
+                    None => "is not a port of it, and the bridge was made without an uplink".to_owned(),
                 };
                 Err(conflict(have, Remedy::act("choose another name for the bridge")))
             }
@@ -312,7 +312,7 @@ impl Uplink {
         })
     }
 
-    /// The bridge does with IPv6 what its port did until now.
+    /// The bridge takes over its port's IPv6 settings.
     pub(super) fn pass_settings(session: &mut Session, from: &str, to: &str) -> Result<(), Error> {
         session.within(Side::Host, || INHERITED.iter().try_for_each(|setting| pass_setting(setting, from, to)))?
     }
@@ -380,7 +380,7 @@ impl Uplink {
     }
 }
 
-/// So many links are named where one is missing.
+/// How many links an error about a missing one names.
 const NAMES_LISTED: usize = 20;
 
 /// The uplink of a bridge that was made here.

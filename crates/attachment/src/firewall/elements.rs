@@ -40,7 +40,7 @@ impl Entry {
 /// Adds elements, and what their tables lack, in one transaction.
 ///
 /// The kernel is asked for the tables first: to have a transaction refused takes it 10 ms (`synchronize_rcu` in
-/// `__nf_tables_abort`). If somebody changes a table meanwhile, all begins anew.
+/// `__nf_tables_abort`). If somebody changes a table meanwhile, it starts over.
 ///
 /// # Errors
 /// [`Error::Conflict`] for an element that another attachment has; [`Error::Unsupported`].
@@ -184,7 +184,7 @@ fn not_ours_yet<'a>(socket: &mut Socket, comment: &str, entries: &[&'a Entry]) -
                 return Err(Error::Conflict {
                     object: entry.label(),
                     want: "it for this attachment".to_owned(),
-                    have: format!("is there already, with the comment {:?}", found.comment),
+                    have: format!("exists already, with the comment {:?}", found.comment),
                     remedy: Remedy::act("detach the other one first, or give each its own address"),
                 });
             }
@@ -244,7 +244,7 @@ pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool)
         silence(session, &going)?;
         let is_more = going.len() > AT_ONCE;
         going.truncate(AT_ONCE);
-        // At last without the tables, and whatever else has changed: somebody keeps changing things.
+        // In the last attempt without the tables, and regardless of other changes: somebody keeps changing things.
         let generation = seen.generation.filter(|_| attempt < ATTEMPTS);
         let is_empty = |ours: Ours| {
             let is_held = seen.held.contains(&ours) || staying.iter().any(|left| left.ours == ours);
@@ -273,7 +273,7 @@ pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool)
 /// What the kernel says; a kernel without nf_tables has nothing to remove.
 pub(crate) fn removal_commands(session: &mut Session, host_name: &str) -> Result<Vec<String>, Error> {
     let Some(seen) = look(session)? else { return Ok(Vec::new()) };
-    // Of whose devices the removal has been printed already, their elements have been, too.
+    // For attachments whose devices' removal has been printed already, that of their elements has been, too.
     let is_gone = |owner: &str| session.gone().iter().any(|gone| gone == owner);
     let mut commands = Vec::new();
     if is_gone(host_name) {
@@ -318,7 +318,7 @@ pub(crate) fn host_names(session: &mut Session, network: &str) -> Result<BTreeSe
     Ok(names)
 }
 
-/// Somebody was quicker.
+/// Somebody else was faster.
 fn is_stale(refusal: &Refusal) -> bool {
     matches!(refusal.error.errno(), Some(libc::ERESTART | libc::ENOENT))
 }
@@ -418,8 +418,8 @@ fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -
     requests
 }
 
-/// Sets ports down that are about to lose their guard: whoever sends until the end must not get past it. It costs nothing: to
-/// remove a link that is down takes less.
+/// Sets ports down that are about to lose their guard, so that nothing gets past it at the end. It costs nothing: removing a
+/// link that is down takes less.
 ///
 /// A port whose state is disabled would not do: when the kernel hears of its carrier, it lets frames pass again.
 fn silence(session: &mut Session, going: &[Placed]) -> Result<(), Error> {

@@ -1,9 +1,9 @@
 //! Members of a bridge where the firewall drops what it forwards.
 //!
-//! `br_netfilter` hands bridged packets to the hook forward of IP. A base chain there whose policy is drop, such as Docker's
-//! `ip filter FORWARD`, then keeps the members of a bridge apart. An accept in a table of our own cannot help: every base chain
-//! must let a packet pass. So one rule for each bridge goes to the end of such chains, where it takes the place of the policy and of
-//! nothing that an operator's rule has decided, and nothing else of them is touched.
+//! `br_netfilter` hands bridged packets to the hook forward of IP. A base chain there whose policy is drop, such as Docker's `ip
+//! filter FORWARD`, then keeps the members of a bridge apart. An accept in a table of our own cannot help: every base chain must
+//! let a packet pass. So one rule for each bridge is appended to such chains, where it only takes precedence over the policy, not
+//! over any rule of an operator. Nothing else in them is touched.
 
 use std::path::Path;
 
@@ -206,8 +206,8 @@ fn unless_unsupported<T>(error: Error, nothing: T) -> Result<T, Error> {
     if matches!(error, Error::Unsupported { .. }) { Ok(nothing) } else { Err(error) }
 }
 
-/// Whether the older iptables may drop what members of a bridge send to each other: what that drops cannot be seen here, let alone
-/// changed.
+/// Whether the older iptables may drop what members of a bridge send to each other: what that drops cannot be seen here, let
+/// alone changed.
 pub(crate) fn has_legacy_filter() -> bool {
     let names = || std::fs::read_to_string(LEGACY_TABLES).unwrap_or_default();
     Path::new(BRIDGED_PACKETS).exists() && names().lines().any(|name| name == "filter")

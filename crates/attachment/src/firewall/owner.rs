@@ -1,6 +1,6 @@
 //! Comments of elements: whose they are.
 //!
-//! DEL and GC find everything by them, so that they must never change between releases.
+//! DEL and GC find everything by them, so they must never change between releases.
 
 use nftables::COMMENT_BYTES;
 

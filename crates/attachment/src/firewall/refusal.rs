@@ -1,4 +1,4 @@
-//! What the kernel lacks, from what it refuses.
+//! Deducing from a refusal what the kernel lacks.
 
 use netlink::Refusal;
 
@@ -45,7 +45,7 @@ fn no_nf_tables() -> Error {
     Error::Unsupported {
         feature: "nf_tables".to_owned(),
         remedy: Remedy::Firewall(
-            "load the module nf_tables (modprobe nf_tables), or take a kernel with CONFIG_NF_TABLES".to_owned(),
+            "load the module nf_tables (modprobe nf_tables), or use a kernel with CONFIG_NF_TABLES".to_owned(),
         ),
     }
 }
@@ -55,14 +55,14 @@ fn lacks(ours: Ours) -> Error {
         Ours::Nat => Error::Unsupported {
             feature: "source NAT in nf_tables".to_owned(),
             remedy: Remedy::Masquerade(
-                "load the modules nft_chain_nat and nft_masq, or take a kernel with CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT and \
+                "load the modules nft_chain_nat and nft_masq, or use a kernel with CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT and \
                  CONFIG_NFT_MASQ"
                     .to_owned(),
             ),
         },
         Ours::Filter => Error::Unsupported {
             feature: "nf_tables for bridges".to_owned(),
-            remedy: Remedy::Guard("take a kernel with CONFIG_NF_TABLES_BRIDGE".to_owned()),
+            remedy: Remedy::Guard("use a kernel with CONFIG_NF_TABLES_BRIDGE".to_owned()),
         },
     }
 }

@@ -1,8 +1,8 @@
 //! Our two tables: sets, chains and rules.
 //!
 //! Attachments of other releases live beside ours, and share the tables. What a release has published therefore stays: the names
-//! and types of sets, and the rules of a chain, whose number earlier releases compare. What comes new gets sets and chains of
-//! its own, and [`growth`] adds it to tables that lack it.
+//! and types of sets, and the rules of a chain, whose number earlier releases compare. New features get sets and chains of
+//! their own, and [`growth`] adds these to tables that lack them.
 
 mod growth;
 mod label;

@@ -136,14 +136,14 @@ impl Object for Address {
         vec![format!("{tool} address add {} dev {}{option}", self.address, self.device.name)]
     }
 
-    /// A conflict is told in a comment: it may be one with an address that is not known yet.
+    /// A conflict is printed as a comment: it may be one with an address that is not known yet.
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         if self.others == Others::Alone || session.find(&self.device)?.is_none() {
             return Ok(self.commands());
         }
         let have = self.list(session)?;
         if have.contains(&self.address) {
-            return Ok(vec![format!("# {} is there already", self.label())]);
+            return Ok(vec![format!("# {} exists already", self.label())]);
         }
         let clashing = have.into_iter().filter(|other| self.clashes_with(*other));
         let mut commands: Vec<String> = clashing

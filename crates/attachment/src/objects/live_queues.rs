@@ -1,9 +1,9 @@
 //! Changing the queues of a device while packets pass through them.
 //!
 //! A queue that keeps its place, handle and kind is changed where it is, and so is what hangs below netem: no packet is lost.
-//! An exchange of the root, and an ingress queue that comes or goes, makes the kernel take every queue off the device for a
-//! moment and empty it (`dev_deactivate` in `qdisc_graft`, `net/sched/sch_api.c`). Queues are drained before that, so that
-//! what is lost is what arrives in that moment.
+//! When the root is exchanged, or an ingress queue is added or removed, the kernel takes every queue off the device for a
+//! moment and empties it (`dev_deactivate` in `qdisc_graft`, `net/sched/sch_api.c`). Queues are drained before that, so that
+//! only what arrives in that moment is lost.
 
 use std::time::{Duration, Instant};
 use std::{slice, thread};
@@ -13,19 +13,19 @@ use netlink::qdisc::{self, Kind, Netem, Parent, Tbf};
 use super::LinkQdisc;
 use crate::{Device, Error, Remedy, Session, Step};
 
-/// How long is waited beyond the delay of the line that is to become empty.
+/// How long to wait beyond the delay of the line that is to become empty.
 const EXTRA: Duration = Duration::from_secs(1);
 
-/// How long is waited at most. A line with more delay than that loses what is still on it.
+/// How long to wait at most. A line with more delay than that loses what is still on it.
 const LIMIT: Duration = Duration::from_secs(10);
 
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The rate in bytes per second and the burst in bytes of a tbf that holds nothing back: 400 Gbit/s.
+/// The rate in bytes per second and the burst in bytes of a tbf that delays nothing: 400 Gbit/s.
 const OPEN_RATE: u64 = 50_000_000_000;
 const OPEN_BURST: u32 = 4 << 20;
 
-/// The queues that a device sends through, as they were when they were looked at.
+/// The queues that a device sends through, as they were when they were read.
 #[derive(Debug, Clone)]
 pub(super) struct LiveQueues {
     device: Device,
@@ -93,7 +93,7 @@ impl LiveQueues {
         &self.before
     }
 
-    /// Refuses to make these queues where somebody else's is at the root.
+    /// Refuses to make these queues if a foreign one is at the root.
     ///
     /// # Errors
     /// [`Error::Conflict`] with what is there.
@@ -126,7 +126,7 @@ impl LiveQueues {
         self.wait(session, |held| held.packets == 0, |_| false)
     }
 
-    /// Makes the queues as they are wanted: the root first, and what hangs below it.
+    /// Makes the wanted queues: the root first, and what hangs below it.
     ///
     /// # Errors
     /// What the kernel refuses. Then [`LiveQueues::restore`] is due.
@@ -146,7 +146,7 @@ impl LiveQueues {
         objects.filter(|object| !object.is_all_known_to_all()).try_for_each(|object| object.confirm(index, session))
     }
 
-    /// Makes the queues as they were when they were looked at, whatever has become of them.
+    /// Restores the queues as they were when they were read, whatever has happened to them.
     ///
     /// # Errors
     /// What the kernel refuses.

@@ -9,7 +9,7 @@ use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Side, Stag
 static KIND: Kind = Kind::of_a_link("device on loan");
 
 /// A device of the host that somebody else made and lends to a bridge. At the end it is taken out of the bridge; it is never
-/// removed, renamed or tagged. The one who lends it is named by the configuration or the result: nothing on the device tells.
+/// removed, renamed or tagged. Only the configuration or the result names it: nothing on the device tells.
 #[derive(Debug)]
 pub struct Loan {
     device: String,

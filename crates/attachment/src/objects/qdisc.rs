@@ -59,13 +59,13 @@ impl LinkQdisc {
             .map_err(Error::refused(format!("list the queues of {}", self.device)))
     }
 
-    /// Nothing is asked that some kernel may ignore.
+    /// Nothing is asked for that some kernels ignore.
     pub(super) fn is_all_known_to_all(&self) -> bool {
         let qdisc::Kind::Netem(want) = &self.qdisc.kind else { return true };
         LATE.iter().all(|late| (late.value)(want).is_none())
     }
 
-    /// A kernel ignores the attributes that it does not know. Those that came late are read back.
+    /// A kernel ignores attributes that it does not know. Those that were added late are read back.
     pub(super) fn confirm(&self, index: u32, session: &mut Session) -> Result<(), Error> {
         let qdisc::Kind::Netem(want) = &self.qdisc.kind else { return Ok(()) };
         let have = self.list(index, session)?;
@@ -125,8 +125,8 @@ impl Object for LinkQdisc {
         Stage::Port
     }
 
-    /// The kernel replaces by itself only queues that it made itself. With one of these somebody else shapes the device; it is
-    /// told here, before anything is made beside it.
+    /// The kernel replaces only queues that it made itself. Any other one means that somebody else shapes the device; this is
+    /// reported here, before anything is made beside it.
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         if self.qdisc.parent != Parent::Root {
             return Ok(());

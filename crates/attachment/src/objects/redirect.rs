@@ -1,4 +1,4 @@
-//! What one device receives, sent out of another.
+//! Redirection: sending what a device receives out of another.
 
 use netlink::qdisc::redirect::{self, Filter};
 
@@ -23,7 +23,7 @@ impl Redirect {
         format!("redirection from {} to {}", self.from, self.to.name)
     }
 
-    /// The kernel says `ENOENT` when it has no such qdisc, classifier or action, and `EEXIST` when somebody else looks at what
+    /// The kernel says `ENOENT` when it has no such qdisc, classifier or action, and `EEXIST` when somebody else filters what
     /// comes in.
     fn explain(&self, error: Error) -> Error {
         let Error::Refused { action, source } = error else { return error };
@@ -100,7 +100,7 @@ impl Object for Redirect {
         Stage::Carrier
     }
 
-    /// To add the filter to somebody else's qdisc would take their traffic. A device that is not there is to be made yet.
+    /// Adding the filter to a foreign qdisc would divert its traffic. A device that does not exist is still to be made.
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         let Some(index) = session.known(&self.from)?.map(|link| link.index) else { return Ok(()) };
         let has_ingress = redirect::has_ingress(session.socket(self.from.side)?, index)
@@ -129,7 +129,7 @@ impl Object for Redirect {
         Ok(if is_there { Vec::new() } else { vec![Difference::missing(self.label())] })
     }
 
-    /// Only if it is ours: it leads to our device, or to none any more. The qdisc stays where somebody else has filters there.
+    /// Only if it is ours: it leads to our device, or to none any more. The qdisc stays if somebody else has filters there.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let Some(from) = session.find(&self.from)? else { return Ok(()) };
         let to = session.find(&self.to)?.map_or(0, |link| link.index);

@@ -109,7 +109,7 @@ impl Object for LinkRoute {
         });
         Ok(match is_there {
             true => {
-                vec![format!("# {}: there is one to {} already, which stays", self.label(), self.route.destination)]
+                vec![format!("# {}: a route to {} exists already, and stays", self.label(), self.route.destination)]
             }
             false => self.commands(),
         })

@@ -9,15 +9,16 @@ use crate::{Device, Difference, Error, Kind, Object, Session, Side, Stage};
 /// What an object consists of.
 type Parts = Vec<Box<dyn Object>>;
 
-/// The queues of a device: what it sends waits in its own; what it receives is sent through an ifb first, and waits there. Each list
-/// goes from the root down, and may be empty. It is removed, changed and compared as a whole, and made and undone part by part.
+/// The queues of a device: what it sends waits in its own; what it receives is sent through an ifb first, and waits there. Each
+/// list goes from the root down, and may be empty. It is removed, changed and compared as a whole, and made and undone part by
+/// part.
 #[derive(Debug, Clone)]
 pub struct ShapedDevice {
     /// The device.
     pub device: Device,
     /// The ifb for what it receives, on the same side. It is there while there is a queue for that.
     pub ifb: Ifb,
-    /// The handles by which our queues are told from others'.
+    /// The handles that distinguish our queues from others'.
     pub handles: Vec<u16>,
     /// The queues of what it sends.
     pub sent: Vec<qdisc::Qdisc>,

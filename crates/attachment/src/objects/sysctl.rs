@@ -65,7 +65,7 @@ impl Object for Sysctl {
         self.stage
     }
 
-    /// Written only where it differs: `/proc/sys` may be read-only where all is as it should be.
+    /// Written only if it differs: `/proc/sys` may be read-only although everything is as it should be.
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         if self.read(session)?.is_none_or(|have| have == self.value) {
             return Ok(());
@@ -98,7 +98,7 @@ impl Object for Sysctl {
         vec![format!("{prefix}sysctl -w {path}={}", self.value)]
     }
 
-    /// Of a link that is still to be made there is no setting yet.
+    /// A link that is still to be made has no settings yet.
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         if self.optional && self.path.starts_with("net/ipv6/") && !has_ipv6() {
             return Ok(Vec::new());

@@ -40,7 +40,7 @@ impl Tap {
     /// What finds it without a description.
     pub const FINDER: &'static Finder = &FINDER;
 
-    /// The same for the GC of plugins that do not make it. With a NIC that is stale goes what hangs on it.
+    /// The same for the GC of plugins that do not make it. What hangs on a stale NIC goes with it.
     pub const COLLECTOR: &'static Finder = &COLLECTOR;
 
     /// One with the kernel's defaults.
@@ -83,7 +83,7 @@ impl Tap {
                 Error::Unsupported {
                     feature: format!("TAP devices: {}: {reason}", tap::OPEN),
                     remedy: Remedy::act(
-                        "load the module with `modprobe tun`, and make the node, where nobody does, with \
+                        "load the module with `modprobe tun`, and if the device node is missing, make it with \
                          `mkdir -p /dev/net && mknod /dev/net/tun c 10 200`",
                     ),
                 }

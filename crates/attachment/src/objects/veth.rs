@@ -22,7 +22,7 @@ pub struct Veth {
     pub joint: bool,
     /// The MTU of both ends in bytes.
     pub mtu: Option<u32>,
-    /// The container interface is left down; whoever gets it may set it up.
+    /// The container interface is left down, for the container to set up.
     pub is_disabled: bool,
 }
 
@@ -30,7 +30,7 @@ impl Veth {
     /// What finds it without a description.
     pub const FINDER: &'static Finder = &FINDER;
 
-    /// The same for the GC of plugins that do not make it. With a NIC that is stale goes what hangs on it.
+    /// The same for the GC of plugins that do not make it. What hangs on a stale NIC goes with it.
     pub const COLLECTOR: &'static Finder = &COLLECTOR;
 
     /// One with the kernel's defaults, whose container's end has the attachment's own address.

@@ -1,4 +1,4 @@
-//! Ways to objects that are not rtnetlink's.
+//! Channels to objects other than those of rtnetlink.
 
 use std::any::Any;
 
@@ -9,8 +9,8 @@ use crate::Error;
 /// A way to objects: the packet filter, a switch's database, a directory. A session opens it when it is first asked for,
 /// keeps it to its end, and knows nothing of what it speaks.
 ///
-/// What a channel does at once goes through [`Session::make`](crate::Session::make), which notes that the object at work is made. A
-/// channel that collects changes, to send them in one go, notes with each the [`Session::place`](crate::Session::place) that it
+/// What a channel does at once goes through [`Session::make`](crate::Session::make), which notes that the object at work is made.
+/// A channel that collects changes, to send them in one go, notes with each the [`Session::place`](crate::Session::place) that it
 /// is for.
 pub trait Channel: Any {
     /// Sends what was collected. The places of what has been made are put into `made`, also when a later part fails.
@@ -40,8 +40,8 @@ impl PacketFilter {
         Socket::open_netfilter().map(Self)
     }
 
-    /// Asks one question, for a caller who may not be allowed to: of several in one message the kernel refuses the first alone, and
-    /// says nothing of the others (`nfnetlink_rcv`).
+    /// Asks one question, for a caller who may not be allowed to: of several in one message the kernel refuses the first alone,
+    /// and says nothing of the others (`nfnetlink_rcv`).
     pub(crate) fn for_anybody(mut self) -> Result<Self, netlink::Error> {
         match self.0.batch(vec![nftables::get_generation()])?.pop() {
             Some(Err(error)) if error.errno() == Some(libc::EPERM) => Err(error),

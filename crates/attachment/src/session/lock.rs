@@ -22,7 +22,7 @@ const ATTACHMENTS: u64 = 1 << 62;
 /// What the holder is going to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Use a shared object that exists: nobody may remove it meanwhile.
+    /// Use an existing shared object: nobody may remove it meanwhile.
     Use,
     /// Make or remove one.
     Change,

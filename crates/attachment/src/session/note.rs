@@ -1,17 +1,17 @@
-//! What somebody should know although nothing failed.
+//! Notes: what an operator should know although nothing failed.
 
 use std::fmt;
 
-/// Something that the session has noticed, for whoever runs it to tell.
+/// Something that the session has noticed, for its caller to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// A chain drops what is forwarded between the members of a bridge, and takes no rule.
+    /// A chain drops what is forwarded between the members of a bridge, and accepts no rule.
     ClosedChain {
         /// The bridge.
         bridge: String,
         /// The chain.
         chain: String,
-        /// Why it takes none.
+        /// Why it accepts none.
         reason: String,
     },
     /// The older iptables is in use, whose rules cannot be seen.
@@ -26,8 +26,8 @@ impl fmt::Display for Note {
         match self {
             Self::ClosedChain { bridge, chain, reason } => write!(
                 f,
-                "members of {bridge} cannot reach each other: chain {chain} drops what it forwards, and takes no rule ({reason}); \
-                 accept what comes from {bridge} and goes there"
+                "members of {bridge} cannot reach each other: chain {chain} drops what it forwards, and accepts no \
+                 rule ({reason}); accept what comes from {bridge} and goes there"
             ),
             Self::LegacyIptables { bridge } => write!(
                 f,

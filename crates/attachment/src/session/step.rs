@@ -6,7 +6,7 @@ use netlink::Request;
 
 use crate::{Error, Side};
 
-/// What is known of the reason for a refusal.
+/// The known reasons for a refusal.
 type Explanation = Box<dyn Fn(Error) -> Error>;
 
 /// A request with its reason.
@@ -42,7 +42,7 @@ impl Step {
         self
     }
 
-    /// The same step, whose refusal is told in other words.
+    /// The same step, whose refusal is worded differently.
     #[must_use]
     pub fn explained(mut self, explain: impl Fn(Error) -> Error + 'static) -> Self {
         self.explanation = Some(Box::new(explain));

@@ -7,7 +7,7 @@ use crate::verbs::release::release;
 use crate::{Error, Finder, Found, Session, Shared, Stage, Valid};
 
 /// Removes what `network` has that belongs to none of the `valid` attachments, and then what they shared if
-/// nothing uses it any more. What is other networks', and what is not ours, is left alone.
+/// nothing uses it any more. Objects of other networks, and those that are not ours, are left alone.
 pub fn collect(session: &mut Session, finders: &[&'static Finder], network: &str, valid: &Valid) -> Vec<Error> {
     let Left { stale, shared, mut errors } = Left::find(session, finders, network, valid);
     for (finder, found) in stale.iter().filter(|(_, found)| !found.is_empty()) {
@@ -41,7 +41,7 @@ impl Left {
                     shared.extend(of_all);
                     stale.push((*finder, own.into_iter().filter(|found| found.is_stale(valid)).collect::<Vec<_>>()));
                 }
-                // Several finders may have asked the same thing in vain.
+                // Several finders may have failed at the same query.
                 Err(error) if errors.iter().any(|other| other.to_string() == error.to_string()) => {}
                 Err(error) => errors.push(error),
             }

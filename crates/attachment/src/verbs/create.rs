@@ -1,10 +1,10 @@
-//! Making what a description says, and unmaking it when something fails.
+//! Making what a description says, and undoing it if something fails.
 
 use crate::session::Undo;
 use crate::verbs::release::release;
 use crate::{Description, Error, Item, Session, Shared, Stage, State};
 
-/// Asks all objects whether something is in their way.
+/// Asks all objects whether anything is in their way.
 ///
 /// # Errors
 /// The first that is.
@@ -24,7 +24,7 @@ pub fn refuse_unusable(session: &mut Session, description: &Description) -> Resu
     description.shared().try_for_each(|shared| shared.refuse_unusable(session))
 }
 
-/// An attachment in the making.
+/// An attachment that is being made.
 #[derive(Default)]
 pub struct Creation {
     items: Vec<Item>,
@@ -38,8 +38,8 @@ impl Creation {
         Self::default()
     }
 
-    /// Makes the objects, and does what is done once, in order. Call it again for what is known only later, and is of later
-    /// stages. What is shared cannot go before all of it is made.
+    /// Makes the objects and performs the actions, in order. Call it again for parts of later stages that become known only
+    /// later. What is shared cannot go before all of it is made.
     ///
     /// # Errors
     /// The first that fails. What was made stays until [`Creation::undo`].
@@ -47,7 +47,7 @@ impl Creation {
         self.run(session, description, |_| true)
     }
 
-    /// As [`Creation::make`], without what is only waited for, asked or announced: to see whether the objects can be made.
+    /// Like [`Creation::make`], but without actions (waiting, asking, announcing): to see whether the objects can be made.
     ///
     /// # Errors
     /// The first that fails.
@@ -85,12 +85,12 @@ impl Creation {
         made
     }
 
-    /// Removes what this creation made, the last first; what it found and adopted stays, if anybody else uses it.
+    /// Removes what this creation made, the last first; what it found and adopted stays if anybody else uses it.
     pub fn undo(&mut self, session: &mut Session) -> Vec<Error> {
         self.undo_some(session, |_| true)
     }
 
-    /// As [`Creation::undo`], of what does not go with the namespaces that it was rehearsed in.
+    /// Like [`Creation::undo`], but only for what does not go with the namespaces that it was rehearsed in.
     pub fn undo_elsewhere(&mut self, session: &mut Session) -> Vec<Error> {
         self.undo_some(session, |item| match item {
             Item::Object(object) => object.is_elsewhere(),
@@ -165,7 +165,7 @@ fn look_at_all(session: &mut Session, items: &[Item]) -> Result<Vec<State>, Erro
 }
 
 fn establish(session: &mut Session, shared: &dyn Shared, known: Option<State>) -> Result<(), Error> {
-    // Whoever made it may have left meanwhile, because of us: what nobody uses goes with an ADD that fails.
+    // The attachment that made it may have gone meanwhile and left it to us: a failed ADD removes what nobody uses.
     session.make(|_| Ok(()))?;
     let state = match known {
         Some(state) => state,

@@ -1,6 +1,7 @@
 //! Printing: the commands of `ip`, `bridge`, `tc` and `nft` that do by hand what the other verbs do.
 //!
-//! The container stands in them as `CONTAINER` until [`inside`] puts its namespace there. A line that begins with `#` is a comment.
+//! The container stands in them as `CONTAINER` until [`inside`] puts its namespace there. A line that begins with `#` is a
+//! comment.
 
 use std::path::Path;
 
@@ -17,8 +18,8 @@ pub fn commands(description: &Description) -> Vec<String> {
     description.items().iter().flat_map(Item::commands).collect()
 }
 
-/// The commands that would make what a description says and what is not there yet, in order. What is shared and in `made` is taken for
-/// made, because commands for it have been printed already; what is printed here is added to that.
+/// The commands that would make what a description says and does not exist yet, in order. Shared objects in `made` count as made,
+/// because commands for them have been printed already; those printed here are added to it.
 ///
 /// # Errors
 /// What is in the way; the kernel cannot be asked.
@@ -50,8 +51,8 @@ fn of_shared(session: &mut Session, shared: &dyn Shared, made: &mut Vec<String>)
     Ok(commands)
 }
 
-/// The commands that would remove what is there of a description, the last first, and then of what is shared what nobody else uses.
-/// What cannot be asked is told as errors, beside the rest.
+/// The commands that would remove what exists of a description, the last first, and then the shared objects that nobody else
+/// uses. Failed queries are returned as errors along with the rest.
 pub fn removal_commands(session: &mut Session, description: &Description) -> (Vec<String>, Vec<Error>) {
     let mut printed = Printed::default();
     for item in description.items().iter().rev() {
@@ -64,8 +65,8 @@ pub fn removal_commands(session: &mut Session, description: &Description) -> (Ve
     printed.into_parts()
 }
 
-/// The commands that would remove what `network` has that belongs to none of the `valid` attachments, and then of what they shared
-/// what nobody uses. What cannot be asked is told as errors, beside the rest.
+/// The commands that would remove what `network` has that belongs to none of the `valid` attachments, and then the objects that
+/// they shared and nobody uses. Failed queries are returned as errors along with the rest.
 pub fn collection_commands(
     session: &mut Session,
     finders: &[&'static Finder],

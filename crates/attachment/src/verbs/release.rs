@@ -1,12 +1,12 @@
-//! Giving up what attachments share, with the last of them.
+//! Releasing what attachments share, when the last of them goes.
 
 use std::cmp::Reverse;
 
 use crate::ordered::ordered;
 use crate::{Error, Session, Shared};
 
-/// Removes what nobody uses any more, commons by commons, the last stage first. Whether it is used is asked without the lock first,
-/// because as a rule it is; and again with it, because somebody may have come meanwhile.
+/// Removes what nobody uses any more, commons by commons, the last stage first. Whether it is used is asked without the lock
+/// first, because as a rule it is; and again with it, because somebody may have come meanwhile.
 pub(super) fn release(session: &mut Session, all: &[&dyn Shared]) -> Vec<Error> {
     let mut errors = Vec::new();
     for parts in by_commons(all) {

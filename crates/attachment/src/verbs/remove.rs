@@ -17,7 +17,7 @@ pub fn of_attachment(
     for finder in finders {
         match (finder.of_attachment)(session, identity) {
             Ok(items) => description.extend(items),
-            // Several finders may have asked the same thing in vain.
+            // Several finders may have failed at the same query.
             Err(error) if errors.iter().any(|other: &Error| other.to_string() == error.to_string()) => {}
             Err(error) => errors.push(error),
         }
@@ -25,8 +25,8 @@ pub fn of_attachment(
     (description, errors)
 }
 
-/// Removes all objects, the last first, and then what is shared, where nobody else uses it. What fails does not keep the rest from
-/// being removed.
+/// Removes all objects, the last first, and then what is shared, where nobody else uses it. What fails does not keep the rest
+/// from being removed.
 pub fn remove(session: &mut Session, description: &Description) -> Vec<Error> {
     let own = description.items().iter().rev().filter_map(|item| match item {
         Item::Object(object) => object.remove(session).err(),

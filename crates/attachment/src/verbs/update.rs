@@ -18,8 +18,8 @@ impl From<Error> for NotUpdated {
     }
 }
 
-/// Changes what is there into what the description says, in place: nothing is taken down. When a part fails, all become what they
-/// were.
+/// Changes the existing objects in place into what the description says; nothing is taken down. If a part fails, all are changed
+/// back.
 ///
 /// # Errors
 /// What cannot be changed, or could not be.

@@ -1,4 +1,4 @@
-//! From the object to the types of a plugin.
+//! From the JSON object to the types of a plugin.
 
 use keys::{Declared, FromJson, Names, Place, PluginKeys, Remark};
 use serde_json::{Map, Value};
@@ -60,7 +60,7 @@ impl Config {
         Ok(value.transpose()?.flatten())
     }
 
-    /// What is to be said of the keys at the top level: those that neither `names` nor all plugins have, each with the nearest known
+    /// Remarks on the keys at the top level: those that neither `names` nor all plugins have, each with the nearest known
     /// one, and those in another letter case. Keys with the prefix `cni.dev/` are the protocol's.
     #[must_use]
     pub fn remarks(&self, names: &[&'static Names]) -> Vec<Remark> {
@@ -70,7 +70,7 @@ impl Config {
         remarks
     }
 
-    /// The same of the keys of the object `ipam`. For the IPAM plugin: whoever delegates to it knows `type` only.
+    /// The same for the keys of the object `ipam`. Only for the IPAM plugin: its caller knows only `type`.
     #[must_use]
     pub fn ipam_remarks(&self, names: &'static Names) -> Vec<Remark> {
         let ipam = keys::find(&self.object, "ipam").and_then(Value::as_object);

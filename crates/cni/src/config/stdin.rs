@@ -1,10 +1,10 @@
-//! From the text of stdin to its object.
+//! From the text of stdin to its JSON object.
 
 use serde_json::{Map, Value};
 
 use crate::{Code, Error, Version, excerpt};
 
-/// The object that the text is (CFG-1).
+/// The JSON object in the text (CFG-1).
 pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, Error> {
     if text.trim_ascii().is_empty() {
         return Err(undecodable("stdin is empty; it must carry the network configuration"));
@@ -15,7 +15,7 @@ pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, Error> {
             "the network configuration is {}; it must be a JSON object",
             excerpt::kind(&other)
         ))),
-        Err(error) => Err(undecodable(format!("the network configuration on stdin is no JSON: {error}"))),
+        Err(error) => Err(undecodable(format!("the network configuration on stdin is not JSON: {error}"))),
     }
 }
 

@@ -140,7 +140,11 @@ fn gc_reads_the_newer_list_first() {
     assert_eq!(gc(""), Ok(None));
     let error = gc(r#","cni.dev/valid-attachments":[{"containerID":5}]"#).unwrap_err();
     assert_eq!(error.code, Code::InvalidConfig);
-    assert!(error.msg.starts_with("cni.dev/valid-attachments[0].containerID is 5: it must be a text"), "{}", error.msg);
+    assert!(
+        error.msg.starts_with("cni.dev/valid-attachments[0].containerID is 5: it must be a string"),
+        "{}",
+        error.msg
+    );
     add(r#","cni.dev/valid-attachments":7,"cni.dev/future":{}"#).unwrap();
 }
 

@@ -135,7 +135,7 @@ fn its_error_is_ours_with_its_name_before_it() {
 #[test]
 fn an_answer_that_cannot_be_understood_is_code_6_and_quoted() {
     for (body, parts) in [
-        ("true", ["no JSON", "it printed nothing"]),
+        ("true", ["not JSON", "it printed nothing"]),
         ("echo garbage", ["no JSON", "\"garbage\""]),
         ("echo '[]'", ["the result is []", "an object"]),
         (r#"echo '{"cniVersion":"0.2.0"}'"#, ["0.2.0", "1.1.0"]),
@@ -221,14 +221,20 @@ fn the_first_executable_file_in_the_path_counts() {
     for kind in ["plain", "folder"] {
         let error = Delegate::find(kind, &both).unwrap_err();
         assert_eq!(error.code, Code::InvalidEnvironment);
-        let parts =
-            ["CNI_PATH", kind, "/no/such", first.0.to_str().unwrap(), second.0.to_str().unwrap(), "no executable file"];
+        let parts = [
+            "CNI_PATH",
+            kind,
+            "/no/such",
+            first.0.to_str().unwrap(),
+            second.0.to_str().unwrap(),
+            "not an executable file",
+        ];
         assert!(parts.iter().all(|part| error.msg.contains(part)), "{}", error.msg);
         let found = second.script(kind, "true", "755");
         assert_eq!(Delegate::find(kind, &both).unwrap().executable, found);
     }
     let error = Delegate::find("absent", &both).unwrap_err();
-    assert!(error.msg.contains("\"absent\"") && !error.msg.contains("no executable file"), "{}", error.msg);
+    assert!(error.msg.contains("\"absent\"") && !error.msg.contains("not an executable file"), "{}", error.msg);
     assert!(Delegate::find("plain", &call(&[], 0)).unwrap_err().msg.contains("CNI_PATH"));
     for kind in ["", "..", "../ipam", "/bin/true"] {
         assert_eq!(Delegate::find(kind, &both).unwrap_err().code, Code::InvalidConfig);

@@ -42,7 +42,7 @@ fn expect_format(own: &str, version: Version, members: &Members) -> Result<(), E
         return Ok(());
     }
     Err(Error::invalid_config(format!(
-        "{} is {}, which has another format than the {version} of the configuration",
+        "{} is {}, whose format differs from that of the configuration's {version}",
         members.path_of("cniVersion"),
         excerpt::quoted(own)
     )))

@@ -152,7 +152,7 @@ impl Success {
     fn by_family(&self, version: Version) -> Result<ByFamily<'_>, Error> {
         if self.ips.is_empty() {
             return Err(Error::invalid_config(format!(
-                "a result of cniVersion {version} must have an address, and this one has none; use 0.3.0 or newer"
+                "a result of cniVersion {version} must have an address, but this one has none; use 0.3.0 or newer"
             )));
         }
         Ok(ByFamily {
@@ -169,7 +169,7 @@ impl Success {
         let Some(ip) = addresses.next() else { return Ok(None) };
         if let Some(second) = addresses.next() {
             return Err(Error::invalid_config(format!(
-                "a result of cniVersion {version} has one address of a family, and this one has {} and {}; \
+                "a result of cniVersion {version} has one address per family, but this one has {} and {}; \
                  use 0.3.0 or newer",
                 ip.address, second.address
             )));
@@ -208,7 +208,7 @@ fn address(ip: &IpConfig, version: Version) -> PrintedAddress<'_> {
 fn route(route: &Route, version: Version) -> Result<PrintedRoute<'_>, Error> {
     if let Some(gw) = route.gw.filter(|gw| gw.is_ipv4() != route.dst.is_ipv4()) {
         return Err(Error::invalid_config(format!(
-            "the route to {} goes by way of {gw}; dst and gw of a route must be of one IP version",
+            "the route to {} goes via {gw}; dst and gw of a route must be of one IP version",
             route.dst
         )));
     }

@@ -95,9 +95,9 @@ pub struct Slot {
 /// `tc qdisc … netem …`. The default lets every packet pass at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Netem {
-    /// How long each packet is held, in nanoseconds.
+    /// The delay of each packet, in nanoseconds.
     pub delay_ns: u64,
-    /// How far the delay deviates, in nanoseconds.
+    /// The jitter, in nanoseconds.
     pub jitter_ns: u64,
     /// How much a packet's delay depends on that of the one before, in steps of 1 / (2^32 - 1).
     pub delay_correlation: u32,
@@ -110,17 +110,17 @@ pub struct Netem {
     pub loss: LossModel,
     /// Packets of senders that understand it are marked instead of lost.
     pub ecn: bool,
-    /// Packets sent twice.
+    /// Duplicated packets.
     pub duplicate: Chance,
-    /// Packets of which one bit is turned over.
+    /// Corrupted packets, of which one bit is flipped.
     pub corrupt: Chance,
-    /// Packets sent without the delay, so that they overtake.
+    /// Reordered packets: sent without the delay, so that they overtake.
     pub reorder: Chance,
-    /// Of so many packets one may be reordered; 0 without reordering.
+    /// One in so many packets may be reordered; 0 without reordering.
     pub gap: u32,
     /// Slots, if any.
     pub slot: Option<Slot>,
-    /// Where the random numbers begin, for runs that can be repeated; otherwise anywhere.
+    /// The seed of the random numbers, for repeatable runs; otherwise random.
     pub seed: Option<u64>,
     /// A rate of netem's own, in bytes per second; 0 for none. Only read: tbf keeps rates better, and CHECK must see it.
     pub rate_bytes_per_s: u64,

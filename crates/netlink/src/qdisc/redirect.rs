@@ -1,4 +1,4 @@
-//! What a device receives, sent out of another (`net/sched/sch_ingress.c`, `cls_u32.c`, `act_mirred.c`).
+//! Redirection: sending what a device receives out of another (`net/sched/sch_ingress.c`, `cls_u32.c`, `act_mirred.c`).
 //!
 //! The classifier is u32 with a key that matches everything: matchall says the same more plainly and is not in every kernel.
 
@@ -38,7 +38,7 @@ const TCA_MIRRED_PARMS: u16 = 2;
 const SELECTOR_BYTES: usize = 32;
 const TC_U32_TERMINAL: u8 = 1;
 
-/// `struct tc_mirred`: what becomes of the frame, what the action does, and the device are at these offsets.
+/// `struct tc_mirred`: the verdict, what the action does, and the device are at these offsets.
 const MIRRED_BYTES: usize = 28;
 const ACTION_OFFSET: usize = 8;
 const EACTION_OFFSET: usize = 20;
@@ -77,10 +77,10 @@ pub fn delete(index: u32, handle: u32) -> Request {
     Request::raw(RTM_DELTFILTER, 0, payload)
 }
 
-/// Somebody looks at what device `index` receives: `tc qdisc show dev INDEX ingress`.
+/// Whether device `index` has an ingress qdisc: `tc qdisc show dev INDEX ingress`.
 ///
 /// # Errors
-/// What the kernel says other than that nobody does.
+/// What the kernel says other than that there is none.
 pub fn has_ingress(socket: &mut Socket, index: u32) -> Result<bool, Error> {
     let request = Request::raw(RTM_GETQDISC, 0, header(index, INGRESS, INGRESS_PARENT, 0));
     match socket.request(request) {

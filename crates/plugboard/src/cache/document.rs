@@ -14,7 +14,7 @@ use crate::attachment::Attachment;
 /// What the files call their format.
 const KIND: &str = "cniCacheV1";
 
-/// The file. `plugboard` is ours; libcni passes over it.
+/// The file. `plugboard` is ours; libcni ignores it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {

@@ -1,4 +1,4 @@
-//! What is remembered of an attachment.
+//! The record of an attachment.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(crate) struct Entry {
     pub(crate) attachment: Attachment,
     /// The network's configuration as it was at ADD.
     pub(crate) config: Vec<u8>,
-    /// The result of ADD; `None` when ADD has not come to its end.
+    /// The result of ADD; `None` if ADD has not finished.
     pub(crate) result: Option<Value>,
     /// What told the namespace from others; `None` when another runtime has made the attachment.
     pub(crate) namespace_id: Option<String>,
@@ -29,7 +29,7 @@ impl Entry {
         Attachment { netns, ..self.attachment.clone() }
     }
 
-    /// The entry with its namespace, which is at `path` where the entry says nothing of it: libcni names none before 1.2.
+    /// The entry with its namespace, which is at `path` if the entry does not name it: libcni before 1.2 names none.
     pub(crate) fn in_namespace(mut self, path: &Path) -> Self {
         self.attachment.netns.get_or_insert_with(|| path.to_owned());
         self

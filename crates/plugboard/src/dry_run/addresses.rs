@@ -1,7 +1,7 @@
-//! Addresses that nobody has given yet.
+//! Placeholders for addresses that are not allocated yet.
 //!
-//! The IPAM plugin is not asked: it would give the addresses away. What the configuration settles is taken from there. What is left
-//! is an address of a block that nobody uses, so that plugins can reckon with it, and a word in its place in what is printed.
+//! The IPAM plugin is not asked: it would allocate the addresses. What the configuration determines is taken from there. The rest
+//! is an address of an unused block, so that plugins can compute with it; in the output, a word replaces it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,22 +15,22 @@ use crate::network::Plugin;
 const STATIC: &str = "static";
 const HOST_LOCAL: &str = "host-local";
 
-/// The prefix length that stands for one that is not known: no network of several hosts has it.
+/// The prefix length that stands for an unknown one: no network of several hosts has it.
 const NO_LENGTH: u8 = 31;
 
-/// What IPAM would give, and the words for what of that is not known.
+/// What IPAM would give, and the words for the unknown parts of it.
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
     given: Success,
     words: Vec<(String, String)>,
-    /// What a reader should know of the words.
+    /// Comments that explain the words to the reader.
     pub(super) remarks: Vec<String>,
     /// What the words begin with.
     prefix: String,
 }
 
 impl Addresses {
-    /// Those of an interface; `None` where the plugin asks for none.
+    /// Those of an interface; `None` if the plugin asks for none.
     pub(super) fn of(plugin: &Plugin, if_name: &str) -> Option<Self> {
         let kind = plugin.ipam()?;
         let empty = Map::new();

@@ -16,7 +16,7 @@ use crate::problems;
 use crate::runtime::Runtime;
 use crate::target::Target;
 
-/// The key by which a plugin is told what its IPAM plugin gives.
+/// The key that tells a plugin what its IPAM plugin gives.
 const IPAM_RESULT: &str = "plugboard/ipam-result";
 
 pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> {
@@ -44,7 +44,8 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     }
 }
 
-/// Asks the plugins in order, each with the result of the one before. One that cannot say what it does leaves that as it is.
+/// Asks the plugins in order, each with the result of the one before. One that cannot say what it does leaves the result as it
+/// is.
 fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String> {
     let Nic { network, attachment } = nic;
     let chain = Chain { network, plugins: &runtime.plugins };
@@ -72,7 +73,7 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String
                 remarks.for_each(|remark| script.comment(remark));
                 script.add(printed, attachment.netns.as_deref(), |line| addresses.in_words(line));
             }
-            // It builds on what the one before is going to make.
+            // It depends on what the one before is going to make.
             Err(failure) if is_unsure => {
                 script.comment(format!("not known until the plugins before it have run: {failure}"));
             }

@@ -30,10 +30,10 @@ pub(crate) fn run(selection: &Selection, runtime: &Runtime) -> anyhow::Result<Ex
     Ok(problems::report(problems))
 }
 
-/// Asks the plugins of a network what they would remove that is not of the attachments that are left.
+/// Asks the plugins of a network what they would remove, given the attachments that are left.
 fn print(mut network: Network, entries: &[Entry], runtime: &Runtime, script: &mut Script) -> Vec<String> {
     if network.disable_gc {
-        script.heading(format!("network {}: disableGC leaves all as it is", network.name));
+        script.heading(format!("network {}: nothing is removed (disableGC)", network.name));
         return Vec::new();
     }
     if let Err(error) = negotiation::settle(&mut network, &runtime.plugins) {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::chain::Printed;
 
-/// The keys by which a plugin is told what calls before it have printed.
+/// The keys that tell a plugin what earlier calls have printed.
 const MADE: &str = "plugboard/made";
 const GONE: &str = "plugboard/gone";
 
@@ -43,7 +43,7 @@ impl Script {
         request.insert(GONE.to_owned(), json!(self.gone));
     }
 
-    /// What a plugin would do; `None` where it cannot say. `word` puts in words what is not known yet.
+    /// What a plugin would do; `None` if it cannot say. `word` replaces what is not known yet by words.
     pub(super) fn add(&mut self, printed: Option<Printed>, netns: Option<&Path>, word: impl Fn(&str) -> String) {
         let Some(Printed { commands, made, gone, .. }) = printed else {
             self.comment("this plugin cannot print what it would do");

@@ -6,7 +6,7 @@ use shaping::Limits;
 use crate::known_plugins::{self, CAPABILITY, SHAPER};
 use crate::network::{Network, Plugin};
 
-/// The capability arguments for `limits`. A network of which no plugin keeps limits gets one that does at its end.
+/// The capability arguments for `limits`. If no plugin of the network keeps limits, one that does is appended.
 pub(crate) fn apply(limits: &Limits, network: &mut Network) -> anyhow::Result<Map<String, Value>> {
     let mut args = Map::new();
     if limits.is_empty() {
@@ -24,7 +24,7 @@ pub(crate) fn apply(limits: &Limits, network: &mut Network) -> anyhow::Result<Ma
     Ok(args)
 }
 
-/// Makes a plugin of the network take limits. Where ours is there and was not told of the capability, it is told.
+/// Makes a plugin of the network accept limits. If ours is in the chain without the capability, the capability is added.
 pub(crate) fn ensure_shaper(network: &mut Network) -> anyhow::Result<()> {
     if shaper(network).is_some() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `plugboard shape`: other limits for an interface that is in use.
+//! `plugboard shape`: changes the limits of an interface while it is in use.
 
 use std::process::ExitCode;
 
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Shape, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     }
     let namespace = target.open()?;
     let _lock = namespace.lock()?;
-    // A gc would take what is written here for something that was left behind.
+    // A gc would take what is written here for a leftover.
     let _attaching = runtime.cache.lock_to_attach()?;
     let entry = runtime.cache.entry_of(&target.container_id, &args.interface)?.in_namespace(&namespace.path);
     let changed = shape(&entry, &changes, runtime)?;
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Shape, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Changes the limits of an attachment. Whatever fails, they are remembered as they are.
+/// Changes the limits of an attachment. Whatever fails, the record has the limits that are in effect.
 fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result<Entry> {
     let Some(result) = &entry.result else {
         bail!("{} was never set up completely: detach it", entry.attachment.if_name);
@@ -47,7 +47,7 @@ fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result
     if brings_shaper {
         ensure_shaper(&mut network)?;
         changed.config = network.to_bytes();
-        // Remembered before it is called, so that a detach finds what it makes even if we are killed in the middle.
+        // Recorded before it is called, so that a detach finds what it makes even if we are killed in the middle.
         runtime.cache.store(&Entry { config: changed.config.clone(), ..entry.clone() })?;
     }
     let args = &mut changed.attachment.capability_args;
@@ -65,8 +65,8 @@ fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result
     if let Err(error) = runtime.cache.store(&changed) {
         let back = update(entry, &network, result, runtime);
         return Err(match back {
-            Ok(()) => error.context("the limits are as before"),
-            Err(failure) => error.context(format!("the new limits hold, and are not remembered: {failure}")),
+            Ok(()) => error.context("the limits are unchanged"),
+            Err(failure) => error.context(format!("the new limits are in effect, but are not remembered: {failure}")),
         });
     }
     Ok(changed)

@@ -1,4 +1,4 @@
-//! The words `KEY=VALUE` of `plugboard shape`, and what they make of the limits that there are.
+//! The words `KEY=VALUE` of `plugboard shape`, and how they change the existing limits.
 
 use anyhow::{anyhow, bail};
 use serde_json::{Map, Value};
@@ -6,19 +6,19 @@ use shaping::{Delay, Rate};
 
 use super::alias::alias;
 
-/// The word that takes a limit back.
+/// The word that removes a limit.
 const NONE: &str = "none";
 
 /// What a key may begin with.
 const FORMS: &str =
     "bw=200Mbps, lat=5ms, preset=lte, download.KEY=VALUE, upload.KEY=VALUE, or any of them with none as its value";
 
-/// One limit to set or to take back.
+/// One limit to set or to remove.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Change {
     /// The parts of the key: `download`, `loss`.
     path: Vec<String>,
-    /// `None` takes the limit back.
+    /// `None` removes the limit.
     value: Option<Value>,
 }
 
@@ -26,7 +26,7 @@ impl Change {
     /// Reads the words of a command line, each one limit or several with commas between.
     ///
     /// # Errors
-    /// The first that has no such form, or that names a limit which was named before.
+    /// The first that is malformed, or that names a limit which was named before.
     pub(crate) fn read_all(words: &[String]) -> anyhow::Result<Vec<Self>> {
         let mut changes: Vec<Self> = Vec::new();
         for text in words.iter().flat_map(|word| split(word)) {
@@ -41,7 +41,7 @@ impl Change {
     }
 
     fn read(text: &str) -> anyhow::Result<Self> {
-        let malformed = || anyhow!("'{text}' is no limit: give {FORMS}");
+        let malformed = || anyhow!("'{text}' is not a limit: give {FORMS}");
         let (key, value) = text.split_once('=').ok_or_else(malformed)?;
         let mut path: Vec<String> = key.split('.').map(str::to_owned).collect();
         if path.iter().any(String::is_empty) || value.is_empty() {
@@ -75,7 +75,7 @@ impl Change {
         self.key() == key || alias(key) == Some(self.key().as_str())
     }
 
-    /// Makes the change. Another name of the same limit gives way, and so does a text where an object is meant.
+    /// Makes the change. It replaces another name of the same limit, and a string in the place of an object.
     pub(crate) fn apply(&self, all: &mut Map<String, Value>) {
         if self.value.is_some()
             && let Some(other) = alias(&self.key())
@@ -86,7 +86,7 @@ impl Change {
     }
 }
 
-/// Sets a value, or removes it and what is empty then.
+/// Sets a value, or removes it and the objects that are then empty.
 fn set(object: &mut Map<String, Value>, path: &[String], value: Option<&Value>) {
     match (path, value) {
         ([], _) => {}
@@ -184,11 +184,11 @@ mod tests {
     #[test]
     fn what_is_no_limit_is_refused_with_the_forms() {
         for (word, problem) in [
-            ("200Mbps", "'200Mbps' is no limit: give bw=200Mbps, lat=5ms, preset=lte"),
-            ("speed=1", "'speed=1' is no limit"),
-            ("bw=", "'bw=' is no limit"),
-            ("download..rate=1", "is no limit"),
-            ("download=1Mbit", "is no limit"),
+            ("200Mbps", "'200Mbps' is not a limit: give bw=200Mbps, lat=5ms, preset=lte"),
+            ("speed=1", "'speed=1' is not a limit"),
+            ("bw=", "'bw=' is not a limit"),
+            ("download..rate=1", "is not a limit"),
+            ("download=1Mbit", "is not a limit"),
             ("bw=1.5Gbps", "whole number of Mbps or Gbps"),
             ("lat=1s", "download.delay take more"),
             ("upload.distribution=[1,", "is not JSON"),

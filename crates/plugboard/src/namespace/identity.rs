@@ -1,4 +1,4 @@
-//! What tells a network namespace from every other, also from a later one at the same path.
+//! What distinguishes a network namespace from every other, even from a later one at the same path.
 //!
 //! Device and inode do not: the kernel gives the number of a namespace that is gone to the next one.
 

@@ -1,11 +1,11 @@
-//! How exact this machine's timers are, which bounds how exact a delay can be.
+//! The accuracy of this machine's timers, which limits how accurate a delay can be.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use meter::statistics;
 
-/// Where the kernel says by what it tells the time.
+/// Where the kernel names its clock source.
 const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 
 /// A timer that is tried, and how often.
@@ -15,7 +15,7 @@ const TRIES: usize = 200;
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Clock {
-    /// By what the kernel tells the time, such as `tsc`.
+    /// The kernel's clock source, such as `tsc`.
     source: String,
     /// Timers are exact to a tick of the kernel only.
     is_coarse: bool,
@@ -44,7 +44,7 @@ impl Clock {
         }
     }
 
-    /// What of it can be the reason of a gap of so many nanoseconds: a timer is late for every packet that waits for it.
+    /// The part of it that can explain a gap of so many nanoseconds: a timer is late for every packet that waits for it.
     pub(super) fn reason(&self, gap_ns: f64) -> Option<String> {
         let source = if self.source.is_empty() { "unknown" } else { &self.source };
         if self.is_coarse {

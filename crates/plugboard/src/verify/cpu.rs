@@ -73,7 +73,7 @@ fn ticks(line: &str) -> Ticks {
 }
 
 impl Usage {
-    /// What of it can be the reason of a gap.
+    /// The part of it that can explain a gap.
     pub(super) fn reason(self) -> Option<String> {
         let Self { processor, busy, interrupts, stolen } = self;
         let percent = |share: f64| share * 100.0;

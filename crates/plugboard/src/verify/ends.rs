@@ -1,4 +1,4 @@
-//! Between which addresses is measured.
+//! The addresses between which to measure.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use netlink::link::{self, Link};
 /// How long duplicate detection takes at most, with a second to spare.
 const DETECTION: Duration = Duration::from_secs(4);
 
-/// How often is looked.
+/// How often to look.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// An interface in a namespace.
@@ -108,7 +108,7 @@ fn common(from: &[IpNetwork], to: &[IpNetwork]) -> Vec<(IpAddr, IpAddr)> {
         .collect()
 }
 
-/// IPv6 only: IPv4's are somebody's doing.
+/// IPv6 only: IPv4 link-local addresses were configured by somebody.
 fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }

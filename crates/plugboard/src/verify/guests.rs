@@ -1,5 +1,5 @@
-//! The containers from which a network is measured: attached for that time, and remembered like all others, so that even
-//! after a kill `plugboard gc` finds what is left of them.
+//! The containers from which a network is measured: attached temporarily, and recorded like all others, so that even after a
+//! kill `plugboard gc` finds what is left of them.
 
 use std::fs::File;
 use std::io::{PipeReader, Read};
@@ -44,7 +44,7 @@ pub(super) fn with_guests<T>(
     work: impl FnOnce(&Guests<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let signals: SigSet = SIGNALS.into_iter().collect();
-    // Plugins inherit this: one that is at work comes to its end, and is undone then.
+    // Plugins inherit this: one that is running finishes, and is undone then.
     signals.thread_block().context("cannot block signals")?;
     let signal = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).context("cannot wait for signals")?;
     let (end, ending) = std::io::pipe().context("cannot make a pipe")?;

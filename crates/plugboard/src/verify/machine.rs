@@ -118,7 +118,7 @@ impl Machine {
         Ok(row.explained(|_| {
             let mut reasons = tools.known();
             if sent.layer2_bit_s() < offered * 0.99 {
-                reasons.push(format!("the sender came to no more than {}", Unit::Rate.show(sent.layer2_bit_s())));
+                reasons.push(format!("the sender reached only {}", Unit::Rate.show(sent.layer2_bit_s())));
             }
             reasons.extend(usage.and_then(Usage::reason));
             reasons
@@ -156,12 +156,12 @@ fn of_echoes(pair: &Pair, shape: &Shape, tools: &Tools<'_>) -> Result<Vec<Row>, 
 fn with_its_own_time(row: Row) -> Row {
     if row.asked.is_some_and(|asked| row.got > asked) {
         let row = Row { reasons: Vec::new(), ..row };
-        return row.not_judged("the time that the machine takes to answer is part of it");
+        return row.not_judged("this includes the time that the machine takes to answer");
     }
     row
 }
 
-/// From where to where somebody answers, who does.
+/// The pair of addresses over which somebody answers, and who does.
 fn answering(first: &End, address: IpAddr, shape: &Shape) -> anyhow::Result<Option<Pair>> {
     let Some(own) = first.towards(address) else { return Ok(None) };
     let pair = Pair { from: first.place(own)?, to: first.place(address)? };
@@ -183,7 +183,7 @@ fn greet_all(index: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether what is there under the interface's name is no interface of a container: nothing, or a TAP device.
+/// Whether what has the interface's name is not an interface of a container: nothing, or a TAP device.
 pub(super) fn is_there(link: Option<&netlink::link::Link>) -> bool {
     link.is_none_or(|link| link.kind == "tun")
 }

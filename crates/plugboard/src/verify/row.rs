@@ -1,4 +1,4 @@
-//! One figure: what was asked, what was measured, and what comes of it.
+//! One figure: what was asked, what was measured, and the verdict.
 
 use meter::statistics::Interval;
 use serde::Serialize;
@@ -15,7 +15,7 @@ pub(super) enum Direction {
     Upload,
 }
 
-/// In what a figure counts.
+/// The unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) enum Unit {
     #[serde(rename = "ns")]
@@ -27,7 +27,7 @@ pub(super) enum Unit {
     Share,
 }
 
-/// What comes of a comparison.
+/// The verdict of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Verdict {
@@ -53,14 +53,14 @@ pub(super) struct Row {
     pub(super) verdict: Verdict,
     /// Why it was missed, why it is not compared, or how it was kept although it is off.
     pub(super) reasons: Vec<String>,
-    /// What was measured is what is known to come of what was asked: to measure it again would not make it another.
+    /// The figure is the known outcome of what was asked: measuring it again would not change it.
     #[serde(skip)]
     pub(super) is_known: bool,
 }
 
-/// How often a figure is measured, each time with new packets, before it is missed. What is asked is beside the 95 % interval of a
-/// share by chance alone in 4 to 6 of 100 measurements (few hits are not spread as the normal distribution), and so one figure in
-/// 4000 is missed although all is right.
+/// How often a figure is measured, each time with new packets, before it is missed. What is asked is beside the 95 % interval of
+/// a share by chance alone in 4 to 6 of 100 measurements (few hits are not spread as the normal distribution), and so one figure
+/// in 4000 is missed although all is right.
 const MEASUREMENTS: usize = 3;
 
 /// Measures figures, and those again that chance may have put beyond what was asked.
@@ -144,7 +144,7 @@ impl Row {
         self
     }
 
-    /// The same, only told and not judged, because of `reason`.
+    /// The same, only reported and not judged, because of `reason`.
     pub(super) fn not_judged(mut self, reason: impl Into<String>) -> Self {
         self.verdict = Verdict::Measured;
         self.reasons.push(reason.into());
@@ -155,7 +155,7 @@ impl Row {
         self.verdict == Verdict::Missed
     }
 
-    /// Whether another measurement would make no other verdict of it.
+    /// Whether another measurement would not change the verdict.
     fn is_settled(&self) -> bool {
         !self.is_missed() || self.is_known || self.is_of_nothing()
     }

@@ -96,12 +96,12 @@ impl Tools<'_> {
         self.clock.get_or_init(Clock::look)
     }
 
-    /// What cannot be blamed on anything else.
+    /// What cannot be attributed to anything else.
     pub(super) fn known(&self) -> Vec<String> {
         let differences = self.differences.iter().map(|difference| format!("the queues differ: {difference}"));
         let slow = (self.delay > SOLICITATION).then(|| {
             format!(
-                "a neighbour's answer takes {:.1} s, and the kernel gives it up after {} s (mcast_solicit, retrans_time)",
+                "a neighbour's answer takes {:.1} s, but the kernel gives up after {} s (mcast_solicit, retrans_time)",
                 self.delay.as_secs_f64(),
                 SOLICITATION.as_secs()
             )
@@ -109,7 +109,7 @@ impl Tools<'_> {
         differences.chain(slow).collect()
     }
 
-    /// Why a delay is another one.
+    /// Why a delay differs.
     pub(super) fn reasons_of_delay(&self, row: &Row) -> Vec<String> {
         let gap = row.asked.map_or(0.0, |asked| row.got - asked);
         self.known().into_iter().chain(self.clock().reason(gap)).collect()
@@ -150,8 +150,8 @@ pub(super) fn unnoticed(rate: Option<Rate>, frame_bytes: u32) -> Duration {
     })
 }
 
-/// What a rate becomes at most of what is offered, and what chance makes of that: in bit/s. Where more is lost than the line needs
-/// to be full, it is as many as arrive.
+/// What a rate becomes at most of what is offered, and what chance makes of that: in bit/s. Where more is lost than the line
+/// needs to be full, it is as many as arrive.
 pub(super) fn asked_of(line: &Line, offered: f64, frame_bytes: u32, time: Duration) -> (Option<f64>, f64) {
     let (expected, frame) = (line.expected(), f64::from(frame_bytes) * 8.0);
     let Some(rate) = line.rate.map(bit_s) else { return (None, 0.0) };

@@ -226,9 +226,9 @@ fn what_is_there_is_not_made_again() {
         assert_in_order(
             &script,
             &[
-                "# bridge walt-net is there already\n",
+                "# bridge walt-net exists already\n",
                 " master walt-net\n",
-                "# address 10.8.0.1/24 on walt-net is there already",
+                "# address 10.8.0.1/24 on walt-net exists already",
             ],
         );
         for absent in ["ip link add walt-net", "ip address add 10.8.0.1", "ip_forward"] {

@@ -131,7 +131,7 @@ fn what_is_no_result_is_not_taken_for_one() {
         ("", "the result is null: it must be an object"),
         ("[]", "the result is []: it must be an object"),
         (r#"{"ips":[{"address":"10.0.0.5"}]}"#, "ips[0].address: \"10.0.0.5\" has no prefix length"),
-        (r#"{"cniVersion":"9.9.9"}"#, "cniVersion is \"9.9.9\", which has another format"),
+        (r#"{"cniVersion":"9.9.9"}"#, "cniVersion is \"9.9.9\", whose format differs"),
     ] {
         lab.file("odd", &printing(text));
         let refused = lab.plugboard("attach c1 walt-net");
@@ -170,7 +170,7 @@ fn a_damaged_file_is_told_and_does_not_stand_in_the_way() {
     // A power failure keeps names and loses contents.
     std::fs::write("/var/lib/cni/results/walt-net-c1-eth0", "").expect("written");
     let told = lab.plugboard("detach c1").stderr;
-    assert!(told.contains("/results/walt-net-c1-eth0: passed over"), "{told}");
+    assert!(told.contains("/results/walt-net-c1-eth0: skipped"), "{told}");
     lab.plugboard("attach c1 walt-net").ok();
     lab.plugboard("detach c1").ok();
     lab.assert_nothing_remembered();
@@ -350,7 +350,7 @@ fn status_asks_every_network_or_one() {
         lines,
         [
             "b         not ready: network 'b', plugin 'tired', STATUS: out of luck (code 123): the tired is tired",
-            "c         not known: CNI 1.0.0 has no STATUS; all plugins are there",
+            "c         not known: CNI 1.0.0 has no STATUS; all plugins are installed",
             "walt-net  ready"
         ]
     );

@@ -23,8 +23,8 @@ fn an_unknown_target_is_an_error_and_nothing_is_made() {
         ("/run/file", "/run/file is not a network namespace"),
         ("/proc/self/ns/mnt --container-id m", "/proc/self/ns/mnt is not a network namespace"),
         ("/proc/self/ns/net --container-id n", "is the network namespace that plugboard itself runs in"),
-        ("pid:x", "'pid:x' names no process"),
-        ("''", "names no network namespace"),
+        ("pid:x", "'pid:x' does not name a process"),
+        ("''", "does not name a network namespace"),
         ("../netns", "there is no network namespace at"),
     ] {
         assert_refused(&lab.plugboard(&format!("attach {target} walt-net")), message);

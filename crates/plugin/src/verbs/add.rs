@@ -26,7 +26,7 @@ pub(super) fn add<P: Plugin>(call: &Call) -> Result<Success, Error> {
 
 fn added<P: Plugin>(plugin: &mut P, call: &Call, ipam: &Ipam, session: &mut Session) -> Result<Success, Error> {
     let mut creation = Creation::new();
-    // One scope from the first look at what is shared to the end of what is made there. The delegate is started in it, and
+    // One scope from the first look at what is shared until all of it is made. The delegate is started in it, and
     // works on after it: it is never waited for with the lock held.
     let mut begin = |session: &mut Session| {
         let description = prepare(plugin, call, session)?;
@@ -54,8 +54,8 @@ fn added<P: Plugin>(plugin: &mut P, call: &Call, ipam: &Ipam, session: &mut Sess
     })
 }
 
-/// Looks around. Whatever is in the way is told before the delegate runs: undoing a repeated ADD would release the address of the
-/// first.
+/// Surveys the host. Whatever is in the way is reported before the delegate runs: undoing a repeated ADD would release the
+/// address of the first.
 fn prepare<P: Plugin>(plugin: &mut P, call: &Call, session: &mut Session) -> Result<Description, Error> {
     plugin.survey(call, session)?;
     let description = plugin.describe()?;

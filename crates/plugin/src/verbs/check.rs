@@ -15,7 +15,7 @@ use crate::plugin::Plugin;
 const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Takes no lock: it waits for nobody, and nobody for it.
+/// Takes no lock: it waits for nobody, and nobody waits for it.
 ///
 /// # Errors
 /// Code 104 with every difference; the delegate's own error.

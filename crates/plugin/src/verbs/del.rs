@@ -8,7 +8,7 @@ use crate::codes::all_of;
 use crate::ipam::Ipam;
 use crate::plugin::Plugin;
 
-/// Works without the namespace, without `prevResult`, after a failed or killed ADD, and again (DEL-3 to DEL-8).
+/// Works without the namespace, without `prevResult`, after a failed or killed ADD, and repeatedly (DEL-3 to DEL-8).
 ///
 /// # Errors
 /// Everything that could not be removed, after all else has been.
@@ -32,7 +32,7 @@ pub(super) fn del<P: Plugin>(call: &Call) -> Result<(), Error> {
         errors.extend(removed(&mut session));
     } else {
         errors.extend(removed(&mut session));
-        // Its addresses may go to others at once, who would meet the rules and the NIC of this attachment.
+        // Its addresses may go at once to others, which would conflict with the rules and the NIC of this attachment.
         errors.extend(released());
     }
     all_of(errors)

@@ -1,5 +1,5 @@
-//! PRINT, an extension of ours: what another command would do, as commands for people. Nothing is changed, no lock is taken, and no
-//! delegate runs, so that anybody may call it.
+//! PRINT, an extension of ours: what another command would do, as commands for people. It changes nothing, takes no lock and runs
+//! no delegate, so that anybody may call it.
 
 use std::path::Path;
 

@@ -10,8 +10,8 @@ use crate::ipam::Ipam;
 use crate::plugin::Plugin;
 use crate::rehearsal::on_another_host;
 
-/// The plugin's needs and the delegate's (STA-5). The same description that ADD makes is made on a host that is there for nothing
-/// else, after a look at what is in its way on this one.
+/// Checks what the plugin and the delegate need (STA-5): it looks for what is in the way on this host, then makes the same
+/// description as ADD on a host made for this purpose.
 ///
 /// # Errors
 /// Code 50 with the object that cannot be made and the kernel's words; the delegate's own.

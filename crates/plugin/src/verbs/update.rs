@@ -8,7 +8,8 @@ use crate::codes::with_more_details;
 use crate::plugin::Plugin;
 use crate::streams::tell;
 
-/// Makes what is there as the configuration now says, without taking anything down. When a part fails, all become what they were.
+/// Changes existing objects into what the configuration now says, without taking anything down. If a part fails, all are changed
+/// back.
 ///
 /// # Errors
 /// What cannot be changed in use, or could not be.
@@ -21,8 +22,10 @@ pub(super) fn update<P: Plugin>(call: &Call) -> Result<(), Error> {
     plugin.survey(call, &mut session)?;
     let description = plugin.describe()?;
     let updated = attachment::update(&mut session, &description).map_err(|failed| {
-        let left =
-            failed.left.iter().map(|error| format!("what was there before is not back: {}", P::error(error).msg));
+        let left = failed
+            .left
+            .iter()
+            .map(|error| format!("the previous state could not be restored: {}", P::error(error).msg));
         with_more_details(P::error(&failed.error), &left.collect::<Vec<_>>())
     });
     tell(&mut session);

@@ -193,8 +193,8 @@ fn a_range_from_a_file() {
     assert_eq!(addresses(&add(&runtime).ok()), ["10.6.0.2"]);
 
     for (content, code, expected) in [
-        (Some("[[]]"), 7, "ipam.rangeFromFile: /run/range.json is no range"),
-        (Some(""), 7, "ipam.rangeFromFile: /run/range.json is no range"),
+        (Some("[[]]"), 7, "ipam.rangeFromFile: /run/range.json is not a range"),
+        (Some(""), 7, "ipam.rangeFromFile: /run/range.json is not a range"),
         (Some("{}"), 7, "subnet is missing"),
         (None, 5, "/run/range.json: cannot read it for ipam.rangeFromFile: No such file"),
     ] {

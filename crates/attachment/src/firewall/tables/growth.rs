@@ -1,4 +1,4 @@
-//! What a table of ours lacks: an older release made it, or somebody has removed a part of it.
+//! Completing a table of ours that an older release made, or of which somebody has removed a part.
 
 use netlink::{Request, Socket};
 use nftables::rule::{self, Place};
@@ -8,7 +8,7 @@ use super::label::Label;
 use super::{Ours, encoded_otherwise};
 use crate::{Difference, Error, Remedy};
 
-/// How a table stands to what this release wants of it.
+/// How a table compares with what this release wants.
 #[derive(Debug, Clone)]
 pub(crate) enum Stand {
     /// It is not there.

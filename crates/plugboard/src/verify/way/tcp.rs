@@ -10,7 +10,7 @@ use super::super::ends::Pair;
 use super::super::row::Row;
 use super::{ETHERNET_HEADER, LEAST_SKIP, LONGEST_SKIP, Loaded, SLICE, Tools, Way, bit_s};
 
-/// TCP has reached its rate after so many round trips.
+/// The round trips after which TCP has reached its rate.
 const START_ROUND_TRIPS: f64 = 10.0;
 
 /// A share of the time for which TCP waited that explains a gap.
@@ -28,7 +28,7 @@ impl Way<'_> {
             Ok(loaded) => loaded,
             Err(error) if self.harms_tcp() => {
                 let row = Row::rate(self.direction, &what, asked, f64::NAN, 0.0);
-                return row.not_judged(format!("it could not be measured with what else is asked: {error}"));
+                return row.not_judged(format!("it could not be measured under the other limits: {error}"));
             }
             Err(error) => return self.unmeasured(&what, asked, &error),
         };
@@ -37,7 +37,7 @@ impl Way<'_> {
         let row = Row::rate(self.direction, &what, asked, measured.layer2_bit_s_after(skip), frame);
         if asked.is_some() && self.harms_tcp() && row.got < asked.unwrap_or_default() {
             let mut told =
-                format!("TCP slows down at what else is asked: {} segments sent again", measured.retransmits);
+                format!("TCP slows down under the other limits: {} segments sent again", measured.retransmits);
             told.extend(self.super_packets());
             return row.not_judged(told);
         }

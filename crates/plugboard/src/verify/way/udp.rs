@@ -14,7 +14,7 @@ use super::{ETHERNET_HEADER, LONGEST_SKIP, Loaded, SLICE, Tools, Way, asked_of, 
 pub(in super::super) const OVERLOAD: f64 = 1.5;
 pub(in super::super) const UNLIMITED: f64 = 100e6;
 
-/// Above this rate in bit/s datagrams are handed down so many at once: each by itself takes a processor's time for itself.
+/// Above this rate in bit/s datagrams are sent in batches of so many: sending each by itself takes too much processor time.
 const SINGLE: f64 = 1e9;
 const SUPER_PACKET: u16 = 16;
 
@@ -49,7 +49,7 @@ impl Way<'_> {
             let mut reasons = tools.known();
             reasons.extend(self.capacity(row, tools, |pair| self.udp(pair, offered, SLICE, tools)));
             if let Some(sent) = loaded.throughput.offered_layer2_bit_s().filter(|sent| *sent < offered * 0.99) {
-                reasons.push(format!("the sender came to no more than {}", Unit::Rate.show(sent)));
+                reasons.push(format!("the sender reached only {}", Unit::Rate.show(sent)));
             }
             if let Some(dropped) = loaded.throughput.datagrams.map(|all| all.dropped_by_receiver).filter(|n| *n > 0) {
                 reasons.push(format!("the measuring socket dropped {dropped}"));
@@ -74,7 +74,7 @@ impl Way<'_> {
         let time = burst_time(self.line, offered, tools.mtu);
         let is_over = row.asked.is_some_and(|asked| row.got > asked);
         (is_over && time > LONGEST_SKIP)
-            .then(|| format!("the burst passes beside the rate for {:.0} s", time.as_secs_f64()))
+            .then(|| format!("the burst passes on top of the rate for {:.0} s", time.as_secs_f64()))
     }
 }
 
