@@ -273,8 +273,9 @@ pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool)
 /// What the kernel says; a kernel without nf_tables has nothing to remove.
 pub(crate) fn removal_commands(session: &mut Session, host_name: &str) -> Result<Vec<String>, Error> {
     let Some(seen) = look(session)? else { return Ok(Vec::new()) };
-    // For attachments whose devices' removal has been printed already, that of their elements has been, too.
-    let is_gone = |owner: &str| session.gone().iter().any(|gone| gone == owner);
+    // For attachments whose devices' removal has been printed already, that of their elements has been, too; a device may have
+    // gone before its elements.
+    let is_gone = |owner: &str| session.gone().iter().any(|gone| gone == owner || *gone == elements_of(owner));
     let mut commands = Vec::new();
     if is_gone(host_name) {
         return Ok(commands);
@@ -301,7 +302,15 @@ pub(crate) fn removal_commands(session: &mut Session, host_name: &str) -> Result
     if is_guarded {
         commands.insert(0, format!("ip link set {host_name} down"));
     }
+    if !commands.is_empty() {
+        session.count_as_gone(elements_of(host_name));
+    }
     Ok(commands)
+}
+
+/// What stands for the elements of an attachment among the links that count as gone. No link has such a name.
+fn elements_of(host_name: &str) -> String {
+    format!("{host_name}:elements")
 }
 
 /// The host interfaces of the attachments of a network that have elements.
