@@ -61,12 +61,14 @@ impl Config {
     }
 
     /// Remarks on the keys at the top level: those that neither `names` nor all plugins have, each with the nearest known
-    /// one, and those in another letter case. Keys with the prefix `cni.dev/` are the protocol's.
+    /// one, and those in another letter case. Keys with the prefix `cni.dev/` are the
+    /// protocol's, and those with `plugboard/` are what PRINT is told.
     #[must_use]
     pub fn remarks(&self, names: &[&'static Names]) -> Vec<Remark> {
         let common = [PluginKeys::NAMES, keys::ListKeys::NAMES];
         let mut remarks = keys::remarks(&self.object, &[&common, names].concat(), &Place::Whole);
-        remarks.retain(|remark| !matches!(remark, Remark::Unknown { key, .. } if key.starts_with("cni.dev/")));
+        let is_expected = |key: &str| ["cni.dev/", "plugboard/"].iter().any(|prefix| key.starts_with(prefix));
+        remarks.retain(|remark| !matches!(remark, Remark::Unknown { key, .. } if is_expected(key)));
         remarks
     }
 

@@ -141,7 +141,7 @@ fn an_answer_that_cannot_be_understood_is_code_6_and_quoted() {
         (r#"echo '{"cniVersion":"0.2.0"}'"#, ["0.2.0", "1.1.0"]),
         (r#"echo '{"ips":[{"address":"10.1.0.5"}]}'"#, ["ips[0].address", "\"10.1.0.5\""]),
         (r#"echo '{"ips":[{"address":"10.1.0.5/24","interface":7}]}'"#, ["interface 7", "0 entries"]),
-        (r#"echo '{"code":7,"msg":"x"}'"#, ["error", "succeeded"]),
+        (r#"echo '{"code":7,"msg":"x"}'"#, ["error", "status 0"]),
         ("exit 3", ["exit status 3", "it printed nothing"]),
         ("echo oh dear; exit 3", ["exit status 3", "\"oh dear\""]),
         ("head -c 3000000 /dev/zero", ["more than 1 MiB", "/ipam"]),

@@ -58,9 +58,9 @@ impl Script {
         };
         for command in commands {
             let line = word(&command);
-            let said: &[String] = if line.starts_with('#') {
+            let said: &[String] = if line.starts_with("# then ") {
                 self.lines.get(self.part..).unwrap_or_default()
-            } else if is_done_once(&line) {
+            } else if is_said_once(&line) {
                 &self.lines
             } else {
                 &[]
@@ -85,9 +85,9 @@ impl Script {
     }
 }
 
-/// To do it again changes nothing.
-fn is_done_once(line: &str) -> bool {
-    ["sysctl -w ", "nft list table "].iter().any(|beginning| line.starts_with(beginning))
+/// Whether the line is printed only once: repeating it would tell the reader nothing and change nothing.
+fn is_said_once(line: &str) -> bool {
+    ["# ", "sysctl -w ", "nft list table "].iter().any(|beginning| line.starts_with(beginning))
 }
 
 /// Refuses names that stand in commands as they are, and have characters that a shell interprets.

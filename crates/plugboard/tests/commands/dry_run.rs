@@ -156,7 +156,7 @@ fn a_default_route_that_is_there_is_not_added_again() {
     let c1 = lab.host.namespace("c1");
     lab.plugboard("attach c1 walt-net").ok();
     let script = lab.plugboard("attach --dry-run --primary home-net --ifname-prefix net c1 home-net").ok();
-    assert_eq!(script.matches("already, which stays").count(), 2, "{script}");
+    assert_eq!(script.matches("exists already, and stays").count(), 2, "{script}");
     run(&script);
     assert_eq!(c1.ip("-6 route show default").as_array().map(Vec::len), Some(1));
 }
@@ -310,7 +310,7 @@ fn what_cannot_be_done_is_refused_as_by_attach() {
     assert_eq!((refused.status, refused.stdout.as_str(), refused.stderr), (1, "", expected));
     assert_refused(&lab.plugboard("attach --dry-run c1 no-net --primary no-net"), "'no-net' is not configured");
     lab.network("walt-net", &json!([{"type": "bridge", "bridge": "br;reboot"}]));
-    assert_refused(&lab.plugboard("attach --dry-run c1 walt-net"), "the interface 'br;reboot' has a name that a shell");
+    assert_refused(&lab.plugboard("attach --dry-run c1 walt-net"), "the interface \"br;reboot\" has characters in its name");
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn check_is_content_with_what_the_commands_made() {
     call("CHECK", &made).run().ok();
     let left = call("PRINT", &made).env("CNI_PRINT", "DEL").run();
     let answer: Value = serde_json::from_str(&left.stdout).expect("an object");
-    assert_eq!(answer["gone"].as_array().map(Vec::len), Some(2), "{answer}");
+    assert_eq!(answer["gone"].as_array().map(Vec::len), Some(3), "elements, port and bridge: {answer}");
     // Without a word on the addresses there is an example.
     call("DEL", &made).run().ok();
     let example = call("PRINT", &config).env("CNI_PRINT", "ADD").run();
