@@ -310,7 +310,10 @@ fn what_cannot_be_done_is_refused_as_by_attach() {
     assert_eq!((refused.status, refused.stdout.as_str(), refused.stderr), (1, "", expected));
     assert_refused(&lab.plugboard("attach --dry-run c1 no-net --primary no-net"), "'no-net' is not configured");
     lab.network("walt-net", &json!([{"type": "bridge", "bridge": "br;reboot"}]));
-    assert_refused(&lab.plugboard("attach --dry-run c1 walt-net"), "the interface \"br;reboot\" has characters in its name");
+    assert_refused(
+        &lab.plugboard("attach --dry-run c1 walt-net"),
+        "the interface \"br;reboot\" has characters in its name",
+    );
 }
 
 #[test]
