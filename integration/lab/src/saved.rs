@@ -77,9 +77,7 @@ fn save(guest: &Guest, boot: &Boot, path: &Path) -> Result<()> {
     output.read_to_string(&mut told)?;
     let ended = machine.child.wait()?;
     // QEMU ends well also where nothing was saved, as on a full disk.
-    ensure!(
-        ended.success() && told.contains("Migration status: completed"),
-        "QEMU could not save the lab ({ended}): {told}"
-    );
+    let outcome = told.lines().find_map(|line| line.trim().strip_prefix("Migration status: ")).unwrap_or("unknown");
+    ensure!(ended.success() && outcome == "completed", "QEMU could not save the lab in {}: {outcome}", path.display());
     Ok(())
 }
