@@ -31,7 +31,36 @@ pub(super) fn settle(pair: &Pair, shape: &Shape) -> Result<(), meter::Error> {
 
 /// Whether an echo comes back over a path with these limits.
 pub(super) fn answers(pair: &Pair, shape: &Shape) -> Result<bool, meter::Error> {
-    Ok(!echoes(pair, shape, 1)?.times.is_empty())
+    for _ in 0..attempts(shape) {
+        if !echoes(pair, shape, 1)?.times.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The chance that all echoes to a far end that answers are lost by the limits alone.
+const ALL_LOST: f64 = 1e-6;
+
+/// The most echoes that are tried, each with its patience, before a far end counts as one that does not answer.
+const MOST_ATTEMPTS: u32 = 12;
+
+/// How many echoes to try, one after the other, where some are lost because that was asked for.
+fn attempts(shape: &Shape) -> u32 {
+    let arrives = |line: &Line| {
+        let expected = line.expected();
+        (1.0 - expected.lost) * (1.0 - expected.corrupted)
+    };
+    let lost = 1.0 - arrives(&shape.download) * arrives(&shape.upload);
+    // Where nothing can come back, one shows it.
+    let most = if lost < 1.0 { MOST_ATTEMPTS } else { 1 };
+    let mut all_lost = lost;
+    let mut attempts = 1;
+    while all_lost > ALL_LOST && attempts < most {
+        all_lost *= lost;
+        attempts += 1;
+    }
+    attempts
 }
 
 /// Sends echoes over a path with these limits: few enough to meet no queue, and with patience for what is delayed.
@@ -82,7 +111,7 @@ pub(super) fn row(shape: &Shape, measured: &RoundTrips, tools: &Tools<'_>) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shaping::Delay;
+    use shaping::{Chance, Delay, Loss, Probability};
 
     fn shape(bit_s: u64, delay_s: u64) -> Shape {
         let download = Line {
@@ -91,6 +120,16 @@ mod tests {
             ..Line::default()
         };
         Shape { download, ..Shape::default() }
+    }
+
+    #[test]
+    fn an_echo_that_may_be_lost_is_not_the_only_one() {
+        let losing = |percent: &str| {
+            let loss = Loss::Random(Chance { probability: Probability::parse(percent).unwrap(), ..Chance::default() });
+            Shape { upload: Line { loss, ..Line::default() }, ..Shape::default() }
+        };
+        assert_eq!(attempts(&Shape::default()), 1);
+        assert_eq!(["0.00005%", "2%", "5%", "30%", "100%"].map(|percent| attempts(&losing(percent))), [1, 4, 5, 12, 1]);
     }
 
     #[test]
