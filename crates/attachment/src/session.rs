@@ -49,7 +49,8 @@ pub struct Session {
     links: Option<Vec<Link>>,
     /// The session only looks, for printing; nothing is changed.
     is_looking: bool,
-    /// Links of the host that count as gone, because commands that remove them have been printed.
+    /// Links of the host that count as gone, because commands that remove them have been printed. Elements of the packet filter
+    /// have an entry, too, under a name that no link has.
     gone: Vec<String>,
 }
 

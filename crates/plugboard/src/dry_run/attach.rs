@@ -6,7 +6,7 @@ use serde_json::Value;
 use shaping::networks;
 
 use super::addresses::Addresses;
-use super::script::{Script, refuse_unwritable};
+use super::script::Script;
 use crate::attach::{self, Place};
 use crate::chain::Chain;
 use crate::cli::Attach;
@@ -64,14 +64,11 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String
         match chain.print("ADD", plugin, Some(attachment), request) {
             Ok(printed) => {
                 is_unsure |= printed.is_none();
-                if let Some(told) = printed.as_ref().and_then(|printed| printed.result.clone()) {
-                    let interfaces = told.get("interfaces").and_then(Value::as_array).into_iter().flatten();
-                    refuse_unwritable(interfaces.filter_map(|interface| interface.get("name")?.as_str()))?;
-                    result = Some(told);
-                }
+                let told = printed.as_ref().and_then(|printed| printed.result.clone());
+                result = told.or(result);
                 let remarks = addresses.remarks.iter().filter(|_| printed.is_some());
                 remarks.for_each(|remark| script.comment(remark));
-                script.add(printed, attachment.netns.as_deref(), |line| addresses.in_words(line));
+                script.add(printed, attachment.netns.as_deref(), |line| addresses.in_words(line))?;
             }
             // It depends on what the one before is going to make.
             Err(failure) if is_unsure => {

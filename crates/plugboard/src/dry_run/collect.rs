@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use cni::Version;
 
-use super::script::{Script, refuse_unwritable};
+use super::script::Script;
 use super::take_down;
 use crate::cache::Entry;
 use crate::chain::Chain;
@@ -50,16 +50,8 @@ fn print(mut network: Network, entries: &[Entry], runtime: &Runtime, script: &mu
         script.heading(format!("leftovers on {}, found by {}", network.name, plugin.kind));
         let mut request = chain.with_valid(plugin, &valid);
         script.brief(&mut request);
-        match chain.print("GC", plugin, None, request) {
-            Ok(printed) => {
-                let gone = printed.iter().flat_map(|printed| printed.gone.iter().map(String::as_str));
-                match refuse_unwritable(gone) {
-                    Ok(()) => script.add(printed, None, str::to_owned),
-                    Err(problem) => problems.push(problem),
-                }
-            }
-            Err(failure) => problems.push(failure.to_string()),
-        }
+        let printed = chain.print("GC", plugin, None, request).map_err(|failure| failure.to_string());
+        problems.extend(printed.and_then(|printed| script.add(printed, None, str::to_owned)).err());
     }
     problems
 }

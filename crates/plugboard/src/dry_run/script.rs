@@ -44,11 +44,22 @@ impl Script {
     }
 
     /// What a plugin would do; `None` if it cannot say. `word` replaces what is not known yet by words.
-    pub(super) fn add(&mut self, printed: Option<Printed>, netns: Option<&Path>, word: impl Fn(&str) -> String) {
-        let Some(Printed { commands, made, gone, .. }) = printed else {
+    ///
+    /// # Errors
+    /// An interface has a name that cannot stand in a script; nothing is added then.
+    pub(super) fn add(
+        &mut self,
+        printed: Option<Printed>,
+        netns: Option<&Path>,
+        word: impl Fn(&str) -> String,
+    ) -> Result<(), String> {
+        let Some(Printed { commands, result, made, gone }) = printed else {
             self.comment("this plugin cannot print what it would do");
-            return;
+            return Ok(());
         };
+        let interfaces = result.iter().filter_map(|result| result.get("interfaces")?.as_array()).flatten();
+        let named = interfaces.filter_map(|interface| interface.get("name")?.as_str());
+        refuse_unwritable(named.chain(gone.iter().map(String::as_str)))?;
         if commands.is_empty() {
             self.comment("nothing");
         }
@@ -76,6 +87,7 @@ impl Script {
         }
         self.made.extend(made.into_iter().filter(|name| !self.made.contains(name)).collect::<Vec<_>>());
         self.gone.extend(gone.into_iter().filter(|name| !self.gone.contains(name)).collect::<Vec<_>>());
+        Ok(())
     }
 
     pub(super) fn print(&self) -> io::Result<()> {
@@ -91,7 +103,7 @@ fn is_said_once(line: &str) -> bool {
 }
 
 /// Refuses names that stand in commands as they are, and have characters that a shell interprets.
-pub(super) fn refuse_unwritable<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+fn refuse_unwritable<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), String> {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-+:@".contains(letter);
     match names.find(|name| !name.chars().all(is_plain)) {
         Some(name) => Err(format!(
@@ -130,8 +142,8 @@ mod tests {
         let one = "ip -n c1 route add 0.0.0.0/0 via 10.8.0.1 dev eth0 proto static";
         let other = "ip -n c1 route add 0.0.0.0/0 via 10.9.0.1 dev eth1 proto static";
         let third = "ip -n c1 route add 0.0.0.0/0 via 10.9.0.1 dev eth1 proto static metric 5";
-        script.add(Some(add(&[one])), None, str::to_owned);
-        script.add(Some(add(&[other, third])), None, str::to_owned);
+        script.add(Some(add(&[one])), None, str::to_owned).unwrap();
+        script.add(Some(add(&[other, third])), None, str::to_owned).unwrap();
         assert_eq!(script.lines[0], one);
         assert!(script.lines[1].starts_with("# skipped") && script.lines[1].ends_with(other));
         assert_eq!(script.lines[2], third);

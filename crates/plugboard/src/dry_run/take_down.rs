@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use cni::Version;
 
-use super::script::{Script, refuse_unwritable};
+use super::script::Script;
 use crate::cache::Entry;
 use crate::chain::Chain;
 use crate::cli::Subject;
@@ -41,16 +41,9 @@ pub(super) fn print(entry: &Entry, runtime: &Runtime, script: &mut Script) -> Ve
         script.heading(format!("{if_name} on {} of {container}, by {}", network.name, plugin.kind));
         let mut request = chain.with_result(plugin, &attachment, result);
         script.brief(&mut request);
-        match chain.print("DEL", plugin, Some(&attachment), request) {
-            Ok(printed) => {
-                let gone = printed.iter().flat_map(|printed| printed.gone.iter().map(String::as_str));
-                match refuse_unwritable(gone) {
-                    Ok(()) => script.add(printed, attachment.netns.as_deref(), str::to_owned),
-                    Err(problem) => problems.push(problem),
-                }
-            }
-            Err(failure) => problems.push(failure.to_string()),
-        }
+        let printed = chain.print("DEL", plugin, Some(&attachment), request).map_err(|failure| failure.to_string());
+        let netns = attachment.netns.as_deref();
+        problems.extend(printed.and_then(|printed| script.add(printed, netns, str::to_owned)).err());
     }
     script.comment(format!("then {} is removed", runtime.cache.path(entry).display()));
     problems
