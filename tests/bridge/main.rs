@@ -2,6 +2,7 @@
 
 mod filter;
 mod forward;
+mod full_neighbour_table;
 mod keys;
 mod lent_device;
 mod nat;

@@ -20,8 +20,8 @@ use end::End;
 pub use lock::Lock;
 pub(crate) use lock::Mode;
 pub use note::Note;
-use step::Reading;
 pub use step::Step;
+use step::{Reading, Refusal};
 
 /// Takes back a change.
 type TakeBack = Box<dyn FnOnce(&mut Session) -> Result<(), Error>>;
@@ -351,10 +351,11 @@ impl Session {
             match answer {
                 Ok(_) if reading.makes => self.undo.push((place, Undo::Made)),
                 Ok(_) => {}
-                Err(source) => {
-                    let refusal = reading.refusal(source);
-                    refused = refused.or(refusal);
-                }
+                Err(source) => match reading.refusal(source) {
+                    Refusal::Tolerated => {}
+                    Refusal::Noted(note) => self.note(note),
+                    Refusal::Failed(error) => refused = refused.or(Some(error)),
+                },
             }
         }
         refused.map_or(Ok(()), Err)
