@@ -171,10 +171,7 @@ impl Session {
 
     /// The socket of the host's packet filter. What is queued stays so: the packet filter uses names, and needs no links.
     pub(crate) fn netfilter(&mut self) -> Result<&mut Socket, netlink::Error> {
-        let is_looking = self.is_looking;
-        let open =
-            || PacketFilter::open().and_then(|filter| if is_looking { filter.for_anybody() } else { Ok(filter) });
-        self.channel(open).map(|filter| &mut filter.0)
+        self.channel(PacketFilter::open).map(|filter| &mut filter.0)
     }
 
     /// Runs `work` with the thread in the namespace of one side, after everything queued has been sent.
