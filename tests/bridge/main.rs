@@ -6,6 +6,7 @@ mod full_neighbour_table;
 mod keys;
 mod lent_device;
 mod nat;
+mod operators_bridge;
 mod reachability;
 mod reference;
 mod shared;

@@ -6,7 +6,7 @@ use netlink::link::{self, Link};
 use netlink::{Namespace, Request, Socket};
 
 use crate::ordered::ordered;
-use crate::{Device, Error, Side};
+use crate::{Commons, Device, Error, Side};
 
 mod channel;
 mod end;
@@ -32,6 +32,8 @@ pub(crate) enum Undo {
     Made,
     /// A change has been begun.
     TakeBack(TakeBack),
+    /// A change of something that others use as well has been begun.
+    GiveBack(Box<dyn Commons>, TakeBack),
 }
 
 /// Both sides of an attachment, and whatever else its objects live in.
@@ -301,6 +303,16 @@ impl Session {
     /// How to take back what the object at work is about to change.
     pub fn on_undo(&mut self, take_back: impl FnOnce(&mut Self) -> Result<(), Error> + 'static) {
         self.undo.push((self.current, Undo::TakeBack(Box::new(take_back))));
+    }
+
+    /// How to take back what the object at work is about to change on something that was there before and that others may use:
+    /// at the end of the undoing, and only if none of the `users` is left, because whoever has come meanwhile may rely on it.
+    pub fn on_undo_for_all(
+        &mut self,
+        users: impl Commons + 'static,
+        take_back: impl FnOnce(&mut Self) -> Result<(), Error> + 'static,
+    ) {
+        self.undo.push((self.current, Undo::GiveBack(Box::new(users), Box::new(take_back))));
     }
 
     /// The place of the object at work in its description, for a channel that collects changes.
