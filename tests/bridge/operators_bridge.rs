@@ -59,7 +59,8 @@ fn replaced_addresses_and_their_routes_come_back() {
 fn a_bridge_that_is_down_is_down_again() {
     cites!("ADD-6");
     let scene = Scene::new();
-    sh("ip link add br0 type bridge").ok();
+    // Once it has been up, it keeps a queue.
+    sh("ip link add br0 up type bridge && ip link set br0 down").ok();
     let exhausted = json!([[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.1", "rangeEnd": "10.1.0.1"}]]);
     let ipam = json!({"type": "host-local", "ranges": exhausted});
     fails_without_a_trace(&scene, gateway(json!({"ipam": ipam, "promiscMode": true})), "10.1.0.1");
@@ -70,7 +71,7 @@ fn a_vlan_device_of_the_operators_is_as_it_was() {
     cites!("ADD-6");
     with_features(&[Feature::Vlan, Feature::BridgeVlanFiltering], || {
         let scene = Scene::new();
-        sh("ip link add br0 up type bridge vlan_filtering 1 && ip link add link br0 name br0.5 type vlan id 5 && \
+        sh("ip link add br0 up type bridge vlan_filtering 1 && ip link add link br0 name br0.5 up type vlan id 5 && ip link set br0.5 down && \
             sysctl -q net.ipv6.conf.br0/5.accept_ra=1")
         .ok();
         let before = sh("bridge vlan show dev br0").stdout;
