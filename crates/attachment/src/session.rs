@@ -293,11 +293,13 @@ impl Session {
     /// Makes the object at work at once, by whatever channel. From then on it is undone when a later part fails.
     ///
     /// # Errors
-    /// Those of `work`, which has left nothing behind then.
+    /// Those of `work`, which has left nothing behind then, unless the kernel's answer was lost: then it counts as made.
     pub fn make<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
-        let made = work(self)?;
-        self.undo.push((self.current, Undo::Made));
-        Ok(made)
+        let made = work(self);
+        if made.as_ref().map_or_else(Error::is_unanswered, |_| true) {
+            self.undo.push((self.current, Undo::Made));
+        }
+        made
     }
 
     /// How to take back what the object at work is about to change.
@@ -354,7 +356,15 @@ impl Session {
                 (request, (place, reading))
             })
             .unzip();
-        let answers = self.end(side)?.socket()?.batch(requests).map_err(Error::refused("talk to the kernel"))?;
+        let answers = match self.end(side)?.socket()?.batch(requests) {
+            Ok(answers) => answers,
+            Err(source) => {
+                // The kernel may have done all of it.
+                let made = readings.iter().filter(|(_, reading)| reading.makes && source.is_unanswered());
+                self.undo.extend(made.map(|(place, _)| (*place, Undo::Made)));
+                return Err(Error::Refused { action: "talk to the kernel".to_owned(), source });
+            }
+        };
         let mut refused = None;
         for ((place, reading), answer) in readings.into_iter().zip(answers) {
             match answer {
