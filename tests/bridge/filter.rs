@@ -14,6 +14,7 @@ const FOREIGN_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x99];
 const FOREIGN4: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 99);
 const FOREIGN6: Ipv6Addr = Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 0x99);
 const OWN4: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 5);
+const PEER6: Ipv6Addr = Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 9);
 const OWN6: Ipv6Addr = Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 5);
 
 const IPV4: u16 = 0x0800;
@@ -108,6 +109,144 @@ fn ipv6(from: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
 /// A neighbour advertisement (RFC 4861, 4.4).
 fn advertisement(target: Ipv6Addr, mac: [u8; 6]) -> Vec<u8> {
     [&[136, 0, 0, 0, 0x20, 0, 0, 0][..], &target.octets(), &[2, 1], &mac].concat()
+}
+
+const NS: u8 = 135;
+const NA: u8 = 136;
+
+/// A message of neighbour discovery to a target, with options (RFC 4861, 4.3 and 4.4), and as long as it says.
+fn neighbour(kind: u8, from: Ipv6Addr, target: Ipv6Addr, options: &[u8]) -> Vec<u8> {
+    exact(from, 58, &[&[kind, 0, 0, 0, 0x20, 0, 0, 0][..], &target.octets(), options].concat())
+}
+
+/// As `ipv6`, with a length that is right.
+fn exact(from: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
+    let mut packet = ipv6(from, next, payload);
+    packet[4..6].copy_from_slice(&u16::try_from(payload.len()).expect("it is short").to_be_bytes());
+    packet
+}
+
+/// An option with a hardware address: 1 for the source's, 2 for the target's.
+fn told(kind: u8, mac: [u8; 6]) -> Vec<u8> {
+    [&[kind, 1][..], &mac].concat()
+}
+
+/// A datagram from one port to another.
+fn udp(from: u16, to: u16) -> Vec<u8> {
+    [&from.to_be_bytes()[..], &to.to_be_bytes(), &[0, 8, 0, 0]].concat()
+}
+
+/// An IPv4 packet of UDP from the own address.
+fn ipv4_udp(from: u16, to: u16) -> Vec<u8> {
+    let mut packet = ipv4(OWN4);
+    packet[9] = 17;
+    packet[10..12].copy_from_slice(&[0, 0]);
+    let sum: u32 = packet.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).expect("it is folded");
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    [packet, udp(from, to)].concat()
+}
+
+/// Frames that would tell neighbours of a route, a router, a resolver or another place for an address, each with what stops it.
+fn misleading(mac: [u8; 6]) -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let frame = |kind, payload: Vec<u8>| ethernet(mac, BROADCAST, kind, &payload);
+    let ipv6 = |what, payload, guard| (what, frame(IPV6, payload), guard);
+    let none = Ipv6Addr::UNSPECIFIED;
+    let padding = [1, 4, 0, 0, 0, 0];
+    let wrapped =
+        |next: u8| [&[58, 0][..], &padding, &neighbour(NA, OWN6, OWN6, &told(2, FOREIGN_MAC))[40..], &[next]].concat();
+    let advertised_router = [&[134, 0, 0, 0, 64, 0, 7, 8][..], &[0; 8], &told(1, mac)].concat();
+    let redirect = [&[137, 0, 0, 0, 0, 0, 0, 0][..], &FOREIGN6.octets(), &OWN6.octets()].concat();
+    vec![
+        ipv6("router advertisement", exact(OWN6, 58, &advertised_router), "ipspoofchk"),
+        ipv6(
+            "router advertisement behind hop-by-hop",
+            exact(OWN6, 0, &[&[58, 0][..], &padding, &advertised_router].concat()),
+            "ipspoofchk",
+        ),
+        ipv6("redirect", exact(OWN6, 58, &redirect), "ipspoofchk"),
+        ipv6("advertisement with a foreign MAC", neighbour(NA, OWN6, OWN6, &told(2, FOREIGN_MAC)), "macspoofchk"),
+        ipv6("solicitation with a foreign MAC", neighbour(NS, OWN6, PEER6, &told(1, FOREIGN_MAC)), "macspoofchk"),
+        ipv6(
+            "a second option",
+            neighbour(NA, OWN6, OWN6, &[told(2, mac), told(2, FOREIGN_MAC)].concat()),
+            "macspoofchk",
+        ),
+        ipv6(
+            "behind another option",
+            neighbour(NA, OWN6, OWN6, &[told(14, mac), told(2, FOREIGN_MAC)].concat()),
+            "macspoofchk",
+        ),
+        ipv6("another kind of option", neighbour(NA, OWN6, OWN6, &[14, 1, 0, 0, 0, 0, 0, 0, 2, 1]), "macspoofchk"),
+        ipv6(
+            "router solicitation with a foreign MAC",
+            exact(OWN6, 58, &[&[133, 0, 0, 0, 0, 0, 0, 0][..], &told(1, FOREIGN_MAC)].concat()),
+            "macspoofchk",
+        ),
+        ipv6("behind hop-by-hop options", exact(OWN6, 0, &wrapped(0)), "macspoofchk"),
+        ipv6("behind destination options", exact(OWN6, 60, &wrapped(0)), "macspoofchk"),
+        ipv6(
+            "in a fragment",
+            exact(
+                OWN6,
+                44,
+                &[&[58, 0, 0, 1, 0, 0, 0, 9][..], &neighbour(NA, OWN6, OWN6, &told(2, FOREIGN_MAC))[40..]].concat(),
+            ),
+            "macspoofchk",
+        ),
+        ipv6("detection of a foreign address", neighbour(NS, none, FOREIGN6, &[]), "ipspoofchk"),
+        ("DHCP server", frame(IPV4, ipv4_udp(67, 68)), "ipspoofchk"),
+        ("DHCP server from another port", frame(IPV4, ipv4_udp(9, 68)), "ipspoofchk"),
+        ipv6("DHCPv6 server", exact(OWN6, 17, &udp(547, 546)), "ipspoofchk"),
+        ("QinQ", frame(0x88a8, [&[0, 7, 0x81, 0, 0, 8, 8, 0][..], &ipv4(FOREIGN4)].concat()), "ipspoofchk"),
+        ("PPPoE", frame(0x8864, [&[0x11, 0, 0, 1, 0, 22, 0, 0x21][..], &ipv4(FOREIGN4)].concat()), "ipspoofchk"),
+        ("gratuitous ARP of a foreign address", frame(ARP, arp(1, mac, FOREIGN4)), "ipspoofchk"),
+        ("gratuitous ARP of a foreign MAC", frame(ARP, arp(2, FOREIGN_MAC, OWN4)), "macspoofchk"),
+    ]
+}
+
+/// What a host does to find neighbours, routers and addresses.
+fn discovering(mac: [u8; 6]) -> Vec<(&'static str, Vec<u8>)> {
+    let frame = |kind, payload: Vec<u8>| ethernet(mac, BROADCAST, kind, &payload);
+    let ipv6 = |what, payload| (what, frame(IPV6, payload));
+    let none = Ipv6Addr::UNSPECIFIED;
+    let report = [&[143, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0][..], &OWN6.octets()].concat();
+    vec![
+        ipv6("duplicate detection of the own address", neighbour(NS, none, OWN6, &[])),
+        ipv6("the same with a nonce", neighbour(NS, none, OWN6, &[14, 1, 1, 2, 3, 4, 5, 6])),
+        ipv6("solicitation", neighbour(NS, OWN6, PEER6, &told(1, mac))),
+        ipv6("solicitation of one neighbour", neighbour(NS, OWN6, PEER6, &[])),
+        ipv6("advertisement", neighbour(NA, OWN6, OWN6, &told(2, mac))),
+        ipv6("advertisement without options", neighbour(NA, OWN6, OWN6, &[])),
+        ipv6("router solicitation", exact(OWN6, 58, &[&[133, 0, 0, 0, 0, 0, 0, 0][..], &told(1, mac)].concat())),
+        ipv6("router solicitation without an address", exact(none, 58, &[133, 0, 0, 0, 0, 0, 0, 0])),
+        ipv6("multicast listener report", exact(OWN6, 0, &[&[58, 0, 5, 2, 0, 0, 1, 0][..], &report].concat())),
+        ipv6("echo request", exact(OWN6, 58, &[128, 0, 0, 0, 0, 1, 0, 1])),
+        ipv6("DHCPv6 client", exact(OWN6, 17, &udp(546, 547))),
+        ("DHCP client", frame(IPV4, ipv4_udp(68, 67))),
+        ("gratuitous ARP", frame(ARP, arp(1, mac, OWN4))),
+    ]
+}
+
+#[test]
+fn no_neighbour_is_misled() {
+    for keys in [json!({}), json!({"macspoofchk": true, "ipspoofchk": true})] {
+        let stage = Stage::new(keys.clone());
+        for (what, frame) in discovering(stage.mac) {
+            assert!(stage.arrives(frame, what), "{what} arrives with {keys}");
+        }
+        let dropped = || sh("nft list table bridge plugboard | grep -o 'counter packets [0-9]*'").stdout;
+        for (what, frame, guard) in misleading(stage.mac) {
+            let before = dropped();
+            assert_eq!(stage.arrives(frame, what), keys[guard] != true, "{what} with {keys}");
+            assert_eq!(before == dropped(), keys[guard] != true, "{what} is counted with {keys}");
+        }
+        for address in ["10.1.0.9", "fd00:1::9"] {
+            assert!(stage.scene.c1.ping(address, 2).all_answered(), "{address} with {keys}");
+        }
+        stage.scene.call(Plugin::Bridge, "DEL", stage.config.clone()).run().ok();
+        assert_eq!(sh("nft list ruleset").ok(), "", "{keys}");
+    }
 }
 
 /// Frames from `c1` as others would send them, each with what stops it.
@@ -306,6 +445,9 @@ fn check_reports_a_guard_that_is_gone() {
         ("nft flush set bridge plugboard ipguarded", "in set ipguarded"),
         ("nft flush set bridge plugboard addresses4", "in set addresses4"),
         ("nft flush set bridge plugboard addresses6", "in set addresses6"),
+        ("nft flush set bridge plugboard neighbours", "in set neighbours"),
+        ("nft flush set bridge plugboard toldmacs", "in set toldmacs"),
+        ("nft flush chain bridge plugboard discovery", "discovery: want 10, have 0"),
         ("nft flush chain bridge plugboard prerouting", "prerouting: want 7, have 0"),
         ("nft flush chain bridge plugboard input", "input: want 1, have 0"),
         ("nft delete table bridge plugboard", "bridge plugboard"),
@@ -393,11 +535,20 @@ const OLDER: &str = "table bridge plugboard {
 }
 ";
 
-/// What is asked of a packet, rule by rule, without labels and counts.
+/// What is asked of a packet, rule by rule in each chain, without labels and counts.
 fn rules() -> Vec<String> {
     let listed = sh("nft list table bridge plugboard").ok();
-    let rules = listed.lines().map(str::trim).filter(|line| line.starts_with("iifname @"));
-    rules.map(|rule| rule.split(" counter ").next().unwrap_or_default().to_owned()).collect()
+    let mut chain = String::new();
+    let mut rules = Vec::new();
+    for line in listed.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("chain ") {
+            name.clone_into(&mut chain);
+        } else if line.contains("iifname @") {
+            rules.push((chain.clone(), line.split(" counter ").next().unwrap_or_default().to_owned()));
+        }
+    }
+    rules.sort_by(|one, other| one.0.cmp(&other.0));
+    rules.into_iter().map(|(_, rule)| rule).collect()
 }
 
 /// A network of others on the same bridge.
@@ -473,7 +624,7 @@ fn twenty_at_once_complete_an_older_table_together() {
     };
     all_at_once("ADD");
     scene.call_for(&c2, "eth0", Plugin::Bridge, "CHECK", older.clone()).run().ok();
-    assert_eq!(rules().len(), 8);
+    assert_eq!(rules().len(), 18);
     all_at_once("DEL");
     scene.call_for(&c2, "eth0", Plugin::Bridge, "CHECK", older.clone()).run().ok();
     scene.call_for(&c2, "eth0", Plugin::Bridge, "DEL", older).run().ok();
@@ -512,7 +663,7 @@ fn what_somebody_removed_comes_back_with_the_next_add() {
             "chain bridge plugboard prerouting: want present",
         ),
         (
-            "nft 'flush chain bridge plugboard prerouting; delete set bridge plugboard addresses6'".to_owned(),
+            "nft 'flush chain bridge plugboard prerouting; flush chain bridge plugboard discovery; delete set bridge plugboard addresses6'".to_owned(),
             "set addresses6 of table bridge plugboard: want present",
         ),
     ] {

@@ -2,9 +2,11 @@
 
 mod filter;
 mod forward;
+mod full_neighbour_table;
 mod keys;
 mod lent_device;
 mod nat;
+mod operators_bridge;
 mod reachability;
 mod reference;
 mod shared;

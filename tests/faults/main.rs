@@ -1,5 +1,6 @@
 //! Kills, races and failures in the middle of a call.
 
+mod answers;
 mod cleanup;
 mod faults;
 mod kill;

@@ -1,7 +1,6 @@
 //! What attachments share, one file for each kind.
 
 mod bridge;
-mod bridge_members;
 mod forward_rule;
 mod gateway_vlan;
 mod migration;

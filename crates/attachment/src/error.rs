@@ -118,6 +118,12 @@ impl Error {
         matches!(errno, Some(libc::EPERM | libc::EACCES))
     }
 
+    /// Nobody knows whether the step has been done: the kernel's answer was lost.
+    #[must_use]
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Refused { source, .. } if source.is_unanswered())
+    }
+
     /// A comment in a script, for an error that only says that the caller may not look.
     pub(crate) fn as_unseen(&self) -> String {
         format!("# {self}: only root can see what exists; it is treated as missing")

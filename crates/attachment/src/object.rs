@@ -1,6 +1,6 @@
 //! An object of one attachment.
 
-use crate::{Difference, Error, Kind, Session, Stage};
+use crate::{Commons, Difference, Error, Kind, Session, Stage};
 
 /// An object that an attachment needs and that is its alone. It knows how to be made, compared, changed, removed and printed; a
 /// [`Finder`](crate::Finder) finds it when there is no description.
@@ -69,6 +69,15 @@ pub trait Object {
     /// # Errors
     /// What the kernel says.
     fn remove(&self, session: &mut Session) -> Result<(), Error>;
+
+    /// Who else may use what this call has made, because it is on something that was there before. It is undone at the end then,
+    /// and only if none of them is left.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    fn users(&self, _session: &mut Session) -> Result<Option<Box<dyn Commons>>, Error> {
+        Ok(None)
+    }
 
     /// Removes it, or the part of it that was made, in the call that has just made it.
     ///

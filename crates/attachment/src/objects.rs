@@ -3,6 +3,7 @@
 mod address;
 mod bridge_port;
 mod elements;
+mod forwarding;
 mod host_links;
 mod ifb;
 mod link_local;
@@ -22,6 +23,7 @@ mod veth;
 pub use address::{Address, Others};
 pub use bridge_port::BridgePort;
 pub use elements::Elements;
+pub use forwarding::Forwarding;
 pub use ifb::Ifb;
 pub use link_local::LinkLocal;
 pub use link_up::LinkUp;

@@ -6,7 +6,7 @@ use netlink::link::{self, Link};
 use netlink::{Namespace, Request, Socket};
 
 use crate::ordered::ordered;
-use crate::{Device, Error, Side};
+use crate::{Commons, Device, Error, Side};
 
 mod channel;
 mod end;
@@ -20,8 +20,8 @@ use end::End;
 pub use lock::Lock;
 pub(crate) use lock::Mode;
 pub use note::Note;
-use step::Reading;
 pub use step::Step;
+use step::{Reading, Refusal};
 
 /// Takes back a change.
 type TakeBack = Box<dyn FnOnce(&mut Session) -> Result<(), Error>>;
@@ -32,6 +32,8 @@ pub(crate) enum Undo {
     Made,
     /// A change has been begun.
     TakeBack(TakeBack),
+    /// A change of something that others use as well has been begun.
+    GiveBack(Box<dyn Commons>, TakeBack),
 }
 
 /// Both sides of an attachment, and whatever else its objects live in.
@@ -171,10 +173,7 @@ impl Session {
 
     /// The socket of the host's packet filter. What is queued stays so: the packet filter uses names, and needs no links.
     pub(crate) fn netfilter(&mut self) -> Result<&mut Socket, netlink::Error> {
-        let is_looking = self.is_looking;
-        let open =
-            || PacketFilter::open().and_then(|filter| if is_looking { filter.for_anybody() } else { Ok(filter) });
-        self.channel(open).map(|filter| &mut filter.0)
+        self.channel(PacketFilter::open).map(|filter| &mut filter.0)
     }
 
     /// Runs `work` with the thread in the namespace of one side, after everything queued has been sent.
@@ -294,16 +293,28 @@ impl Session {
     /// Makes the object at work at once, by whatever channel. From then on it is undone when a later part fails.
     ///
     /// # Errors
-    /// Those of `work`, which has left nothing behind then.
+    /// Those of `work`, which has left nothing behind then, unless the kernel's answer was lost: then it counts as made.
     pub fn make<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
-        let made = work(self)?;
-        self.undo.push((self.current, Undo::Made));
-        Ok(made)
+        let made = work(self);
+        if made.as_ref().map_or_else(Error::is_unanswered, |_| true) {
+            self.undo.push((self.current, Undo::Made));
+        }
+        made
     }
 
     /// How to take back what the object at work is about to change.
     pub fn on_undo(&mut self, take_back: impl FnOnce(&mut Self) -> Result<(), Error> + 'static) {
         self.undo.push((self.current, Undo::TakeBack(Box::new(take_back))));
+    }
+
+    /// How to take back what the object at work is about to change on something that was there before and that others may use:
+    /// at the end of the undoing, and only if none of the `users` is left, because whoever has come meanwhile may rely on it.
+    pub fn on_undo_for_all(
+        &mut self,
+        users: impl Commons + 'static,
+        take_back: impl FnOnce(&mut Self) -> Result<(), Error> + 'static,
+    ) {
+        self.undo.push((self.current, Undo::GiveBack(Box::new(users), Box::new(take_back))));
     }
 
     /// The place of the object at work in its description, for a channel that collects changes.
@@ -345,16 +356,25 @@ impl Session {
                 (request, (place, reading))
             })
             .unzip();
-        let answers = self.end(side)?.socket()?.batch(requests).map_err(Error::refused("talk to the kernel"))?;
+        let answers = match self.end(side)?.socket()?.batch(requests) {
+            Ok(answers) => answers,
+            Err(source) => {
+                // The kernel may have done all of it.
+                let made = readings.iter().filter(|(_, reading)| reading.makes && source.is_unanswered());
+                self.undo.extend(made.map(|(place, _)| (*place, Undo::Made)));
+                return Err(Error::Refused { action: "talk to the kernel".to_owned(), source });
+            }
+        };
         let mut refused = None;
         for ((place, reading), answer) in readings.into_iter().zip(answers) {
             match answer {
                 Ok(_) if reading.makes => self.undo.push((place, Undo::Made)),
                 Ok(_) => {}
-                Err(source) => {
-                    let refusal = reading.refusal(source);
-                    refused = refused.or(refusal);
-                }
+                Err(source) => match reading.refusal(source) {
+                    Refusal::Tolerated => {}
+                    Refusal::Noted(note) => self.note(note),
+                    Refusal::Failed(error) => refused = refused.or(Some(error)),
+                },
             }
         }
         refused.map_or(Ok(()), Err)

@@ -35,7 +35,7 @@ keys! {
         #[key("ipMasqBackend", example = r#""nftables""#)]
         pub ip_masq_backend: Option<MasqueradeBackend>,
 
-        /// frames from, and ARP that claims, another hardware address than the NIC's are dropped; on an operator's bridge LLDP
+        /// frames from, and ARP and neighbour discovery that claim, another hardware address than the NIC's are dropped; on an operator's bridge LLDP
         /// and the like are still learned from, unless it has `no_linklocal_learn`
         #[key("macspoofchk", default = "false", example = "true")]
         pub macspoofchk: bool,

@@ -39,8 +39,11 @@ pub enum Error {
         /// The system's reason.
         reason: io::Error,
     },
-    /// The kernel's answer does not read as netlink.
-    #[error("the kernel's answer could not be read: {0}")]
+    /// The answer to what was sent cannot be received or read: whatever was asked may have been done.
+    #[error("the kernel's answer could not be received: {0}")]
+    Unanswered(String),
+    /// A value that no message can carry.
+    #[error("{0}")]
     Malformed(String),
     /// The table changed during each of several dumps (`NLM_F_DUMP_INTR`).
     #[error("the kernel's table of {0} kept changing while it was read; try again")]
@@ -89,6 +92,12 @@ impl Error {
     #[must_use]
     pub fn is_existing(&self) -> bool {
         self.errno() == Some(libc::EEXIST)
+    }
+
+    /// Nobody knows whether what was asked has been done.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Unanswered(_))
     }
 
     pub(crate) fn system(call: &'static str) -> impl FnOnce(nix::errno::Errno) -> Self {

@@ -297,6 +297,12 @@ pub fn set_promiscuous(name: &str) -> Request {
     Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).promiscuous(true).build()))
 }
 
+/// `ip link set dev NAME promisc off`.
+#[must_use]
+pub fn unset_promiscuous(name: &str) -> Request {
+    Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).promiscuous(false).build()))
+}
+
 /// `ip link set dev NAME master BRIDGE`.
 #[must_use]
 pub fn set_master(name: &str, bridge: u32) -> Request {

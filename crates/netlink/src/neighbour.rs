@@ -14,10 +14,14 @@ const RTM_NEWNEIGH: u16 = 28;
 /// `ip neighbour add ADDRESS dev INDEX nud none use`: makes the kernel ask on the link who has the address.
 ///
 /// Between ports of a bridge on one host the question and the answer travel within this very system call as a rule.
+///
+/// The kernel's table is one for all namespaces of the machine, and any user can fill it in a namespace of their own
+/// (`gc_thresh3`). An entry that counts as learned by other means is not subject to that limit (`neigh_alloc` in
+/// `net/core/neighbour.c`, since 5.0), and is otherwise an entry like any other.
 #[must_use]
 pub fn solicit(index: u32, address: IpAddr) -> Request {
     let mut message = message(index, address);
-    message.header.flags = NeighbourFlags::Use;
+    message.header.flags = NeighbourFlags::Use | NeighbourFlags::ExtLearned;
     message.header.state = NeighbourState::None;
     Request::create(RouteNetlinkMessage::NewNeighbour(message))
 }

@@ -206,5 +206,5 @@ fn messages(socket: &mut Socket, index: u32) -> Result<Vec<TcMessage>, Error> {
 }
 
 fn signed(index: u32) -> Result<i32, Error> {
-    i32::try_from(index).map_err(|_| Error::Malformed(format!("link index {index}")))
+    i32::try_from(index).map_err(|_| Error::Malformed(format!("no link can have the index {index}")))
 }

@@ -1,4 +1,8 @@
-//! A blocking netlink socket: batches, sequence numbers, the kernel's own words.
+//! A netlink socket: batches, sequence numbers, the kernel's own words.
+//!
+//! Nothing is ever waited for: the kernel handles what is sent, and queues its answers, within the system call that sends, and the
+//! next piece of a table within the one that receives the last (`netlink_unicast_kernel`, `netlink_recvmsg` in
+//! `net/netlink/af_netlink.c`). An answer that is not there is one that the kernel has dropped.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -20,6 +24,17 @@ const ANSWER_BYTES: usize = 8 * 1024;
 /// Room for any object in a dump: the kernel's own limit for a piece.
 const DUMP_BYTES: usize = 32 * 1024;
 
+/// What an answer takes of the socket's receive buffer at most, in bytes: an acknowledgement or a refusal with its text, an
+/// allocation of 1 KiB and its administration; and an object, of up to two pages.
+const VERDICT_ROOM: usize = 1280;
+const OBJECT_ROOM: usize = 2 * 4096 + 512;
+
+/// What a receive buffer has room for in any case, in bytes: a quarter of the kernel's default (`net.core.rmem_default`).
+const SURE_ROOM: usize = 52 * 1024;
+
+/// The most datagrams that are thrown away after an error.
+const ABANDONED: usize = 1 << 20;
+
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_CAPPED: u16 = 0x100;
@@ -32,6 +47,8 @@ pub struct Socket {
     fd: OwnedFd,
     sequence: u32,
     received: Vec<u8>,
+    /// How many bytes of answers the receive buffer takes, as far as is known.
+    room: usize,
 }
 
 impl Socket {
@@ -63,7 +80,7 @@ impl Socket {
                 _ => {} // strict checking came with 4.20; whoever lists filters what comes
             }
         }
-        Ok(Self { fd, sequence: 0, received: Vec::new() })
+        Ok(Self { fd, sequence: 0, received: Vec::new(), room: SURE_ROOM })
     }
 
     /// Sends one request and waits for its answer.
@@ -77,11 +94,49 @@ impl Socket {
     /// Sends all requests in one go. The kernel handles them in order; a later one is handled even if an earlier one failed.
     /// It handles all of them before it returns to us, so a signal cannot fall between two of them.
     ///
-    /// Only the last one is acknowledged: the kernel reports what it refuses in any case, and in order.
+    /// Only the last one is acknowledged: the kernel reports what it refuses in any case, and in order. The receive buffer gets
+    /// room for all answers first; where the caller may not enlarge it, the requests go in several pieces.
     ///
     /// # Errors
-    /// The outer error is about the socket; an inner one is the kernel's answer to that request.
-    pub fn batch(&mut self, mut requests: Vec<Request>) -> Result<Vec<Answer>, Error> {
+    /// The outer error is about the socket; an inner one is the kernel's answer to that request. After
+    /// [`Error::Unanswered`], any of the requests may have been done.
+    pub fn batch(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>, Error> {
+        if self.make_room(&requests)? {
+            return self.batch_at_once(requests);
+        }
+        let mut answers = Vec::with_capacity(requests.len());
+        let mut requests = requests.into_iter().peekable();
+        while requests.peek().is_some() {
+            let mut left = self.room;
+            let mut piece = Vec::new();
+            while let Some(request) = requests.next_if(|next| piece.is_empty() || room_for(next) <= left) {
+                left = left.saturating_sub(room_for(&request));
+                piece.push(request);
+            }
+            answers.extend(self.batch_at_once(piece)?);
+        }
+        Ok(answers)
+    }
+
+    /// Whether the receive buffer has room for all answers. The kernel doubles what is asked for, and more than
+    /// `net.core.rmem_max` takes CAP_NET_ADMIN.
+    pub(crate) fn make_room(&mut self, requests: &[Request]) -> Result<bool, Error> {
+        let needed = requests.iter().map(room_for).fold(0, usize::saturating_add);
+        if needed <= self.room {
+            return Ok(true);
+        }
+        let failed = || Error::system("getsockopt(SO_RCVBUF)");
+        self.room = socket::getsockopt(&self.fd, socket::sockopt::RcvBuf).map_err(failed())?;
+        if needed > self.room {
+            if socket::setsockopt(&self.fd, socket::sockopt::RcvBufForce, &needed).is_err() {
+                let _ = socket::setsockopt(&self.fd, socket::sockopt::RcvBuf, &needed); // as far as it goes
+            }
+            self.room = socket::getsockopt(&self.fd, socket::sockopt::RcvBuf).map_err(failed())?;
+        }
+        Ok(needed <= self.room)
+    }
+
+    fn batch_at_once(&mut self, mut requests: Vec<Request>) -> Result<Vec<Answer>, Error> {
         let Some(last) = requests.last_mut() else { return Ok(Vec::new()) };
         last.answered();
         let ends_with_object = last.is_question();
@@ -97,7 +152,7 @@ impl Socket {
         let mut answers: Vec<Answer> = (0..count).map(|_| Ok(None)).collect();
         let mut is_complete = false;
         while !is_complete {
-            self.receive(|message| {
+            let received = self.receive(|message| {
                 let place = usize::try_from(message.header.sequence_number.wrapping_sub(first)).ok();
                 let Some((place, answer)) = place.and_then(|place| Some((place, answers.get_mut(place)?))) else {
                     return Ok(true); // an answer to an earlier, abandoned request
@@ -113,7 +168,14 @@ impl Socket {
                     *answer = Ok(Some(message.object()));
                 }
                 Ok(true)
-            })?;
+            });
+            match (received, refused_as_a_whole(&answers)) {
+                (Ok(()), _) => {}
+                (Err(Error::Unanswered(_)), Some(refusal)) => {
+                    return Ok(vec![refusal; count].into_iter().map(|refusal| Err(refusal.into())).collect());
+                }
+                (Err(error), _) => return Err(error),
+            }
         }
         Ok(answers)
     }
@@ -168,6 +230,22 @@ impl Socket {
         Ok((!interrupted).then_some(objects))
     }
 
+    fn receive_into_buffer(&mut self) -> Result<usize, Errno> {
+        let flags = MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
+        loop {
+            match socket::recv(self.fd.as_raw_fd(), &mut self.received, flags) {
+                Err(Errno::EINTR) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Throws away what waits to be received.
+    fn abandon(&mut self) {
+        let is_empty = |received| received == Err(Errno::EAGAIN);
+        let _ = (0..ABANDONED).find(|_| is_empty(self.receive_into_buffer()));
+    }
+
     /// The number of the next message.
     pub(crate) fn next_sequence(&mut self) -> u32 {
         self.sequence = self.sequence.wrapping_add(1);
@@ -193,18 +271,26 @@ impl Socket {
     }
 
     /// Receives one datagram and hands its messages to `take` until that returns false.
+    ///
+    /// After [`Error::Unanswered`] nothing is left in the buffer: the kernel drops answers until it is empty.
     pub(crate) fn receive(&mut self, mut take: impl FnMut(Message<'_>) -> Result<bool, Error>) -> Result<(), Error> {
         if self.received.is_empty() {
             self.received.resize(ANSWER_BYTES, 0);
         }
-        let length = loop {
-            match socket::recv(self.fd.as_raw_fd(), &mut self.received, MsgFlags::MSG_TRUNC) {
-                Err(Errno::EINTR) => {}
-                other => break other.map_err(Error::system("receive from netlink"))?,
+        let length = match self.receive_into_buffer() {
+            Ok(length) => length,
+            Err(errno) => {
+                self.abandon();
+                let reason = match errno {
+                    Errno::EAGAIN => "there is none".to_owned(),
+                    Errno::ENOBUFS => format!("{} (answers were dropped)", errno.desc()),
+                    _ => errno.desc().to_owned(),
+                };
+                return Err(Error::Unanswered(reason));
             }
         };
         let Some(mut rest) = self.received.get(..length) else {
-            return Err(Error::Malformed(format!("an answer of {length} bytes")));
+            return Err(Error::Unanswered(format!("it has {length} bytes")));
         };
         while let Some((message, tail)) = Message::split(rest)? {
             if !take(message)? {
@@ -214,6 +300,21 @@ impl Socket {
         }
         Ok(())
     }
+}
+
+/// The kernel's refusal of a whole datagram, which it reports for the first request alone: netfilter asks for CAP_NET_ADMIN before
+/// it reads any (`nfnetlink_rcv` in `net/netfilter/nfnetlink.c`).
+fn refused_as_a_whole(answers: &[Answer]) -> Option<KernelError> {
+    match answers.split_first() {
+        Some((Err(Error::Kernel(first)), rest)) if first.errno == libc::EPERM => {
+            rest.iter().all(|answer| matches!(answer, Ok(None))).then(|| first.clone())
+        }
+        _ => None,
+    }
+}
+
+fn room_for(request: &Request) -> usize {
+    if request.is_question() { OBJECT_ROOM } else { VERDICT_ROOM }
 }
 
 /// A message of the kernel.
@@ -228,7 +329,7 @@ impl<'a> Message<'a> {
         if bytes.is_empty() {
             return Ok(None);
         }
-        let truncated = || Error::Malformed(format!("a message cut short at {} bytes", bytes.len()));
+        let truncated = || Error::Unanswered(format!("it is cut short at {} bytes", bytes.len()));
         let mut header = NetlinkHeader::default();
         header.length = read_u32(bytes, 0).ok_or_else(truncated)?;
         header.message_type = read_u16(bytes, 4).ok_or_else(truncated)?;
@@ -331,6 +432,80 @@ mod tests {
                 let _ = (message.error(), object.decode::<TcMessage>(object.message_type));
             }
         }
+    }
+
+    const MANY: usize = 3000;
+
+    /// On a thread for it alone, whose user is nobody: the numbers are the thread's.
+    fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+        const NOBODY: u32 = 65534;
+        std::thread::scope(|scope| {
+            let done = scope.spawn(|| {
+                // SAFETY: the call takes numbers only.
+                let result = unsafe { libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY) };
+                assert_eq!(result, 0, "the thread gives its privileges up");
+                work()
+            });
+            done.join().unwrap()
+        })
+    }
+
+    /// Each is refused, with a text.
+    fn refused_requests() -> Vec<Request> {
+        (0..MANY).map(|number| crate::link::set_up(&format!("none{number}"))).collect()
+    }
+
+    #[test]
+    fn any_number_of_refusals_is_received() {
+        let mut socket = Socket::open().unwrap();
+        let answers = socket.batch(refused_requests()).unwrap();
+        assert_eq!(answers.len(), MANY);
+        assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(Error::is_missing)));
+        assert!(socket.request(crate::link::get("lo")).unwrap().is_some(), "the socket serves on");
+    }
+
+    #[test]
+    fn any_number_of_answers_is_received_by_anybody() {
+        as_nobody(|| {
+            let mut socket = Socket::open().unwrap();
+            let questions = (0..MANY).map(|_| crate::link::get("lo")).collect();
+            let answers = socket.batch(questions).unwrap();
+            assert_eq!(answers.len(), MANY);
+            assert!(answers.iter().all(|answer| matches!(answer, Ok(Some(_)))));
+            assert!(socket.room < MANY * OBJECT_ROOM, "in pieces");
+            let refusals = socket.batch(refused_requests()).unwrap();
+            assert!(
+                refusals.iter().all(|answer| answer.as_ref().is_err_and(|error| error.errno() == Some(libc::EPERM)))
+            );
+        });
+    }
+
+    /// A test may not know what the kernel takes for an answer: here the buffer is too small.
+    #[test]
+    fn answers_that_were_dropped_are_an_error_and_the_socket_serves_on() {
+        let mut socket = Socket::open().unwrap();
+        socket.room = usize::MAX;
+        let error = socket.batch(refused_requests()).unwrap_err();
+        assert!(error.is_unanswered() && error.to_string().contains("No buffer space"), "{error}");
+        assert!(socket.request(crate::link::get("lo")).unwrap().is_some());
+        let answers = socket.batch(vec![crate::link::get("lo"), crate::link::get("no-such-link")]).unwrap();
+        assert!(answers[0].is_ok() && answers[1].is_err());
+    }
+
+    #[test]
+    fn netfilter_refuses_all_questions_of_those_who_may_ask_none() {
+        const NFT_MSG_GETGEN: u16 = 0x0a10;
+        as_nobody(|| {
+            let mut socket = Socket::open_netfilter().unwrap();
+            let question = || Request::question(NFT_MSG_GETGEN, vec![0; 4]);
+            let answers = socket.batch(vec![question(), question(), question()]).unwrap();
+            assert_eq!(answers.len(), 3);
+            assert!(
+                answers.iter().all(|answer| answer.as_ref().is_err_and(|error| error.errno() == Some(libc::EPERM)))
+            );
+            let refusal = socket.transaction(10, None, vec![question(), question()]).unwrap_err();
+            assert_eq!((refusal.place, refusal.error.errno()), (None, Some(libc::EPERM)));
+        });
     }
 
     #[test]

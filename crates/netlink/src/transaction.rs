@@ -31,7 +31,7 @@ impl Socket {
     /// told that one (`ERESTART`).
     ///
     /// # Errors
-    /// The first refusal.
+    /// The first refusal. With [`Error::Unanswered`], it may have been done.
     pub fn transaction(
         &mut self,
         subsystem: u8,
@@ -41,6 +41,7 @@ impl Socket {
         let Some(last) = requests.last_mut() else { return Ok(()) };
         last.answered();
         let count = requests.len();
+        self.make_room(&requests)?;
         let mut bytes = Vec::with_capacity(256 * (count + 2));
         let begin = self.next_sequence();
         Request::raw(NFNL_MSG_BATCH_BEGIN, 0, mark(subsystem, generation)).append(begin, &mut bytes);

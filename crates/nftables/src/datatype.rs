@@ -23,6 +23,8 @@ pub enum Type {
     InetService,
     /// `mark`: of a packet or a connection.
     Mark,
+    /// Six bytes of a packet that `nft` has no name for, a hardware address for example; see [`Set::of_transport_bytes`](crate::Set).
+    SixBytes,
 }
 
 /// How the bytes of a value are ordered (`enum byteorder` in nft's `datatype.h`).
@@ -37,6 +39,7 @@ impl Type {
     /// The tool's number for it (`enum datatypes` in nft's `datatype.h`); to the kernel it means nothing.
     fn number(self) -> u32 {
         match self {
+            Self::SixBytes => 4,
             Self::Ipv4 => 7,
             Self::Ipv6 => 8,
             Self::Ether => 9,
@@ -53,7 +56,7 @@ impl Type {
             Self::InetProto => 1,
             Self::InetService => 2,
             Self::Ipv4 | Self::Mark => 4,
-            Self::Ether => 6,
+            Self::Ether | Self::SixBytes => 6,
             Self::Ipv6 | Self::Ifname => 16,
         }
     }
@@ -67,7 +70,7 @@ impl Type {
         match self {
             Self::Ifname | Self::Mark => ByteOrder::Host,
             Self::InetProto => ByteOrder::None,
-            Self::Ipv4 | Self::Ipv6 | Self::Ether | Self::InetService => ByteOrder::Big,
+            Self::Ipv4 | Self::Ipv6 | Self::Ether | Self::InetService | Self::SixBytes => ByteOrder::Big,
         }
     }
 }

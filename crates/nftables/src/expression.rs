@@ -81,6 +81,10 @@ pub enum Comparison {
     Equal = 0,
     /// Another.
     Unequal = 1,
+    /// Not greater, as a number in network order.
+    AtMost = 3,
+    /// Not less.
+    AtLeast = 5,
 }
 
 /// A step of a rule. Those that compare end the rule for packets that differ.

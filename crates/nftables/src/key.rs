@@ -36,6 +36,12 @@ impl Key {
         Self::one(Type::Ether, &mac.0)
     }
 
+    /// Six bytes as they are in a packet.
+    #[must_use]
+    pub fn six_bytes(bytes: [u8; 6]) -> Self {
+        Self::one(Type::SixBytes, &bytes)
+    }
+
     /// A transport protocol by its number (`IPPROTO_*`).
     #[must_use]
     pub fn protocol(number: u8) -> Self {
@@ -164,6 +170,7 @@ fn part_text(kind: Type, part: &[u8]) -> String {
         Type::Ipv4 => <[u8; 4]>::try_from(part).map_or_else(|_| String::new(), |v4| Ipv4Addr::from(v4).to_string()),
         Type::Ipv6 => <[u8; 16]>::try_from(part).map_or_else(|_| String::new(), |v6| Ipv6Addr::from(v6).to_string()),
         Type::Ether => <[u8; 6]>::try_from(part).map_or_else(|_| String::new(), |mac| Mac(mac).to_string()),
+        Type::SixBytes => format!("{:#014x}", number()),
         Type::InetProto | Type::InetService => number().to_string(),
         Type::Mark => <[u8; 4]>::try_from(part).map_or_else(|_| String::new(), |v| u32::from_ne_bytes(v).to_string()),
     }

@@ -8,7 +8,7 @@ use netlink::{Error, Object, Request, Socket};
 use crate::count::Count;
 use crate::datatype::{self, ByteOrder, Type, byte_order};
 use crate::message::{Body, NLM_F_CREATE, NLM_F_EXCL, Verb, open, put_number, read_number};
-use crate::userdata::byte_orders;
+use crate::userdata::{byte_orders, typeof_iifname_and_transport};
 use crate::{Table, milliseconds};
 
 const NFTA_SET_TABLE: u16 = 1;
@@ -62,13 +62,23 @@ pub struct Set {
     pub timeout: Option<Duration>,
     /// Each element counts the packets that found it (Linux 5.7).
     pub is_counted: bool,
+    /// Its key is `typeof iifname . @th,OFFSET,LENGTH`, in bits, as which `nft` shows it: a link, and raw bytes.
+    pub of_transport_bytes: Option<(u32, u32)>,
 }
 
 impl Set {
     /// A set of single keys.
     #[must_use]
     pub const fn new(name: &'static str, key: &'static [Type]) -> Self {
-        Self { name, key, values: Values::None, has_intervals: false, timeout: None, is_counted: false }
+        Self {
+            name,
+            key,
+            values: Values::None,
+            has_intervals: false,
+            timeout: None,
+            is_counted: false,
+            of_transport_bytes: None,
+        }
     }
 
     /// The same as a map to values of these parts.
@@ -99,6 +109,12 @@ impl Set {
     #[must_use]
     pub const fn with_counters(self) -> Self {
         Self { is_counted: true, ..self }
+    }
+
+    /// The same, whose key of a link and raw bytes is shown as `typeof iifname . @th,OFFSET,LENGTH`, in bits.
+    #[must_use]
+    pub const fn of_transport_bytes(self, offset: u32, length: u32) -> Self {
+        Self { of_transport_bytes: Some((offset, length)), ..self }
     }
 
     /// `nft create set TABLE NAME { type …; }`. The `id` is another one for each set of a transaction.
@@ -132,7 +148,11 @@ impl Set {
             Values::Of(parts) => Some(byte_order(parts)),
             Values::Verdicts => Some(ByteOrder::None),
         };
-        body = body.bytes(NFTA_SET_USERDATA, &byte_orders(byte_order(self.key), values));
+        let mut shown = byte_orders(byte_order(self.key), values);
+        if let Some((offset, length)) = self.of_transport_bytes {
+            shown.extend(typeof_iifname_and_transport(offset, length));
+        }
+        body = body.bytes(NFTA_SET_USERDATA, &shown);
         if self.is_counted {
             body = body.nested(NFTA_SET_EXPR, Count::put_template);
         }

@@ -43,6 +43,36 @@ pub(crate) fn byte_orders(keys: ByteOrder, values: Option<ByteOrder>) -> Vec<u8>
     bytes
 }
 
+/// The key of a set whose parts are those of `typeof iifname . @th,OFFSET,LENGTH`, in bits: expressions, each with its kind and what
+/// makes it up (`expr_ops` in nft's `src/expression.c`, `payload.c` and `meta.c`).
+pub(crate) fn typeof_iifname_and_transport(offset: u32, length: u32) -> Vec<u8> {
+    const KEY_TYPEOF: u8 = 3;
+    const KIND: u8 = 0;
+    const DATA: u8 = 1;
+    const META: u32 = 9;
+    const META_IIFNAME: u32 = 6;
+    const PAYLOAD: u32 = 7;
+    const CONCATENATION: u32 = 13;
+    /// `PROTO_BASE_TRANSPORT_HDR`, behind the number of a protocol and that of one of its fields, which raw bytes lack.
+    const PAYLOAD_PARTS: [u32; 3] = [0, 0, 3];
+    let expression = |kind, data: &[u8]| [number(KIND, kind), value(DATA, data)].concat();
+    let meta = expression(META, &number(KIND, META_IIFNAME));
+    let parts = PAYLOAD_PARTS.into_iter().chain([offset, length]);
+    let payload: Vec<u8> = (0..).zip(parts).flat_map(|(kind, part)| number(kind, part)).collect();
+    let payload = expression(PAYLOAD, &payload);
+    value(KEY_TYPEOF, &expression(CONCATENATION, &[value(0, &meta), value(1, &payload)].concat()))
+}
+
+fn number(kind: u8, number: u32) -> Vec<u8> {
+    value(kind, &number.to_ne_bytes())
+}
+
+fn value(kind: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut all = vec![kind, u8::try_from(bytes.len()).unwrap_or(u8::MAX)];
+    all.extend(bytes);
+    all
+}
+
 fn put_order(bytes: &mut Vec<u8>, kind: u8, order: ByteOrder) {
     bytes.extend([kind, 4]);
     bytes.extend((order as u32).to_ne_bytes());
@@ -51,6 +81,15 @@ fn put_order(bytes: &mut Vec<u8>, kind: u8, order: ByteOrder) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What nft 1.0.6 sends for `typeof iifname . @th,208,48`.
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn raw_bytes_are_told_as_nft_tells_them() {
+        let expected = b"\x03\x40\x00\x04\x0d\0\0\0\x01\x38\x00\x0e\x00\x04\x09\0\0\0\x01\x06\x00\x04\x06\0\0\0\x01\x26\x00\x04\x07\0\0\0\
+            \x01\x1e\x00\x04\0\0\0\0\x01\x04\0\0\0\0\x02\x04\x03\0\0\0\x03\x04\xd0\0\0\0\x04\x04\x30\0\0\0";
+        assert_eq!(typeof_iifname_and_transport(208, 48), expected);
+    }
 
     #[test]
     fn comments_are_read_back_among_others() {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use attachment::{Address, AwaitListening, Description, Device, Others, Side, Stage, Sysctl};
+use attachment::{Address, AwaitListening, Description, Device, Forwarding, Others};
 use cni::Success;
 use ipnetwork::IpNetwork;
 
@@ -37,15 +37,10 @@ impl Gateway {
             let Some(address) = ip.gateway.and_then(|gateway| IpNetwork::new(gateway, ip.address.prefix()).ok()) else {
                 continue;
             };
-            let path = match address {
-                IpNetwork::V4(_) => "net/ipv4/ip_forward",
-                IpNetwork::V6(_) => "net/ipv6/conf/all/forwarding",
-            };
             let device = Device::host(link);
             description.own(Address { device: device.clone(), address, others, is_detected: false });
             description.act(AwaitListening { device, address: address.ip() });
-            let (side, path, stage) = (Side::Host, path.to_owned(), Stage::Gateway);
-            description.own(Sysctl { side, path, value: "1", optional: false, stage });
+            description.own(Forwarding { is_ipv6: address.is_ipv6() });
         }
     }
 }

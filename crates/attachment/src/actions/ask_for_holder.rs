@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use netlink::{Mac, neighbour};
 
-use crate::{Action, Device, Error, Remedy, Session, Stage};
+use crate::{Action, Device, Error, Note, Remedy, Session, Stage};
 
 /// The answer of a member of a bridge on this host comes within the very system call that asks, or, when the processor is
 /// busy, as soon as the kernel's worker runs. This is how long we wait for it.
@@ -15,7 +15,8 @@ const PAUSE: Duration = Duration::from_micros(50);
 
 /// Asks on a link who has an address, and refuses an address that somebody answers for.
 ///
-/// A neighbour further away than this host may be slower than we wait, and is then not noticed.
+/// A neighbour further away than this host may be slower than we wait, and is then not noticed. Nor is anybody if the question
+/// cannot be sent, which is noted.
 #[derive(Debug)]
 pub struct AskForHolder {
     /// The link on which to ask.
@@ -28,9 +29,12 @@ impl AskForHolder {
     /// Who answers for the address, if anybody does.
     fn holder(&self, session: &mut Session) -> Result<Option<Mac>, Error> {
         let index = session.index(&self.device)?;
-        let action = format!("ask who has {} on {}", self.address, self.device);
         let socket = session.socket(self.device.side)?;
-        socket.request(neighbour::solicit(index, self.address)).map_err(Error::refused(action))?;
+        if let Err(error) = socket.request(neighbour::solicit(index, self.address)) {
+            let address = format!("{} on {}", self.address, self.device);
+            session.note(Note::NotAsked { address, reason: error.to_string() });
+            return Ok(None);
+        }
         let mut holder = None;
         for _ in 0..ATTEMPTS {
             holder = neighbour::answered_by(&socket.request(neighbour::get(index, self.address)));

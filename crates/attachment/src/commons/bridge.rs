@@ -1,11 +1,11 @@
 //! A Linux bridge, shared by the attachments of a network.
 
-use netlink::Mac;
 use netlink::link::{self, Link};
+use netlink::{Mac, Request};
 
-use super::bridge_members::{self, BridgeMembers};
 use super::migration;
 use super::uplink::{NamedPort, Port, Uplink, uplink_of};
+use crate::bridge_members::{self, BridgeMembers};
 use crate::firewall::forward;
 use crate::{
     Commons, Device, Difference, Error, Finder, Found, Identity, Item, Kind, Note, Object, Remedy, Session, Shared,
@@ -155,9 +155,15 @@ impl Bridge {
     fn complete(&self, link: &Link, session: &mut Session) -> Result<(), Error> {
         if !link.is_up {
             let action = format!("set {} up", self.label());
+            self.take_back_with(session, "down again", link::set_down(&self.name));
             session.queue(Step::change(Side::Host, action, link::set_up(&self.name)));
         }
-        self.set_promiscuous(session);
+        if !link.is_promiscuous {
+            if self.promiscuous {
+                self.take_back_with(session, "not promiscuous again", link::unset_promiscuous(&self.name));
+            }
+            self.set_promiscuous(session);
+        }
         if link.is_running || !Tag::is_shared(link) {
             return Ok(());
         }
@@ -167,6 +173,17 @@ impl Bridge {
             }
             _ => Sysctl::no_router_advertisements(&self.name).create(session),
         }
+    }
+
+    /// How to take back a change of a bridge that was there before.
+    fn take_back_with(&self, session: &mut Session, state: &str, request: Request) {
+        let (device, action) = (self.device(), format!("set {} {state}", self.label()));
+        session.on_undo_for_all(BridgeMembers { bridge: self.name.clone() }, move |session| {
+            if session.find(&device)?.is_some() {
+                session.queue(Step::change(Side::Host, action, request));
+            }
+            Ok(())
+        });
     }
 
     /// A different address for each bridge, because two hosts with a bridge of the same name may share a segment; one with an

@@ -1,6 +1,6 @@
 //! Members of a bridge reaching each other.
 
-use super::bridge_members::{self, BridgeMembers};
+use crate::bridge_members::{self, BridgeMembers};
 use crate::firewall::forward;
 use crate::{Commons, Difference, Error, Finder, Found, Identity, Item, Kind, Session, Shared, State};
 

@@ -4,7 +4,7 @@ use netlink::bridge_vlan::{self, Of, Vlans};
 use netlink::link::{self, Link};
 use netlink::vlan::{self, NewVlan};
 
-use super::bridge_members::{self, BridgeMembers};
+use crate::bridge_members::{self, BridgeMembers};
 use crate::{
     Commons, Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy, Session, Shared, Side,
     Stage, State, Step, Sysctl, Tag,
@@ -98,6 +98,27 @@ impl GatewayVlan {
         Sysctl::no_router_advertisements(&self.device().name).create(session)
     }
 
+    /// An operator's device that is down is as it was if this call fails, and so is the bridge.
+    fn leave_as_it_was(&self, session: &mut Session, bridge: u32) -> Result<(), Error> {
+        let (device, id) = (self.device(), self.id);
+        let is_member = self.membership(session, bridge)?.is_some();
+        let setting = Sysctl::no_router_advertisements(&device.name);
+        let before = setting.read(session)?;
+        session.on_undo_for_all(self.members.clone(), move |session| {
+            if session.find(&device)?.is_none() {
+                return Ok(());
+            }
+            session.queue(Step::change(Side::Host, format!("set {device} down again"), link::set_down(&device.name)));
+            if !is_member {
+                let action = format!("take the bridge itself out of VLAN {id}");
+                let request = bridge_vlan::delete(Of::Bridge(bridge), &[Vlans::tagged(id, id)]);
+                session.queue(Step::change(Side::Host, action, request).tolerating(&[libc::ENOENT]));
+            }
+            before.map_or(Ok(()), |before| setting.write(session, &before))
+        });
+        Ok(())
+    }
+
     /// `EOPNOTSUPP` is all that the kernel says when it has no such links.
     fn explain(&self, error: Error) -> Error {
         match error {
@@ -182,6 +203,9 @@ impl Shared for GatewayVlan {
         match session.find(&device)? {
             Some(found) => {
                 self.refuse(&found, bridge)?;
+                if !Tag::is_shared(&found) {
+                    self.leave_as_it_was(session, bridge)?;
+                }
                 Sysctl::no_router_advertisements(&device.name).create(session)?;
             }
             None => self.make_device(session, bridge)?,

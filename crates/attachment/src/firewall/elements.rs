@@ -8,7 +8,7 @@ use nftables::{Element, Key, Set, chain, element, read_uses, set};
 use super::ATTEMPTS;
 use super::owner::Owner;
 use super::refusal::{check_srcnat, of_addition, of_netfilter};
-use super::tables::{GUARDED, IPGUARDED, Ours, Parts, Stand, examine};
+use super::tables::{GUARDED, IPGUARDED, LATE, Ours, Parts, Stand, examine};
 use crate::{Difference, Error, Remedy, Session, Side};
 
 /// The most elements that one transaction removes: its message must fit the socket's buffer.
@@ -207,16 +207,23 @@ fn list(socket: &mut Socket, ours: Ours, set: &Set) -> Result<Vec<Element>, Erro
 pub(crate) fn differences(session: &mut Session, comment: &str, entries: &[Entry]) -> Result<Vec<Difference>, Error> {
     let socket = session.netfilter().map_err(of_netfilter)?;
     let mut differences = Vec::new();
+    let mut late = Vec::new();
+    let mut has_late = false;
     for entry in entries {
+        let is_late = LATE.contains(&entry.set);
         match find(socket, entry)? {
+            None if is_late => late.push(Difference::missing(entry.label())),
             None => differences.push(Difference::missing(entry.label())),
             Some(found) if found.comment != comment => {
                 let what = format!("comment of {}", entry.label());
                 differences.push(Difference::new(what, comment, found.comment));
             }
-            Some(_) => {}
+            Some(_) => has_late |= is_late,
         }
     }
+    if has_late {
+        differences.extend(late);
+    } // and otherwise an older release has attached it
     for ours in Ours::ALL {
         if entries.iter().any(|entry| entry.ours == ours) {
             differences.extend(Parts::of(socket, ours)?.differences());

@@ -74,6 +74,12 @@ pub(crate) fn ensure(session: &mut Session, bridge: &str) -> Result<(), Error> {
         match nftables::transaction(session.netfilter().map_err(of_netfilter)?, generation, requests) {
             Ok(()) => return Ok(()),
             Err(refusal) if matches!(refusal.error.errno(), Some(libc::ERESTART | libc::ENOENT)) => {}
+            Err(refusal) if refusal.error.is_unanswered() => {
+                return Err(Error::Refused {
+                    action: format!("add a rule for the members of {bridge}"),
+                    source: refusal.error,
+                });
+            }
             Err(refusal) => {
                 let chain = refusal.place.and_then(|place| closed.get(place)).or(closed.first());
                 session.note(Note::ClosedChain {

@@ -45,6 +45,15 @@ pub(crate) static ADDRESSES4: Set = Set::new("addresses4", &[Type::Ifname, Type:
 /// The IPv6 addresses of those ports.
 pub(crate) static ADDRESSES6: Set = Set::new("addresses6", &[Type::Ifname, Type::Ipv6]);
 
+/// Ports whose neighbour discovery is checked.
+pub(crate) static NEIGHBOURS: Set = Set::new("neighbours", &[Type::Ifname]);
+/// The hardware addresses that those ports may tell in options of neighbour discovery.
+pub(crate) static TOLD_MACS: Set = Set::new("toldmacs", &[Type::Ifname, Type::SixBytes]).of_transport_bytes(208, 48);
+
+/// Of the sets in which an attachment that asks for them has elements, those that the first releases did not know: what they attached
+/// has none there, and is whole.
+pub(crate) static LATE: [&Set; 2] = [&NEIGHBOURS, &TOLD_MACS];
+
 const LINK_SOURCE: Field = Field { base: Base::Link, offset: 6, length: 6 };
 const ETHERTYPE: Field = Field { base: Base::Link, offset: 12, length: 2 };
 const ARP_SENDER_MAC: Field = Field { base: Base::Network, offset: 8, length: 6 };
@@ -53,14 +62,32 @@ const IPV4_SOURCE: Field = Field { base: Base::Network, offset: 12, length: 4 };
 const IPV4_DESTINATION: Field = Field { base: Base::Network, offset: 16, length: 4 };
 const IPV6_SOURCE: Field = Field { base: Base::Network, offset: 8, length: 16 };
 const IPV6_DESTINATION_FIRST: Field = Field { base: Base::Network, offset: 24, length: 1 };
+const IPV6_LENGTH: Field = Field { base: Base::Network, offset: 4, length: 2 };
+const IPV6_NEXT: Field = Field { base: Base::Network, offset: 6, length: 1 };
 const ICMPV6_TYPE: Field = Field { base: Base::Transport, offset: 0, length: 1 };
-/// RFC 4861, 4.4.
+/// RFC 4861, 4.3 and 4.4: the target of a neighbour solicitation or advertisement.
 const ADVERTISED: Field = Field { base: Base::Transport, offset: 8, length: 16 };
+/// The first option behind it: its type and length; and the six bytes of one that is eight bytes long.
+const OPTION: Field = Field { base: Base::Transport, offset: 24, length: 2 };
+const OPTION_VALUE: Field = Field { base: Base::Transport, offset: 26, length: 6 };
+/// The six bytes of the first option of a router solicitation (4.1).
+const ROUTER_OPTION_VALUE: Field = Field { base: Base::Transport, offset: 10, length: 6 };
 
 const NFPROTO_IPV4: [u8; 1] = [2];
 const NFPROTO_IPV6: [u8; 1] = [10];
 const IPPROTO_ICMPV6: [u8; 1] = [58];
+const IPPROTO_UDP: [u8; 1] = [17];
+// The messages of neighbour discovery (RFC 4861, 4).
+const ROUTER_SOLICITATION: [u8; 1] = [133];
+const ROUTER_ADVERTISEMENT: [u8; 1] = [134];
+const NEIGHBOUR_SOLICITATION: [u8; 1] = [135];
 const NEIGHBOUR_ADVERTISEMENT: [u8; 1] = [136];
+const REDIRECT: [u8; 1] = [137];
+/// The nonce of duplicate detection (RFC 7527), eight bytes long.
+const NONCE: [u8; 2] = [14, 1];
+/// Where DHCP servers answer to.
+const DHCP_CLIENT: [u8; 2] = 68u16.to_be_bytes();
+const DHCPV6_CLIENT: [u8; 2] = 546u16.to_be_bytes();
 const IPV4: [u8; 2] = [0x08, 0x00];
 const ARP: [u8; 2] = [0x08, 0x06];
 const IPV6: [u8; 2] = [0x86, 0xdd];
@@ -69,6 +96,8 @@ const IPV6: [u8; 2] = [0x86, 0xdd];
 const SRCNAT: i32 = 100;
 /// Before everything else that sees frames (`NF_BR_PRI_NAT_DST_BRIDGED`).
 const FIRST: i32 = -300;
+/// Right behind.
+const SECOND: i32 = -299;
 
 impl Ours {
     /// Both.
@@ -82,7 +111,7 @@ impl Ours {
     pub(crate) fn sets(self) -> Vec<&'static Set> {
         match self {
             Self::Nat => vec![&MASQUERADE4, &MASQUERADE6],
-            Self::Filter => vec![&GUARDED, &MACS, &IPGUARDED, &ADDRESSES4, &ADDRESSES6],
+            Self::Filter => vec![&GUARDED, &MACS, &IPGUARDED, &ADDRESSES4, &ADDRESSES6, &NEIGHBOURS, &TOLD_MACS],
         }
     }
 
@@ -90,7 +119,7 @@ impl Ours {
     pub(crate) fn outline(self) -> &'static [(&'static str, u32)] {
         match self {
             Self::Nat => &[("postrouting", 6)],
-            Self::Filter => &[("prerouting", 7), ("input", 1)],
+            Self::Filter => &[("prerouting", 7), ("input", 1), ("discovery", 10)],
         }
     }
 
@@ -113,6 +142,7 @@ impl Ours {
                 (self.chain("prerouting", Kind::Filter, Hook::Prerouting, FIRST), [mac_guard(), ip_guard()].concat()),
                 // Frames to the bridge's own group addresses come by here alone, and the bridge learns from them.
                 (self.chain("input", Kind::Filter, Hook::Input, FIRST), vec![foreign_source()]),
+                (self.chain("discovery", Kind::Filter, Hook::Prerouting, SECOND), [told_macs(), no_router()].concat()),
             ],
         }
     }
@@ -199,6 +229,75 @@ fn ip_guard() -> Vec<Rule> {
         of("source6", IPV6, not_among(IPV6_SOURCE, &ADDRESSES6)),
         of("advertised6", IPV6, advertisement),
     ]
+}
+
+/// Neighbour discovery tells no hardware address but the port's own. Rules cannot walk options: so there is one at most, of eight
+/// bytes, which every host's are, and no extension header in front, behind which there might be more.
+fn told_macs() -> Vec<Rule> {
+    let solicitation = || discovery(Comparison::Equal, ROUTER_SOLICITATION);
+    let neighbour = || {
+        let mut kinds = discovery(Comparison::AtLeast, NEIGHBOUR_SOLICITATION);
+        kinds.push(Expression::Compare(Comparison::AtMost, NEIGHBOUR_ADVERTISEMENT.to_vec()));
+        kinds
+    };
+    let lengths = |bare: u16| {
+        let is_not = |length: u16| Expression::Compare(Comparison::Unequal, length.to_be_bytes().to_vec());
+        vec![Expression::Field(IPV6_LENGTH), is_not(bare), Expression::Field(IPV6_LENGTH), is_not(bare + 8)]
+    };
+    let has_option = |bare: u16| vec![Expression::Field(IPV6_LENGTH), equal(&(bare + 8).to_be_bytes())];
+    let is_no_nonce = || vec![Expression::Field(OPTION), Expression::Compare(Comparison::Unequal, NONCE.to_vec())];
+    let mut wrapped = vec![Expression::Meta(Meta::Protocol), equal(&IPV6), Expression::Field(IPV6_NEXT)];
+    wrapped.push(Expression::Compare(Comparison::Unequal, IPPROTO_ICMPV6.to_vec()));
+    wrapped.extend([Expression::Meta(Meta::L4proto), equal(&IPPROTO_ICMPV6), Expression::Field(ICMPV6_TYPE)]);
+    wrapped.push(Expression::Compare(Comparison::AtLeast, ROUTER_SOLICITATION.to_vec()));
+    wrapped.push(Expression::Compare(Comparison::AtMost, REDIRECT.to_vec()));
+    let foreign = |value: Field| not_among(value, &TOLD_MACS);
+    let of = |name, conditions: Vec<Vec<Expression>>, last| dropped_if(name, conditions.concat(), &NEIGHBOURS, last);
+    vec![
+        of("wrapped-discovery6", vec![wrapped], Vec::new()),
+        of("neighbour-options6", vec![neighbour(), lengths(24)], Vec::new()),
+        of("neighbour-mac6", vec![neighbour(), has_option(24), is_no_nonce()], foreign(OPTION_VALUE)),
+        of("router-options6", vec![solicitation(), lengths(8)], Vec::new()),
+        of("router-mac6", vec![solicitation(), has_option(8)], foreign(ROUTER_OPTION_VALUE)),
+    ]
+}
+
+/// Whose addresses are checked is neither a router nor a DHCP server to its neighbours, and objects to no address but its own.
+fn no_router() -> Vec<Rule> {
+    let of = |name, conditions, last| dropped_if(name, conditions, &IPGUARDED, last);
+    let to_port = |port: &[u8]| {
+        let (protocol, field) = (Expression::Meta(Meta::L4proto), Expression::Field(Field::DESTINATION_PORT));
+        vec![protocol, equal(&IPPROTO_UDP), field, equal(port)]
+    };
+    let mut detection = discovery(Comparison::Equal, NEIGHBOUR_SOLICITATION);
+    detection.extend([Expression::Field(IPV6_SOURCE), equal(&[0; 16])]);
+    vec![
+        of("router6", discovery(Comparison::Equal, ROUTER_ADVERTISEMENT), Vec::new()),
+        of("redirect6", discovery(Comparison::Equal, REDIRECT), Vec::new()),
+        of("detected6", detection, not_among(ADVERTISED, &ADDRESSES6)),
+        of("dhcp-server4", to_port(&DHCP_CLIENT), Vec::new()),
+        of("dhcp-server6", to_port(&DHCPV6_CLIENT), Vec::new()),
+    ]
+}
+
+/// A message of ICMPv6 whose type compares so.
+fn discovery(comparison: Comparison, kind: [u8; 1]) -> Vec<Expression> {
+    vec![
+        Expression::Meta(Meta::Protocol),
+        equal(&IPV6),
+        Expression::Meta(Meta::L4proto),
+        equal(&IPPROTO_ICMPV6),
+        Expression::Field(ICMPV6_TYPE),
+        Expression::Compare(comparison, kind.to_vec()),
+    ]
+}
+
+/// As [`dropped`], but the conditions are examined first: few packets meet them, and a set takes longer.
+fn dropped_if(name: &str, mut conditions: Vec<Expression>, ports: &'static Set, last: Vec<Expression>) -> Rule {
+    conditions.extend([Expression::Meta(Meta::Iifname), Expression::In(ports)]);
+    conditions.extend(last);
+    conditions.extend([Expression::Counter, Expression::Verdict(Verdict::Drop)]);
+    labelled(name, conditions)
 }
 
 /// Drops and counts what comes from a port in the set and meets the conditions.

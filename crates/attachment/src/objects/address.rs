@@ -2,8 +2,10 @@
 
 use ipnetwork::IpNetwork;
 use netlink::address;
+use netlink::layer3::Layer3;
 
-use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Side, Stage, Step};
+use crate::bridge_members::BridgeMembers;
+use crate::{Commons, Device, Difference, Error, Kind, Object, Remedy, Session, Side, Stage, Step};
 
 static KIND: Kind = Kind::of_a_link("address");
 
@@ -63,6 +65,23 @@ impl Address {
             .map_err(Error::refused(format!("list the addresses of {}", self.device)))
     }
 
+    /// The addresses that are about to be replaced come back if this call fails, and the routes that go with them.
+    fn restore_on_undo(&self, session: &mut Session) -> Result<(), Error> {
+        let Some(link) = session.known(&self.device)? else { return Ok(()) };
+        let (side, action) = (self.device.side, format!("restore the addresses and routes of {}", self.device));
+        let had = Layer3::of(session.socket(side)?, &link).map_err(Error::refused(&action))?;
+        let (users, device) = (BridgeMembers::of_gateway(session, &self.device)?, self.device.clone());
+        session.on_undo_for_all(users, move |session| {
+            if session.find(&device)?.is_some_and(|found| found.index == link.index) {
+                for request in had.restore() {
+                    session.queue(Step::change(side, &action, request).tolerating(&[libc::EEXIST]));
+                }
+            }
+            Ok(())
+        });
+        Ok(())
+    }
+
     /// Deals with the addresses that a shared link has. True when ours is among them.
     fn reconcile(&self, session: &mut Session) -> Result<bool, Error> {
         let index = session.index(&self.device)?;
@@ -70,7 +89,11 @@ impl Address {
         if have.contains(&self.address) {
             return Ok(true);
         }
-        for other in have.into_iter().filter(|other| self.clashes_with(*other)) {
+        let clashing: Vec<IpNetwork> = have.into_iter().filter(|other| self.clashes_with(*other)).collect();
+        if self.others == Others::Replace && !clashing.is_empty() {
+            self.restore_on_undo(session)?;
+        }
+        for other in clashing {
             if self.others != Others::Replace {
                 return Err(self.conflict(other));
             }
@@ -103,12 +126,19 @@ impl Object for Address {
             true => address::add_with_detection(index, self.address),
             false => address::add(index, self.address),
         };
+        let step = Step::make(side, action, request);
         session.queue(match self.others {
-            Others::Alone => Step::make(side, action, request),
-            // It stays when this call fails: another attachment may have adopted it by then, or have been quicker.
-            Others::Respect | Others::Replace => Step::change(side, action, request).tolerating(&[libc::EEXIST]),
+            Others::Alone => step,
+            Others::Respect | Others::Replace => step.tolerating(&[libc::EEXIST]), // another attachment was quicker
         });
         Ok(())
+    }
+
+    fn users(&self, session: &mut Session) -> Result<Option<Box<dyn Commons>>, Error> {
+        Ok(match self.others {
+            Others::Alone => None,
+            Others::Respect | Others::Replace => Some(Box::new(BridgeMembers::of_gateway(session, &self.device)?)),
+        })
     }
 
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {

@@ -7,7 +7,9 @@ use netlink::Mac;
 use nftables::{Key, Set};
 
 use crate::firewall::elements::{Entry, add, differences, host_names, removal_commands, remove};
-use crate::firewall::tables::{ADDRESSES4, ADDRESSES6, GUARDED, IPGUARDED, MACS, MASQUERADE4, MASQUERADE6, Ours};
+use crate::firewall::tables::{
+    ADDRESSES4, ADDRESSES6, GUARDED, IPGUARDED, MACS, MASQUERADE4, MASQUERADE6, NEIGHBOURS, Ours, TOLD_MACS,
+};
 use crate::{Difference, Error, Finder, Found, Identity, Item, Kind, Object, Owner, Session, Stage};
 
 static KIND: Kind = Kind::found("elements of the packet filter");
@@ -51,12 +53,16 @@ impl Elements {
         self
     }
 
-    /// Only frames from this hardware address pass, and ARP that claims it.
+    /// Only frames from this hardware address pass, and ARP and neighbour discovery that claim it.
     #[must_use]
     pub fn guarding_mac(mut self, mac: Mac) -> Self {
         let port = self.identity.host_name();
         self.push(Ours::Filter, &GUARDED, Key::link(&port), format!("{port:?}"));
         self.push(Ours::Filter, &MACS, Key::link(&port).and_mac(mac), format!("{port:?} . {mac}"));
+        self.push(Ours::Filter, &NEIGHBOURS, Key::link(&port), format!("{port:?}"));
+        let told: String = mac.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = Key::link(&port).and(&Key::six_bytes(mac.0));
+        self.push(Ours::Filter, &TOLD_MACS, key, format!("{port:?} . 0x{told}"));
         self
     }
 

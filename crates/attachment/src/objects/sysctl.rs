@@ -35,13 +35,21 @@ impl Sysctl {
         format!("/proc/sys/{}", self.path)
     }
 
+    pub(crate) fn write(&self, session: &mut Session, value: &str) -> Result<(), Error> {
+        let file = self.file();
+        match session.within(self.side, || fs::write(&file, value))? {
+            Err(error) if !(self.optional && error.kind() == ErrorKind::NotFound) => Err(self.failed(error)),
+            _ => Ok(()),
+        }
+    }
+
     fn failed(&self, source: std::io::Error) -> Error {
         let place = if self.side == Side::Container { " in the container" } else { "" };
         Error::System { action: format!("set {} to {}{place}", self.path.replace('/', "."), self.value), source }
     }
 
     /// The value at present; `None` when the kernel lacks the setting and may.
-    fn read(&self, session: &mut Session) -> Result<Option<String>, Error> {
+    pub(crate) fn read(&self, session: &mut Session) -> Result<Option<String>, Error> {
         let file = self.file();
         match session.within(self.side, || fs::read_to_string(&file))? {
             Ok(text) => Ok(Some(text.trim_end().to_owned())),
@@ -67,13 +75,9 @@ impl Object for Sysctl {
 
     /// Written only if it differs: `/proc/sys` may be read-only although everything is as it should be.
     fn create(&self, session: &mut Session) -> Result<(), Error> {
-        if self.read(session)?.is_none_or(|have| have == self.value) {
-            return Ok(());
-        }
-        let file = self.file();
-        match session.within(self.side, || fs::write(&file, self.value))? {
-            Err(error) if !(self.optional && error.kind() == ErrorKind::NotFound) => Err(self.failed(error)),
-            _ => Ok(()),
+        match self.read(session)?.is_none_or(|have| have == self.value) {
+            true => Ok(()),
+            false => self.write(session, self.value),
         }
     }
 

@@ -39,15 +39,6 @@ impl PacketFilter {
     pub(crate) fn open() -> Result<Self, netlink::Error> {
         Socket::open_netfilter().map(Self)
     }
-
-    /// Asks one question, for a caller who may not be allowed to: of several in one message the kernel refuses the first alone,
-    /// and says nothing of the others (`nfnetlink_rcv`).
-    pub(crate) fn for_anybody(mut self) -> Result<Self, netlink::Error> {
-        match self.0.batch(vec![nftables::get_generation()])?.pop() {
-            Some(Err(error)) if error.errno() == Some(libc::EPERM) => Err(error),
-            _ => Ok(self),
-        }
-    }
 }
 
 impl Channel for PacketFilter {}

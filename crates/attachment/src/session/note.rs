@@ -14,6 +14,20 @@ pub enum Note {
         /// Why it accepts none.
         reason: String,
     },
+    /// Neighbours were not told where an address is.
+    NotAnnounced {
+        /// The address, with its link.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nobody could be asked whether an address is in use already.
+    NotAsked {
+        /// The address, with its link.
+        address: String,
+        /// Why.
+        reason: String,
+    },
     /// The older iptables is in use, whose rules cannot be seen.
     LegacyIptables {
         /// The bridge.
@@ -29,6 +43,14 @@ impl fmt::Display for Note {
                 "members of {bridge} cannot reach each other: chain {chain} drops what it forwards, and accepts no \
                  rule ({reason}); accept what comes from {bridge} and goes there"
             ),
+            Self::NotAnnounced { address, reason } => write!(
+                f,
+                "cannot announce {address} ({reason}); it can be used all the same, but neighbours that know an earlier \
+                 holder of it may send to that one for up to a minute"
+            ),
+            Self::NotAsked { address, reason } => {
+                write!(f, "cannot ask whether {address} is in use already ({reason}); it is taken for free")
+            }
             Self::LegacyIptables { bridge } => write!(
                 f,
                 "if iptables-legacy drops what is forwarded, members of {bridge} cannot reach each other: \

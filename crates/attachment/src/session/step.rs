@@ -4,10 +4,13 @@ use std::fmt;
 
 use netlink::Request;
 
-use crate::{Error, Side};
+use crate::{Error, Note, Side};
 
 /// The known reasons for a refusal.
 type Explanation = Box<dyn Fn(Error) -> Error>;
+
+/// What becomes of a refusal that nothing depends on.
+type Noting = Box<dyn FnOnce(&netlink::Error) -> Note>;
 
 /// A request with its reason.
 pub struct Step {
@@ -22,12 +25,13 @@ pub struct Step {
     /// With these error numbers the kernel says that there is nothing to do, and nothing is ours to remove.
     tolerated: &'static [i32],
     explanation: Option<Explanation>,
+    noting: Option<Noting>,
 }
 
 impl Step {
     /// A step that changes something.
     pub fn change(side: Side, action: impl Into<String>, request: Request) -> Self {
-        Self { side, action: action.into(), request, makes: false, tolerated: &[], explanation: None }
+        Self { side, action: action.into(), request, makes: false, tolerated: &[], explanation: None, noting: None }
     }
 
     /// A step that makes the object.
@@ -49,11 +53,28 @@ impl Step {
         self
     }
 
+    /// The same step, on which nothing depends: its refusal is no error, but noted.
+    #[must_use]
+    pub fn noting(mut self, note: impl FnOnce(&netlink::Error) -> Note + 'static) -> Self {
+        self.noting = Some(Box::new(note));
+        self
+    }
+
     /// The message, and what to make of the answer.
     pub(super) fn split(self) -> (Request, Reading) {
-        let Self { action, request, makes, tolerated, explanation, .. } = self;
-        (request, Reading { action, makes, tolerated, explanation })
+        let Self { action, request, makes, tolerated, explanation, noting, .. } = self;
+        (request, Reading { action, makes, tolerated, explanation, noting })
     }
+}
+
+/// What the kernel's refusal of a step means.
+pub(super) enum Refusal {
+    /// There was nothing to do.
+    Tolerated,
+    /// The call goes on, and tells.
+    Noted(Note),
+    /// The call fails.
+    Failed(Error),
 }
 
 /// What to make of the kernel's answer to a step.
@@ -62,19 +83,23 @@ pub(super) struct Reading {
     pub(super) makes: bool,
     tolerated: &'static [i32],
     explanation: Option<Explanation>,
+    noting: Option<Noting>,
 }
 
 impl Reading {
-    /// The kernel's refusal as an error; `None` where it means that there was nothing to do.
-    pub(super) fn refusal(self, source: netlink::Error) -> Option<Error> {
+    /// What a refusal means.
+    pub(super) fn refusal(self, source: netlink::Error) -> Refusal {
         if source.errno().is_some_and(|errno| self.tolerated.contains(&errno)) {
-            return None;
+            return Refusal::Tolerated;
+        }
+        if let Some(note) = self.noting {
+            return Refusal::Noted(note(&source));
         }
         let error = match self.action.strip_prefix("make ") {
             Some(what) if self.makes && source.is_existing() => Error::Exists(what.to_owned()),
             _ => Error::Refused { action: self.action, source },
         };
-        Some(match self.explanation {
+        Refusal::Failed(match self.explanation {
             Some(explain) => explain(error),
             None => error,
         })

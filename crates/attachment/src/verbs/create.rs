@@ -2,7 +2,7 @@
 
 use crate::session::Undo;
 use crate::verbs::release::release;
-use crate::{Description, Error, Item, Session, Shared, Stage, State};
+use crate::{Commons, Description, Error, Item, Session, Shared, Stage, State};
 
 /// Asks all objects whether anything is in their way.
 ///
@@ -104,16 +104,28 @@ impl Creation {
         session.forget_unsent();
         let mut errors = Vec::new();
         let mut shared = Vec::new();
+        let mut for_all: Vec<(Box<dyn Commons>, TakeBack<'_>)> = Vec::new();
         let mut done = None;
         for (place, undo) in session.take_undo() {
             let Some(item) = items.get(place).filter(|item| is_due(item)) else { continue };
-            if let Undo::TakeBack(take_back) = undo {
-                errors.extend(take_back(session).err());
-                continue;
+            match undo {
+                Undo::Made => {}
+                Undo::TakeBack(take_back) => {
+                    errors.extend(take_back(session).err());
+                    continue;
+                }
+                Undo::GiveBack(users, take_back) => {
+                    for_all.push((users, take_back));
+                    continue;
+                }
             }
             match item {
                 _ if done == Some(place) => {} // by several steps
-                Item::Object(object) => errors.extend(object.undo(session).err()),
+                Item::Object(object) => match object.users(session) {
+                    Ok(None) => errors.extend(object.undo(session).err()),
+                    Ok(Some(users)) => for_all.push((users, Box::new(|session| object.undo(session)))),
+                    Err(error) => errors.push(error),
+                },
                 Item::Shared(one) => shared.push(one.as_ref()),
                 Item::Action(_) => {}
             }
@@ -122,8 +134,20 @@ impl Creation {
         errors.extend(session.flush().err());
         shared.reverse(); // as they were described; the release goes the other way
         errors.extend(release(session, &shared));
+        errors.extend(
+            for_all.into_iter().filter_map(|(users, take_back)| give_back(session, users.as_ref(), take_back).err()),
+        );
         errors
     }
+}
+
+type TakeBack<'a> = Box<dyn FnOnce(&mut Session) -> Result<(), Error> + 'a>;
+
+/// Whoever uses it may rely on what was changed, and nobody can begin to use it meanwhile.
+fn give_back(session: &mut Session, users: &dyn Commons, take_back: TakeBack<'_>) -> Result<(), Error> {
+    session.excluding(
+        |session| if users.is_used(session)? { Ok(()) } else { take_back(session).and_then(|()| session.flush()) },
+    )
 }
 
 fn make_all(session: &mut Session, items: &[Item], first: usize) -> Result<(), Error> {

@@ -48,7 +48,7 @@ fn update_all(session: &mut Session, description: &Description) -> Result<(), No
     changed.and_then(|()| session.flush()).map_err(|error| {
         session.forget_unsent();
         let left = session.take_undo().into_iter().filter_map(|(place, undo)| match undo {
-            Undo::TakeBack(take_back) => take_back(session).err(),
+            Undo::TakeBack(take_back) | Undo::GiveBack(_, take_back) => take_back(session).err(),
             Undo::Made => match description.items().get(place) {
                 Some(Item::Object(object)) => object.undo(session).err(),
                 _ => None,

@@ -1,14 +1,33 @@
 //! The members of a bridge.
 
 use netlink::link::{self, Link};
+use netlink::vlan;
 
 use crate::{Commons, Device, Error, Identity, Session, Side, Tag};
 
 /// The attachments on a bridge: they share the bridge and everything attached to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BridgeMembers {
+pub(crate) struct BridgeMembers {
     /// The bridge's name.
-    pub(super) bridge: String,
+    pub(crate) bridge: String,
+}
+
+impl BridgeMembers {
+    /// Those whose gateway is this link of the host: their bridge, or a VLAN device on it.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub(crate) fn of_gateway(session: &mut Session, gateway: &Device) -> Result<Self, Error> {
+        let below = match session.known(gateway)? {
+            Some(link) if link.kind == vlan::KIND && !link.is_peer_elsewhere => link.peer,
+            _ => None,
+        };
+        let bridge = match below {
+            Some(index) => session.known_index(Side::Host, index)?.map(|bridge| bridge.name),
+            None => None,
+        };
+        Ok(Self { bridge: bridge.unwrap_or_else(|| gateway.name.clone()) })
+    }
 }
 
 impl Commons for BridgeMembers {
@@ -39,7 +58,7 @@ impl Commons for BridgeMembers {
 ///
 /// # Errors
 /// The kernel cannot be asked.
-pub(super) fn of_attachment(session: &mut Session, identity: &Identity) -> Result<Option<String>, Error> {
+pub(crate) fn of_attachment(session: &mut Session, identity: &Identity) -> Result<Option<String>, Error> {
     let Some(index) = session.known(&Device::host(identity.host_name()))?.and_then(|link| link.master) else {
         return Ok(None);
     };
@@ -50,7 +69,7 @@ pub(super) fn of_attachment(session: &mut Session, identity: &Identity) -> Resul
 ///
 /// # Errors
 /// The kernel cannot be asked.
-pub(super) fn of_network(session: &mut Session, network: &str) -> Result<Vec<String>, Error> {
+pub(crate) fn of_network(session: &mut Session, network: &str) -> Result<Vec<String>, Error> {
     let links = session.host_links()?;
     let mut served: Vec<u32> = Vec::new();
     for link in &links {
