@@ -12,3 +12,4 @@ mod tap;
 mod tap_namespace;
 mod uplink;
 mod vlan;
+mod whose;

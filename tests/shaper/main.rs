@@ -5,3 +5,4 @@ mod input;
 mod reference_bandwidth;
 mod two_shapers;
 mod uploads;
+mod whose;

@@ -41,6 +41,23 @@ impl Ifb {
         self.identity.ifb_alias(&self.interface)
     }
 
+    /// It is there, and is this attachment's.
+    fn find(&self, session: &mut Session) -> Result<Option<Link>, Error> {
+        host_links::own(session, &self.device(), KIND.name, &self.alias())
+    }
+
+    /// What `device` receives is sent to it: so the device, whoever has made it, is the one that it serves.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub fn serves(&self, device: &Device, session: &mut Session) -> Result<bool, Error> {
+        if self.find(session)?.is_none() {
+            return Ok(false);
+        }
+        let redirect = Redirect { from: device.clone(), to: self.device() };
+        Ok(redirect.differences(session)?.is_empty())
+    }
+
     fn label(&self) -> String {
         format!("ifb {} of {}", self.device(), self.alias())
     }
@@ -134,6 +151,14 @@ impl Object for Ifb {
         Stage::Nic
     }
 
+    /// The tag goes out with the creation, and would reach one that is there.
+    fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
+        match session.find(&self.device())? {
+            Some(_) => Err(Error::Exists(self.label())),
+            None => Ok(()),
+        }
+    }
+
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         let device = self.device();
         let explained = device.clone();
@@ -160,14 +185,17 @@ impl Object for Ifb {
         if device.side == Side::Container && !session.has_container() {
             return Ok(()); // it has gone with its namespace
         }
-        let Some(link) = session.find(&device)? else { return Ok(()) };
-        if device.side == Side::Host && link.kind == "ifb" {
+        let Some(link) = self.find(session)? else { return Ok(()) };
+        if device.side == Side::Host {
             unhook(session, &device, link.index)?;
         }
         session.remove(self.side, format!("remove {}", self.label()), link::delete(&device.name))
     }
 
     fn undo(&self, session: &mut Session) -> Result<(), Error> {
+        if self.find(session)?.is_none() {
+            return Ok(());
+        }
         session.remove(self.side, format!("remove {}", self.label()), link::delete(&self.device().name))
     }
 
@@ -182,12 +210,12 @@ impl Object for Ifb {
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let device = self.device();
+        if self.find(session)?.is_none() {
+            return Ok(Vec::new());
+        }
         match device.side {
             Side::Host => removal_of(session, &device),
-            Side::Container => Ok(match session.find(&device)? {
-                Some(_) => vec![format!("{} link delete {}", device.tool("ip"), device.name)],
-                None => Vec::new(),
-            }),
+            Side::Container => Ok(vec![format!("{} link delete {}", device.tool("ip"), device.name)]),
         }
     }
 }
