@@ -7,6 +7,7 @@ mod lent_device;
 mod nat;
 mod reachability;
 mod reference;
+mod reference_made;
 mod shared;
 mod tap;
 mod tap_namespace;

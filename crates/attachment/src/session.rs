@@ -286,6 +286,14 @@ impl Session {
         address::list(self.socket(side)?, index).map_err(Error::refused(format!("list the addresses of link {index}")))
     }
 
+    /// The addresses of all links of a side, each with the index of its link, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(crate) fn all_addresses(&mut self, side: Side) -> Result<Vec<(u32, IpNetwork)>, Error> {
+        address::list_all(self.socket(side)?).map_err(Error::refused("list addresses"))
+    }
+
     /// The index of a link that must be there.
     ///
     /// # Errors

@@ -61,7 +61,11 @@ impl Plugin for Shaped {
         for name in &names {
             let (attachment, is_only) = (identity.clone(), names.len() == 1);
             let search = Search { call, attachment, name, previous: &previous, is_only };
-            match search.run(session).map_err(|error| Self::error(&error))? {
+            let found = search.run(session).map_err(|error| Self::error(&error))?;
+            if let Some(ifb) = search.reference_ifb(session).map_err(|error| Self::error(&error))? {
+                description.own(ifb);
+            }
+            match found {
                 Some(nic) => _ = description.own(queues::none_of(&nic)),
                 // The device may be gone, the namespace too. An ifb is found by its name, wherever it was made.
                 None => {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use attachment::{Device, Identity, Ifb, Session, Side};
+use attachment::{Device, Identity, Ifb, ReferenceIfb, Session, Side};
 use cni::{Call, Command, Error, Interface, Success};
 use netlink::Mac;
 use netlink::link::Link;
@@ -119,6 +119,37 @@ impl Search<'_> {
             Some(link) if self.is_the_nics(&link, None, session)? => Ok(Some(found(Side::Container, link))),
             _ => Ok(None),
         }
+    }
+
+    /// The ifb that the reference plugin `bandwidth` has made for the attachment, before our executable took its place. The result
+    /// lists it; without a result it is looked for.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub(crate) fn reference_ifb(&self, session: &mut Session) -> Result<Option<ReferenceIfb>, attachment::Error> {
+        let attachment = &self.attachment;
+        if self.name != attachment.if_name() {
+            return Ok(None);
+        }
+        if !self.previous.interfaces.is_empty() {
+            let named = of_host(self.previous).map(|interface| &interface.name);
+            let is_listed =
+                named.filter(|name| name.starts_with("bwp")).any(|name| *name == ReferenceIfb::name_of(attachment));
+            return Ok(is_listed.then(|| ReferenceIfb::listed(attachment)));
+        }
+        let outside = match session.known(&Device::host(attachment.host_name()))? {
+            None => self.other_end(session)?,
+            own => own,
+        };
+        Ok(Some(ReferenceIfb::serving(attachment, outside.map(|link| link.name))))
+    }
+
+    fn other_end(&self, session: &mut Session) -> Result<Option<Link>, attachment::Error> {
+        if !session.has_container() {
+            return Ok(None);
+        }
+        let Some(inside) = session.known(&Device::container(self.name))? else { return Ok(None) };
+        session.find_other_end(&inside)
     }
 
     /// Whether a NIC of this name in the namespace, and its other end on the host, are of this attachment although nothing on them

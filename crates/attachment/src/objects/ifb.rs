@@ -119,21 +119,24 @@ fn owner(ifb: &Link, other: Option<&str>) -> Owner {
 
 /// Takes back the redirections to an ifb that is about to go: with them alone, what the devices receive would be lost. All of the
 /// host's links are looked at, because the ifb does not tell which device it serves.
-fn unhook(session: &mut Session, ifb: &Device, index: u32) -> Result<(), Error> {
-    let redirects = |link: &&Link| !["ifb", "bridge"].contains(&link.kind.as_str());
+pub(super) fn unhook(session: &mut Session, ifb: &Device, index: u32) -> Result<(), Error> {
     let links = session.host_links()?;
-    links.iter().filter(redirects).try_for_each(|link| {
+    links.iter().filter(|link| may_lead(link)).try_for_each(|link| {
         Redirect { from: Device::host(&link.name), to: ifb.clone() }.remove_from(link.index, index, session)
     })
 }
 
+/// What a device of this kind receives may be sent to an ifb.
+pub(super) fn may_lead(link: &Link) -> bool {
+    !["ifb", "bridge"].contains(&link.kind.as_str())
+}
+
 /// The commands that remove an ifb of the host, and what leads to it.
-fn removal_of(session: &mut Session, ifb: &Device) -> Result<Vec<String>, Error> {
+pub(super) fn removal_of(session: &mut Session, ifb: &Device) -> Result<Vec<String>, Error> {
     let Some(link) = session.find(ifb)? else { return Ok(Vec::new()) };
     let mut commands = Vec::new();
     if link.kind == "ifb" {
-        let leading = |link: &&Link| !["ifb", "bridge"].contains(&link.kind.as_str());
-        for other in session.host_links()?.iter().filter(leading) {
+        for other in session.host_links()?.iter().filter(|other| may_lead(other)) {
             let redirect = Redirect { from: Device::host(&other.name), to: ifb.clone() };
             commands.extend(redirect.removal_from(other.index, link.index, session)?);
         }
