@@ -190,3 +190,39 @@ fn an_ifb_of_the_same_name_with_anothers_alias_stays_as_it_is() {
     scene.call(Plugin::Shaper, "DEL", with(&config, json!({"prevResult": null}))).unset("CNI_NETNS").run().ok();
     assert_eq!(before, scene.state());
 }
+
+/// A shaper may be for NICs of several networks: the result tells of those of its own.
+#[test]
+fn nics_of_other_networks_of_the_same_container_are_changed_and_given_back() {
+    for maker in Maker::ALL {
+        for (has_uploads, has_result) in [(true, true), (true, false), (false, true), (false, false)] {
+            let (scene, _) = two();
+            maker.add(&scene.c1, "eth1");
+            let made = Maker::Ours.call(&scene.c1, "eth0", "ADD").config(second()).run().ok();
+            let config = with(
+                &limits("100Mbps"),
+                json!({"cniVersion": "1.0.0", "name": "second", "interfaces": ["eth0", "eth1"], "prevResult": made}),
+            );
+            let config = if has_uploads { config } else { with(&config, json!({"upload": null})) };
+            let before = queues(&scene);
+            shaper(&scene.c1, "ADD", &config).run().ok();
+            shaper(&scene.c1, "CHECK", &config).run().ok();
+            shaper(&scene.c1, "UPDATE", &with(&config, json!({"bw": "200Mbps"}))).run().ok();
+            let result = if has_result { made } else { Value::Null };
+            shaper(&scene.c1, "DEL", &with(&config, json!({"prevResult": result}))).run().ok();
+            assert_eq!(before, queues(&scene), "{maker:?} {has_uploads} {has_result}");
+        }
+    }
+}
+
+/// The queues of the host and of its container, without the links' numbers.
+fn queues(scene: &Scene) -> String {
+    let show = "for link in $(ls /sys/class/net); do echo $link; tc qdisc show dev $link; done";
+    harness::sh(show).ok() + &scene.c1.sh(show).ok()
+}
+
+/// Another network.
+fn second() -> Value {
+    let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.2.0.0/24"}]]});
+    with(&Plugin::Bridge.config("1.0.0"), json!({"name": "second", "bridge": "br1", "ipam": ipam}))
+}

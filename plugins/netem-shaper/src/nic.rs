@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use attachment::{Device, Identity, Ifb, ReferenceIfb, Session, Side};
-use cni::{Call, Command, Error, Interface, Success};
+use attachment::{Device, Identity, Ifb, ReferenceIfb, Session, Side, Tag};
+use cni::{Call, Command, Error, Interface, IpConfig, Success};
 use netlink::Mac;
 use netlink::link::Link;
 use plugin::call::identity;
@@ -152,38 +152,47 @@ impl Search<'_> {
         session.find_other_end(&inside)
     }
 
-    /// Whether a NIC of this name in the namespace, and its other end on the host, are of this attachment although nothing on them
-    /// says so. For ADD they are, because the runtime has just made the namespace; later there may be another container at its
-    /// path. Then the result must tell of one of the two; or, as after a killed ADD, an ifb of this attachment serves it.
+    /// Whether a NIC of this name in the namespace, and its other end on the host, are of this attachment. For ADD they are, because
+    /// the runtime has just made the namespace; later there may be another container at its path. Then their alias must say so, or
+    /// the result tell of one of the two; or, as after a killed ADD, an ifb of this attachment serves it. That of another interface
+    /// than the call's may be of another network, of which the result tells nothing: it is in this namespace, if the call's is.
     fn is_the_nics(
         &self,
         inside: &Link,
         outside: Option<&Link>,
         session: &mut Session,
     ) -> Result<bool, attachment::Error> {
-        if self.call.environment.command == Command::Add {
+        if self.call.environment.command == Command::Add || Tag::is_attachment(outside.unwrap_or(inside)) {
             return Ok(true);
         }
-        let told = match outside {
-            Some(outside) => of_host(self.previous).find(|interface| interface.name == outside.name),
-            None => None,
-        };
+        let told = outside.and_then(|outside| of_host(self.previous).find(|interface| interface.name == outside.name));
         if let (Some(outside), Some(interface)) = (outside, told) {
             return Ok(has_address(outside, interface));
         }
         let mut in_sandbox = self.previous.interfaces.iter().filter(|interface| !interface.sandbox.is_empty());
-        match in_sandbox.find(|interface| interface.name == self.name) {
+        let told = in_sandbox.find(|interface| interface.name == self.name);
+        match told {
             // Devices of this kind all have the address of the one below.
             Some(interface) if !interface.mac.is_empty() && inside.kind != "ipvlan" => {
                 return Ok(has_address(inside, interface));
             }
             Some(interface) if !has_address(inside, interface) => return Ok(false),
-            _ if !self.previous.ips.is_empty() => {
-                let has = session.addresses(Side::Container, inside.index)?;
-                return Ok(self.previous.ips.iter().any(|told| has.contains(&told.address)));
+            None if self.name != self.attachment.if_name() => {
+                let of_call = Search { attachment: self.attachment.clone(), name: self.attachment.if_name(), ..*self };
+                if of_call.is_in_namespace(session)? {
+                    return Ok(true);
+                }
             }
-            Some(_) if self.call.environment.command != Command::Del => return Ok(true),
-            _ => {}
+            _ => {
+                let mut ips = self.previous.ips.iter().filter(|ip| self.is_of_nic(ip)).peekable();
+                if ips.peek().is_some() {
+                    let has = session.addresses(Side::Container, inside.index)?;
+                    return Ok(ips.any(|told| has.contains(&told.address)));
+                }
+            }
+        }
+        if told.is_some() && self.call.environment.command != Command::Del {
+            return Ok(true);
         }
         let (side, device) = match outside {
             Some(outside) => (Side::Host, Device::host(&outside.name)),
@@ -191,6 +200,23 @@ impl Search<'_> {
         };
         let ifb = Ifb { identity: self.attachment.clone(), interface: self.name.to_owned(), side };
         ifb.serves(&device, session)
+    }
+
+    /// The NIC in the namespace is this attachment's.
+    fn is_in_namespace(&self, session: &mut Session) -> Result<bool, attachment::Error> {
+        let nic = self.attachment.beside(self.name);
+        let found = session.find(&Device::container(self.name))?;
+        let Some(inside) = found.filter(|link| !nic.disowns(link)) else { return Ok(false) };
+        match session.find_other_end(&inside)? {
+            Some(outside) => Ok(!nic.disowns(&outside) && self.is_the_nics(&inside, Some(&outside), session)?),
+            None => Ok(inside.kind != "veth" && self.is_the_nics(&inside, None, session)?),
+        }
+    }
+
+    /// The result says that the NIC has this address, or does not say which one has it.
+    fn is_of_nic(&self, ip: &IpConfig) -> bool {
+        let interface = ip.interface.map(|place| self.previous.interfaces.get(place));
+        interface.is_none_or(|found| found.is_some_and(|interface| interface.name == self.name))
     }
 }
 

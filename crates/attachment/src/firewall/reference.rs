@@ -114,9 +114,8 @@ pub(crate) fn removal_commands(session: &mut Session, identity: &Identity) -> Re
 
 /// Whether the older iptables has rules that translate addresses: they cannot be seen here, let alone changed.
 pub(crate) fn has_legacy_translation() -> bool {
-    let has_nat =
-        |file: &&str| std::fs::read_to_string(file).is_ok_and(|names| names.lines().any(|name| name == "nat"));
-    LEGACY_TABLES.iter().any(|file| has_nat(&file))
+    let has_nat = |file: &str| std::fs::read_to_string(file).is_ok_and(|names| names.lines().any(|name| name == "nat"));
+    LEGACY_TABLES.iter().any(|file| has_nat(file))
 }
 
 /// One send, as a rule, which finds nothing.
@@ -261,7 +260,7 @@ fn of_jumps(table: &Table, rules: Vec<rule::Found>, network: &str) -> Vec<Found>
         match all.iter_mut().find(|(other, _)| *other == container) {
             Some((_, left)) => left.rules.push(rule),
             None => {
-                all.push((container, Left { rules: vec![rule], chains: vec![Chain { table: table.clone(), name }] }))
+                all.push((container, Left { rules: vec![rule], chains: vec![Chain { table: table.clone(), name }] }));
             }
         }
     }

@@ -43,6 +43,14 @@ impl Ifb {
 
     /// It is there, and is this attachment's.
     fn find(&self, session: &mut Session) -> Result<Option<Link>, Error> {
+        // It may have been removed since it was last seen.
+        match session.find(&self.device())? {
+            Some(_) => self.known(session),
+            None => Ok(None),
+        }
+    }
+
+    fn known(&self, session: &mut Session) -> Result<Option<Link>, Error> {
         host_links::own(session, &self.device(), KIND.name, &self.alias())
     }
 
@@ -196,7 +204,7 @@ impl Object for Ifb {
     }
 
     fn undo(&self, session: &mut Session) -> Result<(), Error> {
-        if self.find(session)?.is_none() {
+        if self.known(session)?.is_none() {
             return Ok(());
         }
         session.remove(self.side, format!("remove {}", self.label()), link::delete(&self.device().name))
