@@ -3,5 +3,7 @@
 mod corners;
 mod input;
 mod reference_bandwidth;
+mod reference_made;
 mod two_shapers;
 mod uploads;
+mod whose;

@@ -8,6 +8,7 @@
 pub(crate) mod elements;
 pub(crate) mod forward;
 pub(crate) mod owner;
+pub(crate) mod reference;
 mod refusal;
 pub(crate) mod tables;
 

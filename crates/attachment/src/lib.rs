@@ -38,6 +38,7 @@ mod owner;
 mod remedy;
 mod secret;
 mod session;
+mod sha512;
 mod shared;
 mod stage;
 mod tag;

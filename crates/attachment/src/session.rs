@@ -2,8 +2,9 @@
 
 use std::any::Any;
 
+use ipnetwork::IpNetwork;
 use netlink::link::{self, Link};
-use netlink::{Namespace, Request, Socket};
+use netlink::{Namespace, Request, Socket, address};
 
 use crate::ordered::ordered;
 use crate::{Commons, Device, Error, Side};
@@ -222,6 +223,34 @@ impl Session {
         Ok(found)
     }
 
+    /// The host's end of the veth whose other end is the container's link `inside`, after everything queued has been sent. A
+    /// container can make a link with any indices; that it is in the container's namespace is the host's own word.
+    ///
+    /// # Errors
+    /// What the kernel says other than that there is none.
+    pub fn find_other_end(&mut self, inside: &Link) -> Result<Option<Link>, Error> {
+        self.flush()?;
+        let namespace = self.container.as_ref().and_then(|end| end.namespace.as_ref()).ok_or_else(no_container)?;
+        let found = link::find_other_end(self.host.socket()?, inside, namespace)
+            .map_err(Error::refused(format!("look up the other end of {}", Device::container(&inside.name))))?;
+        let found = found.filter(|link| !self.gone.contains(&link.name));
+        if let Some(link) = &found {
+            self.host.remember(link);
+        }
+        Ok(found)
+    }
+
+    /// Whether the host's link `near` is the other end of the container's link `far`.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub(crate) fn is_pair(&mut self, near: &Link, far: &Link) -> Result<bool, Error> {
+        self.flush()?;
+        let namespace = self.container.as_ref().and_then(|end| end.namespace.as_ref()).ok_or_else(no_container)?;
+        link::is_pair(self.host.socket()?, near, far, namespace)
+            .map_err(Error::refused(format!("look up the other end of {}", near.name)))
+    }
+
     /// A link as it was when it was last looked up, or as it is now. Its index, kind and place hold; its state may have changed
     /// since.
     ///
@@ -246,6 +275,22 @@ impl Session {
             Some(link) => Ok(Some(link.clone())),
             None => self.find_index(side, index),
         }
+    }
+
+    /// The addresses of a link, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn addresses(&mut self, side: Side, index: u32) -> Result<Vec<IpNetwork>, Error> {
+        address::list(self.socket(side)?, index).map_err(Error::refused(format!("list the addresses of link {index}")))
+    }
+
+    /// The addresses of all links of a side, each with the index of its link, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(crate) fn all_addresses(&mut self, side: Side) -> Result<Vec<(u32, IpNetwork)>, Error> {
+        address::list_all(self.socket(side)?).map_err(Error::refused("list addresses"))
     }
 
     /// The index of a link that must be there.

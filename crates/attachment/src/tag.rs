@@ -2,6 +2,7 @@
 
 use netlink::link::Link;
 
+use crate::Identity;
 use crate::identity::MARK;
 
 /// What the alias of a device of ours says.
@@ -68,6 +69,18 @@ impl<'a> Tag<'a> {
         link.alias.as_deref().and_then(Self::read)
     }
 
+    /// A device of a name that follows from an attachment is not that attachment's all the same: its alias says so. One without an
+    /// alias of ours is: a user may have changed the alias.
+    pub(crate) fn contradicts(link: &Link, alias: &str) -> bool {
+        link.alias.as_deref().is_some_and(|found| found.starts_with(MARK) && found != alias)
+    }
+
+    /// Whether a device was made here.
+    #[must_use]
+    pub fn is_ours(link: &Link) -> bool {
+        Tag::of(link).is_some()
+    }
+
     /// Whether attachments share a device, which goes with the last of them.
     #[must_use]
     pub fn is_shared(link: &Link) -> bool {
@@ -81,12 +94,27 @@ impl<'a> Tag<'a> {
     }
 }
 
+impl Identity {
+    /// The link tells that it is somebody else's than this container's NIC of this name: its alias is that of another attachment,
+    /// or of something that attachments share. The network may be another one. A link without an alias of ours tells nothing.
+    #[must_use]
+    pub fn disowns(&self, link: &Link) -> bool {
+        match Tag::of(link) {
+            Some(Tag::Attachment { network, other: None }) => {
+                let its_own = Self::new(network, self.container_id(), self.if_name());
+                link.alias.as_deref() != Some(&its_own.alias())
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use netlink::link::ALIAS_BYTES;
 
     use super::*;
-    use crate::Identity;
 
     fn identity(network: &str, container: &str, interface: &str) -> Identity {
         Identity::new(network, container, interface)

@@ -55,6 +55,20 @@ pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<IpNetwork>, Error> {
     Ok(states(socket, index)?.into_iter().map(|(address, _)| address).collect())
 }
 
+/// The addresses of all links, each with the index of its link.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn list_all(socket: &mut Socket) -> Result<Vec<(u32, IpNetwork)>, Error> {
+    let messages = all(socket, AddressMessage::default())?;
+    Ok(messages.iter().filter_map(|message| Some((message.header.index, read(message)?.0))).collect())
+}
+
+fn all(socket: &mut Socket, message: AddressMessage) -> Result<Vec<AddressMessage>, Error> {
+    let messages = socket.dump("addresses", &Request::dump(RouteNetlinkMessage::GetAddress(message)))?;
+    Ok(messages.into_iter().filter_map(|object| object.decode::<AddressMessage>(RTM_NEWADDR)).collect())
+}
+
 /// The addresses of one link with their states.
 ///
 /// # Errors
@@ -62,13 +76,8 @@ pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<IpNetwork>, Error> {
 pub fn states(socket: &mut Socket, index: u32) -> Result<Vec<(IpNetwork, State)>, Error> {
     let mut message = AddressMessage::default();
     message.header.index = index;
-    let messages = socket.dump("addresses", &Request::dump(RouteNetlinkMessage::GetAddress(message)))?;
-    Ok(messages
-        .into_iter()
-        .filter_map(|object| object.decode::<AddressMessage>(RTM_NEWADDR))
-        .filter(|message| message.header.index == index)
-        .filter_map(|message| read(&message))
-        .collect())
+    let messages = all(socket, message)?;
+    Ok(messages.iter().filter(|message| message.header.index == index).filter_map(read).collect())
 }
 
 fn message(index: u32, address: IpNetwork) -> AddressMessage {

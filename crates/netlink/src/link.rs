@@ -9,7 +9,7 @@ use netlink_packet_route::link::{
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::attributes::{iterate, read_text, read_u16, read_u32, value_of};
-use crate::{Error, Mac, Object, Request, Socket, tap};
+use crate::{Error, Mac, Namespace, Object, Request, Socket, tap};
 
 pub use crate::name::NAME_BYTES;
 
@@ -44,8 +44,10 @@ pub struct Link {
     pub master: Option<u32>,
     /// The index of the other end of a veth, in that end's namespace; of a VLAN device that of the link below it.
     pub peer: Option<u32>,
-    /// The other end is in another namespace.
-    pub is_peer_elsewhere: bool,
+    /// Where the other end is in another namespace: the number of that namespace here; see [`Namespace::number_here`].
+    ///
+    /// [`Namespace::number_here`]: crate::Namespace::number_here
+    pub peer_namespace: Option<i32>,
     /// Its alias.
     pub alias: Option<String>,
     /// For a TUN or TAP device: its settings, where the kernel tells them.
@@ -117,6 +119,11 @@ const BR_STATE_DISABLED: u8 = 0;
 const BR_STATE_FORWARDING: u8 = 3;
 
 impl Link {
+    /// By what this end says: `far` is in the namespace that has this number here.
+    fn is_other_end_of(&self, far: &Self, number: Option<i32>) -> bool {
+        self.kind == "veth" && self.peer == Some(far.index) && number.is_some() && self.peer_namespace == number
+    }
+
     /// Reads an answer to [`get`]; `None` if it carries no link.
     #[must_use]
     pub fn read(object: &Object) -> Option<Self> {
@@ -141,7 +148,7 @@ impl Link {
                 IFLA_QDISC => link.qdisc = read_text(value),
                 IFLA_MASTER => link.master = read_u32(value, 0),
                 IFLA_LINK => link.peer = read_u32(value, 0),
-                IFLA_LINK_NETNSID => link.is_peer_elsewhere = true,
+                IFLA_LINK_NETNSID => link.peer_namespace = read_u32(value, 0).map(u32::cast_signed),
                 IFLA_OPERSTATE => {
                     link.is_running &= value.first().is_some_and(|state| OPERSTATES_RUNNING.contains(state));
                 }
@@ -204,6 +211,36 @@ pub fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>, Error> {
     find_by(socket, get(name))
 }
 
+/// Finds the end in the socket's namespace of the veth whose other end is the link `far` of the namespace `there`; `None` if
+/// there is none. Only what this namespace's link says counts: the numbers of a link that a container may have made prove
+/// nothing, because it can choose them.
+///
+/// # Errors
+/// Whatever the kernel says other than that there is none.
+pub fn find_other_end(socket: &mut Socket, far: &Link, there: &Namespace) -> Result<Option<Link>, Error> {
+    let Some(index) = far.peer.filter(|_| far.kind == "veth" && far.peer_namespace.is_some()) else { return Ok(None) };
+    // In this order: to show the link, the kernel numbers the namespace.
+    let questions = vec![question(LinkUnspec::new_with_index(index)), there.number_here()];
+    let mut answers = socket.batch(questions)?.into_iter();
+    let (near, number) = (answers.next().unwrap_or(Ok(None)), answers.next().unwrap_or(Ok(None)));
+    let near = match near {
+        Ok(answer) => answer.as_ref().and_then(Link::read),
+        Err(error) if error.is_missing() => None,
+        Err(error) => return Err(error),
+    };
+    let number = number?.as_ref().and_then(Namespace::read_number);
+    Ok(near.filter(|near| near.is_other_end_of(far, number)))
+}
+
+/// Whether `near`, of the socket's namespace, is the other end of `far`, a veth of the namespace `there`.
+///
+/// # Errors
+/// The kernel cannot be asked for the namespace.
+pub fn is_pair(socket: &mut Socket, near: &Link, far: &Link, there: &Namespace) -> Result<bool, Error> {
+    let number = socket.request(there.number_here())?.as_ref().and_then(Namespace::read_number);
+    Ok(near.is_other_end_of(far, number))
+}
+
 /// Finds one link by its index; `None` if there is none.
 ///
 /// # Errors
@@ -244,7 +281,7 @@ pub fn ports(socket: &mut Socket, bridge: u32) -> Result<Vec<Link>, Error> {
 /// Those of [`Socket::dump`].
 pub fn vlans_on(socket: &mut Socket, below: u32) -> Result<Vec<Link>, Error> {
     let mut links = read_all(socket, of_kind(InfoKind::Vlan).build())?;
-    links.retain(|link| link.kind == "vlan" && link.peer == Some(below) && !link.is_peer_elsewhere);
+    links.retain(|link| link.kind == "vlan" && link.peer == Some(below) && link.peer_namespace.is_none());
     Ok(links)
 }
 

@@ -8,7 +8,16 @@ use std::path::{Path, PathBuf};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::statfs::{FsType, fstatfs};
 
-use crate::{Error, Socket};
+use crate::attributes::{append, read_u32, value_of};
+use crate::{Error, Object, Request, Socket};
+
+// Numbers of namespaces (`include/uapi/linux/net_namespace.h`).
+const RTM_NEWNSID: u16 = 88;
+const RTM_GETNSID: u16 = 90;
+const NETNSA_NSID: u16 = 1;
+const NETNSA_FD: u16 = 3;
+/// The length of a `struct rtgenmsg` with its padding.
+const HEADER_BYTES: usize = 4;
 
 /// `NSFS_MAGIC` in `include/uapi/linux/magic.h`.
 const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
@@ -63,6 +72,23 @@ impl Namespace {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Asks for the number that it has in the namespace of the socket (`ip netns list-id`): the one by which links there tell where
+    /// their other ends are.
+    #[must_use]
+    pub fn number_here(&self) -> Request {
+        let mut payload = vec![0; HEADER_BYTES];
+        append(&mut payload, NETNSA_FD, &self.file.as_raw_fd().to_ne_bytes());
+        Request::question(RTM_GETNSID, payload)
+    }
+
+    /// The number in an answer to [`Namespace::number_here`]; `None` for a namespace that has none there.
+    #[must_use]
+    pub fn read_number(object: &Object) -> Option<i32> {
+        let attributes = object.payload.get(HEADER_BYTES..).filter(|_| object.message_type == RTM_NEWNSID)?;
+        let number = read_u32(value_of(attributes, NETNSA_NSID)?, 0)?.cast_signed();
+        (number >= 0).then_some(number)
     }
 
     /// Opens a socket in it.

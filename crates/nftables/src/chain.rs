@@ -37,6 +37,12 @@ impl Chain {
         self.body().question(Verb::GetChain)
     }
 
+    /// `nft delete chain TABLE NAME`, with its rules; one that others lead to is refused with `EBUSY`.
+    #[must_use]
+    pub fn delete(&self) -> Request {
+        self.body().change(Verb::DelChain, 0)
+    }
+
     fn body(&self) -> Body {
         self.table.body().text(NFTA_CHAIN_NAME, &self.name)
     }

@@ -1,11 +1,11 @@
 //! Rules.
 
-use netlink::attributes::{read_text, value_of};
+use netlink::attributes::{iterate, read_text, value_of};
 use netlink::{Error, Object, Request, Socket};
 
-use crate::message::{NLM_F_APPEND, NLM_F_CREATE, Verb, open, read_long};
+use crate::message::{NFTA_EXPR_DATA, NFTA_EXPR_NAME, NLM_F_APPEND, NLM_F_CREATE, Verb, open, read_long};
 use crate::userdata::{comment, read_comment};
-use crate::{Chain, Expression, Table, likeness};
+use crate::{Chain, Expression, Table, Verdict, likeness};
 
 const NFTA_RULE_TABLE: u16 = 1;
 const NFTA_RULE_CHAIN: u16 = 2;
@@ -13,6 +13,12 @@ const NFTA_RULE_HANDLE: u16 = 3;
 const NFTA_RULE_EXPRESSIONS: u16 = 4;
 const NFTA_RULE_POSITION: u16 = 6;
 const NFTA_RULE_USERDATA: u16 = 7;
+const NFTA_IMMEDIATE_DATA: u16 = 2;
+const NFTA_CMP_DATA: u16 = 3;
+const NFTA_DATA_VALUE: u16 = 1;
+/// Of a match of iptables (`nf_tables_compat.h`).
+const NFTA_MATCH_NAME: u16 = 1;
+const NFTA_MATCH_INFO: u16 = 3;
 
 /// A rule to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +84,35 @@ impl Found {
     #[must_use]
     pub fn does(&self, expressions: &[Expression]) -> bool {
         likeness::is_alike(&self.expressions, expressions)
+    }
+
+    /// The chain that the rule leads to, if it does: `jump CHAIN`.
+    #[must_use]
+    pub fn jump(&self) -> Option<String> {
+        self.parameters("immediate").find_map(|data| match Verdict::read(value_of(data, NFTA_IMMEDIATE_DATA)?)? {
+            Verdict::Jump(chain) => Some(chain),
+            _ => None,
+        })
+    }
+
+    /// The values that it compares a part of the packet with, whatever that is.
+    pub fn compared(&self) -> impl Iterator<Item = &[u8]> {
+        self.parameters("cmp").filter_map(|data| value_of(value_of(data, NFTA_CMP_DATA)?, NFTA_DATA_VALUE))
+    }
+
+    /// The comment that iptables has given it, as a match that matches everything.
+    #[must_use]
+    pub fn iptables_comment(&self) -> Option<String> {
+        let is_it = |data: &&[u8]| value_of(data, NFTA_MATCH_NAME).map(read_text).as_deref() == Some("comment");
+        self.parameters("match").find(is_it).and_then(|data| value_of(data, NFTA_MATCH_INFO)).map(read_text)
+    }
+
+    /// The parameters of its expressions of a kind.
+    fn parameters(&self, kind: &'static str) -> impl Iterator<Item = &[u8]> {
+        let is_it =
+            move |expression: &&[u8]| value_of(expression, NFTA_EXPR_NAME).map(read_text).as_deref() == Some(kind);
+        let all = iterate(&self.expressions).map(|(_, expression)| expression);
+        all.filter(is_it).filter_map(|expression| value_of(expression, NFTA_EXPR_DATA))
     }
 
     /// `nft delete rule … handle …`.

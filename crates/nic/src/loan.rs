@@ -1,7 +1,7 @@
 //! A device of the host that the previous plugin of the chain made: it becomes the port of the bridge, and no NIC is made.
 
-use attachment::{Description, Device, Identity, Loan, Session};
-use cni::{Call, Command, Error, Success};
+use attachment::{Description, Device, Identity, Loan, Session, Tag};
+use cni::{Call, Command, Error, Interface, Success};
 use netlink::link::Link;
 use plugin::codes::from_attachment;
 
@@ -18,15 +18,15 @@ pub fn find_loan(
 ) -> Result<Option<String>, Error> {
     let Some(previous) = &call.config.prev_result else { return Ok(None) };
     let mut devices = Vec::new();
-    for name in of_host(previous, identity, bridge) {
+    for Interface { name, .. } in of_host(previous, identity, bridge) {
         let found = session.find(&Device::host(name)).map_err(|error| from_attachment(&error))?;
-        devices.push((name.to_owned(), found));
+        devices.push((name.clone(), found));
     }
     if call.environment.command == Command::Check {
         return lent(devices, bridge, session);
     }
     let free = |(_, found): &(String, Option<Link>)| {
-        found.as_ref().is_some_and(|link| link.kind != "bridge" && link.master.is_none())
+        found.as_ref().is_some_and(|link| link.kind != "bridge" && link.master.is_none() && !Tag::is_ours(link))
     };
     let mut free: Vec<String> = devices.into_iter().filter(free).map(|(name, _)| name).collect();
     match free.len() {
@@ -55,15 +55,15 @@ fn lent(devices: Vec<(String, Option<Link>)>, bridge: &str, session: &mut Sessio
 /// For DEL: the devices that may have been lent to the bridge, to be given back if they were.
 pub fn lent_before(call: &Call, identity: &Identity, bridge: &str, description: &mut Description) {
     let previous = call.config.prev_result.iter();
-    for name in previous.flat_map(|previous| of_host(previous, identity, bridge)) {
-        description.own(Loan::new(name, bridge));
+    for interface in previous.flat_map(|previous| of_host(previous, identity, bridge)) {
+        description.own(Loan::new(&interface.name, bridge).with_address(interface.mac.parse().ok()));
     }
 }
 
 /// The interfaces of a result that are the host's, but for the bridge. None where a NIC was made here.
-fn of_host<'a>(result: &'a Success, identity: &Identity, bridge: &'a str) -> impl Iterator<Item = &'a str> {
+fn of_host<'a>(result: &'a Success, identity: &Identity, bridge: &'a str) -> impl Iterator<Item = &'a Interface> {
     let own = identity.host_name();
     let is_made_here = result.interfaces.iter().any(|interface| interface.name == own);
     let of_host = result.interfaces.iter().filter(move |interface| !is_made_here && interface.sandbox.is_empty());
-    of_host.map(|interface| interface.name.as_str()).filter(move |name| *name != bridge && *name != "lo")
+    of_host.filter(move |interface| interface.name != bridge && interface.name != "lo")
 }

@@ -1,13 +1,15 @@
 //! The configuration as an attachment.
 
 use attachment::{
-    Bridge, BridgePort, Description, Elements, Finder, ForwardRule, GatewayVlan, Identity, Ifb, Session, Tap, Veth,
+    Bridge, BridgePort, Description, Elements, Finder, ForwardRule, GatewayVlan, Identity, Ifb, ReferenceNic, Session,
+    Tap, Veth,
 };
 use cni::{Call, Command, Error, Success};
 use nic::{Found, Path, bridge_interface, expected, find_loan, lent_before, merge};
 use plugin::{Plugin, Prop};
 
 use crate::config::{Wanted, bridge_of};
+use crate::reference;
 
 /// A NIC on a bridge: what is wanted, and what was found.
 #[derive(Debug, Clone)]
@@ -63,6 +65,7 @@ impl Plugin for Bridged {
         Veth::FINDER,
         Elements::FINDER,
         Ifb::COLLECTOR,
+        ReferenceNic::COLLECTOR,
     ];
     const HAS_IPAM: bool = true;
     const SHARES: bool = true;
@@ -136,13 +139,19 @@ impl Plugin for Bridged {
         expected(call, previous, &mut self.found)
     }
 
-    /// The bridge that the configuration names, with what is attached to it, and a device that was lent to it.
-    fn named(call: &Call, identity: &Identity, _session: &mut Session) -> Result<Description, Error> {
+    /// The bridge that the configuration names, with what is attached to it; a device that was lent to it, and what the reference
+    /// plugin made.
+    fn named(call: &Call, identity: &Identity, session: &mut Session) -> Result<Description, Error> {
         let mut description = Description::new();
         let Some(bridge) = bridge_of(call) else { return Ok(description) };
         description.share(Bridge::shared(&bridge, identity.network())).share(ForwardRule::new(&bridge));
         description.share(GatewayVlan::all_on(&bridge));
-        lent_before(call, identity, &bridge, &mut description);
+        if !reference::is_its_result(call, &bridge, identity) {
+            lent_before(call, identity, &bridge, &mut description);
+        }
+        if let Some(left) = reference::left(call, &bridge, identity, session).map_err(|error| Self::error(&error))? {
+            description.own(left);
+        }
         Ok(description)
     }
 

@@ -4,6 +4,7 @@
 
 mod config;
 mod describe;
+mod reference;
 mod segment;
 
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use plugin::call::previous;
 use plugin::{Plugin, Prop};
 use shaping_keys::Shape;
 
-use crate::nic::Nic;
+use crate::nic::{Nic, Search};
 use crate::queues;
 
 /// The NICs of a call, and how they are to be shaped. The shaper makes no interface: its queues hang on those of an earlier plugin.
@@ -59,7 +59,13 @@ impl Plugin for Shaped {
         let names = shaping_keys::interfaces(call).unwrap_or_else(|_| vec![call.environment.if_name.clone()]);
         let mut description = Description::new();
         for name in &names {
-            match Nic::find(identity, name, &previous, names.len() == 1, session)? {
+            let (attachment, is_only) = (identity.clone(), names.len() == 1);
+            let search = Search { call, attachment, name, previous: &previous, is_only };
+            let found = search.run(session).map_err(|error| Self::error(&error))?;
+            if let Some(ifb) = search.reference_ifb(session).map_err(|error| Self::error(&error))? {
+                description.own(ifb);
+            }
+            match found {
                 Some(nic) => _ = description.own(queues::none_of(&nic)),
                 // The device may be gone, the namespace too. An ifb is found by its name, wherever it was made.
                 None => {

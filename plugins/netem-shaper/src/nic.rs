@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use attachment::{Device, Identity, Ifb, Session, Side};
-use cni::{Call, Error, Interface, Success};
+use attachment::{Device, Identity, Ifb, ReferenceIfb, Session, Side, Tag};
+use cni::{Call, Command, Error, Interface, IpConfig, Success};
+use netlink::Mac;
 use netlink::link::Link;
 use plugin::call::identity;
 use plugin::codes::from_attachment;
@@ -53,88 +54,193 @@ impl Nic {
     /// Code 7 naming the one that has none; the kernel cannot be asked.
     pub(crate) fn all(call: &Call, previous: &Success, session: &mut Session) -> Result<Vec<Self>, Error> {
         let names = shaping_keys::interfaces(call)?;
-        let attachment = identity(call);
-        let is_only = names.len() == 1;
         names
             .iter()
             .map(|name| {
-                let found = Self::find(&attachment, name, previous, is_only, session)?;
+                let search = Search { call, attachment: identity(call), name, previous, is_only: names.len() == 1 };
+                let found = search.run(session).map_err(|error| from_attachment(&error))?;
                 found.ok_or_else(|| missing(call, name, previous))
             })
             .collect()
     }
+}
 
-    /// Finds the device behind a NIC, whichever plugin made it: the one that this project names after the attachment; else the
-    /// other end of the NIC's veth; else the one device of the host in `previous` that can be it, if the NIC `is_only`; else the
-    /// NIC itself. `None` when there is none.
+/// The search for the device behind a NIC, whichever plugin made it.
+#[derive(Debug)]
+pub(crate) struct Search<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) attachment: Identity,
+    /// The NIC's own name.
+    pub(crate) name: &'a str,
+    pub(crate) previous: &'a Success,
+    /// The call is for this NIC alone.
+    pub(crate) is_only: bool,
+}
+
+impl Search<'_> {
+    /// The device that this project names after the attachment; else the other end of the NIC's veth; else the one device of the
+    /// host in the result that can be it, if the NIC is the only one; else the NIC itself. `None` when there is none, or when it
+    /// is another attachment's: the namespace of a DEL may be somebody else's by now.
     ///
     /// # Errors
     /// The kernel cannot be asked.
-    pub(crate) fn find(
-        attachment: &Identity,
-        name: &str,
-        previous: &Success,
-        is_only: bool,
-        session: &mut Session,
-    ) -> Result<Option<Self>, Error> {
-        let refused = |error| from_attachment(&error);
-        let found = |side, link| Self::new(attachment, name, side, link);
-        let own = Device::host(attachment.beside(name).host_name());
-        if let Some(link) = session.find(&own).map_err(refused)? {
+    pub(crate) fn run(&self, session: &mut Session) -> Result<Option<Nic>, attachment::Error> {
+        let nic = self.attachment.beside(self.name);
+        let found = |side, link| Nic::new(&self.attachment, self.name, side, link);
+        let own = Device::host(nic.host_name());
+        if let Some(link) = session.find(&own)? {
+            return Ok(Some(link).filter(|link| !nic.disowns(link)).map(|link| found(Side::Host, link)));
+        }
+        if let Some(link) = promised(&own, self.previous, session) {
             return Ok(Some(found(Side::Host, link)));
         }
-        if let Some(link) = promised(&own, previous, session) {
-            return Ok(Some(found(Side::Host, link)));
-        }
-        let inside =
-            if session.has_container() { session.find(&Device::container(name)).map_err(refused)? } else { None };
+        let inside = match session.has_container() {
+            true => session.find(&Device::container(self.name))?.filter(|link| !nic.disowns(link)),
+            false => None,
+        };
         if let Some(inside) = &inside
-            && let Some(link) = other_end(inside, session).map_err(refused)?
+            && let Some(outside) = session.find_other_end(inside)?
+            && !nic.disowns(&outside)
+            && self.is_the_nics(inside, Some(&outside), session)?
         {
-            return Ok(Some(found(Side::Host, link)));
+            return Ok(Some(found(Side::Host, outside)));
         }
         let mut candidates = Vec::new();
-        for interface in previous.interfaces.iter().filter(|interface| interface.sandbox.is_empty() && is_only) {
-            candidates.extend(session.find(&Device::host(&interface.name)).map_err(refused)?);
+        for interface in of_host(self.previous).filter(|_| self.is_only) {
+            let link = session.find(&Device::host(&interface.name))?;
+            candidates.extend(link.filter(|link| !nic.disowns(link) && has_address(link, interface)));
         }
         candidates.retain(|link| link.kind == "tun" || (link.kind == "veth" && !session.has_container()));
         if candidates.len() == 1 {
             return Ok(candidates.pop().map(|link| found(Side::Host, link)));
         }
         // A veth has another end; if that is not on the host, its queues are not ours to set.
-        let alone = inside.filter(|link| link.kind != "veth");
-        Ok(alone.map(|link| found(Side::Container, link)))
+        match inside.filter(|link| link.kind != "veth") {
+            Some(link) if self.is_the_nics(&link, None, session)? => Ok(Some(found(Side::Container, link))),
+            _ => Ok(None),
+        }
     }
+
+    /// The ifb that the reference plugin `bandwidth` has made for the attachment, before our executable took its place. The result
+    /// lists it; without a result it is looked for.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub(crate) fn reference_ifb(&self, session: &mut Session) -> Result<Option<ReferenceIfb>, attachment::Error> {
+        let attachment = &self.attachment;
+        if self.name != attachment.if_name() {
+            return Ok(None);
+        }
+        if !self.previous.interfaces.is_empty() {
+            let named = of_host(self.previous).map(|interface| &interface.name);
+            let is_listed =
+                named.filter(|name| name.starts_with("bwp")).any(|name| *name == ReferenceIfb::name_of(attachment));
+            return Ok(is_listed.then(|| ReferenceIfb::listed(attachment)));
+        }
+        let outside = match session.known(&Device::host(attachment.host_name()))? {
+            None => self.other_end(session)?,
+            own => own,
+        };
+        Ok(Some(ReferenceIfb::serving(attachment, outside.map(|link| link.name))))
+    }
+
+    fn other_end(&self, session: &mut Session) -> Result<Option<Link>, attachment::Error> {
+        if !session.has_container() {
+            return Ok(None);
+        }
+        let Some(inside) = session.known(&Device::container(self.name))? else { return Ok(None) };
+        session.find_other_end(&inside)
+    }
+
+    /// Whether a NIC of this name in the namespace, and its other end on the host, are of this attachment. For ADD they are, because
+    /// the runtime has just made the namespace; later there may be another container at its path. Then their alias must say so, or
+    /// the result tell of one of the two; or, as after a killed ADD, an ifb of this attachment serves it. That of another interface
+    /// than the call's may be of another network, of which the result tells nothing: it is in this namespace, if the call's is.
+    fn is_the_nics(
+        &self,
+        inside: &Link,
+        outside: Option<&Link>,
+        session: &mut Session,
+    ) -> Result<bool, attachment::Error> {
+        if self.call.environment.command == Command::Add || Tag::is_attachment(outside.unwrap_or(inside)) {
+            return Ok(true);
+        }
+        let told = outside.and_then(|outside| of_host(self.previous).find(|interface| interface.name == outside.name));
+        if let (Some(outside), Some(interface)) = (outside, told) {
+            return Ok(has_address(outside, interface));
+        }
+        let mut in_sandbox = self.previous.interfaces.iter().filter(|interface| !interface.sandbox.is_empty());
+        let told = in_sandbox.find(|interface| interface.name == self.name);
+        match told {
+            // Devices of this kind all have the address of the one below.
+            Some(interface) if !interface.mac.is_empty() && inside.kind != "ipvlan" => {
+                return Ok(has_address(inside, interface));
+            }
+            Some(interface) if !has_address(inside, interface) => return Ok(false),
+            None if self.name != self.attachment.if_name() => {
+                let of_call = Search { attachment: self.attachment.clone(), name: self.attachment.if_name(), ..*self };
+                if of_call.is_in_namespace(session)? {
+                    return Ok(true);
+                }
+            }
+            _ => {
+                let mut ips = self.previous.ips.iter().filter(|ip| self.is_of_nic(ip)).peekable();
+                if ips.peek().is_some() {
+                    let has = session.addresses(Side::Container, inside.index)?;
+                    return Ok(ips.any(|told| has.contains(&told.address)));
+                }
+            }
+        }
+        if told.is_some() && self.call.environment.command != Command::Del {
+            return Ok(true);
+        }
+        let (side, device) = match outside {
+            Some(outside) => (Side::Host, Device::host(&outside.name)),
+            None => (Side::Container, Device::container(&inside.name)),
+        };
+        let ifb = Ifb { identity: self.attachment.clone(), interface: self.name.to_owned(), side };
+        ifb.serves(&device, session)
+    }
+
+    /// The NIC in the namespace is this attachment's.
+    fn is_in_namespace(&self, session: &mut Session) -> Result<bool, attachment::Error> {
+        let nic = self.attachment.beside(self.name);
+        let found = session.find(&Device::container(self.name))?;
+        let Some(inside) = found.filter(|link| !nic.disowns(link)) else { return Ok(false) };
+        match session.find_other_end(&inside)? {
+            Some(outside) => Ok(!nic.disowns(&outside) && self.is_the_nics(&inside, Some(&outside), session)?),
+            None => Ok(inside.kind != "veth" && self.is_the_nics(&inside, None, session)?),
+        }
+    }
+
+    /// The result says that the NIC has this address, or does not say which one has it.
+    fn is_of_nic(&self, ip: &IpConfig) -> bool {
+        let interface = ip.interface.map(|place| self.previous.interfaces.get(place));
+        interface.is_none_or(|found| found.is_some_and(|interface| interface.name == self.name))
+    }
+}
+
+/// The devices of the host that a result tells of.
+fn of_host(result: &Success) -> impl Iterator<Item = &Interface> {
+    result.interfaces.iter().filter(|interface| interface.sandbox.is_empty())
+}
+
+/// The link has the address that the result tells of it, if it tells one: another one of the same name may have come since.
+fn has_address(link: &Link, interface: &Interface) -> bool {
+    interface.mac.parse::<Mac>().map_or(true, |mac| link.mac == Some(mac))
 }
 
 /// Where commands are printed: the host interface that an earlier plugin of the chain is going to make, as its result says.
 fn promised(own: &Device, previous: &Success, session: &Session) -> Option<Link> {
     /// That of Ethernet, where the result does not tell (`ETH_DATA_LEN`).
     const MTU_BYTES: u32 = 1500;
-    let is_it = |interface: &&Interface| interface.name == own.name && interface.sandbox.is_empty();
-    let interface = previous.interfaces.iter().find(is_it).filter(|_| session.is_looking())?;
+    let interface = of_host(previous).find(|interface| interface.name == own.name).filter(|_| session.is_looking())?;
     Some(Link { name: own.name.clone(), mtu: interface.mtu.unwrap_or(MTU_BYTES), ..Link::default() })
-}
-
-/// The host's end of the veth whose other end is `inside`.
-fn other_end(inside: &Link, session: &mut Session) -> Result<Option<Link>, attachment::Error> {
-    let Some(peer) = inside.peer.filter(|_| inside.kind == "veth" && inside.is_peer_elsewhere) else {
-        return Ok(None);
-    };
-    let found = session.find_index(Side::Host, peer)?;
-    let is_other_end =
-        |outside: &Link| outside.kind == "veth" && outside.is_peer_elsewhere && outside.peer == Some(inside.index);
-    Ok(found.filter(is_other_end))
 }
 
 /// The error of a call that needs the device.
 fn missing(call: &Call, if_name: &str, previous: &Success) -> Error {
-    let on_host: Vec<&str> = previous
-        .interfaces
-        .iter()
-        .filter(|interface| interface.sandbox.is_empty())
-        .map(|interface| interface.name.as_str())
-        .collect();
+    let on_host: Vec<&str> = of_host(previous).map(|interface| interface.name.as_str()).collect();
     Error::invalid_config(format!(
         "prevResult names no host interface for {if_name} in {}: it lists {}, none of which is the other end of its veth or a \
          TAP device, and the container has no such interface without one; put this plugin after one that makes a NIC, such \

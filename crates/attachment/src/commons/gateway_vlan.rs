@@ -69,7 +69,7 @@ impl GatewayVlan {
         if found.kind != vlan::KIND {
             return Some(format!("of kind {:?}", found.kind));
         }
-        if found.peer != Some(bridge) || found.is_peer_elsewhere {
+        if found.peer != Some(bridge) || found.peer_namespace.is_some() {
             return Some("a VLAN device on another link".to_owned());
         }
         found.vlan_id.filter(|id| *id != self.id).map(|id| format!("the device of VLAN {id}"))

@@ -162,7 +162,7 @@ impl Uplink {
     pub fn vlan_link(&self, session: &mut Session, device: &Link) -> Result<Option<Link>, Error> {
         let Some(UplinkVlan { id, .. }) = self.vlan else { return Ok(None) };
         let is_it =
-            |link: &Link| link.vlan_id == Some(id) && link.peer == Some(device.index) && !link.is_peer_elsewhere;
+            |link: &Link| link.vlan_id == Some(id) && link.peer == Some(device.index) && link.peer_namespace.is_none();
         for name in [format!("{}.{id}", self.device), format!("vlan{id}")] {
             if name.len() <= NAME_BYTES
                 && let Some(link) = session.find(&Device::host(name))?.filter(is_it)

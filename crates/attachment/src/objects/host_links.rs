@@ -28,6 +28,13 @@ pub(super) fn of_network(session: &mut Session, network: &str, kind: &str) -> Re
     Ok(session.host_links()?.iter().filter(is_one).map(found).collect())
 }
 
+/// The device of a name that follows from an attachment, if it is there, is of this kind, and no alias says that it is
+/// somebody else's: names are hashes, and two may be the same.
+pub(super) fn own(session: &mut Session, device: &Device, kind: &str, alias: &str) -> Result<Option<Link>, Error> {
+    let found = session.known(device)?;
+    Ok(found.filter(|link| link.kind == kind && !Tag::contradicts(link, alias)))
+}
+
 /// The command that removes a link of the host, if it is there. Its other end goes with it.
 pub(super) fn removal(session: &mut Session, name: &str) -> Result<Vec<String>, Error> {
     if session.find(&Device::host(name))?.is_none() {

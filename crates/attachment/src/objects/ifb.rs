@@ -41,6 +41,31 @@ impl Ifb {
         self.identity.ifb_alias(&self.interface)
     }
 
+    /// It is there, and is this attachment's.
+    fn find(&self, session: &mut Session) -> Result<Option<Link>, Error> {
+        // It may have been removed since it was last seen.
+        match session.find(&self.device())? {
+            Some(_) => self.known(session),
+            None => Ok(None),
+        }
+    }
+
+    fn known(&self, session: &mut Session) -> Result<Option<Link>, Error> {
+        host_links::own(session, &self.device(), KIND.name, &self.alias())
+    }
+
+    /// What `device` receives is sent to it: so the device, whoever has made it, is the one that it serves.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub fn serves(&self, device: &Device, session: &mut Session) -> Result<bool, Error> {
+        if self.find(session)?.is_none() {
+            return Ok(false);
+        }
+        let redirect = Redirect { from: device.clone(), to: self.device() };
+        Ok(redirect.differences(session)?.is_empty())
+    }
+
     fn label(&self) -> String {
         format!("ifb {} of {}", self.device(), self.alias())
     }
@@ -102,21 +127,24 @@ fn owner(ifb: &Link, other: Option<&str>) -> Owner {
 
 /// Takes back the redirections to an ifb that is about to go: with them alone, what the devices receive would be lost. All of the
 /// host's links are looked at, because the ifb does not tell which device it serves.
-fn unhook(session: &mut Session, ifb: &Device, index: u32) -> Result<(), Error> {
-    let redirects = |link: &&Link| !["ifb", "bridge"].contains(&link.kind.as_str());
+pub(super) fn unhook(session: &mut Session, ifb: &Device, index: u32) -> Result<(), Error> {
     let links = session.host_links()?;
-    links.iter().filter(redirects).try_for_each(|link| {
+    links.iter().filter(|link| may_lead(link)).try_for_each(|link| {
         Redirect { from: Device::host(&link.name), to: ifb.clone() }.remove_from(link.index, index, session)
     })
 }
 
+/// What a device of this kind receives may be sent to an ifb.
+pub(super) fn may_lead(link: &Link) -> bool {
+    !["ifb", "bridge"].contains(&link.kind.as_str())
+}
+
 /// The commands that remove an ifb of the host, and what leads to it.
-fn removal_of(session: &mut Session, ifb: &Device) -> Result<Vec<String>, Error> {
+pub(super) fn removal_of(session: &mut Session, ifb: &Device) -> Result<Vec<String>, Error> {
     let Some(link) = session.find(ifb)? else { return Ok(Vec::new()) };
     let mut commands = Vec::new();
     if link.kind == "ifb" {
-        let leading = |link: &&Link| !["ifb", "bridge"].contains(&link.kind.as_str());
-        for other in session.host_links()?.iter().filter(leading) {
+        for other in session.host_links()?.iter().filter(|other| may_lead(other)) {
             let redirect = Redirect { from: Device::host(&other.name), to: ifb.clone() };
             commands.extend(redirect.removal_from(other.index, link.index, session)?);
         }
@@ -132,6 +160,14 @@ impl Object for Ifb {
 
     fn stage(&self) -> Stage {
         Stage::Nic
+    }
+
+    /// The tag goes out with the creation, and would reach one that is there.
+    fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
+        match session.find(&self.device())? {
+            Some(_) => Err(Error::Exists(self.label())),
+            None => Ok(()),
+        }
     }
 
     fn create(&self, session: &mut Session) -> Result<(), Error> {
@@ -160,14 +196,17 @@ impl Object for Ifb {
         if device.side == Side::Container && !session.has_container() {
             return Ok(()); // it has gone with its namespace
         }
-        let Some(link) = session.find(&device)? else { return Ok(()) };
-        if device.side == Side::Host && link.kind == "ifb" {
+        let Some(link) = self.find(session)? else { return Ok(()) };
+        if device.side == Side::Host {
             unhook(session, &device, link.index)?;
         }
         session.remove(self.side, format!("remove {}", self.label()), link::delete(&device.name))
     }
 
     fn undo(&self, session: &mut Session) -> Result<(), Error> {
+        if self.known(session)?.is_none() {
+            return Ok(());
+        }
         session.remove(self.side, format!("remove {}", self.label()), link::delete(&self.device().name))
     }
 
@@ -182,12 +221,12 @@ impl Object for Ifb {
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let device = self.device();
+        if self.find(session)?.is_none() {
+            return Ok(Vec::new());
+        }
         match device.side {
             Side::Host => removal_of(session, &device),
-            Side::Container => Ok(match session.find(&device)? {
-                Some(_) => vec![format!("{} link delete {}", device.tool("ip"), device.name)],
-                None => Vec::new(),
-            }),
+            Side::Container => Ok(vec![format!("{} link delete {}", device.tool("ip"), device.name)]),
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 
-use netlink::link;
+use netlink::Mac;
+use netlink::link::{self, Link};
 
-use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Side, Stage, Step};
+use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Side, Stage, Step, Tag};
 
 static KIND: Kind = Kind::of_a_link("device on loan");
 
@@ -13,6 +14,7 @@ static KIND: Kind = Kind::of_a_link("device on loan");
 #[derive(Debug)]
 pub struct Loan {
     device: String,
+    mac: Option<Mac>,
     bridge: String,
     was_down: Cell<bool>,
 }
@@ -20,12 +22,25 @@ pub struct Loan {
 impl Loan {
     /// The device and the bridge by their names.
     pub fn new(device: impl Into<String>, bridge: impl Into<String>) -> Self {
-        Self { device: device.into(), bridge: bridge.into(), was_down: Cell::new(false) }
+        Self { device: device.into(), mac: None, bridge: bridge.into(), was_down: Cell::new(false) }
+    }
+
+    /// The same with the hardware address that the device had, if that is known: one of the same name with another address is
+    /// another device.
+    #[must_use]
+    pub fn with_address(mut self, mac: Option<Mac>) -> Self {
+        self.mac = mac;
+        self
+    }
+
+    fn is_it(&self, device: &Link) -> bool {
+        !Tag::is_ours(device) && (self.mac.is_none() || device.mac == self.mac)
     }
 
     /// It is a port of this bridge.
     fn is_lent(&self, session: &mut Session) -> Result<bool, Error> {
-        let Some(device) = session.find(&Device::host(&self.device))? else { return Ok(false) };
+        let found = session.find(&Device::host(&self.device))?;
+        let Some(device) = found.filter(|device| self.is_it(device)) else { return Ok(false) };
         let bridge = session.find(&Device::host(&self.bridge))?.filter(|link| link.kind == "bridge");
         Ok(device.master.is_some() && device.master == bridge.map(|bridge| bridge.index))
     }

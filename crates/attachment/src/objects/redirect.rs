@@ -59,6 +59,11 @@ impl Redirect {
         Ok(self.filters(from, session)?.into_iter().partition(is_ours))
     }
 
+    /// Whether one leads from the device `from` to `to`, both by their indices.
+    pub(super) fn leads_to(&self, from: u32, to: u32, session: &mut Session) -> Result<bool, Error> {
+        Ok(self.filters(from, session)?.iter().any(|filter| filter.target == Some(to)))
+    }
+
     /// Removes it from the device `from` if it leads to `to`, both by their indices.
     pub(super) fn remove_from(&self, from: u32, to: u32, session: &mut Session) -> Result<(), Error> {
         let (ours, others) = self.split(from, to, session)?;

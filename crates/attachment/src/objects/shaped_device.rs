@@ -58,6 +58,7 @@ impl ShapedDevice {
         self.stop_receiving(session)?;
         let redirect = self.redirect();
         redirect.refuse_existing(session)?;
+        self.ifb.refuse_existing(session)?;
         create_all(session, &self.on_ifb(&self.received))?;
         // The ingress queue comes, and the kernel empties the device's others.
         sent.drain(session)?;
@@ -101,18 +102,25 @@ impl Object for ShapedDevice {
         Stage::Port
     }
 
+    /// What leads to the ifb comes first and goes last: for a DEL without a result it is the only sign of whose a device is that
+    /// another party has made.
     fn parts(&self) -> Parts {
-        let mut parts = hung_on(&self.device, &self.sent);
+        let mut parts = Parts::new();
         if !self.received.is_empty() {
             parts.extend(self.on_ifb(&self.received));
             parts.push(object(self.redirect()));
         }
+        parts.extend(hung_on(&self.device, &self.sent));
         parts
     }
 
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         hung_on(&self.device, &self.sent).iter().try_for_each(|queue| queue.refuse_existing(session))?;
-        if self.received.is_empty() { Ok(()) } else { self.redirect().refuse_existing(session) }
+        if self.received.is_empty() {
+            return Ok(());
+        }
+        self.redirect().refuse_existing(session)?;
+        self.ifb.refuse_existing(session)
     }
 
     fn create(&self, session: &mut Session) -> Result<(), Error> {
@@ -162,11 +170,11 @@ impl Object for ShapedDevice {
     /// Whatever the limits were: the redirection, the ifb, and any queue of these handles at the root of the device. What hangs
     /// below goes with it.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
-        let redirected = self.redirect().remove(session);
-        let ifb = self.ifb.undo(session);
         let queues = LiveQueues::look_if_there(&self.device, &self.handles, session)
             .and_then(|queues| queues.map_or(Ok(()), |queues| queues.remove(session)));
-        redirected.and(ifb).and(queues)
+        let redirected = self.redirect().remove(session);
+        let ifb = self.ifb.undo(session);
+        queues.and(redirected).and(ifb)
     }
 
     /// Its parts are undone by themselves, and a change by what it told before.

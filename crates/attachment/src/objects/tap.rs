@@ -65,14 +65,18 @@ impl Tap {
         tap::NewTap { name: &device.name, owner: self.owner, group: self.group, multi_queue: self.multi_queue }
     }
 
-    /// The container's device of that name is the one that was made here.
-    fn is_in_container(&self, session: &mut Session) -> Result<bool, Error> {
-        if !session.has_container() {
+    /// The device of that name is the one that was made here. In the container, where anybody's may have that name, its alias
+    /// says so, or its address if somebody has changed the alias.
+    fn is_there(&self, session: &mut Session) -> Result<bool, Error> {
+        if self.side == Side::Container && !session.has_container() {
             return Ok(false);
         }
-        let alias = self.identity.alias();
-        let found = session.find(&self.device())?;
-        Ok(found.is_some_and(|link| link.kind == "tun" && link.alias.as_deref() == Some(&alias)))
+        let (device, alias) = (self.device(), self.identity.alias());
+        let own = host_links::own(session, &device, "tun", &alias)?;
+        Ok(own.is_some_and(|link| {
+            let is_told = link.alias.as_deref() == Some(&alias) || link.mac == Some(self.mac);
+            self.side == Side::Host || is_told
+        }))
     }
 
     fn explain(&self, source: netlink::Error) -> Error {
@@ -183,7 +187,7 @@ impl Object for Tap {
     /// In the container only if the namespace is still there, and the device is the one that was made here.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let device = self.device();
-        if self.side == Side::Container && !self.is_in_container(session)? {
+        if !self.is_there(session)? {
             return Ok(());
         }
         session.remove(self.side, format!("remove {}", self.label()), link::delete(&device.name))
@@ -207,11 +211,9 @@ impl Object for Tap {
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let device = self.device();
         Ok(match self.side {
+            _ if !self.is_there(session)? => Vec::new(),
             Side::Host => host_links::removal(session, &device.name)?,
-            Side::Container if self.is_in_container(session)? => {
-                vec![format!("{} link delete {}", device.tool("ip"), device.name)]
-            }
-            Side::Container => Vec::new(),
+            Side::Container => vec![format!("{} link delete {}", device.tool("ip"), device.name)],
         })
     }
 }

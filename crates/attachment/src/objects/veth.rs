@@ -121,7 +121,7 @@ impl Object for Veth {
             }
         }
         if let (Some(near), Some(far)) = (near, far) {
-            if near.peer != Some(far.index) || far.peer != Some(near.index) {
+            if !session.is_pair(&near, &far)? {
                 differences.push(Difference::new(
                     label(&container),
                     format!("the other end of {host}"),
@@ -142,6 +142,9 @@ impl Object for Veth {
     /// The host interface takes the container interface with it.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let host = self.host();
+        if host_links::own(session, &host, KIND.name, &self.identity.alias())?.is_none() {
+            return Ok(());
+        }
         session.remove(Side::Host, format!("remove {}", host.name), link::delete(&host.name))
     }
 
@@ -167,6 +170,10 @@ impl Object for Veth {
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        host_links::removal(session, &self.host().name)
+        let host = self.host();
+        match host_links::own(session, &host, KIND.name, &self.identity.alias())? {
+            Some(_) => host_links::removal(session, &host.name),
+            None => Ok(Vec::new()),
+        }
     }
 }

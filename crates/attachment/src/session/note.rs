@@ -33,6 +33,11 @@ pub enum Note {
         /// The bridge.
         bridge: String,
     },
+    /// The older iptables is in use, and the reference plugin may have made rules in it.
+    LegacyTranslation {
+        /// The chain that they would be in.
+        chain: String,
+    },
 }
 
 impl fmt::Display for Note {
@@ -55,6 +60,12 @@ impl fmt::Display for Note {
                 f,
                 "if iptables-legacy drops what is forwarded, members of {bridge} cannot reach each other: \
                  iptables-legacy -I FORWARD -i {bridge} -o {bridge} -j ACCEPT"
+            ),
+            Self::LegacyTranslation { chain } => write!(
+                f,
+                "if the reference plugin translated addresses by iptables-legacy, its rules for this attachment are still there: \
+                 look for {chain} in `iptables-legacy-save -t nat`, delete the rules of POSTROUTING that jump to it (-D), and then \
+                 the chain (-F and -X); for IPv6 with ip6tables-legacy"
             ),
         }
     }

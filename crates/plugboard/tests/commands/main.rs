@@ -15,3 +15,4 @@ mod own;
 mod reference;
 mod support;
 mod target;
+mod whose;

@@ -7,6 +7,7 @@ use crate::call::{identity, open_namespace, serialise};
 use crate::codes::all_of;
 use crate::ipam::Ipam;
 use crate::plugin::Plugin;
+use crate::streams::tell;
 
 /// Works without the namespace, without `prevResult`, after a failed or killed ADD, and repeatedly (DEL-3 to DEL-8).
 ///
@@ -35,5 +36,6 @@ pub(super) fn del<P: Plugin>(call: &Call) -> Result<(), Error> {
         // Its addresses may go at once to others, which would conflict with the rules and the NIC of this attachment.
         errors.extend(released());
     }
+    tell(&mut session);
     all_of(errors)
 }
