@@ -3,4 +3,5 @@
 mod cleanup;
 mod faults;
 mod kill;
+mod orphans;
 mod races;

@@ -1,7 +1,8 @@
 //! A plugin's process by hand, where a test needs more than a plain call: arguments, a broken stdin, a kill in the middle.
 
+use std::ffi::OsStr;
 use std::io::Write;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use harness::{Namespace, bin, bin_dir};
@@ -29,6 +30,13 @@ impl Process {
         self
     }
 
+    /// Sets a variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
     /// Appends an argument.
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
@@ -42,6 +50,15 @@ impl Process {
     /// If it cannot be started.
     pub fn run_with(mut self, stdin: impl Into<Stdio>) -> Output {
         self.0.stdin(stdin).output().expect("the plugin starts")
+    }
+
+    /// Runs it with its configuration and with something other than a pipe for its stdout. How it ended.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn output_to(mut self, stdout: impl Into<Stdio>, config: &Value) -> ExitStatus {
+        self.0.stdout(stdout);
+        self.start(config).wait().expect("a child can be reaped")
     }
 
     /// Starts it and hands it its configuration.

@@ -46,12 +46,12 @@ impl Delegate {
         }
     }
 
-    /// Starts it for `command` with the same variables, and the complete configuration on its stdin (DLG-2). Returns at
-    /// once, so that the caller can work meanwhile. Its stderr is ours (DLG-3).
+    /// Starts it for `command` with the same variables but for those that say what is to be done, and the complete configuration on
+    /// its stdin (DLG-2). Returns at once, so that the caller can work meanwhile. Its stderr is ours (DLG-3).
     ///
     /// # Errors
     /// Code 5 with the executable and the system's reason.
-    pub fn start(&self, command: Command, call: &Call) -> Result<Running, Error> {
+    pub fn start(&self, command: Command, call: &Call) -> Result<Running, Failed> {
         let mut process = process::Command::new(&self.executable);
         if command != call.environment.command {
             process.env("CNI_COMMAND", command.as_str()); // it copies the whole environment
@@ -65,22 +65,51 @@ impl Delegate {
     ///
     /// # Errors
     /// Those of [`Delegate::start`] and [`Running::wait`].
-    pub fn run(&self, command: Command, call: &Call) -> Result<Option<Success>, Error> {
+    pub fn run(&self, command: Command, call: &Call) -> Result<Option<Success>, Failed> {
         self.start(command, call)?.wait()
     }
 
-    fn failed(&self, command: Command, unanswered: &Unanswered) -> Error {
+    fn failed(&self, command: Command, unanswered: &Unanswered) -> Failed {
         let (kind, executable) = (&self.kind, self.executable.display());
         let reason = match unanswered {
             Unanswered::NotStarted(error) => {
                 let msg = format!("cannot start the delegate {kind:?} ({executable}): {error}");
-                return Error::new(unanswered.code(), msg);
+                return Failed { error: Error::new(unanswered.code(), msg), end: End::NotStarted };
             }
             Unanswered::Late(_) => format!("{unanswered}; try again later"),
             Unanswered::Endless | Unanswered::Broken { .. } => unanswered.to_string(),
         };
-        Error::new(unanswered.code(), format!("{reason} ({executable}, {})", command.as_str())).within(kind)
+        let error = Error::new(unanswered.code(), format!("{reason} ({executable}, {})", command.as_str()));
+        Failed { error: error.within(kind), end: End::Killed }
     }
+}
+
+/// The failure of a delegate, and what it says of what the delegate has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// What is reported.
+    pub error: Error,
+    /// How the delegate ended.
+    pub end: End,
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
+/// How a delegate ended that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It never began.
+    NotStarted,
+    /// By itself, with an error: it knows what it has done.
+    Reported,
+    /// Something else than the caller killed it, or its answer cannot be understood. It may have done anything.
+    Unclear,
+    /// The caller killed it. It may have done anything, and what it has started may take a moment to die.
+    Killed,
 }
 
 /// A delegate at work. Dropping it kills and reaps the process, and kills its children.
@@ -99,14 +128,17 @@ impl Running {
     /// The delegate's own error with its code, the message prefixed by its name (DLG-5); code 6 if it prints no JSON or no
     /// result, or no error object with a non-zero exit status (the message shows the beginning of what it printed); code 11
     /// when it was still running at the limit and was killed; code 6 when something else killed it, naming the signal.
-    pub fn wait(self) -> Result<Option<Success>, Error> {
+    pub fn wait(self) -> Result<Option<Success>, Failed> {
         let Self { delegate, command, version, exchange } = self;
         let answer = exchange.wait().map_err(|unanswered| delegate.failed(command, &unanswered))?;
         let read = match command {
             Command::Add => answer.result(version).map(Some),
             _ => answer.success().map(|()| None),
         };
-        read.map_err(|error| error.within(&delegate.kind))
+        read.map_err(|error| {
+            let end = if answer.is_error() { End::Reported } else { End::Unclear };
+            Failed { error: error.within(&delegate.kind), end }
+        })
     }
 }
 

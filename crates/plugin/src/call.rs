@@ -7,6 +7,7 @@ use cni::{Call, Error, Success};
 use netlink::Namespace;
 
 use crate::codes::from_attachment;
+use crate::ipam::patience;
 
 /// Who the attachment of a call is.
 #[must_use]
@@ -15,10 +16,13 @@ pub fn identity(call: &Call) -> Identity {
     Identity::new(&call.config.name, &environment.container_id, &environment.if_name)
 }
 
-/// Waits until no other call is at work on the attachment: a runtime that gave up on an ADD may call DEL, or ADD again,
-/// while the first one still runs.
-pub(crate) fn serialise(identity: &Identity) -> Result<Lock, Error> {
-    Lock::of_attachment(identity).map_err(|error| from_attachment(&error))
+/// Waits until no other call is at work on the attachment, nor a delegate that a killed one has left behind: a runtime that gave
+/// up on an ADD may call DEL, or ADD again, while the first one still runs.
+///
+/// # Errors
+/// Code 5; code 11 after [`patience`].
+pub(crate) fn serialise(call: &Call, identity: &Identity) -> Result<Lock, Error> {
+    Lock::of_attachment(identity, patience(call)).map_err(|error| from_attachment(&error))
 }
 
 /// Opens the container's namespace.

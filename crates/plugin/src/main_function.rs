@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use cni::{Call, Command, Config, Environment, Error, Version, version_reply};
 
+use crate::added::Added;
 use crate::namespace::{Found, look_at};
 use crate::streams::{note, print, read_stdin};
 use crate::verbs::{Verb, Verbs};
@@ -92,25 +93,25 @@ fn add(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
         Found::Own(error) | Found::Unusable(error) => return Err(error),
     }
     tell_remarks(verbs, &call.config);
-    let result = (verbs.add)(&call)?;
-    match result.to_json(call.config.version).map(print) {
+    let added = (verbs.add)(&call)?;
+    match added.result.to_json(call.config.version).map(print) {
         Ok(Ok(())) => Ok(ExitCode::SUCCESS),
         Ok(Err(error)) => {
             note(format!("{}: cannot write the result to stdout: {error}", verbs.name));
-            undo(verbs, call);
+            undo(verbs, call, &added);
             Ok(ExitCode::FAILURE)
         }
         Err(error) => {
-            undo(verbs, call);
+            undo(verbs, call, &added);
             Err(error)
         }
     }
 }
 
 /// Undoes an ADD whose result nobody gets.
-fn undo(verbs: &Verbs, mut call: Call) {
+fn undo(verbs: &Verbs, mut call: Call, added: &Added) {
     call.environment.command = Command::Del;
-    if let Err(error) = (verbs.del)(&call) {
+    if let Err(error) = (verbs.undo)(&call, added) {
         note(format!("{}: cannot undo the ADD: {error}", verbs.name));
     }
 }

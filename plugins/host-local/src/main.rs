@@ -31,7 +31,8 @@ fn main() -> ExitCode {
     plugin::main(&plugin::Verbs {
         name: "host-local",
         keys: &[],
-        add: add::add,
+        add: |call| add::add(call).map(Into::into),
+        undo: release::undo,
         del: release::del,
         check: check::check,
         gc: gc::gc,

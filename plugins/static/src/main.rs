@@ -14,7 +14,8 @@ fn main() -> ExitCode {
     plugin::main(&plugin::Verbs {
         name: "static",
         keys: &[],
-        add: add::add,
+        add: |call| add::add(call).map(Into::into),
+        undo: |_, _| Ok(()),
         del: |_| Ok(()),
         check: check::check,
         gc: |_| Ok(()),
