@@ -5,3 +5,4 @@ mod faults;
 mod kill;
 mod orphans;
 mod races;
+mod unwritten;

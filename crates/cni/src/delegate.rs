@@ -53,9 +53,8 @@ impl Delegate {
     /// Code 5 with the executable and the system's reason.
     pub fn start(&self, command: Command, call: &Call) -> Result<Running, Failed> {
         let mut process = process::Command::new(&self.executable);
-        if command != call.environment.command {
-            process.env("CNI_COMMAND", command.as_str()); // it copies the whole environment
-        }
+        // What we were called for is our own matter: an ADD may be undone by the same call.
+        process.env("CNI_COMMAND", command.as_str()).env_remove("CNI_PRINT");
         let exchange = Exchange::start(process, &call.config.text, self.limit, Group::Own);
         let exchange = exchange.map_err(|unanswered| self.failed(command, &unanswered))?;
         Ok(Running { delegate: self.clone(), command, version: call.config.version, exchange })
