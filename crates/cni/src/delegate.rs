@@ -2,6 +2,7 @@
 //!
 //! When a delegate fails on ADD, or when anything after it fails, the caller runs it again with [`Command::Del`] (DLG-6).
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use crate::excerpt::quoted;
 use crate::exchange::{Exchange, Group, Unanswered};
 use crate::plugin_path::{NoPlugin, find_plugin};
-use crate::{Call, Code, Command, Error, Success, Version};
+use crate::{Call, Code, Command, Environment, Error, Success, Version};
 
 #[cfg(test)]
 mod tests;
@@ -32,10 +33,17 @@ impl Delegate {
     /// Looks `kind` up in the directories of `CNI_PATH`, in order (DLG-1).
     ///
     /// # Errors
-    /// Code 7: `kind` is not a valid name (CFG-6). Code 4 naming `CNI_PATH`, the kind and the directories that were searched.
+    /// Code 7: `kind` is not a valid name (CFG-6), or is the executable of the calling plugin, which would call itself for ever.
+    /// Code 4 naming `CNI_PATH`, the kind and the directories that were searched.
     pub fn find(kind: &str, call: &Call) -> Result<Self, Error> {
         let directories = &call.environment.path;
         match find_plugin(kind, directories) {
+            Ok(executable) if is_our_own(&executable) => Err(Error::invalid_config(format!(
+                "the type of the delegate is {}: {} is this plugin itself, which gives no addresses; name an IPAM plugin, such as \
+                 host-local",
+                quoted(kind),
+                executable.display()
+            ))),
             Ok(executable) => Ok(Self { kind: kind.to_owned(), executable, limit: Self::LIMIT }),
             Err(NoPlugin::NoName(objection)) => {
                 Err(Error::invalid_config(format!("the type of a delegate is {}: {objection}", quoted(kind))))
@@ -55,6 +63,7 @@ impl Delegate {
         let mut process = process::Command::new(&self.executable);
         // What we were called for is our own matter: an ADD may be undone by the same call.
         process.env("CNI_COMMAND", command.as_str()).env_remove("CNI_PRINT");
+        process.env(Environment::DELEGATED_BY, &call.config.kind);
         let exchange = Exchange::start(process, &call.config.text, self.limit, Group::Own);
         let exchange = exchange.map_err(|unanswered| self.failed(command, &unanswered))?;
         Ok(Running { delegate: self.clone(), command, version: call.config.version, exchange })
@@ -139,6 +148,12 @@ impl Running {
             Failed { error: error.within(&delegate.kind), end }
         })
     }
+}
+
+/// By whatever name: a link, hard or symbolic, is the same file.
+fn is_our_own(executable: &Path) -> bool {
+    let file = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino())).ok();
+    file(executable).is_some_and(|found| file(Path::new("/proc/self/exe")) == Some(found))
 }
 
 fn not_found(kind: &str, directories: &[PathBuf], present: Option<&Path>) -> String {

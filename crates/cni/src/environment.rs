@@ -98,9 +98,16 @@ pub struct Environment {
     pub path: Vec<PathBuf>,
     /// `CNI_NETNS_OVERRIDE` is `1` or `true`: the container's namespace may be the plugin's own (ENV-16).
     pub netns_override: bool,
+    /// The `type` of the plugin of ours whose delegate this call is, or the delegate of a delegate: an extension of ours,
+    /// [`Environment::DELEGATED_BY`].
+    pub delegated_by: Option<String>,
 }
 
 impl Environment {
+    /// The variable by which a plugin of ours tells its delegate, and all that this one starts, who has called it. A delegate of
+    /// another party passes it on unknowingly.
+    pub const DELEGATED_BY: &str = "CNI_DELEGATED_BY";
+
     /// Reads and validates the variables that the command needs. `variable` looks one up. An empty variable counts as
     /// missing, as in the reference.
     ///
@@ -128,6 +135,7 @@ impl Environment {
             path: set("CNI_PATH").map(|list| directories(&list)).unwrap_or_default(),
             netns_override: set("CNI_NETNS_OVERRIDE")
                 .is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true")),
+            delegated_by: set(Self::DELEGATED_BY).map(|by| by.to_string_lossy().into_owned()),
         };
         if command.concerns_attachment() {
             environment.read_attachment(set)?;

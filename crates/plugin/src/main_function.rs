@@ -64,6 +64,9 @@ fn known(verbs: &Verbs, environment: Environment) -> Result<Environment, Error> 
 }
 
 fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
+    if verbs.attaches {
+        refuse_to_be_delegate(verbs, &call.environment)?;
+    }
     if call.environment.is_printed {
         let print = verbs.print.ok_or_else(|| Command::unknown(Command::PRINT))?;
         if call.environment.command == Command::Add {
@@ -84,6 +87,20 @@ fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
         Command::Version => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A plugin that makes or shapes interfaces gives no addresses. As the IPAM plugin of one of ours, under another name or by way of
+/// others, it would start a chain without end, and wait for the lock of its own caller.
+fn refuse_to_be_delegate(verbs: &Verbs, environment: &Environment) -> Result<(), Error> {
+    match &environment.delegated_by {
+        None => Ok(()),
+        Some(by) => Err(Error::invalid_config(format!(
+            "{} is called as the IPAM plugin of {by}, or by it, but gives no addresses: ipam.type must name an IPAM plugin, such as \
+             host-local ({} is set)",
+            verbs.name,
+            Environment::DELEGATED_BY,
+        ))),
+    }
 }
 
 /// The plugin's own namespace is refused before anything is done; the reference refuses it after the work (ENV-16).

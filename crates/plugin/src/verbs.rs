@@ -27,6 +27,8 @@ pub struct Verbs {
     pub name: &'static str,
     /// The keys of its configuration at the top level, to tell unknown ones on stderr.
     pub keys: &'static [&'static Names],
+    /// It makes or changes interfaces, and is nobody's IPAM plugin.
+    pub attaches: bool,
     /// ADD.
     pub add: fn(&cni::Call) -> Result<Added, cni::Error>,
     /// Undoes an ADD that succeeded and whose result nobody gets: that, and nothing of an earlier one.
@@ -54,6 +56,7 @@ impl Verbs {
         Self {
             name,
             keys,
+            attaches: true,
             add: add::add::<P>,
             undo: del::undo::<P>,
             del: del::del::<P>,

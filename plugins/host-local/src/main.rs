@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     plugin::main(&plugin::Verbs {
         name: "host-local",
         keys: &[],
+        attaches: false,
         add: |call| add::add(call).map(Into::into),
         undo: release::undo,
         del: release::del,

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     plugin::main(&plugin::Verbs {
         name: "static",
         keys: &[],
+        attaches: false,
         add: |call| add::add(call).map(Into::into),
         undo: |_, _| Ok(()),
         del: |_| Ok(()),

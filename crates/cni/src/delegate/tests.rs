@@ -59,6 +59,7 @@ fn call(path: &[&Path], padding: usize) -> Call {
             args: Args::default(),
             path: path.iter().map(|path| path.to_path_buf()).collect(),
             netns_override: false,
+            delegated_by: None,
         },
         config: Config::read(text.into_bytes(), Command::Add).unwrap(),
     }

@@ -55,6 +55,7 @@ fn call(network: &Network, plugin: &Plugin, entry: &Entry) -> Result<Call, cni::
         args: Args::parse(&args.join(";"))?,
         path: Vec::new(),
         netns_override: false,
+        delegated_by: None,
     };
     Ok(Call { environment, config })
 }
