@@ -5,4 +5,5 @@ mod faults;
 mod kill;
 mod orphans;
 mod races;
+mod stoppers;
 mod unwritten;

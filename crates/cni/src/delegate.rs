@@ -63,7 +63,8 @@ impl Delegate {
         let mut process = process::Command::new(&self.executable);
         // What we were called for is our own matter: an ADD may be undone by the same call.
         process.env("CNI_COMMAND", command.as_str()).env_remove("CNI_PRINT");
-        process.env(Environment::DELEGATED_BY, &call.config.kind);
+        let caller = Some(call.config.kind.as_str()).filter(|kind| !kind.is_empty());
+        process.env(Environment::DELEGATED_BY, caller.unwrap_or("plugboard"));
         let exchange = Exchange::start(process, &call.config.text, self.limit, Group::Own);
         let exchange = exchange.map_err(|unanswered| self.failed(command, &unanswered))?;
         Ok(Running { delegate: self.clone(), command, version: call.config.version, exchange })

@@ -9,6 +9,7 @@ use keys::DelegateKeys;
 
 use crate::codes::from_attachment;
 use crate::plugin::Plugin;
+use crate::streams::note;
 
 /// What is known of an IPAM plugin beside its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,16 +73,34 @@ pub(crate) fn patience(call: &Call) -> Duration {
     limit(call).unwrap_or(Delegate::LIMIT).saturating_mul(2).saturating_add(REST)
 }
 
+/// The error of [`Ipam::find`] for DEL and GC, which have removed everything else (DLG-5).
+pub(crate) fn unreleased(mut error: Error) -> Error {
+    error.msg.push_str(
+        "; so the addresses cannot be released, everything else is removed: install the IPAM plugin, or correct ipam, and call \
+         again",
+    );
+    error
+}
+
 impl<'a> Ipam<'a> {
     /// # Errors
-    /// The executable is not in `CNI_PATH`, or the time limit is malformed.
+    /// `ipam` is malformed; the executable is not in `CNI_PATH`; or the time limit is malformed, which DEL and GC do without.
     pub(crate) fn find<P: Plugin>(call: &Call) -> Result<Self, Error> {
         let (allocator, lock) = (Allocator::of(call), None);
+        if let Some(objection) = call.config.ipam_objection.as_ref().filter(|_| P::HAS_IPAM) {
+            return Err(objection.clone());
+        }
         let Some(kind) = call.config.ipam.as_ref().filter(|_| P::HAS_IPAM) else {
             return Ok(Self { delegate: None, allocator, lock });
         };
         let mut delegate = Delegate::find(kind, call)?;
-        delegate.limit = limit(call)?;
+        delegate.limit = match limit(call) {
+            Err(error) if matches!(call.environment.command, Command::Del | Command::Gc) => {
+                note(format!("network {:?}: ignored: {}", call.config.name, error.msg));
+                Delegate::LIMIT
+            }
+            limit => limit?,
+        };
         Ok(Self { delegate: Some(delegate), allocator, lock })
     }
 
@@ -90,8 +109,10 @@ impl<'a> Ipam<'a> {
     ///
     /// # Errors
     /// Code 5.
-    pub(crate) fn under(mut self, lock: &'a Lock) -> Result<Self, Error> {
-        if self.is_there() {
+    pub(crate) fn under(mut self, lock: Option<&'a Lock>) -> Result<Self, Error> {
+        if self.is_there()
+            && let Some(lock) = lock
+        {
             let heirloom = lock.bequeath().map_err(|error| from_attachment(&error))?;
             self.lock = Some((lock, heirloom));
         }

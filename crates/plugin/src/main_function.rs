@@ -82,7 +82,10 @@ fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
             Some(update) => check(update, &call)?,
             None => return Err(Command::unknown(Command::Update.as_str())),
         },
-        Command::Gc => (verbs.gc)(&call)?,
+        Command::Gc => {
+            tell_ignored(verbs, &call);
+            (verbs.gc)(&call)?;
+        }
         Command::Status => (verbs.status)(&call)?,
         Command::Version => {}
     }
@@ -136,6 +139,7 @@ fn undo(verbs: &Verbs, mut call: Call, added: &Added) {
 /// A namespace that is gone does not keep the rest from being removed (DEL-4). Neither does the plugin's own: a process ID in
 /// the path may be another process's by now. It is left alone, and reported at the end (ENV-16).
 fn del(verbs: &Verbs, mut call: Call) -> Result<(), Error> {
+    tell_ignored(verbs, &call);
     let found = look_at(&call.environment);
     if !matches!(found, Found::Usable) {
         call.environment.netns = None;
@@ -152,6 +156,14 @@ fn check(verb: Verb, call: &Call) -> Result<(), Error> {
     match look_at(&call.environment) {
         Found::Usable | Found::Own(_) => verb(call),
         Found::Unusable(error) => Err(error),
+    }
+}
+
+/// What could not be read, and is done without.
+fn tell_ignored(verbs: &Verbs, call: &Call) {
+    let of_config = call.config.ignored.iter().map(|error| &error.msg);
+    for objection in of_config.chain(&call.environment.args_objection) {
+        note(format!("{}: network {:?}: ignored: {objection}", verbs.name, call.config.name));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::store::Store;
 /// Releases every address of the attachment in this network, whatever the ranges are now. If there is none, that is no
 /// error (DEL-3). A file that names the container alone counts if there is none with the interface too.
 pub(crate) fn del(call: &Call) -> Result<(), Error> {
-    let Some(store) = Store::open(Ipam::read(call)?.directory(call))? else {
+    let Some(store) = Store::open(Ipam::directory_alone(call)?)? else {
         return Ok(());
     };
     let owner = Owner::of(call);
@@ -22,7 +22,7 @@ pub(crate) fn del(call: &Call) -> Result<(), Error> {
 
 /// Releases what an ADD has got whose result nobody gets. Addresses that the attachment had before, of other ranges, stay.
 pub(crate) fn undo(call: &Call, added: &Added) -> Result<(), Error> {
-    let Some(store) = Store::open(Ipam::read(call)?.directory(call))? else {
+    let Some(store) = Store::open(Ipam::directory_alone(call)?)? else {
         return Ok(());
     };
     let owner = Owner::of(call);

@@ -60,6 +60,7 @@ fn call(path: &[&Path], padding: usize) -> Call {
             path: path.iter().map(|path| path.to_path_buf()).collect(),
             netns_override: false,
             delegated_by: None,
+            args_objection: None,
         },
         config: Config::read(text.into_bytes(), Command::Add).unwrap(),
     }

@@ -56,6 +56,7 @@ fn call(network: &Network, plugin: &Plugin, entry: &Entry) -> Result<Call, cni::
         path: Vec::new(),
         netns_override: false,
         delegated_by: None,
+        args_objection: None,
     };
     Ok(Call { environment, config })
 }

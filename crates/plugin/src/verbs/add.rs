@@ -24,7 +24,7 @@ pub(super) fn add<P: Plugin>(call: &Call) -> Result<Added, Error> {
         let waited = alone.await_collection(&call.config.name, patience(call));
         waited.map_err(|error| from_attachment(&error))?;
     }
-    let ipam = ipam.under(&alone)?;
+    let ipam = ipam.under(Some(&alone))?;
     let mut session = Session::new(Some(namespace));
     let result = added(&mut plugin, call, &ipam, &mut session);
     tell(&mut session);
