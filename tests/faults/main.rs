@@ -4,4 +4,7 @@ mod answers;
 mod cleanup;
 mod faults;
 mod kill;
+mod orphans;
 mod races;
+mod stoppers;
+mod unwritten;

@@ -266,3 +266,80 @@ fn an_ipam_plugin_that_needs_the_nic_is_called_when_it_is_up() {
     assert!(other.calls().contains(&"ADD".to_owned()));
     assert_eq!(before, scene.state());
 }
+
+/// `bridge` in a directory of its own, under other names, and a script that passes a call on to it.
+fn namesakes(scene: &Scene) -> (String, [&'static str; 5]) {
+    let directory = scene.directory("namesakes");
+    let at = |name: &str| directory.join(name);
+    let bridge = harness::bin("bridge");
+    for name in ["copy", "original"] {
+        std::fs::copy(&bridge, at(name)).expect("it is copied");
+    }
+    std::fs::hard_link(at("original"), at("hard-link")).expect("it is linked");
+    std::os::unix::fs::symlink(&bridge, at("symbolic-link")).expect("it is linked");
+    std::fs::write(at("script"), format!("#!/bin/sh\n{}\n", bridge.display())).expect("it is written");
+    std::fs::set_permissions(at("script"), std::fs::Permissions::from_mode(0o755)).expect("it is made executable");
+    let path = format!("{}:{}", directory.display(), harness::bin_dir().display());
+    (path, ["bridge", "symbolic-link", "hard-link", "copy", "script"])
+}
+
+/// All processes of the machine that run `bridge`, under whichever name.
+fn running(names: &[&str]) -> usize {
+    let processes = std::fs::read_dir("/proc").expect("there is /proc").flatten();
+    let comm = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+    processes.map(comm).filter(|comm| names.contains(&comm.trim())).count()
+}
+
+#[test]
+fn a_plugin_that_makes_interfaces_is_no_ipam_plugin() {
+    cites!("DLG-1", "ADD-6", "ERR-4");
+    let scene = Scene::new();
+    let (path, names) = namesakes(&scene);
+    let (_, attached) = scene.added(Plugin::Bridge, &Plugin::Bridge.config(LATEST));
+    let attached = with(&attached, json!({"cni.dev/valid-attachments": [{"containerID": "c1", "ifname": "eth0"}]}));
+    let c2 = scene.host.namespace("c2");
+    let before = scene.state();
+    for name in names.into_iter().chain(["netem-shaper"]) {
+        let config = with(&attached, json!({"ipam": {"type": name}}));
+        for command in ["ADD", "CHECK", "DEL", "GC", "STATUS", "PRINT ADD", "PRINT DEL", "PRINT GC"] {
+            let printed = command.strip_prefix("PRINT ");
+            // A copy is not told from any other plugin before it is called.
+            if printed.is_some() && ["copy", "script", "hard-link", "netem-shaper"].contains(&name) {
+                continue;
+            }
+            let call = match (printed, command) {
+                (Some("GC"), _) => scene.call(Plugin::Bridge, "GC", config.clone()),
+                // Nothing is left to remove for a container that never came.
+                (_, "CHECK") => scene.call(Plugin::Bridge, command, config.clone()),
+                _ => scene.call_for(&c2, "eth0", Plugin::Bridge, command, with(&config, json!({"prevResult": null}))),
+            };
+            let call = match printed {
+                Some(printed) => call.env("CNI_COMMAND", "PRINT").env("CNI_PRINT", printed),
+                None => call,
+            };
+            let reply = call.path(&path).run();
+            let (code, msg, details) = reply.error();
+            assert_eq!(code, 7, "{name} {command}: {msg} {details}");
+            assert!(msg.contains("gives no addresses"), "{name} {command}: {msg}");
+            assert_eq!(before, scene.state(), "{name} {command}");
+        }
+    }
+    assert_eq!(running(&["symbolic-link", "hard-link", "copy"]), 0);
+    let calls = [("UPDATE", Plugin::Shaper), ("ADD", Plugin::Shaper), ("GC", Plugin::Shaper)];
+    for (command, plugin) in calls {
+        let shaped = with(&plugin.config(LATEST), json!({"prevResult": attached["prevResult"]}));
+        let config = with(&shaped, json!({"ipam": {"type": "netem-shaper"}, "cni.dev/valid-attachments": []}));
+        let reply = scene.call(plugin, command, config.clone()).env("CNI_DELEGATED_BY", "bridge").run();
+        assert_eq!(reply.error().0, 7, "{command}: {reply}");
+        assert_eq!(before, scene.state(), "{command}");
+    }
+    for plugin in [Plugin::HostLocal, Plugin::Static] {
+        for command in ["ADD", "DEL"] {
+            scene
+                .call_for(&c2, "eth0", plugin, command, plugin.config(LATEST))
+                .env("CNI_DELEGATED_BY", "bridge")
+                .run()
+                .ok();
+        }
+    }
+}

@@ -10,3 +10,5 @@ pub const CONFLICT: u64 = 102;
 pub const REFUSED: u64 = 103;
 /// CHECK found something different from what ADD made.
 pub const DIFFERENT: u64 = 104;
+/// `host-local`: the attachment holds an address of this range set already.
+pub const DUPLICATE: u64 = 110;

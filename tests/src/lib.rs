@@ -26,7 +26,7 @@ pub use frames::{Frames, MARKER, ethernet, marker};
 pub use guest::{Guest, Station};
 pub use older::as_older;
 pub use plugins::{ALL, INTERFACE, IPAM, LATEST, Plugin, VERSIONS, with};
-pub use process::{Process, error_object};
+pub use process::{Process, Refusal, error_object};
 pub use relay::relay;
 pub use router::{advertise, advertise_prefix};
 pub use scene::Scene;

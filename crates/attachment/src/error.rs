@@ -64,6 +64,9 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Others are at work on the same attachment, and were waited for long enough.
+    #[error("{0}")]
+    Busy(String),
     /// An error of a channel of another crate.
     #[error("cannot {action}: {reason}")]
     Channel {

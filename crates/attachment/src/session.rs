@@ -480,6 +480,27 @@ impl Session {
         self.scope(Mode::Change, work)
     }
 
+    /// Like [`Session::excluding`], for a removal: where the lock cannot be made, on a file system that is read-only or full, nobody
+    /// can make or begin to use anything either.
+    ///
+    /// # Errors
+    /// Those of `work`; what is queued cannot be sent.
+    pub(crate) fn excluding_if_possible<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let is_outermost = self.lock.is_none();
+        match self.exclude() {
+            Err(Error::System { .. }) => self.host.seen.clear(),
+            excluded => excluded?,
+        }
+        let done = work(self);
+        if is_outermost {
+            self.lock = None;
+        }
+        done
+    }
+
     /// The outermost scope ends what an inner one has begun.
     fn scope<T, E: From<Error>>(&mut self, mode: Mode, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         let is_outermost = self.lock.is_none();

@@ -37,6 +37,11 @@ impl Answer {
         }))
     }
 
+    /// Whether it ended by itself and reported an error, as an object with a code.
+    pub(crate) fn is_error(&self) -> bool {
+        self.status.code().is_some_and(|status| status != 0) && Error::from_json(&self.output).is_some()
+    }
+
     /// The value that it printed; `None` if it printed nothing.
     ///
     /// # Errors

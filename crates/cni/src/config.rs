@@ -37,6 +37,12 @@ pub struct Config {
     /// `cni.dev/valid-attachments`, else `cni.dev/attachments` (GC-2); `None` when both are missing, and for other commands
     /// than GC.
     pub valid_attachments: Option<Vec<AttachmentId>>,
+    /// What is wrong with `ipam`, for DEL and GC: they remove what they can before they report it. For other commands it is an
+    /// error of its own.
+    pub ipam_objection: Option<Error>,
+    /// What could not be read and the command does without: DEL needs `prevResult` and `type` for nothing that cannot be told
+    /// otherwise (DEL-2, DEL-5).
+    pub ignored: Vec<Error>,
     /// The whole object, as read.
     pub object: Map<String, Value>,
     /// The text of stdin, byte by byte, for the delegate (DLG-2).
@@ -49,21 +55,38 @@ impl Config {
     /// # Errors
     /// Code 6: not JSON, or not an object (CFG-2). Code 1: a `cniVersion` that we do not speak (VER-5), or one that does not
     /// know the command (VER-7). Code 7: `name`, `type` or `ipam.type` is missing or has characters that are not
-    /// allowed (CFG-3, CFG-6); `prevResult` or the list of attachments is malformed.
+    /// allowed (CFG-3, CFG-6); `prevResult` or the list of attachments is malformed. DEL and GC need less, see
+    /// [`Config::ignored`] and [`Config::ipam_objection`].
     pub fn read(text: Vec<u8>, command: Command) -> Result<Self, Error> {
         let object = stdin::object(&text)?;
         let version = stdin::version_text(&object)?.map_or(Ok(Version::V0_1_0), str::parse)?;
         expect_known(command, version)?;
         let optional = command == Command::Version;
+        let removes = matches!(command, Command::Del | Command::Gc);
         let name = named(&object, "name", optional, objection_to_name)?;
-        let kind = named(&object, "type", optional, objection_to_kind)?;
-        let ipam = ipam(&object)?;
+        let mut ignored = Vec::new();
+        let kind = match named(&object, "type", optional, objection_to_kind) {
+            Err(error) if removes => {
+                ignored.push(error);
+                String::new()
+            }
+            kind => kind?,
+        };
+        let (ipam, ipam_objection) = match ipam(&object) {
+            Err(error) if removes => (None, Some(error)),
+            ipam => (ipam?, None),
+        };
         let prev_result = match command {
-            Command::Add | Command::Del | Command::Check | Command::Update => prev_result(&object, version)?,
+            Command::Del => {
+                let (result, objection) = what_can_be_read(&object, version);
+                ignored.extend(objection);
+                result
+            }
+            Command::Add | Command::Check | Command::Update => prev_result(&object, version)?,
             Command::Gc | Command::Status | Command::Version => None,
         };
         let valid_attachments = if command == Command::Gc { valid_attachments(&object)? } else { None };
-        Ok(Self { version, name, kind, ipam, prev_result, valid_attachments, object, text })
+        Ok(Self { version, name, kind, ipam, prev_result, valid_attachments, ipam_objection, ignored, object, text })
     }
 
     /// The version to use for an error about this text when [`Config::read`] failed: the text's own if we speak it, else
@@ -135,6 +158,19 @@ fn ipam(object: &Map<String, Value>) -> Result<Option<String>, Error> {
 fn prev_result(object: &Map<String, Value>, version: Version) -> Result<Option<Success>, Error> {
     let value = keys::find(object, "prevResult");
     value.map(|value| Success::read(value, version, &Place::Named("prevResult"))).transpose()
+}
+
+/// The same for DEL: of a result that is damaged, or has the format of another version, the interfaces, which have the same form
+/// since 0.3.0; and what is wrong with it.
+fn what_can_be_read(object: &Map<String, Value>, version: Version) -> (Option<Success>, Option<Error>) {
+    let error = match prev_result(object, version) {
+        Ok(result) => return (result, None),
+        Err(error) => error,
+    };
+    let result = keys::find(object, "prevResult").and_then(Value::as_object);
+    let interfaces = result.and_then(|result| keys::find(result, "interfaces"));
+    let salvaged = interfaces.map(|interfaces| serde_json::json!({ "interfaces": interfaces }));
+    (salvaged.and_then(|salvaged| Success::from_value(&salvaged, Version::LATEST).ok()), Some(error))
 }
 
 fn valid_attachments(object: &Map<String, Value>) -> Result<Option<Vec<AttachmentId>>, Error> {

@@ -94,13 +94,22 @@ pub struct Environment {
     pub if_name: String,
     /// `CNI_ARGS`; without pairs for GC, STATUS and VERSION.
     pub args: Args,
+    /// What is wrong with `CNI_ARGS`, for DEL, which does without.
+    pub args_objection: Option<String>,
     /// `CNI_PATH`, split at colons, in order.
     pub path: Vec<PathBuf>,
     /// `CNI_NETNS_OVERRIDE` is `1` or `true`: the container's namespace may be the plugin's own (ENV-16).
     pub netns_override: bool,
+    /// The `type` of the plugin of ours whose delegate this call is, or the delegate of a delegate: an extension of ours,
+    /// [`Environment::DELEGATED_BY`].
+    pub delegated_by: Option<String>,
 }
 
 impl Environment {
+    /// The variable by which a plugin of ours tells its delegate, and all that this one starts, who has called it. A delegate of
+    /// another party passes it on unknowingly.
+    pub const DELEGATED_BY: &str = "CNI_DELEGATED_BY";
+
     /// Reads and validates the variables that the command needs. `variable` looks one up. An empty variable counts as
     /// missing, as in the reference.
     ///
@@ -125,9 +134,11 @@ impl Environment {
             netns: set("CNI_NETNS").map(PathBuf::from),
             if_name: String::new(),
             args: Args::default(),
+            args_objection: None,
             path: set("CNI_PATH").map(|list| directories(&list)).unwrap_or_default(),
             netns_override: set("CNI_NETNS_OVERRIDE")
                 .is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true")),
+            delegated_by: set(Self::DELEGATED_BY).map(|by| by.to_string_lossy().into_owned()),
         };
         if command.concerns_attachment() {
             environment.read_attachment(set)?;
@@ -147,6 +158,7 @@ impl Environment {
         }
         match text(&set, "CNI_ARGS", |_| None).and_then(|args| Args::parse(&args).map_err(|error| error.msg)) {
             Ok(args) => self.args = args,
+            Err(problem) if self.command == Command::Del => self.args_objection = Some(problem),
             Err(problem) => problems.push(problem),
         }
         if problems.is_empty() { Ok(()) } else { Err(invalid(problems.join("; "))) }
@@ -244,10 +256,13 @@ mod tests {
         for command in ["ADD", "CHECK", "DEL"] {
             let error = read(&ADD, &[&[("CNI_COMMAND", command)], &bad[..]].concat()).unwrap_err();
             assert_eq!(error.code, Code::InvalidEnvironment);
-            for part in ["CNI_CONTAINERID is \"-c1\"", "CNI_IFNAME is \"sixteen-bytes-16\"", "CNI_ARGS"] {
+            for part in ["CNI_CONTAINERID is \"-c1\"", "CNI_IFNAME is \"sixteen-bytes-16\""] {
                 assert!(error.msg.contains(part), "{}", error.msg);
             }
+            assert_eq!(error.msg.contains("CNI_ARGS"), command != "DEL", "{}", error.msg);
         }
+        let environment = read(&ADD, &[("CNI_COMMAND", "DEL"), ("CNI_ARGS", "a")]).unwrap();
+        assert!(environment.args_objection.is_some_and(|objection| objection.contains("CNI_ARGS")));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub use answer::Answer;
 pub use args::Args;
 pub use call::Call;
 pub use config::{AttachmentId, Config};
-pub use delegate::{Delegate, Running};
+pub use delegate::{Delegate, End, Failed, Running};
 pub use environment::{Command, Environment};
 pub use error::{Code, Error};
 pub use exchange::{Exchange, Group, Unanswered};

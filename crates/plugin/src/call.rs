@@ -7,6 +7,8 @@ use cni::{Call, Error, Success};
 use netlink::Namespace;
 
 use crate::codes::from_attachment;
+use crate::ipam::patience;
+use crate::streams::note;
 
 /// Who the attachment of a call is.
 #[must_use]
@@ -15,10 +17,41 @@ pub fn identity(call: &Call) -> Identity {
     Identity::new(&call.config.name, &environment.container_id, &environment.if_name)
 }
 
-/// Waits until no other call is at work on the attachment: a runtime that gave up on an ADD may call DEL, or ADD again,
-/// while the first one still runs.
-pub(crate) fn serialise(identity: &Identity) -> Result<Lock, Error> {
-    Lock::of_attachment(identity).map_err(|error| from_attachment(&error))
+/// Waits until no other call is at work on the attachment, nor a delegate that a killed one has left behind: a runtime that gave
+/// up on an ADD may call DEL, or ADD again, while the first one still runs.
+///
+/// # Errors
+/// Code 5; code 11 after [`patience`].
+pub(crate) fn serialise(call: &Call, identity: &Identity) -> Result<Lock, Error> {
+    Lock::of_attachment(identity, patience(call)).map_err(|error| from_attachment(&error))
+}
+
+/// The same for a removal, which is done without the lock where it cannot be made, on a file system that is read-only or full:
+/// whoever makes something needs it, and fails.
+///
+/// # Errors
+/// Code 11 after [`patience`].
+pub(crate) fn serialise_if_possible(call: &Call, identity: &Identity) -> Result<Option<Lock>, Error> {
+    without_if_impossible(call, Lock::of_attachment(identity, patience(call)))
+}
+
+/// A lock for a removal, or none.
+///
+/// # Errors
+/// Somebody else has it.
+pub(crate) fn without_if_impossible(call: &Call, lock: Result<Lock, attachment::Error>) -> Result<Option<Lock>, Error> {
+    match lock {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error @ attachment::Error::System { .. }) => {
+            note(format!(
+                "network {:?}: {} without a lock: {error}",
+                call.config.name,
+                call.environment.command.as_str()
+            ));
+            Ok(None)
+        }
+        Err(error) => Err(from_attachment(&error)),
+    }
 }
 
 /// Opens the container's namespace.

@@ -31,6 +31,7 @@ pub fn worded(error: &Error, words: impl Fn(&Remedy) -> Option<String>) -> cni::
         Error::Invalid(_) | Error::Unusable { .. } => Code::InvalidConfig,
         Error::Unlisted(_) | Error::Late => Code::Internal,
         Error::System { .. } => Code::Io,
+        Error::Busy(_) => Code::TryAgainLater,
     };
     cni::Error::new(code, error.worded(words))
 }

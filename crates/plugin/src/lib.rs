@@ -1,5 +1,6 @@
 //! What all plugins share: the main function, and the verbs that follow from a plugin's description.
 
+mod added;
 pub mod call;
 pub mod codes;
 mod ipam;
@@ -11,6 +12,7 @@ mod rehearsal;
 mod streams;
 mod verbs;
 
+pub use added::Added;
 pub use ipam::Allocator;
 pub use main_function::main;
 pub use plugin::Plugin;

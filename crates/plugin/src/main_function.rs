@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use cni::{Call, Command, Config, Environment, Error, Version, version_reply};
 
+use crate::added::Added;
 use crate::namespace::{Found, look_at};
 use crate::streams::{note, print, read_stdin};
 use crate::verbs::{Verb, Verbs};
@@ -63,6 +64,9 @@ fn known(verbs: &Verbs, environment: Environment) -> Result<Environment, Error> 
 }
 
 fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
+    if verbs.attaches {
+        refuse_to_be_delegate(verbs, &call.environment)?;
+    }
     if call.environment.is_printed {
         let print = verbs.print.ok_or_else(|| Command::unknown(Command::PRINT))?;
         if call.environment.command == Command::Add {
@@ -78,11 +82,28 @@ fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
             Some(update) => check(update, &call)?,
             None => return Err(Command::unknown(Command::Update.as_str())),
         },
-        Command::Gc => (verbs.gc)(&call)?,
+        Command::Gc => {
+            tell_ignored(verbs, &call);
+            (verbs.gc)(&call)?;
+        }
         Command::Status => (verbs.status)(&call)?,
         Command::Version => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A plugin that makes or shapes interfaces gives no addresses. As the IPAM plugin of one of ours, under another name or by way of
+/// others, it would start a chain without end, and wait for the lock of its own caller.
+fn refuse_to_be_delegate(verbs: &Verbs, environment: &Environment) -> Result<(), Error> {
+    match &environment.delegated_by {
+        None => Ok(()),
+        Some(by) => Err(Error::invalid_config(format!(
+            "{} is called as the IPAM plugin of {by}, or by it, but gives no addresses: ipam.type must name an IPAM plugin, such as \
+             host-local ({} is set)",
+            verbs.name,
+            Environment::DELEGATED_BY,
+        ))),
+    }
 }
 
 /// The plugin's own namespace is refused before anything is done; the reference refuses it after the work (ENV-16).
@@ -92,25 +113,25 @@ fn add(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
         Found::Own(error) | Found::Unusable(error) => return Err(error),
     }
     tell_remarks(verbs, &call.config);
-    let result = (verbs.add)(&call)?;
-    match result.to_json(call.config.version).map(print) {
+    let added = (verbs.add)(&call)?;
+    match added.result.to_json(call.config.version).map(print) {
         Ok(Ok(())) => Ok(ExitCode::SUCCESS),
         Ok(Err(error)) => {
             note(format!("{}: cannot write the result to stdout: {error}", verbs.name));
-            undo(verbs, call);
+            undo(verbs, call, &added);
             Ok(ExitCode::FAILURE)
         }
         Err(error) => {
-            undo(verbs, call);
+            undo(verbs, call, &added);
             Err(error)
         }
     }
 }
 
 /// Undoes an ADD whose result nobody gets.
-fn undo(verbs: &Verbs, mut call: Call) {
+fn undo(verbs: &Verbs, mut call: Call, added: &Added) {
     call.environment.command = Command::Del;
-    if let Err(error) = (verbs.del)(&call) {
+    if let Err(error) = (verbs.undo)(&call, added) {
         note(format!("{}: cannot undo the ADD: {error}", verbs.name));
     }
 }
@@ -118,6 +139,7 @@ fn undo(verbs: &Verbs, mut call: Call) {
 /// A namespace that is gone does not keep the rest from being removed (DEL-4). Neither does the plugin's own: a process ID in
 /// the path may be another process's by now. It is left alone, and reported at the end (ENV-16).
 fn del(verbs: &Verbs, mut call: Call) -> Result<(), Error> {
+    tell_ignored(verbs, &call);
     let found = look_at(&call.environment);
     if !matches!(found, Found::Usable) {
         call.environment.netns = None;
@@ -134,6 +156,14 @@ fn check(verb: Verb, call: &Call) -> Result<(), Error> {
     match look_at(&call.environment) {
         Found::Usable | Found::Own(_) => verb(call),
         Found::Unusable(error) => Err(error),
+    }
+}
+
+/// What could not be read, and is done without.
+fn tell_ignored(verbs: &Verbs, call: &Call) {
+    let of_config = call.config.ignored.iter().map(|error| &error.msg);
+    for objection in of_config.chain(&call.environment.args_objection) {
+        note(format!("{}: network {:?}: ignored: {objection}", verbs.name, call.config.name));
     }
 }
 

@@ -10,6 +10,7 @@ mod update;
 
 use keys::Names;
 
+use crate::added::Added;
 use crate::plugin::Plugin;
 use crate::printed::Printed;
 
@@ -26,8 +27,12 @@ pub struct Verbs {
     pub name: &'static str,
     /// The keys of its configuration at the top level, to tell unknown ones on stderr.
     pub keys: &'static [&'static Names],
+    /// It makes or changes interfaces, and is nobody's IPAM plugin.
+    pub attaches: bool,
     /// ADD.
-    pub add: fn(&cni::Call) -> Result<cni::Success, cni::Error>,
+    pub add: fn(&cni::Call) -> Result<Added, cni::Error>,
+    /// Undoes an ADD that succeeded and whose result nobody gets: that, and nothing of an earlier one.
+    pub undo: fn(&cni::Call, &Added) -> Result<(), cni::Error>,
     /// DEL.
     pub del: Verb,
     /// CHECK.
@@ -51,7 +56,9 @@ impl Verbs {
         Self {
             name,
             keys,
+            attaches: true,
             add: add::add::<P>,
+            undo: del::undo::<P>,
             del: del::del::<P>,
             check: check::check::<P>,
             gc: gc::gc::<P>,

@@ -23,9 +23,7 @@ impl Ipam {
     /// # Errors
     /// Code 7: it is missing or malformed.
     pub(crate) fn read(call: &Call) -> Result<Self, Error> {
-        call.config.ipam_keys()?.map(Self).ok_or_else(|| {
-            Error::invalid_config(format!("network {}: the configuration has no object `ipam`", call.config.name))
-        })
+        call.config.ipam_keys()?.map(Self).ok_or_else(|| no_ipam(call))
     }
 
     /// The single range, if `subnet` is given.
@@ -84,8 +82,20 @@ impl Ipam {
 
     /// The directory of a network's allocations.
     pub(crate) fn directory(&self, call: &Call) -> PathBuf {
-        let data_dir = self.0.data_dir.clone().filter(|path| !path.as_os_str().is_empty());
-        data_dir.unwrap_or_else(|| DATA_DIR.into()).join(&call.config.name)
+        directory(self.0.data_dir.clone(), call)
+    }
+
+    /// The same for a call that releases, and needs no other key: one that is malformed does not keep an address.
+    ///
+    /// # Errors
+    /// Code 7: `ipam` is missing or no object, or `dataDir` is malformed.
+    pub(crate) fn directory_alone(call: &Call) -> Result<PathBuf, Error> {
+        let place = Place::Named("ipam");
+        match keys::find(&call.config.object, "ipam") {
+            None => Err(no_ipam(call)),
+            Some(Value::Object(ipam)) => Ok(directory(keys::member(ipam, "dataDir", &place, false)?, call)),
+            Some(other) => Err(place.is_no("an object", other).into()),
+        }
     }
 
     /// The routes of the result.
@@ -99,6 +109,15 @@ impl Ipam {
         let result = Value::Object([("routes".to_owned(), routes.clone())].into_iter().collect());
         Success::read(&result, Version::LATEST, &Place::Named("ipam")).map(|result| result.routes)
     }
+}
+
+fn no_ipam(call: &Call) -> Error {
+    Error::invalid_config(format!("network {}: the configuration has no object `ipam`", call.config.name))
+}
+
+fn directory(data_dir: Option<PathBuf>, call: &Call) -> PathBuf {
+    let data_dir = data_dir.filter(|path| !path.as_os_str().is_empty());
+    data_dir.unwrap_or_else(|| DATA_DIR.into()).join(&call.config.name)
 }
 
 /// A line on stderr; without stderr, nothing.

@@ -16,7 +16,7 @@ use crate::store::Store;
 /// An empty list makes every address stale. A list that is missing (GC-8) says nothing about any of them, and is
 /// refused.
 pub(crate) fn gc(call: &Call) -> Result<(), Error> {
-    let ipam = Ipam::read(call)?;
+    let directory = Ipam::directory_alone(call)?;
     let Some(valid) = &call.config.valid_attachments else {
         return Err(Error::invalid_config(format!(
             "network {}: the configuration has no `cni.dev/valid-attachments`; nothing is released, because without the \
@@ -24,7 +24,7 @@ pub(crate) fn gc(call: &Call) -> Result<(), Error> {
             call.config.name
         )));
     };
-    let Some(store) = Store::open(ipam.directory(call))? else {
+    let Some(store) = Store::open(directory)? else {
         return Ok(());
     };
     let mut stale: BTreeMap<Owner, Vec<IpAddr>> = BTreeMap::new();

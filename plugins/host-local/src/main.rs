@@ -31,7 +31,9 @@ fn main() -> ExitCode {
     plugin::main(&plugin::Verbs {
         name: "host-local",
         keys: &[],
-        add: add::add,
+        attaches: false,
+        add: |call| add::add(call).map(Into::into),
+        undo: release::undo,
         del: release::del,
         check: check::check,
         gc: gc::gc,

@@ -14,7 +14,9 @@ fn main() -> ExitCode {
     plugin::main(&plugin::Verbs {
         name: "static",
         keys: &[],
-        add: add::add,
+        attaches: false,
+        add: |call| add::add(call).map(Into::into),
+        undo: |_, _| Ok(()),
         del: |_| Ok(()),
         check: check::check,
         gc: |_| Ok(()),

@@ -245,8 +245,10 @@ struct Placed {
 /// What the kernel says; a kernel without nf_tables has nothing to remove.
 pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool) -> Result<(), Error> {
     let is_doomed = |placed: &Placed| Owner::read(&placed.element.comment).is_some_and(|owner| doomed(&owner));
+    let mut foreign = Vec::new();
     for attempt in 1..=ATTEMPTS {
-        let Some(seen) = look(session)? else { return Ok(()) };
+        let Some(mut seen) = look(session)? else { return Ok(()) };
+        seen.tables.retain(|ours| !foreign.contains(ours));
         let (mut going, staying): (Vec<Placed>, Vec<Placed>) = seen.elements.into_iter().partition(is_doomed);
         silence(session, &going)?;
         let is_more = going.len() > AT_ONCE;
@@ -257,18 +259,25 @@ pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool)
             let is_held = seen.held.contains(&ours) || staying.iter().any(|left| left.ours == ours);
             generation.is_some() && !is_more && !is_held
         };
-        let requests = removal(&seen.tables, &going, is_empty);
+        let (requests, tables) = removal(&seen.tables, &going, is_empty);
+        if requests.is_empty() {
+            return Ok(());
+        }
         let done = nftables::transaction(session.netfilter().map_err(of_netfilter)?, generation, requests);
         match done {
             Ok(()) if !is_more => return Ok(()),
             Ok(()) => {}
             Err(refusal) if is_stale(&refusal) => {}
-            Err(refusal) => {
-                return Err(Error::Refused {
-                    action: "remove elements of our tables".to_owned(),
-                    source: refusal.error,
-                });
-            }
+            Err(refusal) => match (refusal.error.errno(), refusal.place.and_then(|place| tables.get(place))) {
+                // Another program has made a table of that name for itself alone (`flags owner`): nothing in it is ours.
+                (Some(libc::EPERM), Some(ours)) if !foreign.contains(ours) => foreign.push(*ours),
+                _ => {
+                    return Err(Error::Refused {
+                        action: "remove elements of our tables".to_owned(),
+                        source: refusal.error,
+                    });
+                }
+            },
         }
     }
     Err(Error::restless_firewall())
@@ -415,12 +424,14 @@ fn unless_unsupported(error: Error) -> Result<Option<Seen>, Error> {
     if matches!(error, Error::Unsupported { .. }) { Ok(None) } else { Err(error) }
 }
 
-/// The requests that remove the elements, and the tables that have none left.
-fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -> Vec<Request> {
+/// The requests that remove the elements, and the tables that have none left; and which table each is about.
+fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -> (Vec<Request>, Vec<Ours>) {
     let mut requests = Vec::new();
+    let mut about = Vec::new();
     for &ours in tables {
         if is_empty(ours) {
             requests.push(ours.table().delete());
+            about.push(ours);
             continue;
         }
         for set in ours.sets() {
@@ -428,10 +439,11 @@ fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -
             let elements: Vec<&Element> = of_set.map(|placed| &placed.element).collect();
             if !elements.is_empty() {
                 requests.push(element::delete(&ours.table(), set, elements));
+                about.push(ours);
             }
         }
     }
-    requests
+    (requests, about)
 }
 
 /// Sets ports down that are about to lose their guard, so that nothing gets past it at the end. It costs nothing: removing a

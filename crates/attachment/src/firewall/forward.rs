@@ -159,6 +159,9 @@ pub(crate) fn remove(session: &mut Session, bridge: &str) -> Result<(), Error> {
         let rules = ours(session)?;
         let requests: Vec<Request> =
             rules.iter().filter(|rule| rule.comment == comment).map(rule::Found::delete).collect();
+        if requests.is_empty() {
+            return Ok(()); // also where there is no nf_tables
+        }
         match nftables::transaction(session.netfilter().map_err(of_netfilter)?, None, requests) {
             Ok(()) => return Ok(()),
             Err(refusal) if refusal.error.errno() == Some(libc::ENOENT) => {}

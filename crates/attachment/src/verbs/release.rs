@@ -47,7 +47,7 @@ fn release_unused(session: &mut Session, parts: &[&dyn Shared]) -> Result<Vec<Er
     if commons.is_used(session)? {
         return Ok(Vec::new());
     }
-    session.excluding(|session| {
+    session.excluding_if_possible(|session| {
         if commons.is_used(session)? {
             return Ok(Vec::new());
         }

@@ -7,7 +7,7 @@ use std::process::{self, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::{Args, Call, Code, Command, Config, Delegate, Environment, Error, Success};
+use crate::{Args, Call, Code, Command, Config, Delegate, End, Environment, Error, Failed, Success};
 
 const RESULT: &str = r#"{"cniVersion":"1.1.0","ips":[{"address":"10.1.0.5/24","gateway":"10.1.0.1"}],"dns":{}}"#;
 
@@ -59,6 +59,8 @@ fn call(path: &[&Path], padding: usize) -> Call {
             args: Args::default(),
             path: path.iter().map(|path| path.to_path_buf()).collect(),
             netns_override: false,
+            delegated_by: None,
+            args_objection: None,
         },
         config: Config::read(text.into_bytes(), Command::Add).unwrap(),
     }
@@ -71,7 +73,7 @@ fn run_padded(body: &str, command: Command, padding: usize) -> Result<Option<Suc
     let call = call(&[&directory.0], padding);
     let mut delegate = Delegate::find("ipam", &call).unwrap();
     delegate.limit = Duration::from_secs(10);
-    delegate.run(command, &call)
+    delegate.run(command, &call).map_err(Error::from)
 }
 
 fn run(body: &str, command: Command) -> Result<Option<Success>, Error> {
@@ -171,7 +173,8 @@ fn it_is_killed_at_the_limit_even_with_stdout_closed() {
         let mut delegate = Delegate::find("ipam", &call).unwrap();
         delegate.limit = Duration::from_millis(300);
         let started = Instant::now();
-        let error = delegate.run(Command::Add, &call).unwrap_err();
+        let Failed { error, end } = delegate.run(Command::Add, &call).unwrap_err();
+        assert_eq!(end, End::Killed);
         let elapsed = started.elapsed();
         assert_eq!(error.code, Code::TryAgainLater);
         assert!(error.msg.starts_with("ipam: still running after 300ms"), "{}", error.msg);
@@ -248,7 +251,7 @@ fn what_cannot_be_started_is_code_5() {
     let call = call(&[&directory.0], 0);
     let delegate = Delegate::find("ipam", &call).unwrap();
     fs::remove_file(&executable).unwrap();
-    let error = delegate.run(Command::Add, &call).unwrap_err();
-    assert_eq!(error.code, Code::Io);
+    let Failed { error, end } = delegate.run(Command::Add, &call).unwrap_err();
+    assert_eq!((error.code, end), (Code::Io, End::NotStarted));
     assert!(error.msg.contains(executable.to_str().unwrap()) && error.msg.contains("No such file"), "{}", error.msg);
 }

@@ -55,6 +55,8 @@ fn call(network: &Network, plugin: &Plugin, entry: &Entry) -> Result<Call, cni::
         args: Args::parse(&args.join(";"))?,
         path: Vec::new(),
         netns_override: false,
+        delegated_by: None,
+        args_objection: None,
     };
     Ok(Call { environment, config })
 }

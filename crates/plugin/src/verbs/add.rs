@@ -3,28 +3,36 @@
 use attachment::{Creation, Description, Session};
 use cni::{Call, Command, Error, Success};
 
+use crate::added::Added;
 use crate::call::{identity, open_namespace, serialise};
 use crate::codes::{from_attachment, with_more_details};
-use crate::ipam::{Ipam, Work};
+use crate::ipam::{Ipam, Work, patience};
 use crate::plugin::Plugin;
 use crate::streams::tell;
 
 /// # Errors
 /// Whatever failed; then everything this call made is gone again, the delegate's addresses included.
-pub(super) fn add<P: Plugin>(call: &Call) -> Result<Success, Error> {
+pub(super) fn add<P: Plugin>(call: &Call) -> Result<Added, Error> {
     let identity = identity(call);
     identity.check().map_err(|error| from_attachment(&error))?;
-    let _alone = serialise(&identity)?;
+    let alone = serialise(call, &identity)?;
     let mut plugin = P::read(call, identity)?;
     let namespace = open_namespace(call)?;
     let ipam = Ipam::find::<P>(call)?;
+    if ipam.is_there() {
+        // The IPAM plugin of a GC that was killed would release what it does not find in its old list.
+        let waited = alone.await_collection(&call.config.name, patience(call));
+        waited.map_err(|error| from_attachment(&error))?;
+    }
+    let ipam = ipam.under(Some(&alone))?;
     let mut session = Session::new(Some(namespace));
-    let added = added(&mut plugin, call, &ipam, &mut session);
+    let result = added(&mut plugin, call, &ipam, &mut session);
     tell(&mut session);
-    added
+    drop(ipam);
+    Ok(Added { result: result?, alone: Some(alone) })
 }
 
-fn added<P: Plugin>(plugin: &mut P, call: &Call, ipam: &Ipam, session: &mut Session) -> Result<Success, Error> {
+fn added<P: Plugin>(plugin: &mut P, call: &Call, ipam: &Ipam<'_>, session: &mut Session) -> Result<Success, Error> {
     let mut creation = Creation::new();
     // One scope from the first look at what is shared until all of it is made. The delegate is started in it, and
     // works on after it: it is never waited for with the lock held.
@@ -42,10 +50,7 @@ fn added<P: Plugin>(plugin: &mut P, call: &Call, ipam: &Ipam, session: &mut Sess
         .and_then(|()| finish(plugin, call, session, &mut creation, ipam, &mut work));
     finished.map_err(|error| {
         let mut undo = |session: &mut Session| creation.undo(session).iter().map(P::error).collect::<Vec<_>>();
-        let mut release = || {
-            let _ = work.wait(); // it must have ended before it is told to release
-            ipam.run(Command::Del, call).err()
-        };
+        let mut release = || ipam.undo(&mut work, call).err();
         let also: Vec<Error> = match ipam.needs_the_nic() {
             true => release().into_iter().chain(undo(session)).collect(),
             false => undo(session).into_iter().chain(release()).collect(),
@@ -70,13 +75,13 @@ fn finish<P: Plugin>(
     call: &Call,
     session: &mut Session,
     creation: &mut Creation,
-    ipam: &Ipam,
+    ipam: &Ipam<'_>,
     work: &mut Work,
 ) -> Result<Success, Error> {
     if ipam.needs_the_nic() {
         *work = ipam.start(Command::Add, call)?;
     }
-    let mut addressing = work.wait()?;
+    let mut addressing = ipam.wait(work)?;
     if ipam.is_there() && addressing.ips.is_empty() {
         return Err(Error::invalid_config("the IPAM plugin returned no address"));
     }

@@ -23,13 +23,14 @@ pub(super) fn check<P: Plugin>(call: &Call) -> Result<(), Error> {
     let previous = previous(call)?;
     let mut plugin = P::read(call, identity(call))?;
     let mut session = Session::new(Some(open_namespace(call)?));
-    let mut work = Ipam::find::<P>(call)?.start(Command::Check, call)?;
+    let ipam = Ipam::find::<P>(call)?;
+    let mut work = ipam.start(Command::Check, call)?;
     plugin.survey(call, &mut session)?;
     let expected = plugin.expect(call, previous)?;
     let mut description = plugin.describe()?;
     description.extend(plugin.addressing(&expected).into_items());
     let compared = compare::<P>(&mut session, &description);
-    work.wait()?;
+    ipam.wait(&mut work)?;
     compared
 }
 

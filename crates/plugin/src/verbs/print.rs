@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use attachment::{Description, Session};
-use cni::{Call, Command, Error, Success};
+use cni::{Call, Code, Command, Error, Success};
 
 use crate::call::{identity, valid_attachments};
 use crate::codes::{all_of, from_attachment};
@@ -83,7 +83,7 @@ fn del<P: Plugin>(call: &Call) -> Result<Printed, Error> {
     let (printed, more) = attachment::removal_commands(&mut session, &left);
     commands.extend(printed);
     failed.extend(more);
-    released::<P>(call, "this attachment", &mut commands);
+    errors.extend(released::<P>(call, "this attachment", &mut commands).err());
     ended::<P>(&session, commands, &failed, errors)
 }
 
@@ -92,8 +92,8 @@ fn gc<P: Plugin>(call: &Call) -> Result<Printed, Error> {
     let valid = valid_attachments(call)?;
     let mut session = Session::looking(None, names(call, GONE));
     let (mut commands, failed) = attachment::collection_commands(&mut session, P::FINDERS, &call.config.name, &valid);
-    released::<P>(call, "attachments that are gone", &mut commands);
-    ended::<P>(&session, commands, &failed, Vec::new())
+    let errors = released::<P>(call, "attachments that are gone", &mut commands).err();
+    ended::<P>(&session, commands, &failed, errors.into_iter().collect())
 }
 
 fn ended<P: Plugin>(
@@ -108,10 +108,16 @@ fn ended<P: Plugin>(
     Ok(Printed { commands, gone: session.gone().to_vec(), ..Printed::default() })
 }
 
-fn released<P: Plugin>(call: &Call, of: &str, commands: &mut Vec<String>) {
-    if let Some(kind) = call.config.ipam.as_ref().filter(|_| P::HAS_IPAM) {
-        commands.push(format!("# then {kind} takes back the addresses of {of}"));
+/// # Errors
+/// `ipam` is invalid. An IPAM plugin that is missing does not keep the rest from being printed.
+fn released<P: Plugin>(call: &Call, of: &str, commands: &mut Vec<String>) -> Result<(), Error> {
+    let Some(kind) = call.config.ipam.as_ref().filter(|_| P::HAS_IPAM) else { return Ok(()) };
+    match Ipam::find::<P>(call) {
+        Ok(_) => commands.push(format!("# then {kind} takes back the addresses of {of}")),
+        Err(error) if error.code == Code::InvalidConfig => return Err(error),
+        Err(error) => commands.push(format!("# then {kind} would take back the addresses of {of}, but: {}", error.msg)),
     }
+    Ok(())
 }
 
 fn closed(call: &Call, consequence: &str) -> String {

@@ -19,13 +19,14 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
     let identity = Identity::new(&call.config.name, "status", "eth0");
     identity.check().map_err(|error| P::error(&error))?;
     let mut plugin = P::read(call, identity)?;
+    let ipam = Ipam::find::<P>(call)?;
     let mut session = Session::new(None);
     let unavailable = |error: &attachment::Error| Error::new(Code::NotAvailable, P::error(error).msg);
     let props = plugin.rehearse(&mut session)?;
     let description = plugin.describe()?;
     description.check(P::FINDERS).map_err(|error| P::error(&error))?;
     attachment::refuse_unusable(&mut session, &description).map_err(|error| unavailable(&error))?;
-    let mut addressing = example(call.config.ipam.is_some() && P::HAS_IPAM);
+    let mut addressing = example(ipam.is_there());
     plugin.complete(call, &mut addressing)?;
     drop(description); // it is made anew where it is tried: objects do not change hands between threads
     let rehearsed = on_another_host(props, move |session| {
@@ -41,7 +42,7 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
         tried.and_then(|()| left.into_iter().next().map_or(Ok(()), Err))
     });
     rehearsed.map_err(|error| unavailable(&error))?;
-    Ipam::find::<P>(call)?.run(Command::Status, call)
+    ipam.run(Command::Status, call)
 }
 
 /// An address such as IPAM may give (RFC 5737).

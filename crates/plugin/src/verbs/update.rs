@@ -17,7 +17,7 @@ pub(super) fn update<P: Plugin>(call: &Call) -> Result<(), Error> {
     previous(call)?;
     let identity = identity(call);
     let mut plugin = P::read(call, identity.clone())?;
-    let _alone = serialise(&identity)?;
+    let _alone = serialise(call, &identity)?;
     let mut session = Session::new(Some(open_namespace(call)?));
     plugin.survey(call, &mut session)?;
     let description = plugin.describe()?;

@@ -1,0 +1,55 @@
+//! A result that nobody gets.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use serde_json::json;
+use tests::{Delegate, LATEST, Plugin, Process, Scene, cites, with};
+
+/// Where a result cannot be written: on a device that is full, and where nobody reads any more.
+fn places() -> [Stdio; 2] {
+    let full = File::options().write(true).open("/dev/full").expect("it is there");
+    let (_, abandoned) = std::io::pipe().expect("a pipe");
+    [full.into(), abandoned.into()]
+}
+
+#[test]
+fn an_add_whose_result_cannot_be_written_is_undone() {
+    cites!("ADD-6", "DLG-6", "DLG-2");
+    let scene = Scene::new();
+    let shaped = scene.config(Plugin::Shaper, LATEST);
+    let before = scene.state();
+    for stdout in places() {
+        let add = Process::new(Plugin::Shaper, "ADD").attachment(&scene.c1, "eth0");
+        assert!(!add.output_to(stdout, &shaped).success());
+        assert_eq!(before, scene.state(), "netem-shaper");
+    }
+    scene.ready(Plugin::Bridge, "DEL").run().ok();
+    let before = scene.state();
+    for plugin in [Plugin::Bridge, Plugin::HostLocal, Plugin::Static] {
+        for stdout in places() {
+            let add = Process::new(plugin, "ADD").attachment(&scene.c1, "eth0");
+            assert!(!add.output_to(stdout, &plugin.config(LATEST)).success());
+            assert_eq!(before, scene.state(), "{plugin:?}");
+        }
+    }
+}
+
+/// What a delegate is told to do does not come from the environment of its caller.
+#[test]
+fn the_delegate_is_told_to_undo_it() {
+    cites!("DLG-2", "DLG-6");
+    let scene = Scene::new();
+    let answer = json!({"cniVersion": LATEST, "ips": [{"address": "10.1.0.5/24"}]});
+    let delegate = Delegate::answering(&scene, &answer);
+    let config = with(&Plugin::Bridge.config(LATEST), json!({"ipam": {"type": "made-up"}}));
+    for stdout in places() {
+        let add = Process::new(Plugin::Bridge, "ADD").attachment(&scene.c1, "eth0");
+        let add = add.variable("CNI_PATH", delegate.path()).variable("CNI_PRINT", "GC");
+        assert!(!add.output_to(stdout, &config).success());
+    }
+    assert_eq!(delegate.calls(), ["ADD", "DEL", "ADD", "DEL"]);
+    for command in ["ADD", "DEL"] {
+        assert_eq!(delegate.environment(command).get("CNI_PRINT"), None, "{command}");
+    }
+}
