@@ -46,6 +46,8 @@ pub struct Link {
     pub peer: Option<u32>,
     /// The other end is in another namespace.
     pub is_peer_elsewhere: bool,
+    /// The number of that namespace in the link's own; see [`crate::Namespace::number`].
+    pub peer_namespace: Option<u32>,
     /// Its alias.
     pub alias: Option<String>,
     /// For a TUN or TAP device: its settings, where the kernel tells them.
@@ -141,7 +143,10 @@ impl Link {
                 IFLA_QDISC => link.qdisc = read_text(value),
                 IFLA_MASTER => link.master = read_u32(value, 0),
                 IFLA_LINK => link.peer = read_u32(value, 0),
-                IFLA_LINK_NETNSID => link.is_peer_elsewhere = true,
+                IFLA_LINK_NETNSID => {
+                    link.is_peer_elsewhere = true;
+                    link.peer_namespace = read_u32(value, 0);
+                }
                 IFLA_OPERSTATE => {
                     link.is_running &= value.first().is_some_and(|state| OPERSTATES_RUNNING.contains(state));
                 }

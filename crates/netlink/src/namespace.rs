@@ -8,10 +8,19 @@ use std::path::{Path, PathBuf};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::statfs::{FsType, fstatfs};
 
-use crate::{Error, Socket};
+use crate::attributes::{append, read_u32, value_of};
+use crate::{Error, Request, Socket};
 
 /// `NSFS_MAGIC` in `include/uapi/linux/magic.h`.
 const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
+
+const RTM_GETNSID: u16 = 90;
+const NETNSA_NSID: u16 = 1;
+const NETNSA_FD: u16 = 3;
+/// -1.
+const NETNSA_NSID_NOT_ASSIGNED: u32 = u32::MAX;
+/// A `struct rtgenmsg`, padded.
+const RTGENMSG_BYTES: usize = 4;
 
 nix::ioctl_none_bad! {
     /// The `CLONE_NEW*` flag of a namespace file (`ioctl_ns(2)`).
@@ -71,6 +80,20 @@ impl Namespace {
     /// Those of [`Namespace::within`] and [`Socket::open`].
     pub fn socket(&self) -> Result<Socket, Error> {
         self.within(Socket::open)?
+    }
+
+    /// The number that it has in the socket's namespace, where links tell it of their other ends (`IFLA_LINK_NETNSID`); `None` if
+    /// no link there leads to it (`rtnl_net_getid` in the kernel's `net_namespace.c`).
+    ///
+    /// # Errors
+    /// Those of [`Socket::request`].
+    pub fn number(&self, socket: &mut Socket) -> Result<Option<u32>, Error> {
+        let mut question = vec![0; RTGENMSG_BYTES];
+        append(&mut question, NETNSA_FD, &self.file.as_raw_fd().to_ne_bytes());
+        let answer = socket.request(Request::question(RTM_GETNSID, question))?;
+        let number =
+            answer.and_then(|answer| read_u32(value_of(answer.payload.get(RTGENMSG_BYTES..)?, NETNSA_NSID)?, 0));
+        Ok(number.filter(|number| *number != NETNSA_NSID_NOT_ASSIGNED))
     }
 
     /// Runs `work` with the calling thread inside the namespace, and comes back.

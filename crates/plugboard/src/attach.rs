@@ -24,6 +24,7 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     let namespace = target.open()?;
     let _lock = namespace.lock()?;
     let existing = namespace.interfaces()?;
+    runtime.cache.remove_drafts()?;
     let remembered = runtime.cache.entries_of(&target.container_id)?;
     let place = Place { target: &target, path: &namespace.path, existing: &existing, remembered: &remembered };
     let nics = match plan(&specs, args, &place, runtime) {

@@ -83,7 +83,7 @@ impl Chain<'_> {
         self.call("UPDATE", plugin, Some(attachment), self.with_result(plugin, attachment, Some(result)))
     }
 
-    /// GC of every plugin.
+    /// GC of every plugin of this chain.
     pub(crate) fn gc(&self, valid: &Valid) -> Vec<Failure> {
         let plugins = self.network.plugins.iter();
         plugins.filter_map(|plugin| self.call("GC", plugin, None, self.with_valid(plugin, valid)).err()).collect()

@@ -66,9 +66,10 @@ pub(crate) struct Places {
     /// with it, then /opt/cni/bin:/usr/lib/cni:/usr/libexec/cni]
     #[arg(long, value_name = "DIRS", env = "CNI_PATH", value_delimiter = ':', global = true)]
     pub(crate) plugin_dir: Vec<PathBuf>,
-    /// Directory of the records of attachments, shared with other CNI runtimes
+    /// Directory of the records of attachments, shared with other CNI runtimes; gc also reads those of further ones, and of
+    /// /var/lib/cni and /var/lib/cni/multus
     #[arg(long, value_name = "DIR", default_value = "/var/lib/cni", global = true)]
-    pub(crate) cache_dir: PathBuf,
+    pub(crate) cache_dir: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,8 +98,8 @@ pub(crate) enum Command {
     /// Remove what no longer belongs to any container
     ///
     /// Attachments whose namespace is gone are removed. Then the plugins of each network are told which attachments are left,
-    /// and remove everything else that they find of the network, including that of containers which were attached without a
-    /// record in the cache directory.
+    /// and remove everything else that they find of the network. An interface that somebody uses stays, with or without a
+    /// record, and is named.
     Gc(Gc),
     /// Tell whether networks can take new attachments
     Status(Selection),
@@ -154,6 +155,9 @@ pub(crate) struct Attach {
 pub(crate) struct Detach {
     #[command(flatten)]
     pub(crate) subject: Subject,
+    /// Give up, with a warning, what cannot be taken down because a plugin or a record is missing or damaged
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Only print the commands that would do it
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -163,6 +167,12 @@ pub(crate) struct Detach {
 pub(crate) struct Gc {
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Remove what no readable record of a living namespace names, even if somebody uses it, and damaged records
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print JSON
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) json: bool,
     /// Only print the commands that would do it, and whose objects they remove
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -1,31 +1,55 @@
-//! `plugboard detach`: takes down whatever is remembered of a container, as far as possible.
+//! `plugboard detach`: takes down whatever a container has, as far as possible: what is recorded of it, and what the kernel has of
+//! it although the record is damaged or lost.
 
 use std::process::ExitCode;
 
 use crate::cache::Entry;
+use crate::census::Census;
 use crate::chain::Chain;
-use crate::cli::Subject;
+use crate::cli::Detach;
 use crate::network::Network;
 use crate::problems;
+use crate::remains::Remains;
 use crate::runtime::Runtime;
 use crate::target::Target;
+use attachment::Session;
 
-pub(crate) fn run(subject: &Subject, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let target = Target::new(subject)?;
+pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    let target = Target::new(&args.subject)?;
     // The namespace may be gone: then nobody else can be working on it either.
     let namespace = target.open().ok();
     let _lock = namespace.as_ref().map(|namespace| namespace.lock()).transpose()?;
-    let entries = runtime.cache.entries_of(&target.container_id)?;
-    if entries.is_empty() {
+    runtime.cache.remove_drafts()?;
+    let path = namespace.as_ref().map(|namespace| namespace.path.as_path());
+    let Remains { entries, untold, files } = Remains::of(&target, path, runtime)?;
+    if entries.is_empty() && untold.is_empty() {
         tracing::info!("container {} is not attached to any network", target.container_id);
     }
-    Ok(problems::report(entries.iter().rev().flat_map(|entry| take_down(entry, runtime))))
+    let mut problems = Vec::new();
+    for entry in entries.iter().rev() {
+        let found = take_down(entry, runtime);
+        problems.extend(match args.force && !found.is_empty() {
+            true => give_up(entry, &found, runtime),
+            false => found.into_iter().map(|problem| format!("{problem}; {KEPT}")).collect(),
+        });
+    }
+    problems.extend(untold.iter().filter(|_| !args.force).map(|problem| format!("{problem}, or use --force")));
+    if args.force {
+        untold.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
+        for file in &files {
+            problems.extend(runtime.cache.remove_file(file).err().map(|error| format!("{error:#}")));
+        }
+    }
+    Ok(problems::report(problems))
 }
+
+/// What is said after a failure.
+const KEPT: &str = "the record stays: mend this and detach again, or give it up with --force";
 
 /// Takes one attachment down by the configuration that it was set up with, and removes its record. Returns what went wrong;
 /// then the record stays, so that taking it down can be tried again.
 pub(crate) fn take_down(entry: &Entry, runtime: &Runtime) -> Vec<String> {
-    let network = match Network::from_cache(&entry.config) {
+    let network = match configuration(entry, runtime) {
         Ok(network) => network,
         Err(error) => return vec![format!("network '{}': the remembered configuration: {error:#}", entry.network)],
     };
@@ -35,4 +59,34 @@ pub(crate) fn take_down(entry: &Entry, runtime: &Runtime) -> Vec<String> {
         return runtime.cache.remove(entry).err().map(|error| format!("{error:#}")).into_iter().collect();
     }
     failures.iter().map(ToString::to_string).collect()
+}
+
+/// The configuration that an attachment was set up with; where that is damaged, what the network has now.
+pub(crate) fn configuration(entry: &Entry, runtime: &Runtime) -> anyhow::Result<Network> {
+    Network::from_cache(&entry.config).or_else(|error| {
+        let configured = runtime.conf_dir.networks().and_then(|all| runtime.conf_dir.find(&all, &entry.network));
+        configured.map_err(|other| error.context(format!("{other:#}")))
+    })
+}
+
+/// Gives up what the plugins could not take down, and removes the record. Devices of the attachment on the host that are left are
+/// removed here: they have its alias.
+fn give_up(entry: &Entry, found: &[String], runtime: &Runtime) -> Vec<String> {
+    found.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
+    let owner = entry.identity();
+    let left = match Census::take() {
+        Ok(census) => census.devices,
+        Err(error) => return vec![format!("{error:#}")],
+    };
+    let mut problems = Vec::new();
+    for device in left.iter().filter(|device| device.owner == owner) {
+        match attachment::remove_device(&mut Session::new(None), device) {
+            Ok(()) => tracing::warn!("removed {}, which was left of it", device.name),
+            Err(error) => problems.push(format!("{error}")),
+        }
+    }
+    if problems.is_empty() {
+        problems.extend(runtime.cache.remove(entry).err().map(|error| format!("{error:#}")));
+    }
+    problems
 }

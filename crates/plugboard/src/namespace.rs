@@ -101,6 +101,11 @@ pub(crate) fn is_gone(path: &Path, id: Option<&str>) -> bool {
     }
 }
 
+/// Whether the namespace at `path` is that of this `id`.
+pub(crate) fn is_at(path: &Path, id: &str) -> bool {
+    File::open(path).and_then(|file| inside(&file, own_identity)).is_ok_and(|found| found == id)
+}
+
 /// Calls `look` in the namespace that `file` is.
 fn inside<T: Send>(file: impl AsFd + Sync, look: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     // A thread can enter a namespace without the rest of the process, and need not find the way back.

@@ -7,6 +7,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod collecting;
 mod dry_run;
 mod grammar;
 mod handover;
