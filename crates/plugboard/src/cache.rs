@@ -1,15 +1,17 @@
 //! The records of attachments, in the files of libcni (`libcni/api.go`, `cachedInfo`), so that runtimes built on it see
 //! ours and we see theirs.
 
-use std::fs::{self, DirEntry, File, OpenOptions};
+use std::fs::{self, DirEntry, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
 
 use crate::attachment::Attachment;
+use crate::lock::{Lock, Mode, Subject};
 
 mod document;
 mod entry;
@@ -65,17 +67,22 @@ impl Cache {
         Self { dir, others: all }
     }
 
-    /// To be held while attachments are made. A `gc` that has read the list of attachments would take a newer one for
-    /// stale, so it waits for those that are being made, and they wait for it.
-    pub(crate) fn lock_to_attach(&self) -> anyhow::Result<Flock<File>> {
-        self.lock(FlockArg::LockShared)
+    /// To be held while attachments are made, and waited for as long as given. A `gc` that has read the list of attachments would
+    /// take a newer one for stale, so it waits for those that are being made, and they wait for it.
+    pub(crate) fn lock_to_attach(&self, limit: Duration) -> anyhow::Result<Lock> {
+        self.lock(Mode::Shared, limit)
     }
 
     /// To be held by `gc`. Removes what an attach left that was killed while writing.
-    pub(crate) fn lock_to_collect(&self) -> anyhow::Result<Flock<File>> {
-        let lock = self.lock(FlockArg::LockExclusive)?;
+    pub(crate) fn lock_to_collect(&self, limit: Duration) -> anyhow::Result<Lock> {
+        let lock = self.lock(Mode::Exclusive, limit)?;
         self.remove_all_drafts()?;
         Ok(lock)
+    }
+
+    fn lock(&self, mode: Mode, limit: Duration) -> anyhow::Result<Lock> {
+        self.make().with_context(|| format!("cannot make {}", self.dir.display()))?;
+        Lock::take(Subject::Records(&self.dir), mode, limit)
     }
 
     /// Removes what was left by an attach that was killed while writing, unless somebody is writing now: then the next one does.
@@ -83,9 +90,9 @@ impl Cache {
         if !files(&self.dir)?.iter().any(is_draft) {
             return Ok(());
         }
-        match Flock::lock(File::open(&self.dir)?, FlockArg::LockExclusiveNonblock) {
-            Ok(_lock) => self.remove_all_drafts(),
-            Err(_) => Ok(()),
+        match Lock::try_take(Subject::Records(&self.dir), Mode::Exclusive) {
+            Ok(Some(_lock)) => self.remove_all_drafts(),
+            _ => Ok(()),
         }
     }
 
@@ -96,14 +103,19 @@ impl Cache {
         Ok(())
     }
 
-    fn lock(&self, how: FlockArg) -> anyhow::Result<Flock<File>> {
-        let context = || format!("cannot lock {}", self.dir.display());
-        self.make().with_context(context)?;
-        Flock::lock(File::open(&self.dir).with_context(context)?, how).map_err(|(_, error)| error).with_context(context)
-    }
-
     fn make(&self) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
+        let about = fs::metadata(&self.dir)?;
+        if about.uid() == geteuid().as_raw() && about.mode() & 0o022 != 0 {
+            // The records say which plugins are called, and with what.
+            tracing::warn!(
+                "{} could be written by others: its mode is 0{:o} now",
+                self.dir.display(),
+                about.mode() & 0o755
+            );
+            fs::set_permissions(&self.dir, Permissions::from_mode(about.mode() & 0o755))?;
+        }
+        Ok(())
     }
 
     /// All entries, by container and interface. Files that hold something else are skipped, as by libcni, but not
@@ -314,7 +326,7 @@ mod tests {
         // Killed when it was written, before it had its name.
         fs::copy(dir.join("results/lan-c1-eth0"), dir.join("results/.lan-c1-eth1")).unwrap();
         assert_eq!(cache.entries().unwrap(), [entry("eth0"), entry("eth10")]);
-        cache.lock_to_collect().unwrap();
+        cache.remove_all_drafts().unwrap();
         assert!(!dir.join("results/.lan-c1-eth1").exists());
         fs::remove_dir_all(dir).unwrap();
     }

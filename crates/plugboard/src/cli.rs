@@ -18,6 +18,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..),
         global = true)]
     pub(crate) plugin_timeout: u32,
+    /// How long to wait for another command that is at work on the same container, or on the records
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, global = true)]
+    pub(crate) lock_timeout: u32,
     /// Print more on stderr; twice for everything
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
@@ -31,8 +34,8 @@ TARGET is the network namespace of a container: a path, a name under /run/netns,
 NETWORKS is a list such as 'walt-net,home-net[bw=100Mbps,lat=10ms]'. The interfaces are named in this order. bw is in Mbps or \
 Gbps, lat in ms or us; both apply to what the container receives.
 
-Exit status: 0 on success, 1 when something failed, 2 for a wrong command line, 128 plus the signal's number when verify is \
-interrupted. verify fails because of a missed figure only with --strict.";
+Exit status: 0 on success, 1 when something failed, 2 for a wrong command line, 128 plus the signal's number when it was \
+interrupted by one. verify fails because of a missed figure only with --strict.";
 
 const VERIFY_HELP: &str = "\
 A rate is kept if it is within 1 % and one frame, a time within 0.05 ms and what chance explains, a share if its 95 % interval \

@@ -7,6 +7,7 @@ use crate::cache::Entry;
 use crate::census::Census;
 use crate::chain::Chain;
 use crate::cli::Detach;
+use crate::interrupt;
 use crate::network::Network;
 use crate::problems;
 use crate::remains::Remains;
@@ -16,9 +17,8 @@ use attachment::Session;
 
 pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let target = Target::new(&args.subject)?;
-    // The namespace may be gone: then nobody else can be working on it either.
     let namespace = target.open().ok();
-    let _lock = namespace.as_ref().map(|namespace| namespace.lock()).transpose()?;
+    let _locks = runtime.lock_container(&target.container_id, namespace.as_ref())?;
     runtime.cache.remove_drafts()?;
     let path = namespace.as_ref().map(|namespace| namespace.path.as_path());
     let Remains { entries, untold, files } = Remains::of(&target, path, runtime)?;
@@ -26,7 +26,15 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
         tracing::info!("container {} is not attached to any network", target.container_id);
     }
     let mut problems = Vec::new();
-    for entry in entries.iter().rev() {
+    for (done, entry) in entries.iter().rev().enumerate() {
+        if let Err(error) = interrupt::refuse() {
+            problems.push(format!(
+                "{error}: {} of {} attachments are left; detach again",
+                entries.len() - done,
+                entries.len()
+            ));
+            break;
+        }
         let found = take_down(entry, runtime);
         problems.extend(match args.force && !found.is_empty() {
             true => give_up(entry, &found, runtime),

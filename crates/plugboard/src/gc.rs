@@ -19,6 +19,7 @@ use crate::chain::{Chain, Valid};
 use crate::cli::Gc;
 use crate::detach;
 use crate::holders::Holders;
+use crate::interrupt;
 use crate::negotiation::{self, Newest};
 use crate::network::Network;
 use crate::problems;
@@ -26,11 +27,14 @@ use crate::runtime::Runtime;
 use crate::table;
 
 pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let _lock = runtime.cache.lock_to_collect()?;
+    let _lock = runtime.cache.lock_to_collect(runtime.lock_limit)?;
     let Plan { stale, kept, networks, spent, mut problems, before, .. } =
         plan(args, runtime, &runtime.cache.survey_all()?)?;
     let mut lines: Vec<Line> = Vec::new();
     for entry in &stale {
+        if interrupt::received().is_some() {
+            break;
+        }
         match detach::take_down(entry, runtime) {
             found if found.is_empty() => lines.push(Line::removed(&entry.identity())),
             found => problems.extend(found),
@@ -38,6 +42,10 @@ pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     }
     let mut incomplete = BTreeSet::new();
     for (network, valid) in networks {
+        if interrupt::received().is_some() {
+            incomplete.insert(network.name.clone());
+            continue;
+        }
         let found = collect(&network, &valid, runtime);
         if !found.is_empty() {
             incomplete.insert(network.name.clone());
@@ -52,6 +60,7 @@ pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
         problems.extend(runtime.cache.remove_file(&file.path).err().map(|error| format!("{error:#}")));
     }
     lines.extend(kept.iter().map(Line::kept));
+    problems.extend(interrupt::refuse().err().map(|error| format!("{error}: run gc again for the rest")));
     print(lines, args.json)?;
     Ok(problems::report(problems))
 }
@@ -283,6 +292,10 @@ fn collect(network: &Network, valid: &Valid, runtime: &Runtime) -> Vec<String> {
     }
     let mut problems = Vec::new();
     for plugin in &network.plugins {
+        if interrupt::received().is_some() {
+            problems.push(format!("network '{}': not all of its plugins were asked", network.name));
+            break;
+        }
         match negotiation::newest(network, plugin, "GC", &runtime.plugins) {
             Ok(Newest::Lacks(note)) => tracing::warn!("{note}"),
             Ok(Newest::Speaks(alone, note)) => {

@@ -43,7 +43,7 @@ impl Holders {
             let holder = Holder::Mount(path.clone());
             number(&path).map(|number| found.entry(number).or_insert(Found { path, holder }));
         }
-        for id in processes() {
+        for id in Holder::processes() {
             let path = PathBuf::from(format!("/proc/{id}/ns/net"));
             let Some(number) = number(&path) else { continue };
             found.entry(number).or_insert_with(|| Found { path, holder: Holder::process(id) });
@@ -79,7 +79,13 @@ impl Holders {
 }
 
 impl Holder {
-    fn process(id: u32) -> Self {
+    /// The IDs of all processes that can be seen.
+    pub(crate) fn processes() -> Vec<u32> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    }
+
+    pub(crate) fn process(id: u32) -> Self {
         let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
         // A process gives itself whatever name it likes.
         let name = name.trim_end().chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
@@ -106,12 +112,7 @@ pub(crate) fn opener(device: &str) -> Option<Holder> {
             about.is_ok_and(|about| about.lines().any(|one| one == line))
         })
     };
-    processes().into_iter().find(has_it).map(Holder::process)
-}
-
-fn processes() -> Vec<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    Holder::processes().into_iter().find(has_it).map(Holder::process)
 }
 
 /// Where network namespaces are mounted, proc_pid_mountinfo(5): `… net:[4026532200] /run/netns/c1 rw … - nsfs nsfs rw`.

@@ -16,9 +16,11 @@ mod detach;
 mod dry_run;
 mod gc;
 mod holders;
+mod interrupt;
 mod invocation;
 mod known_plugins;
 mod limits;
+mod lock;
 mod ls;
 mod namespace;
 mod negotiation;
@@ -47,11 +49,18 @@ use runtime::Runtime;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
-    run(cli).unwrap_or_else(|error| problems::report([format!("{error:#}")]))
+    // verify has a way of its own with them.
+    let ready = if matches!(cli.command, Command::Verify(_)) { Ok(()) } else { interrupt::install() };
+    let exit = ready.and_then(|()| run(cli)).unwrap_or_else(|error| problems::report([format!("{error:#}")]));
+    interrupt::status(exit)
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let runtime = Runtime::new(cli.places, Duration::from_secs(cli.plugin_timeout.into()));
+    let runtime = Runtime::new(
+        cli.places,
+        Duration::from_secs(cli.plugin_timeout.into()),
+        Duration::from_secs(cli.lock_timeout.into()),
+    );
     match cli.command {
         Command::Attach(args) if args.dry_run => dry_run::attach(&args, &runtime),
         Command::Detach(args) if args.dry_run => dry_run::detach(&args, &runtime),

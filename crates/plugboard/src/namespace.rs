@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, fcntl};
 use nix::sched::{CloneFlags, setns};
 
 use identity::own_identity;
@@ -64,29 +63,6 @@ impl TargetNamespace {
             Some(Errno::EPERM) => anyhow::anyhow!("not allowed to enter {path}: run plugboard as root"),
             _ => anyhow::anyhow!("cannot enter the network namespace {path}: {error}"),
         }
-    }
-
-    /// Keeps other plugboards away from this namespace until the lock is dropped. It is a lock on the namespace itself, by
-    /// whatever path it was opened, and leaves no file.
-    ///
-    /// Plugins inherit it: one that is still running when plugboard is killed keeps a detach waiting, which would not yet
-    /// find what that plugin is about to make.
-    pub(crate) fn lock(&self) -> anyhow::Result<Flock<File>> {
-        let context = || format!("cannot lock {}", self.path.display());
-        let file = self.file.try_clone().with_context(context)?;
-        fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).with_context(context)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Err((file, Errno::EWOULDBLOCK)) => {
-                tracing::warn!(
-                    "waiting for another plugboard, or a plugin that one has left behind, to finish with {}",
-                    self.path.display()
-                );
-                Flock::lock(file, FlockArg::LockExclusive)
-            }
-            result => result,
-        }
-        .map_err(|(_, error)| error)
-        .with_context(context)
     }
 }
 

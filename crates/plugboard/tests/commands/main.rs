@@ -12,6 +12,8 @@ mod dry_run;
 mod grammar;
 mod handover;
 mod hanging;
+mod interrupting;
+mod locking;
 mod own;
 mod reference;
 mod support;
