@@ -56,12 +56,12 @@ impl Census {
     }
 
     /// Of a plugin that is not ours, only the result names the interface on the host.
-    fn usage_of_others(&self, entry: &Entry, holders: &Holders) -> Option<Usage> {
+    pub(crate) fn link_of_others(&self, entry: &Entry) -> Option<&Link> {
         let interfaces = entry.result.as_ref()?.get("interfaces")?.as_array()?;
         let text =
             |interface: &Value, key: &str| interface.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let on_host = interfaces.iter().filter(|interface| text(interface, "sandbox").is_empty());
-        let end = on_host.filter_map(|interface| {
+        let mut found = on_host.filter_map(|interface| {
             let (name, mac) = (text(interface, "name"), text(interface, "mac"));
             self.links.iter().find(|link| {
                 link.name == name
@@ -70,10 +70,13 @@ impl Census {
                     && link.mac.is_some_and(|found| found.to_string().eq_ignore_ascii_case(&mac))
             })
         });
-        end.into_iter().next().map(|link| {
-            let holder = link.peer_namespace.and_then(|number| holders.of_number(number));
-            Usage { device: link.name.clone(), is_sure: holder.is_some(), by: end_is_there(holder) }
-        })
+        found.next()
+    }
+
+    fn usage_of_others(&self, entry: &Entry, holders: &Holders) -> Option<Usage> {
+        let link = self.link_of_others(entry)?;
+        let holder = link.peer_namespace.and_then(|number| holders.of_number(number));
+        Some(Usage { device: link.name.clone(), is_sure: holder.is_some(), by: end_is_there(holder) })
     }
 }
 

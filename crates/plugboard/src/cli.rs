@@ -69,6 +69,9 @@ pub(crate) struct Places {
     /// with it, then /opt/cni/bin:/usr/lib/cni:/usr/libexec/cni]
     #[arg(long, value_name = "DIRS", env = "CNI_PATH", value_delimiter = ':', global = true)]
     pub(crate) plugin_dir: Vec<PathBuf>,
+    /// Use plugins and configurations although others than root and the caller can change them, or their directories
+    #[arg(long, global = true)]
+    pub(crate) trust_dirs: bool,
     /// Directory of the records of attachments, shared with other CNI runtimes; gc also reads those of further ones, and of
     /// /var/lib/cni and /var/lib/cni/multus
     #[arg(long, value_name = "DIR", default_value = "/var/lib/cni", global = true)]

@@ -8,12 +8,13 @@ use crate::census::Census;
 use crate::chain::Chain;
 use crate::cli::Detach;
 use crate::interrupt;
+use crate::namespace::TargetNamespace;
 use crate::network::Network;
 use crate::problems;
 use crate::remains::Remains;
 use crate::runtime::Runtime;
 use crate::target::Target;
-use attachment::Session;
+use attachment::{OwnedDevice, Session};
 
 pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let target = Target::new(&args.subject)?;
@@ -44,6 +45,9 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     problems.extend(untold.iter().filter(|_| !args.force).map(|problem| format!("{problem}, or use --force")));
     if args.force {
         untold.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
+        if !untold.is_empty() {
+            problems.extend(remove_devices(|device| device.owner.container_id() == target.container_id));
+        }
         for file in &files {
             problems.extend(runtime.cache.remove_file(file).err().map(|error| format!("{error:#}")));
         }
@@ -77,22 +81,47 @@ pub(crate) fn configuration(entry: &Entry, runtime: &Runtime) -> anyhow::Result<
     })
 }
 
-/// Gives up what the plugins could not take down, and removes the record. Devices of the attachment on the host that are left are
-/// removed here: they have its alias.
-fn give_up(entry: &Entry, found: &[String], runtime: &Runtime) -> Vec<String> {
-    found.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
-    let owner = entry.identity();
+/// Removes devices on the host that are left of attachments which nobody can take down: they have their alias.
+fn remove_devices(is_left: impl Fn(&OwnedDevice) -> bool) -> Vec<String> {
     let left = match Census::take() {
         Ok(census) => census.devices,
         Err(error) => return vec![format!("{error:#}")],
     };
     let mut problems = Vec::new();
-    for device in left.iter().filter(|device| device.owner == owner) {
+    for device in left.iter().filter(|device| is_left(device)) {
         match attachment::remove_device(&mut Session::new(None), device) {
-            Ok(()) => tracing::warn!("removed {}, which was left of it", device.name),
-            Err(error) => problems.push(format!("{error}")),
+            Ok(()) => tracing::warn!("removed {}, which was left on network '{}'", device.name, device.owner.network()),
+            Err(error) => problems.push(error.to_string()),
         }
     }
+    problems
+}
+
+/// The interface, if it is still there: its record is not given up then.
+fn left_of(entry: &Entry) -> Option<String> {
+    let if_name = &entry.attachment.if_name;
+    if let Some(device) =
+        Census::take().ok().and_then(|census| census.link_of_others(entry).map(|link| link.name.clone()))
+    {
+        return Some(format!(
+            "{if_name} is still there, by {device}: remove it with `ip link delete {device}` and detach again"
+        ));
+    }
+    let path = entry.current().netns?;
+    let interfaces = TargetNamespace::open(&path).ok()?.interfaces().ok()?;
+    interfaces.contains(if_name).then(|| {
+        let path = path.display();
+        format!("{if_name} is still in {path}: remove it with `nsenter --net={path} ip link delete {if_name}` and detach again")
+    })
+}
+
+/// Gives up what the plugins could not take down, and removes the record. Devices of the attachment on the host that are left are
+/// removed here: they have its alias.
+pub(crate) fn give_up(entry: &Entry, found: &[String], runtime: &Runtime) -> Vec<String> {
+    found.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
+    let owner = entry.identity();
+    let mut problems = remove_devices(|device| device.owner == owner);
+    problems.extend(left_of(entry));
     if problems.is_empty() {
         problems.extend(runtime.cache.remove(entry).err().map(|error| format!("{error:#}")));
     }

@@ -37,6 +37,10 @@ pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
         }
         match detach::take_down(entry, runtime) {
             found if found.is_empty() => lines.push(Line::removed(&entry.identity())),
+            found if args.force => match detach::give_up(entry, &found, runtime) {
+                found if found.is_empty() => lines.push(Line::removed(&entry.identity())),
+                found => problems.extend(found),
+            },
             found => problems.extend(found),
         }
     }

@@ -34,6 +34,7 @@ mod runtime;
 mod status;
 mod table;
 mod target;
+mod trust;
 mod verify;
 mod view;
 

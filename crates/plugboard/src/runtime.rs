@@ -10,6 +10,7 @@ use crate::known_plugins;
 use crate::lock::{Lock, Mode, Subject};
 use crate::namespace::TargetNamespace;
 use crate::plugins::Plugins;
+use crate::trust::Trust;
 
 /// Where plugins are looked for unless told otherwise: the directory of the CNI project's own releases, Debian's, and
 /// Fedora's.
@@ -27,10 +28,11 @@ pub(crate) struct Runtime {
 impl Runtime {
     pub(crate) fn new(places: Places, plugin_timeout: Duration, lock_limit: Duration) -> Self {
         let conf_dir = places.conf_dir.or_else(|| std::env::var_os("NETCONFPATH").map(PathBuf::from));
+        let trust = || if places.trust_dirs { Trust::All } else { Trust::usual() };
         let plugin_dirs = if places.plugin_dir.is_empty() { default_plugin_dirs() } else { places.plugin_dir };
         Self {
-            conf_dir: ConfDir::new(conf_dir.unwrap_or_else(|| PathBuf::from("/etc/cni/net.d"))),
-            plugins: Plugins::new(plugin_dirs, plugin_timeout),
+            conf_dir: ConfDir::new(conf_dir.unwrap_or_else(|| PathBuf::from("/etc/cni/net.d")), trust()),
+            plugins: Plugins::new(plugin_dirs, plugin_timeout, trust()),
             cache: Cache::new(&places.cache_dir),
             lock_limit,
         }

@@ -9,6 +9,7 @@
 
 mod collecting;
 mod dry_run;
+mod giving_up;
 mod grammar;
 mod handover;
 mod hanging;
@@ -18,3 +19,4 @@ mod own;
 mod reference;
 mod support;
 mod target;
+mod trusting;
