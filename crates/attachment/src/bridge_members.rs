@@ -19,7 +19,7 @@ impl BridgeMembers {
     /// The kernel cannot be asked.
     pub(crate) fn of_gateway(session: &mut Session, gateway: &Device) -> Result<Self, Error> {
         let below = match session.known(gateway)? {
-            Some(link) if link.kind == vlan::KIND && !link.is_peer_elsewhere => link.peer,
+            Some(link) if link.kind == vlan::KIND && link.peer_namespace.is_none() => link.peer,
             _ => None,
         };
         let bridge = match below {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -73,6 +73,15 @@ impl fmt::Display for Unanswered {
     }
 }
 
+/// Says when a plugin is killed before its time.
+pub trait GiveUp {
+    /// What becomes readable when there is something to consider.
+    fn fd(&self) -> BorrowedFd<'_>;
+
+    /// Whether it is time, asked whenever the descriptor is readable. It has to take out what is there to read.
+    fn is_due(&self) -> bool;
+}
+
 /// An executable at work. Dropping it kills and reaps the process, and kills what it has started (see [`Group`]).
 #[derive(Debug)]
 pub struct Exchange {
@@ -123,13 +132,21 @@ impl Exchange {
     ///
     /// # Errors
     /// All but [`Unanswered::NotStarted`]. Then it and what it has started are killed.
-    pub fn wait(mut self) -> Result<Answer, Unanswered> {
-        let status = self.finish()?;
+    pub fn wait(self) -> Result<Answer, Unanswered> {
+        self.wait_unless(None)
+    }
+
+    /// The same, unless it is given up.
+    ///
+    /// # Errors
+    /// Those of [`Exchange::wait`]; [`Unanswered::Broken`] when it was given up, and killed.
+    pub fn wait_unless(mut self, give_up: Option<&dyn GiveUp>) -> Result<Answer, Unanswered> {
+        let status = self.finish(give_up)?;
         Ok(Answer { status, output: std::mem::take(&mut self.output) })
     }
 
     /// Talks to the process until it ends.
-    fn finish(&mut self) -> Result<ExitStatus, Unanswered> {
+    fn finish(&mut self, give_up: Option<&dyn GiveUp>) -> Result<ExitStatus, Unanswered> {
         let mut exit = None;
         loop {
             self.send_rest();
@@ -148,13 +165,17 @@ impl Exchange {
                 return Err(Unanswered::Late(self.limit));
             }
             let exit = exit.get_or_insert_with(|| pidfd::open(&self.child).ok());
-            self.sleep(left, exit.as_ref()).map_err(|error| broken("poll", error))?;
+            let is_called = self.sleep(left, exit.as_ref(), give_up).map_err(|error| broken("poll", error))?;
+            if is_called && give_up.is_some_and(GiveUp::is_due) {
+                return Err(broken("it was killed", ErrorKind::Interrupted.into()));
+            }
         }
     }
 
-    /// Sleeps until there is something to do, at most as long as given.
-    fn sleep(&self, left: Duration, exit: Option<&OwnedFd>) -> io::Result<()> {
-        let mut watched = Vec::with_capacity(3);
+    /// Sleeps until there is something to do, at most as long as given. Tells whether there is something to consider.
+    fn sleep(&self, left: Duration, exit: Option<&OwnedFd>, give_up: Option<&dyn GiveUp>) -> io::Result<bool> {
+        let mut watched = Vec::with_capacity(4);
+        watched.extend(give_up.map(|give_up| PollFd::new(give_up.fd(), PollFlags::POLLIN)));
         watched.extend(self.stdin.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)));
         watched.extend(self.stdout.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
         watched.extend(exit.map(|exit| PollFd::new(exit.as_fd(), PollFlags::POLLIN)));
@@ -162,7 +183,8 @@ impl Exchange {
         // Rounded up, or the last millisecond would be spent in a busy loop.
         let timeout = PollTimeout::try_from(longest.as_millis() + 1).unwrap_or(PollTimeout::MAX);
         match poll(&mut watched, timeout) {
-            Ok(_) | Err(nix::Error::EINTR) => Ok(()),
+            Ok(_) => Ok(give_up.is_some() && watched.first().and_then(PollFd::any).unwrap_or(false)),
+            Err(nix::Error::EINTR) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
     }

@@ -30,7 +30,7 @@ pub use config::{AttachmentId, Config};
 pub use delegate::{Delegate, End, Failed, Running};
 pub use environment::{Command, Environment};
 pub use error::{Code, Error};
-pub use exchange::{Exchange, Group, Unanswered};
+pub use exchange::{Exchange, GiveUp, Group, Unanswered};
 pub use name::{objection_to_interface, objection_to_kind, objection_to_name};
 pub use plugin_path::{NoPlugin, find_plugin};
 pub use result::{Dns, Interface, IpConfig, Route, Success};

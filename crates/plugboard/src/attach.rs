@@ -11,6 +11,7 @@ use crate::cache::Entry;
 use crate::chain::Chain;
 use crate::cli::Attach;
 use crate::detach;
+use crate::interrupt;
 use crate::namespace::TargetNamespace;
 use crate::plan::{self, Nic, Prepared};
 use crate::problems;
@@ -22,15 +23,16 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     let specs = networks::parse(&args.networks, &args.primary)?;
     let target = Target::new(&args.subject)?;
     let namespace = target.open()?;
-    let _lock = namespace.lock()?;
+    let _locks = runtime.lock_container(&target.container_id, Some(&namespace))?;
     let existing = namespace.interfaces()?;
+    runtime.cache.remove_drafts()?;
     let remembered = runtime.cache.entries_of(&target.container_id)?;
     let place = Place { target: &target, path: &namespace.path, existing: &existing, remembered: &remembered };
     let nics = match plan(&specs, args, &place, runtime) {
         Ok(nics) => nics,
         Err(problems) => return Ok(problems::report(problems.iter().map(|problem| format!("{problem:#}")))),
     };
-    let _attaching = runtime.cache.lock_to_attach()?;
+    let _attaching = runtime.cache.lock_to_attach(runtime.lock_limit)?;
     match set_up_all(&nics, &namespace, runtime) {
         Ok(entries) => {
             let views: Vec<_> = entries.iter().map(View::of).collect();
@@ -90,16 +92,23 @@ pub(crate) fn plan(
 /// Sets up every interface in order. If one fails, those before it are taken down again.
 fn set_up_all(nics: &[Nic], namespace: &TargetNamespace, runtime: &Runtime) -> Result<Vec<Entry>, Vec<String>> {
     let mut done: Vec<Entry> = Vec::new();
+    let mut made = Ok(());
     for nic in nics {
-        match set_up(nic, namespace, runtime) {
-            Ok(entry) => done.push(entry),
-            Err(mut problems) => {
-                problems.extend(done.iter().rev().flat_map(|entry| detach::take_down(entry, runtime)));
-                return Err(problems);
-            }
+        made = told(interrupt::refuse()).and_then(|()| set_up(nic, namespace, runtime)).map(|entry| done.push(entry));
+        if made.is_err() {
+            break;
         }
     }
-    Ok(done)
+    match made.and_then(|()| told(interrupt::accept())) {
+        Ok(()) => Ok(done),
+        Err(mut problems) => {
+            problems.extend(done.iter().rev().flat_map(|entry| detach::take_down(entry, runtime)));
+            if interrupt::received().is_some() && problems.len() == 1 {
+                problems = problems.into_iter().map(|problem| format!("{problem}; what was made is undone")).collect();
+            }
+            Err(problems)
+        }
+    }
 }
 
 /// Sets up one interface. It is remembered before the first plugin is called, so that a detach finds it even if we are
@@ -112,14 +121,17 @@ pub(crate) fn set_up(nic: &Nic, namespace: &TargetNamespace, runtime: &Runtime) 
         result: None,
         namespace_id: namespace.id(),
     };
-    let told = |error: anyhow::Error| vec![format!("{error:#}")];
-    runtime.cache.store(&entry).map_err(told)?;
+    told(runtime.cache.store(&entry))?;
     let chain = Chain { network: &nic.network, plugins: &runtime.plugins };
     if let Err(failure) = chain.add(&nic.attachment, &mut entry.result) {
         return Err([failure.to_string()].into_iter().chain(detach::take_down(&entry, runtime)).collect());
     }
     match runtime.cache.store(&entry) {
         Ok(()) => Ok(entry),
-        Err(error) => Err(told(error).into_iter().chain(detach::take_down(&entry, runtime)).collect()),
+        Err(error) => Err([format!("{error:#}")].into_iter().chain(detach::take_down(&entry, runtime)).collect()),
     }
+}
+
+fn told(result: anyhow::Result<()>) -> Result<(), Vec<String>> {
+    result.map_err(|error| vec![format!("{error:#}")])
 }

@@ -1,95 +1,154 @@
 //! The records of attachments, in the files of libcni (`libcni/api.go`, `cachedInfo`), so that runtimes built on it see
 //! ours and we see theirs.
 
-use std::fs::{self, DirEntry, File, OpenOptions};
+use std::fs::{self, DirEntry, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
 
 use crate::attachment::Attachment;
+use crate::lock::{Lock, Mode, Subject};
 
 mod document;
 mod entry;
+mod unreadable;
 
 pub(crate) use entry::Entry;
+pub(crate) use unreadable::{Reading, Unreadable};
+
+/// Where runtimes keep their records unless told otherwise: those on libcni (containerd, CRI-O, Podman, nerdctl, cnitool),
+/// and Multus, for the networks that it adds to a pod.
+const KNOWN: [&str; 2] = ["/var/lib/cni", "/var/lib/cni/multus"];
 
 /// The directory of the files, `results` in libcni's cache directory.
 #[derive(Debug)]
-pub(crate) struct Cache(PathBuf);
+pub(crate) struct Cache {
+    dir: PathBuf,
+    /// Others, which are only read.
+    others: Vec<PathBuf>,
+}
+
+/// All records there are.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// Those in the directory that is written to.
+    pub(crate) entries: Vec<Entry>,
+    /// Those in others.
+    pub(crate) elsewhere: Vec<Entry>,
+    /// Files that cannot be read, wherever they are.
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+impl Survey {
+    /// For callers that may lack the permission to read the records.
+    ///
+    /// # Errors
+    /// There is a file that they cannot read.
+    pub(crate) fn refuse_closed(&self) -> anyhow::Result<()> {
+        self.unreadable.iter().find(|file| file.is_closed).map_or(Ok(()), |file| Err(file.error()))
+    }
+}
 
 impl Cache {
-    /// The cache in `dir`, as libcni's `CacheDir`.
-    pub(crate) fn new(dir: &Path) -> Self {
-        Self(dir.join("results"))
+    /// The cache in the first of `dirs`, each as libcni's `CacheDir`. The others are only read, and so are the known places.
+    pub(crate) fn new(dirs: &[PathBuf]) -> Self {
+        let mut all: Vec<PathBuf> = Vec::new();
+        for dir in dirs.iter().map(PathBuf::as_path).chain(KNOWN.map(Path::new)) {
+            let dir = dir.join("results");
+            if !all.contains(&dir) {
+                all.push(dir);
+            }
+        }
+        let dir = all.remove(0);
+        Self { dir, others: all }
     }
 
-    /// To be held while attachments are made. A `gc` that has read the list of attachments would take a newer one for
-    /// stale, so it waits for those that are being made, and they wait for it.
-    pub(crate) fn lock_to_attach(&self) -> anyhow::Result<Flock<File>> {
-        self.lock(FlockArg::LockShared)
+    /// To be held while attachments are made, and waited for as long as given. A `gc` that has read the list of attachments would
+    /// take a newer one for stale, so it waits for those that are being made, and they wait for it.
+    pub(crate) fn lock_to_attach(&self, limit: Duration) -> anyhow::Result<Lock> {
+        self.lock(Mode::Shared, limit)
     }
 
     /// To be held by `gc`. Removes what an attach left that was killed while writing.
-    pub(crate) fn lock_to_collect(&self) -> anyhow::Result<Flock<File>> {
-        let lock = self.lock(FlockArg::LockExclusive)?;
-        for file in self.files()?.iter().filter(|file| is_draft(file)) {
-            fs::remove_file(file.path()).with_context(|| format!("cannot remove {}", file.path().display()))?;
-        }
+    pub(crate) fn lock_to_collect(&self, limit: Duration) -> anyhow::Result<Lock> {
+        let lock = self.lock(Mode::Exclusive, limit)?;
+        self.remove_all_drafts()?;
         Ok(lock)
     }
 
-    fn lock(&self, how: FlockArg) -> anyhow::Result<Flock<File>> {
-        let context = || format!("cannot lock {}", self.0.display());
-        self.make().with_context(context)?;
-        Flock::lock(File::open(&self.0).with_context(context)?, how).map_err(|(_, error)| error).with_context(context)
+    fn lock(&self, mode: Mode, limit: Duration) -> anyhow::Result<Lock> {
+        self.make().with_context(|| format!("cannot make {}", self.dir.display()))?;
+        Lock::take(Subject::Records(&self.dir), mode, limit)
+    }
+
+    /// Removes what was left by an attach that was killed while writing, unless somebody is writing now: then the next one does.
+    pub(crate) fn remove_drafts(&self) -> anyhow::Result<()> {
+        if !files(&self.dir)?.iter().any(is_draft) {
+            return Ok(());
+        }
+        match Lock::try_take(Subject::Records(&self.dir), Mode::Exclusive) {
+            Ok(Some(_lock)) => self.remove_all_drafts(),
+            _ => Ok(()),
+        }
+    }
+
+    fn remove_all_drafts(&self) -> anyhow::Result<()> {
+        for file in files(&self.dir)?.iter().filter(|file| is_draft(file)) {
+            self.remove_file(&file.path())?;
+        }
+        Ok(())
     }
 
     fn make(&self) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
+        let about = fs::metadata(&self.dir)?;
+        if about.uid() == geteuid().as_raw() && about.mode() & 0o022 != 0 {
+            // The records say which plugins are called, and with what.
+            tracing::warn!(
+                "{} could be written by others: its mode is 0{:o} now",
+                self.dir.display(),
+                about.mode() & 0o755
+            );
+            fs::set_permissions(&self.dir, Permissions::from_mode(about.mode() & 0o755))?;
+        }
+        Ok(())
     }
 
     /// All entries, by container and interface. Files that hold something else are skipped, as by libcni, but not
     /// silently: one may be damaged, and its attachment is not found then.
     pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
-        self.read_all(|_| false)
+        let (entries, unreadable) = read_all(&self.dir)?;
+        for file in unreadable {
+            tracing::warn!("{}: skipped, not an attachment: {}", file.path.display(), file.why);
+        }
+        Ok(entries)
     }
 
     /// The same for callers that may lack the permission to read them: a file that they cannot read is an error.
     pub(crate) fn open_entries(&self) -> anyhow::Result<Vec<Entry>> {
-        let is_closed = |error: &anyhow::Error| {
-            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
-        };
-        self.read_all(is_closed)
+        self.survey()?.refuse_closed()?;
+        self.entries()
     }
 
-    fn read_all(&self, is_fatal: impl Fn(&anyhow::Error) -> bool) -> anyhow::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        for file in self.files()?.iter().filter(|file| !is_draft(file)) {
-            let path = file.path();
-            match read(&path) {
-                Ok(entry) => entries.extend(entry),
-                Err(error) if is_fatal(&error) => {
-                    return Err(error.context(format!("cannot read {}", path.display())));
-                }
-                Err(error) => tracing::warn!("{}: skipped, not an attachment: {error:#}", path.display()),
-            }
+    /// The records in the directory that is written to.
+    pub(crate) fn survey(&self) -> anyhow::Result<Survey> {
+        let (entries, unreadable) = read_all(&self.dir)?;
+        Ok(Survey { entries, elsewhere: Vec::new(), unreadable })
+    }
+
+    /// The records in all directories.
+    pub(crate) fn survey_all(&self) -> anyhow::Result<Survey> {
+        let mut survey = self.survey()?;
+        for dir in &self.others {
+            let (entries, unreadable) = read_all(dir)?;
+            survey.elsewhere.extend(entries);
+            survey.unreadable.extend(unreadable);
         }
-        entries.sort_by_cached_key(|entry| {
-            (entry.attachment.container_id.clone(), natural(&entry.attachment.if_name), entry.network.clone())
-        });
-        Ok(entries)
-    }
-
-    /// What is in the directory; nothing if it is missing.
-    fn files(&self) -> anyhow::Result<Vec<DirEntry>> {
-        let files = match fs::read_dir(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            files => files.and_then(Iterator::collect),
-        };
-        files.with_context(|| format!("cannot read the attachments in {}", self.0.display()))
+        Ok(survey)
     }
 
     /// The entries of one container, in the order of its interfaces.
@@ -134,7 +193,7 @@ impl Cache {
         }
         let write = || {
             self.make()?;
-            let draft = self.0.join(format!(".{}", file_name(entry)));
+            let draft = self.dir.join(format!(".{}", file_name(entry)));
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
             file.write_all(&document::to_bytes(entry)?)?;
             fs::rename(&draft, &path)
@@ -144,8 +203,17 @@ impl Cache {
 
     /// Removes an entry, which may be gone already.
     pub(crate) fn remove(&self, entry: &Entry) -> anyhow::Result<()> {
-        let path = self.path(entry);
-        match fs::remove_file(&path) {
+        self.remove_file(&self.path(entry))
+    }
+
+    /// Whether a file is in the directory that is written to.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        path.parent() == Some(&self.dir)
+    }
+
+    /// Removes a file, which may be gone already.
+    pub(crate) fn remove_file(&self, path: &Path) -> anyhow::Result<()> {
+        match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("cannot remove {}", path.display()))
             }
@@ -155,12 +223,41 @@ impl Cache {
 
     /// Where an entry is.
     pub(crate) fn path(&self, entry: &Entry) -> PathBuf {
-        self.0.join(file_name(entry))
+        self.dir.join(file_name(entry))
     }
+}
+
+/// What is in a directory; nothing if it is missing.
+fn files(dir: &Path) -> anyhow::Result<Vec<DirEntry>> {
+    let files = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        files => files.and_then(Iterator::collect),
+    };
+    files.with_context(|| format!("cannot read the attachments in {}", dir.display()))
+}
+
+/// The entries of a directory, by container and interface, and the files that are none.
+fn read_all(dir: &Path) -> anyhow::Result<(Vec<Entry>, Vec<Unreadable>)> {
+    let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
+    for file in files(dir)?.iter().filter(|file| is_record(file)) {
+        let path = file.path();
+        match read(&path) {
+            Ok(entry) => entries.extend(entry),
+            Err(error) => unreadable.push(Unreadable::new(path, &error)),
+        }
+    }
+    entries.sort_by_cached_key(|entry| {
+        (entry.attachment.container_id.clone(), natural(&entry.attachment.if_name), entry.network.clone())
+    });
+    Ok((entries, unreadable))
 }
 
 /// Reads a file; `None` if it is gone.
 fn read(path: &Path) -> anyhow::Result<Option<Entry>> {
+    // A pipe would keep us waiting.
+    if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        bail!("it is not a regular file");
+    }
     match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         text => document::read(&text?).map(Some),
@@ -174,7 +271,12 @@ fn file_name(entry: &Entry) -> String {
 
 /// A file that is being written, or was when its writer was killed. No network's name begins with a dot (CFG-3).
 fn is_draft(file: &DirEntry) -> bool {
-    file.file_name().as_encoded_bytes().starts_with(b".")
+    file.file_name().as_encoded_bytes().starts_with(b".") && file.file_type().is_ok_and(|kind| kind.is_file())
+}
+
+/// A file that may be a record. Other runtimes put directories of theirs there.
+fn is_record(file: &DirEntry) -> bool {
+    !file.file_name().as_encoded_bytes().starts_with(b".") && !file.file_type().is_ok_and(|kind| kind.is_dir())
 }
 
 /// A name so that `eth2` sorts before `eth10`.
@@ -209,7 +311,7 @@ mod tests {
     #[test]
     fn what_is_stored_is_found_in_the_order_of_interfaces_until_removed() {
         let dir = std::env::temp_dir().join(format!("plugboard-cache-{}", std::process::id()));
-        let cache = Cache::new(&dir);
+        let cache = Cache::new(std::slice::from_ref(&dir));
         assert_eq!(cache.entries().unwrap(), []);
         for if_name in ["eth10", "eth0", "eth2"] {
             cache.store(&entry(if_name)).unwrap();
@@ -224,7 +326,7 @@ mod tests {
         // Killed when it was written, before it had its name.
         fs::copy(dir.join("results/lan-c1-eth0"), dir.join("results/.lan-c1-eth1")).unwrap();
         assert_eq!(cache.entries().unwrap(), [entry("eth0"), entry("eth10")]);
-        cache.lock_to_collect().unwrap();
+        cache.remove_all_drafts().unwrap();
         assert!(!dir.join("results/.lan-c1-eth1").exists());
         fs::remove_dir_all(dir).unwrap();
     }

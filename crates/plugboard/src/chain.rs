@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::attachment::Attachment;
+use crate::interrupt;
 use crate::network::{Network, Plugin};
 use crate::plugins::Plugins;
 
@@ -23,7 +24,8 @@ pub(crate) struct Failure {
     network: String,
     plugin: String,
     verb: &'static str,
-    error: Error,
+    error: Box<Error>,
+    is_broken_off: bool,
 }
 
 /// A plugin's answer to PRINT. Everything but the commands is for the calls after it.
@@ -49,6 +51,8 @@ impl Chain<'_> {
     /// last one that succeeded.
     pub(crate) fn add(&self, attachment: &Attachment, result: &mut Option<Value>) -> Result<(), Failure> {
         for plugin in &self.network.plugins {
+            interrupt::refuse()
+                .map_err(|error| self.failure("ADD", plugin, Error::new(Code::Io, error.to_string())))?;
             let request = self.with_result(plugin, attachment, result.as_ref());
             let answer = self.answer("ADD", plugin, Some(attachment), request)?;
             *result = Some(self.result(&answer).map_err(|error| self.failure("ADD", plugin, error))?);
@@ -83,7 +87,7 @@ impl Chain<'_> {
         self.call("UPDATE", plugin, Some(attachment), self.with_result(plugin, attachment, Some(result)))
     }
 
-    /// GC of every plugin.
+    /// GC of every plugin of this chain.
     pub(crate) fn gc(&self, valid: &Valid) -> Vec<Failure> {
         let plugins = self.network.plugins.iter();
         plugins.filter_map(|plugin| self.call("GC", plugin, None, self.with_valid(plugin, valid)).err()).collect()
@@ -176,7 +180,8 @@ impl Chain<'_> {
         request: Map<String, Value>,
     ) -> Result<(), Failure> {
         let answer = self.answer(verb, plugin, attachment, request)?;
-        answer.success().map_err(|error| self.failure(verb, plugin, error))
+        let is_broken_off = answer.status.code().is_none();
+        answer.success().map_err(|error| Failure { is_broken_off, ..self.failure(verb, plugin, error) })
     }
 
     fn answer(
@@ -189,16 +194,31 @@ impl Chain<'_> {
         let executable = self.plugins.find(&plugin.kind);
         executable
             .map_err(|problem| Error::new(Code::InvalidEnvironment, problem))
-            .and_then(|executable| self.plugins.call(executable, verb, attachment, request))
             .map_err(|error| self.failure(verb, plugin, error))
+            .and_then(|executable| {
+                let answer = self.plugins.call(executable, verb, attachment, request);
+                // It was killed at its limit, or because of a signal; or it was never started.
+                answer.map_err(|error| Failure { is_broken_off: true, ..self.failure(verb, plugin, error) })
+            })
     }
 
     fn failure(&self, verb: &'static str, plugin: &Plugin, error: Error) -> Failure {
-        Failure { network: self.network.name.clone(), plugin: plugin.kind.clone(), verb, error }
+        Failure {
+            network: self.network.name.clone(),
+            plugin: plugin.kind.clone(),
+            verb,
+            error: Box::new(error),
+            is_broken_off: false,
+        }
     }
 }
 
 impl Failure {
+    /// The plugin was killed, by us or somebody else: it has not undone anything, nor come to its end.
+    pub(crate) fn is_broken_off(&self) -> bool {
+        self.is_broken_off
+    }
+
     /// The plugin does not know the verb (ENV-1).
     pub(crate) fn is_unknown_verb(&self) -> bool {
         self.error.code == Code::InvalidEnvironment && self.error.msg.contains(self.verb)
@@ -215,7 +235,7 @@ fn version_of(result: &Value) -> Option<Version> {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { network, plugin, verb, error } = self;
+        let Self { network, plugin, verb, error, .. } = self;
         let code = error.code.number();
         write!(f, "network '{network}', plugin '{plugin}', {verb}: {} (code {code})", error.msg)?;
         if error.details.is_empty() { Ok(()) } else { write!(f, ": {}", error.details) }

@@ -18,6 +18,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..),
         global = true)]
     pub(crate) plugin_timeout: u32,
+    /// How long to wait for another command that is at work on the same container, or on the records
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, global = true)]
+    pub(crate) lock_timeout: u32,
     /// Print more on stderr; twice for everything
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
@@ -31,8 +34,8 @@ TARGET is the network namespace of a container: a path, a name under /run/netns,
 NETWORKS is a list such as 'walt-net,home-net[bw=100Mbps,lat=10ms]'. The interfaces are named in this order. bw is in Mbps or \
 Gbps, lat in ms or us; both apply to what the container receives.
 
-Exit status: 0 on success, 1 when something failed, 2 for a wrong command line, 128 plus the signal's number when verify is \
-interrupted. verify fails because of a missed figure only with --strict.";
+Exit status: 0 on success, 1 when something failed, 2 for a wrong command line, 128 plus the signal's number when it was \
+interrupted by one. verify fails because of a missed figure only with --strict.";
 
 const VERIFY_HELP: &str = "\
 A rate is kept if it is within 1 % and one frame, a time within 0.05 ms and what chance explains, a share if its 95 % interval \
@@ -66,9 +69,13 @@ pub(crate) struct Places {
     /// with it, then /opt/cni/bin:/usr/lib/cni:/usr/libexec/cni]
     #[arg(long, value_name = "DIRS", env = "CNI_PATH", value_delimiter = ':', global = true)]
     pub(crate) plugin_dir: Vec<PathBuf>,
-    /// Directory of the records of attachments, shared with other CNI runtimes
+    /// Use plugins and configurations although others than root and the caller can change them, or their directories
+    #[arg(long, global = true)]
+    pub(crate) trust_dirs: bool,
+    /// Directory of the records of attachments, shared with other CNI runtimes; gc also reads those of further ones, and of
+    /// /var/lib/cni and /var/lib/cni/multus
     #[arg(long, value_name = "DIR", default_value = "/var/lib/cni", global = true)]
-    pub(crate) cache_dir: PathBuf,
+    pub(crate) cache_dir: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,8 +104,8 @@ pub(crate) enum Command {
     /// Remove what no longer belongs to any container
     ///
     /// Attachments whose namespace is gone are removed. Then the plugins of each network are told which attachments are left,
-    /// and remove everything else that they find of the network, including that of containers which were attached without a
-    /// record in the cache directory.
+    /// and remove everything else that they find of the network. An interface that somebody uses stays, with or without a
+    /// record, and is named.
     Gc(Gc),
     /// Tell whether networks can take new attachments
     Status(Selection),
@@ -154,6 +161,9 @@ pub(crate) struct Attach {
 pub(crate) struct Detach {
     #[command(flatten)]
     pub(crate) subject: Subject,
+    /// Give up, with a warning, what cannot be taken down because a plugin or a record is missing or damaged
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Only print the commands that would do it
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -163,6 +173,12 @@ pub(crate) struct Detach {
 pub(crate) struct Gc {
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Remove what no readable record of a living namespace names, even if somebody uses it, and damaged records
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print JSON
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) json: bool,
     /// Only print the commands that would do it, and whose objects they remove
     #[arg(long)]
     pub(crate) dry_run: bool,

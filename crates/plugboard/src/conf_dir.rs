@@ -7,21 +7,26 @@ use anyhow::{Context, bail};
 
 use crate::cli::Selection;
 use crate::network::{Network, Plugin};
+use crate::trust::{REMEDY, Trust};
 
 /// `/etc/cni/net.d`, or another.
 #[derive(Debug)]
-pub(crate) struct ConfDir(PathBuf);
+pub(crate) struct ConfDir {
+    dir: PathBuf,
+    trust: Trust,
+}
 
 impl ConfDir {
-    pub(crate) fn new(dir: PathBuf) -> Self {
-        Self(dir)
+    pub(crate) fn new(dir: PathBuf, trust: Trust) -> Self {
+        Self { dir, trust }
     }
 
     /// All networks, lists before single plugins and each by file name, as libcni looks for them. Of two with one name
     /// the first counts. A file that cannot be read is skipped with a warning: it may be another network's.
     pub(crate) fn networks(&self) -> anyhow::Result<Vec<Network>> {
         let mut networks: Vec<Network> = Vec::new();
-        let files = files(&self.0).with_context(|| format!("cannot list the networks in {}", self.0.display()))?;
+        self.refuse(&self.dir)?;
+        let files = files(&self.dir).with_context(|| format!("cannot list the networks in {}", self.dir.display()))?;
         for file in files {
             match self.read(&file) {
                 Ok(network) if networks.iter().any(|other| other.name == network.name) => {
@@ -45,7 +50,7 @@ impl ConfDir {
         }
         let known: Vec<_> = networks.iter().map(|network| network.name.as_str()).collect();
         let known = if known.is_empty() { "no network".to_owned() } else { known.join(", ") };
-        bail!("network '{name}' is not configured: {} has {known}", self.0.display());
+        bail!("network '{name}' is not configured: {} has {known}", self.dir.display());
     }
 
     /// The network that was selected, or all.
@@ -58,6 +63,7 @@ impl ConfDir {
     }
 
     fn read(&self, file: &Path) -> anyhow::Result<Network> {
+        self.refuse(file)?;
         let text = std::fs::read(file)?;
         if !has_extension(file, "conflist") {
             return Network::from_single(&text);
@@ -72,15 +78,25 @@ impl ConfDir {
         Ok(network)
     }
 
+    /// Refuses what others could change: a configuration says which plugins run as root, and what they do.
+    fn refuse(&self, path: &Path) -> anyhow::Result<()> {
+        match self.trust.objection(path) {
+            Some(objection) => bail!("configurations in {}: {objection}; {REMEDY}", self.dir.display()),
+            None => Ok(()),
+        }
+    }
+
     /// The plugins in `NAME/*.conf`, which belong to the network of that name since CNI 1.1.0.
     fn plugins_in_files(&self, name: &str) -> anyhow::Result<Vec<Plugin>> {
-        let dir = self.0.join(name);
+        let dir = self.dir.join(name);
         if !dir.is_dir() {
             return Ok(Vec::new());
         }
         let files = files(&dir)?.into_iter().filter(|file| has_extension(file, "conf"));
-        let read =
-            |file: PathBuf| Plugin::from_bytes(&std::fs::read(&file)?).with_context(|| file.display().to_string());
+        let read = |file: PathBuf| {
+            self.refuse(&file)?;
+            Plugin::from_bytes(&std::fs::read(&file)?).with_context(|| file.display().to_string())
+        };
         files.map(read).collect()
     }
 }

@@ -1,31 +1,67 @@
-//! `plugboard detach`: takes down whatever is remembered of a container, as far as possible.
+//! `plugboard detach`: takes down whatever a container has, as far as possible: what is recorded of it, and what the kernel has of
+//! it although the record is damaged or lost.
 
 use std::process::ExitCode;
 
 use crate::cache::Entry;
+use crate::census::Census;
 use crate::chain::Chain;
-use crate::cli::Subject;
+use crate::cli::Detach;
+use crate::interrupt;
+use crate::namespace::TargetNamespace;
 use crate::network::Network;
 use crate::problems;
+use crate::remains::Remains;
 use crate::runtime::Runtime;
 use crate::target::Target;
+use attachment::{OwnedDevice, Session};
 
-pub(crate) fn run(subject: &Subject, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let target = Target::new(subject)?;
-    // The namespace may be gone: then nobody else can be working on it either.
+pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    let target = Target::new(&args.subject)?;
     let namespace = target.open().ok();
-    let _lock = namespace.as_ref().map(|namespace| namespace.lock()).transpose()?;
-    let entries = runtime.cache.entries_of(&target.container_id)?;
-    if entries.is_empty() {
+    let _locks = runtime.lock_container(&target.container_id, namespace.as_ref())?;
+    runtime.cache.remove_drafts()?;
+    let path = namespace.as_ref().map(|namespace| namespace.path.as_path());
+    let Remains { entries, untold, files } = Remains::of(&target, path, runtime)?;
+    if entries.is_empty() && untold.is_empty() {
         tracing::info!("container {} is not attached to any network", target.container_id);
     }
-    Ok(problems::report(entries.iter().rev().flat_map(|entry| take_down(entry, runtime))))
+    let mut problems = Vec::new();
+    for (done, entry) in entries.iter().rev().enumerate() {
+        if let Err(error) = interrupt::refuse() {
+            problems.push(format!(
+                "{error}: {} of {} attachments are left; detach again",
+                entries.len() - done,
+                entries.len()
+            ));
+            break;
+        }
+        let found = take_down(entry, runtime);
+        problems.extend(match args.force && !found.is_empty() {
+            true => give_up(entry, &found, runtime),
+            false => found.into_iter().map(|problem| format!("{problem}; {KEPT}")).collect(),
+        });
+    }
+    problems.extend(untold.iter().filter(|_| !args.force).map(|problem| format!("{problem}, or use --force")));
+    if args.force {
+        untold.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
+        if !untold.is_empty() {
+            problems.extend(remove_devices(|device| device.owner.container_id() == target.container_id));
+        }
+        for file in &files {
+            problems.extend(runtime.cache.remove_file(file).err().map(|error| format!("{error:#}")));
+        }
+    }
+    Ok(problems::report(problems))
 }
+
+/// What is said after a failure.
+const KEPT: &str = "the record stays: mend this and detach again, or give it up with --force";
 
 /// Takes one attachment down by the configuration that it was set up with, and removes its record. Returns what went wrong;
 /// then the record stays, so that taking it down can be tried again.
 pub(crate) fn take_down(entry: &Entry, runtime: &Runtime) -> Vec<String> {
-    let network = match Network::from_cache(&entry.config) {
+    let network = match configuration(entry, runtime) {
         Ok(network) => network,
         Err(error) => return vec![format!("network '{}': the remembered configuration: {error:#}", entry.network)],
     };
@@ -35,4 +71,59 @@ pub(crate) fn take_down(entry: &Entry, runtime: &Runtime) -> Vec<String> {
         return runtime.cache.remove(entry).err().map(|error| format!("{error:#}")).into_iter().collect();
     }
     failures.iter().map(ToString::to_string).collect()
+}
+
+/// The configuration that an attachment was set up with; where that is damaged, what the network has now.
+pub(crate) fn configuration(entry: &Entry, runtime: &Runtime) -> anyhow::Result<Network> {
+    Network::from_cache(&entry.config).or_else(|error| {
+        let configured = runtime.conf_dir.networks().and_then(|all| runtime.conf_dir.find(&all, &entry.network));
+        configured.map_err(|other| error.context(format!("{other:#}")))
+    })
+}
+
+/// Removes devices on the host that are left of attachments which nobody can take down: they have their alias.
+fn remove_devices(is_left: impl Fn(&OwnedDevice) -> bool) -> Vec<String> {
+    let left = match Census::take() {
+        Ok(census) => census.devices,
+        Err(error) => return vec![format!("{error:#}")],
+    };
+    let mut problems = Vec::new();
+    for device in left.iter().filter(|device| is_left(device)) {
+        match attachment::remove_device(&mut Session::new(None), device) {
+            Ok(()) => tracing::warn!("removed {}, which was left on network '{}'", device.name, device.owner.network()),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    problems
+}
+
+/// The interface, if it is still there: its record is not given up then.
+fn left_of(entry: &Entry) -> Option<String> {
+    let if_name = &entry.attachment.if_name;
+    if let Some(device) =
+        Census::take().ok().and_then(|census| census.link_of_others(entry).map(|link| link.name.clone()))
+    {
+        return Some(format!(
+            "{if_name} is still there, by {device}: remove it with `ip link delete {device}` and detach again"
+        ));
+    }
+    let path = entry.current().netns?;
+    let interfaces = TargetNamespace::open(&path).ok()?.interfaces().ok()?;
+    interfaces.contains(if_name).then(|| {
+        let path = path.display();
+        format!("{if_name} is still in {path}: remove it with `nsenter --net={path} ip link delete {if_name}` and detach again")
+    })
+}
+
+/// Gives up what the plugins could not take down, and removes the record. Devices of the attachment on the host that are left are
+/// removed here: they have its alias.
+pub(crate) fn give_up(entry: &Entry, found: &[String], runtime: &Runtime) -> Vec<String> {
+    found.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
+    let owner = entry.identity();
+    let mut problems = remove_devices(|device| device.owner == owner);
+    problems.extend(left_of(entry));
+    if problems.is_empty() {
+        problems.extend(runtime.cache.remove(entry).err().map(|error| format!("{error:#}")));
+    }
+    problems
 }

@@ -1,52 +1,359 @@
 //! `plugboard gc`: removes what no longer belongs to any container.
+//!
+//! That something is not recorded does not prove that nobody uses it: records may be damaged, or kept by another runtime in
+//! another place. So the kernel is asked which interfaces are in use, and what is in use stays.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use cni::{AttachmentId, Version};
+use attachment::Identity;
+use cni::AttachmentId;
+use serde::Serialize;
 
-use crate::cache::Entry;
+use crate::cache::{Entry, Reading, Survey, Unreadable};
+use crate::census::{self, Census, Usage};
 use crate::chain::{Chain, Valid};
-use crate::cli::Selection;
+use crate::cli::Gc;
 use crate::detach;
-use crate::negotiation;
+use crate::holders::Holders;
+use crate::interrupt;
+use crate::negotiation::{self, Newest};
 use crate::network::Network;
 use crate::problems;
 use crate::runtime::Runtime;
+use crate::table;
 
-pub(crate) fn run(selection: &Selection, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let networks = runtime.conf_dir.selected(selection)?;
-    let chosen = |entry: &&Entry| selection.network.as_ref().is_none_or(|network| *network == entry.network);
-    let _lock = runtime.cache.lock_to_collect()?;
-    let entries = runtime.cache.entries()?;
-    let stale = entries.iter().filter(chosen).filter(|entry| entry.is_stale());
-    let mut problems: Vec<String> = stale.flat_map(|entry| detach::take_down(entry, runtime)).collect();
-    for network in networks {
-        problems.extend(collect(network, &entries, runtime));
+pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    let _lock = runtime.cache.lock_to_collect(runtime.lock_limit)?;
+    let Plan { stale, kept, networks, spent, mut problems, before, .. } =
+        plan(args, runtime, &runtime.cache.survey_all()?)?;
+    let mut lines: Vec<Line> = Vec::new();
+    for entry in &stale {
+        if interrupt::received().is_some() {
+            break;
+        }
+        match detach::take_down(entry, runtime) {
+            found if found.is_empty() => lines.push(Line::removed(&entry.identity())),
+            found if args.force => match detach::give_up(entry, &found, runtime) {
+                found if found.is_empty() => lines.push(Line::removed(&entry.identity())),
+                found => problems.extend(found),
+            },
+            found => problems.extend(found),
+        }
     }
+    let mut incomplete = BTreeSet::new();
+    for (network, valid) in networks {
+        if interrupt::received().is_some() {
+            incomplete.insert(network.name.clone());
+            continue;
+        }
+        let found = collect(&network, &valid, runtime);
+        if !found.is_empty() {
+            incomplete.insert(network.name.clone());
+        }
+        problems.extend(found);
+    }
+    // What the plugins have removed, they do not tell.
+    let after = Census::take()?;
+    let gone = before.owners().into_iter().filter(|owner| !after.owners().contains(owner)).map(Line::removed);
+    lines.extend(gone);
+    for file in spent.iter().filter(|file| file.networks.iter().all(|network| !incomplete.contains(network))) {
+        problems.extend(runtime.cache.remove_file(&file.path).err().map(|error| format!("{error:#}")));
+    }
+    lines.extend(kept.iter().map(Line::kept));
+    problems.extend(interrupt::refuse().err().map(|error| format!("{error}: run gc again for the rest")));
+    print(lines, args.json)?;
     Ok(problems::report(problems))
 }
 
-/// Tells a network's plugins which attachments are left.
-fn collect(mut network: Network, entries: &[Entry], runtime: &Runtime) -> Vec<String> {
-    if network.disable_gc {
-        return Vec::new();
-    }
-    if let Err(error) = negotiation::settle(&mut network, &runtime.plugins) {
-        return vec![format!("{error:#}")];
-    }
-    if network.version() < Version::V1_1_0 {
-        tracing::info!("network '{}': CNI {} has no GC", network.name, network.version());
-        return Vec::new();
-    }
-    let chain = Chain { network: &network, plugins: &runtime.plugins };
-    chain.gc(&valid(&network, entries)).iter().map(ToString::to_string).collect()
+/// What is to be done.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// The records of attachments that nobody uses.
+    pub(crate) stale: Vec<Entry>,
+    /// What is in use and has no record, or one whose namespace is gone.
+    pub(crate) kept: Vec<Kept>,
+    /// The networks to be collected, each with the attachments that stay.
+    pub(crate) networks: Vec<(Network, Valid)>,
+    /// Damaged files that nothing is left for when their networks have been collected.
+    pub(crate) spent: Vec<Spent>,
+    /// Why something is not done.
+    pub(crate) problems: Vec<String>,
+    before: Census,
+    /// Of all that is in use it is known by whom.
+    is_sure: bool,
 }
 
-pub(crate) fn valid(network: &Network, entries: &[Entry]) -> Valid {
-    let left = entries.iter().filter(|entry| entry.network == network.name && !entry.is_stale());
-    left.map(|entry| AttachmentId {
-        container_id: entry.attachment.container_id.clone(),
-        if_name: entry.attachment.if_name.clone(),
-    })
-    .collect()
+/// A damaged file.
+#[derive(Debug)]
+pub(crate) struct Spent {
+    pub(crate) path: PathBuf,
+    networks: BTreeSet<String>,
+}
+
+/// An attachment that stays because somebody uses it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    owner: Identity,
+    usage: Usage,
+    has_record: bool,
+}
+
+impl Kept {
+    /// Why, and what to do.
+    pub(crate) fn reason(&self) -> String {
+        let Usage { device, by, .. } = &self.usage;
+        let colon = if device.is_empty() { "" } else { ": " };
+        let record = match self.has_record {
+            true => "the namespace of its record is gone",
+            false => "it has no record",
+        };
+        format!("{record}, but {device}{colon}{by}; --force removes it")
+    }
+
+    pub(crate) fn title(&self) -> String {
+        let owner = &self.owner;
+        format!("{} on {} of {}", owner.if_name(), owner.network(), owner.container_id())
+    }
+}
+
+/// How long the kernel may take to take a namespace apart after its last user. Meanwhile its interfaces are there.
+const DISMANTLING: Duration = Duration::from_secs(3);
+
+const INTERVAL: Duration = Duration::from_millis(50);
+
+pub(crate) fn plan(args: &Gc, runtime: &Runtime, survey: &Survey) -> anyhow::Result<Plan> {
+    let configured = runtime.conf_dir.networks()?;
+    let chosen = match &args.selection.network {
+        Some(name) => vec![runtime.conf_dir.find(&configured, name)?],
+        None => configured.clone(),
+    };
+    let (start, wants) = (Instant::now(), Wants { args, runtime, configured: &configured, chosen: &chosen });
+    loop {
+        let plan = wants.plan(survey)?;
+        if plan.is_sure || start.elapsed() >= DISMANTLING {
+            return Ok(plan);
+        }
+        thread::sleep(INTERVAL);
+    }
+}
+
+/// What is wanted, and what is known beforehand.
+struct Wants<'a> {
+    args: &'a Gc,
+    runtime: &'a Runtime,
+    configured: &'a [Network],
+    chosen: &'a [Network],
+}
+
+impl Wants<'_> {
+    fn is_chosen(&self, network: &str) -> bool {
+        self.args.selection.network.as_ref().is_none_or(|chosen| chosen == network)
+    }
+
+    fn plan(&self, survey: &Survey) -> anyhow::Result<Plan> {
+        let mut plan = Plan { before: Census::take()?, is_sure: true, ..Plan::default() };
+        let holders = Holders::look();
+        let mut held_back = BTreeSet::new();
+        let Sorted { entries, given_up } = self.sort(survey, &mut plan, &mut held_back);
+        let mut stays: BTreeSet<Identity> = BTreeSet::new();
+        for (entry, is_own) in entries {
+            let is_ours = is_own && self.is_chosen(&entry.network);
+            if !entry.is_stale() {
+                stays.insert(entry.identity());
+                continue;
+            }
+            match plan.before.usage_of(&entry, &holders).filter(|_| !self.args.force) {
+                Some(usage) => {
+                    plan.is_sure &= usage.is_sure;
+                    stays.insert(entry.identity());
+                    if is_ours {
+                        plan.kept.push(Kept { owner: entry.identity(), usage, has_record: true });
+                    }
+                }
+                None if is_ours => plan.stale.push(entry),
+                None => {}
+            }
+        }
+        plan.stale.extend(given_up.into_iter().filter(|entry| !stays.contains(&entry.identity())));
+        if !self.args.force {
+            self.keep_without_record(&mut plan, &holders, &mut stays, &mut held_back);
+        }
+        let networks = self.chosen.iter().filter(|network| !held_back.contains(&network.name));
+        plan.networks = networks.map(|network| (network.clone(), valid(&network.name, &stays))).collect();
+        Ok(plan)
+    }
+
+    /// Reads what can be read of the files, and says what follows from the others.
+    fn sort(&self, survey: &Survey, plan: &mut Plan, held_back: &mut BTreeSet<String>) -> Sorted {
+        let own = survey.entries.iter().cloned().map(|entry| (entry, true));
+        let elsewhere = survey.elsewhere.iter().cloned().map(|entry| (entry, false));
+        let mut sorted = Sorted { entries: own.chain(elsewhere).collect(), given_up: Vec::new() };
+        let mut known: BTreeSet<String> = self.configured.iter().map(|network| network.name.clone()).collect();
+        known.extend(plan.before.devices.iter().map(|device| device.owner.network().to_owned()));
+        known.extend(sorted.entries.iter().map(|(entry, _)| entry.network.clone()));
+        for file in &survey.unreadable {
+            let readings = file.readings(known.iter().map(String::as_str));
+            let entry = only_entry(file, &readings, self.configured);
+            let is_own = self.runtime.cache.has(&file.path);
+            let told: BTreeSet<String> = readings.iter().map(|reading| reading.network.clone()).collect();
+            let networks = if told.is_empty() { known.clone() } else { told.clone() };
+            match entry {
+                Some(entry) if file.is_of_old_libcni() => sorted.entries.push((entry, is_own)),
+                _ if !networks.iter().any(|name| self.is_chosen(name)) => {}
+                _ if !self.args.force => {
+                    plan.problems.push(objection(file, &told));
+                    held_back.extend(networks);
+                }
+                Some(entry) if is_own => sorted.given_up.push(entry),
+                None if is_own => plan.spent.push(Spent { path: file.path.clone(), networks }),
+                _ => {}
+            }
+        }
+        sorted
+    }
+
+    /// Keeps what is in use on the host and has no record.
+    fn keep_without_record(
+        &self,
+        plan: &mut Plan,
+        holders: &Holders,
+        stays: &mut BTreeSet<Identity>,
+        held_back: &mut BTreeSet<String>,
+    ) {
+        let names: BTreeSet<String> = stays.iter().map(Identity::host_name).collect();
+        for device in &plan.before.devices {
+            let network = device.owner.network();
+            let is_known = names.contains(&device.name) || stays.contains(&device.owner);
+            if is_known || !self.is_chosen(network) {
+                continue;
+            }
+            let Some(usage) = census::usage(device, holders) else { continue };
+            plan.is_sure &= usage.is_sure;
+            if device.is_cut {
+                plan.problems.push(format!(
+                    "network '{network}': nothing is collected: {} is in use ({}), and its alias has no room for the whole ID of \
+                     its container, {}…; detach that container, or use --force",
+                    device.name,
+                    usage.by,
+                    device.owner.container_id()
+                ));
+                held_back.insert(network.to_owned());
+            } else {
+                stays.insert(device.owner.clone());
+                plan.kept.push(Kept { owner: device.owner.clone(), usage, has_record: false });
+            }
+        }
+    }
+}
+
+/// What was found in files.
+struct Sorted {
+    /// The records that can be read, and whether they are in the directory that is written to.
+    entries: Vec<(Entry, bool)>,
+    /// What stands in for damaged ones that are to go.
+    given_up: Vec<Entry>,
+}
+
+fn valid(network: &str, stays: &BTreeSet<Identity>) -> Valid {
+    let of_network = stays.iter().filter(|identity| identity.network() == network);
+    of_network
+        .map(|identity| AttachmentId {
+            container_id: identity.container_id().to_owned(),
+            if_name: identity.if_name().to_owned(),
+        })
+        .collect()
+}
+
+/// The entry that a file stands for if its name can be read in one way only, and the network is configured.
+fn only_entry(file: &Unreadable, readings: &[Reading], configured: &[Network]) -> Option<Entry> {
+    let [reading] = readings else { return None };
+    let network = configured.iter().find(|network| network.name == reading.network)?;
+    Some(file.entry(reading, network.to_bytes()))
+}
+
+fn objection(file: &Unreadable, networks: &BTreeSet<String>) -> String {
+    let path = file.path.display();
+    let networks = match networks.iter().cloned().collect::<Vec<_>>() {
+        none if none.is_empty() => "any network: its name tells none".to_owned(),
+        some => format!("network {}", some.join(" or ")),
+    };
+    format!(
+        "cannot read {path}: {}; it may be the record of a container, so nothing is collected of {networks}. Detach that container, \
+         remove the file if it is no record, or use --force",
+        file.why
+    )
+}
+
+/// Tells a network's plugins which attachments are left.
+fn collect(network: &Network, valid: &Valid, runtime: &Runtime) -> Vec<String> {
+    if network.disable_gc {
+        tracing::info!("network '{}': nothing is collected (disableGC)", network.name);
+        return Vec::new();
+    }
+    let mut problems = Vec::new();
+    for plugin in &network.plugins {
+        if interrupt::received().is_some() {
+            problems.push(format!("network '{}': not all of its plugins were asked", network.name));
+            break;
+        }
+        match negotiation::newest(network, plugin, "GC", &runtime.plugins) {
+            Ok(Newest::Lacks(note)) => tracing::warn!("{note}"),
+            Ok(Newest::Speaks(alone, note)) => {
+                note.iter().for_each(|note| tracing::warn!("{note}"));
+                let chain = Chain { network: &alone, plugins: &runtime.plugins };
+                problems.extend(chain.gc(valid).iter().map(ToString::to_string));
+            }
+            Err(error) => problems.push(format!("{error:#}")),
+        }
+    }
+    problems
+}
+
+/// What is printed of an attachment.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    /// `removed` or `kept`.
+    action: &'static str,
+    container_id: String,
+    if_name: String,
+    network: String,
+    /// Why it is kept.
+    reason: String,
+}
+
+impl Line {
+    fn of(owner: &Identity, action: &'static str, reason: String) -> Self {
+        Self {
+            action,
+            container_id: owner.container_id().to_owned(),
+            if_name: owner.if_name().to_owned(),
+            network: owner.network().to_owned(),
+            reason,
+        }
+    }
+
+    fn removed(owner: &Identity) -> Self {
+        Self::of(owner, "removed", String::new())
+    }
+
+    fn kept(kept: &Kept) -> Self {
+        Self::of(&kept.owner, "kept", kept.reason())
+    }
+}
+
+fn print(mut lines: Vec<Line>, is_json: bool) -> std::io::Result<()> {
+    let mut seen = BTreeSet::new();
+    lines.retain(|line| seen.insert((line.network.clone(), line.container_id.clone(), line.if_name.clone())));
+    if is_json {
+        return table::print_json(&lines);
+    }
+    table::print_lines(lines.into_iter().map(|line| {
+        let Line { action, container_id, if_name, network, reason } = line;
+        [action.to_owned(), if_name, network, container_id, reason]
+    }))
 }

@@ -1,15 +1,17 @@
 //! One call of one plugin.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cni::{Answer, Command as Verb, Error, Exchange, Group, Unanswered};
+use cni::{Answer, Code, Command as Verb, Error, Exchange, GiveUp, Group, Unanswered};
 use serde_json::{Map, Value};
 
 use crate::attachment::Attachment;
 use crate::descendants;
+use crate::interrupt::{self, Patience, Watch};
 
 /// The variables that a call may have. None of them is inherited.
 const VARIABLES: [&str; 7] =
@@ -36,29 +38,43 @@ pub(crate) struct Invocation<'a> {
 impl Invocation<'_> {
     /// Makes the call and waits for its end. What it prints on stderr goes to ours.
     ///
-    /// The plugin stays in our process group: Ctrl-C ends it together with us, as it ends all that a terminal's command has
-    /// started, and a plugin that hangs does not outlive the user's patience. If we alone are killed, the plugin runs to its
-    /// end: half an ADD is worse than a complete one that nobody waits for, and a DEL waits for it.
+    /// The plugin has a process group of its own where signals are counted (see [`interrupt`]): a terminal's Ctrl-C does not reach it,
+    /// and it is waited for or killed as that says. If we alone are killed, the plugin runs to its end: half an ADD is worse than
+    /// a complete one that nobody waits for, and a DEL waits for it.
     ///
     /// # Errors
-    /// Code 5 if it cannot be run, code 6 if it prints without end, code 11 if it was still running at its limit: then it was
+    /// Code 5 if it cannot be run, or was killed because of a signal; code 6 if it prints without end, code 11 if it was still running at its limit: then it was
     /// killed with what it had started.
     pub(crate) fn run(&self) -> Result<Answer, Error> {
         let begin = Instant::now();
         let executable = self.executable.display();
         let request = Value::Object(self.request.clone()).to_string();
         tracing::debug!("{} {executable} <<< {request}", self.verb);
+        let patience = if self.is_changing() { Patience::Finishing } else { Patience::Looking };
+        if patience == Patience::Looking {
+            interrupt::refuse().map_err(|error| Error::new(Code::Io, error.to_string()))?;
+        }
+        let watch = Watch::begin(patience, executable.to_string());
+        let give_up = watch.as_ref().map(|watch| watch as &dyn GiveUp);
         let group = Group::Callers(descendants::kill_all);
         let answer = Exchange::start(self.command(), request.as_bytes(), self.limit, group)
-            .and_then(Exchange::wait)
+            .and_then(|exchange| exchange.wait_unless(give_up))
             .map_err(|unanswered| self.failed(&unanswered))?;
         tracing::info!("{} {executable} took {:.1?}: {}", self.verb, begin.elapsed(), answer.status);
         tracing::debug!("{executable} printed {}", String::from_utf8_lossy(&answer.output));
         Ok(answer)
     }
 
+    /// It makes or removes something.
+    fn is_changing(&self) -> bool {
+        !self.is_printed && ["ADD", "DEL", "UPDATE", "GC"].contains(&self.verb)
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(&self.executable);
+        if interrupt::is_installed() {
+            command.process_group(0);
+        }
         for variable in VARIABLES {
             command.env_remove(variable);
         }

@@ -7,5 +7,5 @@ pub(crate) mod command;
 mod describe;
 mod words;
 
-pub(crate) use apply::apply;
+pub(crate) use apply::{apply, ensure_shaper};
 pub(crate) use describe::describe;

@@ -6,6 +6,7 @@
 mod attach;
 mod attachment;
 mod cache;
+mod census;
 mod chain;
 mod check;
 mod cli;
@@ -14,9 +15,12 @@ mod descendants;
 mod detach;
 mod dry_run;
 mod gc;
+mod holders;
+mod interrupt;
 mod invocation;
 mod known_plugins;
 mod limits;
+mod lock;
 mod ls;
 mod namespace;
 mod negotiation;
@@ -25,10 +29,12 @@ mod pages;
 mod plan;
 mod plugins;
 mod problems;
+mod remains;
 mod runtime;
 mod status;
 mod table;
 mod target;
+mod trust;
 mod verify;
 mod view;
 
@@ -44,22 +50,29 @@ use runtime::Runtime;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
-    run(cli).unwrap_or_else(|error| problems::report([format!("{error:#}")]))
+    // verify has a way of its own with them.
+    let ready = if matches!(cli.command, Command::Verify(_)) { Ok(()) } else { interrupt::install() };
+    let exit = ready.and_then(|()| run(cli)).unwrap_or_else(|error| problems::report([format!("{error:#}")]));
+    interrupt::status(exit)
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let runtime = Runtime::new(cli.places, Duration::from_secs(cli.plugin_timeout.into()));
+    let runtime = Runtime::new(
+        cli.places,
+        Duration::from_secs(cli.plugin_timeout.into()),
+        Duration::from_secs(cli.lock_timeout.into()),
+    );
     match cli.command {
         Command::Attach(args) if args.dry_run => dry_run::attach(&args, &runtime),
-        Command::Detach(args) if args.dry_run => dry_run::detach(&args.subject, &runtime),
-        Command::Gc(args) if args.dry_run => dry_run::gc(&args.selection, &runtime),
+        Command::Detach(args) if args.dry_run => dry_run::detach(&args, &runtime),
+        Command::Gc(args) if args.dry_run => dry_run::gc(&args, &runtime),
         Command::Attach(args) => attach::run(&args, &runtime),
-        Command::Detach(args) => detach::run(&args.subject, &runtime),
+        Command::Detach(args) => detach::run(&args, &runtime),
         Command::Check(subject) => check::run(&subject, &runtime),
         Command::Verify(args) => verify::run(&args, &runtime),
         Command::Shape(args) => limits::command::run(&args, &runtime),
         Command::Ls(listing) => ls::run(&listing, &runtime),
-        Command::Gc(args) => gc::run(&args.selection, &runtime),
+        Command::Gc(args) => gc::run(&args, &runtime),
         Command::Status(selection) => status::run(&selection, &runtime),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { plugin, dir } => pages::pages(plugin.as_deref(), dir.as_deref()),

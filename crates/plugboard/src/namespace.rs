@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, fcntl};
 use nix::sched::{CloneFlags, setns};
 
 use identity::own_identity;
@@ -65,29 +64,6 @@ impl TargetNamespace {
             _ => anyhow::anyhow!("cannot enter the network namespace {path}: {error}"),
         }
     }
-
-    /// Keeps other plugboards away from this namespace until the lock is dropped. It is a lock on the namespace itself, by
-    /// whatever path it was opened, and leaves no file.
-    ///
-    /// Plugins inherit it: one that is still running when plugboard is killed keeps a detach waiting, which would not yet
-    /// find what that plugin is about to make.
-    pub(crate) fn lock(&self) -> anyhow::Result<Flock<File>> {
-        let context = || format!("cannot lock {}", self.path.display());
-        let file = self.file.try_clone().with_context(context)?;
-        fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).with_context(context)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Err((file, Errno::EWOULDBLOCK)) => {
-                tracing::warn!(
-                    "waiting for another plugboard, or a plugin that one has left behind, to finish with {}",
-                    self.path.display()
-                );
-                Flock::lock(file, FlockArg::LockExclusive)
-            }
-            result => result,
-        }
-        .map_err(|(_, error)| error)
-        .with_context(context)
-    }
 }
 
 /// Whether the namespace that was at `path` is gone: nothing is there, or that of plugboard itself, or another than the one
@@ -99,6 +75,11 @@ pub(crate) fn is_gone(path: &Path, id: Option<&str>) -> bool {
         (Err(error), _) => matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::EINVAL)),
         (_, Err(_)) => false,
     }
+}
+
+/// Whether the namespace at `path` is that of this `id`.
+pub(crate) fn is_at(path: &Path, id: &str) -> bool {
+    File::open(path).and_then(|file| inside(&file, own_identity)).is_ok_and(|found| found == id)
 }
 
 /// Calls `look` in the namespace that `file` is.

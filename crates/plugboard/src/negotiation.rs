@@ -12,7 +12,7 @@ use crate::plugins::Plugins;
 pub(crate) fn settle(network: &mut Network, plugins: &Plugins) -> anyhow::Result<()> {
     let mut agreed = network.versions.clone();
     for plugin in &network.plugins {
-        let spoken = ask(plugin, plugins).map_err(|error| anyhow!("network '{}': {error}", network.name))?;
+        let spoken = ask(&plugin.kind, plugins).map_err(|error| anyhow!("network '{}': {error}", network.name))?;
         agreed.retain(|version| spoken.iter().any(|spoken| spoken == version.as_str()));
         if agreed.is_empty() {
             let asked: Vec<_> = network.versions.iter().map(|version| version.as_str()).collect();
@@ -31,17 +31,52 @@ pub(crate) fn settle(network: &mut Network, plugins: &Plugins) -> anyhow::Result
     Ok(())
 }
 
+/// A plugin as it is to be called with a verb that came with CNI 1.1.0: GC or STATUS.
+#[derive(Debug)]
+pub(crate) enum Newest {
+    /// The network with this plugin alone, in a version that has the verb; and what is left out.
+    Speaks(Box<Network>, Option<String>),
+    /// It has none. This says so.
+    Lacks(String),
+}
+
+/// Settles on the newest version that `plugin` speaks, whatever the configuration says: that is about the verbs which concern
+/// an attachment. If its IPAM plugin has no such verb, the configuration goes without it.
+pub(crate) fn newest(network: &Network, plugin: &Plugin, verb: &str, plugins: &Plugins) -> anyhow::Result<Newest> {
+    let lacks = |kind: &str| -> anyhow::Result<Option<String>> {
+        let spoken = ask(kind, plugins).map_err(|error| anyhow!("network '{}': {error}", network.name))?;
+        let has_it = spoken.iter().any(|spoken| spoken == Version::LATEST.as_str());
+        Ok((!has_it).then(|| {
+            format!("network '{}': plugin '{kind}' has no {verb}: it speaks CNI {}", network.name, spoken.join(", "))
+        }))
+    };
+    if let Some(note) = lacks(&plugin.kind)? {
+        return Ok(Newest::Lacks(note));
+    }
+    let mut alone = network.clone();
+    alone.settle(Version::LATEST);
+    alone.plugins = vec![plugin.clone()];
+    let note = match plugin.ipam() {
+        Some(kind) if !kind.is_empty() => lacks(kind)?,
+        _ => None,
+    };
+    if note.is_some() {
+        alone.plugins.iter_mut().for_each(|plugin| plugin.remove("ipam"));
+    }
+    Ok(Newest::Speaks(Box::new(alone), note))
+}
+
 /// The versions that a plugin says it speaks.
-fn ask(plugin: &Plugin, plugins: &Plugins) -> anyhow::Result<Vec<String>> {
-    let executable = plugins.find(&plugin.kind).map_err(|problem| anyhow!(problem))?;
+fn ask(kind: &str, plugins: &Plugins) -> anyhow::Result<Vec<String>> {
+    let executable = plugins.find(kind).map_err(|problem| anyhow!(problem))?;
     let request = [("cniVersion".to_owned(), json!(Version::LATEST.as_str()))].into_iter().collect();
     let answer = plugins.call(executable, "VERSION", None, request);
     let reply = answer
         .and_then(|answer| answer.value())
-        .map_err(|error| anyhow!("plugin '{}', VERSION: {} (code {})", plugin.kind, error.msg, error.code.number()))?;
+        .map_err(|error| anyhow!("plugin '{kind}', VERSION: {} (code {})", error.msg, error.code.number()))?;
     let reply = reply.unwrap_or_default();
     match reply.as_object().and_then(|reply| keys::find(reply, "supportedVersions")).and_then(Value::as_array) {
         Some(versions) => Ok(versions.iter().filter_map(|version| version.as_str().map(str::to_owned)).collect()),
-        None => bail!("plugin '{}', VERSION: the reply has no 'supportedVersions': {reply}", plugin.kind),
+        None => bail!("plugin '{kind}', VERSION: the reply has no 'supportedVersions': {reply}"),
     }
 }

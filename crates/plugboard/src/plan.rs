@@ -39,6 +39,13 @@ pub(crate) fn networks(
         let mut network = conf_dir.find(&configured, &spec.name)?;
         let capability_args = limits::apply(&spec.limits, &mut network)?;
         negotiation::settle(&mut network, plugins)?;
+        for plugin in &network.plugins {
+            if let Some(kind) = plugin.ipam().filter(|kind| !kind.is_empty()) {
+                plugins.find(kind).map_err(|problem| {
+                    anyhow!("network '{}', plugin '{}', ipam: {problem}", network.name, plugin.kind)
+                })?;
+            }
+        }
         Ok(Prepared { network, capability_args })
     };
     let mut problems = Vec::new();

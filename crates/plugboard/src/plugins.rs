@@ -1,7 +1,8 @@
 //! The plugins of this machine: where they are (ENV-13, DLG-1), and how long they may take.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use cni::{Answer, Error, NoPlugin};
@@ -9,22 +10,42 @@ use serde_json::{Map, Value};
 
 use crate::attachment::Attachment;
 use crate::invocation::Invocation;
+use crate::trust::{REMEDY, Trust};
 
 /// Directories that are searched in order for plugins, each of which gets the same time.
 #[derive(Debug)]
 pub(crate) struct Plugins {
     directories: Vec<PathBuf>,
     limit: Duration,
+    trust: Trust,
+    /// Why one of the directories is not trusted.
+    objection: OnceLock<Option<String>>,
 }
 
 impl Plugins {
-    pub(crate) fn new(directories: Vec<PathBuf>, limit: Duration) -> Self {
+    pub(crate) fn new(directories: Vec<PathBuf>, limit: Duration, trust: Trust) -> Self {
         let directories = directories.into_iter().filter(|directory| !directory.as_os_str().is_empty()).collect();
-        Self { directories, limit }
+        Self { directories, limit, trust, objection: OnceLock::new() }
     }
 
-    /// The executable of the plugin `kind`; else a sentence that says what is missing.
+    /// The executable of the plugin `kind`; else a sentence that says what is missing, or why it is not executed. All directories must
+    /// be trusted, not only the one that has it: plugins look for further ones there.
     pub(crate) fn find(&self, kind: &str) -> Result<PathBuf, String> {
+        let objection = self.objection.get_or_init(|| {
+            let all = self.directories.iter();
+            all.filter_map(|directory| Some(refusal(directory, &self.trust.objection(directory)?))).next()
+        });
+        if let Some(objection) = objection {
+            return Err(objection.clone());
+        }
+        let executable = self.look_up(kind)?;
+        match self.trust.objection(&executable) {
+            Some(objection) => Err(refusal(&executable, &objection)),
+            None => Ok(executable),
+        }
+    }
+
+    fn look_up(&self, kind: &str) -> Result<PathBuf, String> {
         cni::find_plugin(kind, &self.directories).map_err(|problem| match problem {
             NoPlugin::NoName(objection) => format!("plugin type '{kind}': {objection}"),
             NoPlugin::NotFound { present: None } => format!(
@@ -79,13 +100,21 @@ impl Plugins {
     }
 }
 
+fn refusal(path: &Path, objection: &str) -> String {
+    format!("no plugin is executed from {}: {objection}; {REMEDY}", path.display())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_missing_is_told_with_the_directories() {
-        let plugins = Plugins::new(vec!["/nowhere".into(), "".into(), "/usr/bin".into(), "/etc".into()], Duration::MAX);
+        let plugins = Plugins::new(
+            vec!["/nowhere".into(), "".into(), "/usr/bin".into(), "/etc".into()],
+            Duration::MAX,
+            Trust::usual(),
+        );
         assert_eq!(plugins.find("sh"), Ok("/usr/bin/sh".into()));
         for absent in ["group", "no-such-plugin"] {
             assert!(plugins.find(absent).unwrap_err().contains("not found in /nowhere:/usr/bin:/etc"));

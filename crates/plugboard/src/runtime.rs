@@ -7,7 +7,10 @@ use crate::cache::Cache;
 use crate::cli::Places;
 use crate::conf_dir::ConfDir;
 use crate::known_plugins;
+use crate::lock::{Lock, Mode, Subject};
+use crate::namespace::TargetNamespace;
 use crate::plugins::Plugins;
+use crate::trust::Trust;
 
 /// Where plugins are looked for unless told otherwise: the directory of the CNI project's own releases, Debian's, and
 /// Fedora's.
@@ -18,17 +21,30 @@ pub(crate) struct Runtime {
     pub(crate) conf_dir: ConfDir,
     pub(crate) plugins: Plugins,
     pub(crate) cache: Cache,
+    /// How long a lock is waited for.
+    pub(crate) lock_limit: Duration,
 }
 
 impl Runtime {
-    pub(crate) fn new(places: Places, plugin_timeout: Duration) -> Self {
+    pub(crate) fn new(places: Places, plugin_timeout: Duration, lock_limit: Duration) -> Self {
         let conf_dir = places.conf_dir.or_else(|| std::env::var_os("NETCONFPATH").map(PathBuf::from));
+        let trust = || if places.trust_dirs { Trust::All } else { Trust::usual() };
         let plugin_dirs = if places.plugin_dir.is_empty() { default_plugin_dirs() } else { places.plugin_dir };
         Self {
-            conf_dir: ConfDir::new(conf_dir.unwrap_or_else(|| PathBuf::from("/etc/cni/net.d"))),
-            plugins: Plugins::new(plugin_dirs, plugin_timeout),
+            conf_dir: ConfDir::new(conf_dir.unwrap_or_else(|| PathBuf::from("/etc/cni/net.d")), trust()),
+            plugins: Plugins::new(plugin_dirs, plugin_timeout, trust()),
             cache: Cache::new(&places.cache_dir),
+            lock_limit,
         }
+    }
+
+    /// Keeps other commands away from a container until the locks are dropped: from its namespace, by whatever path or container ID
+    /// they know that, and from its ID, under which things may be left although the namespace is gone.
+    pub(crate) fn lock_container(&self, id: &str, namespace: Option<&TargetNamespace>) -> anyhow::Result<Vec<Lock>> {
+        // Always in this order, so that no two wait for each other.
+        let namespace = namespace.and_then(TargetNamespace::id);
+        let subjects = namespace.as_deref().map(Subject::Namespace).into_iter().chain([Subject::Container(id)]);
+        subjects.map(|subject| Lock::take(subject, Mode::Exclusive, self.lock_limit)).collect()
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use cni::Version;
-
 use crate::chain::Chain;
 use crate::cli::Selection;
-use crate::negotiation;
+use crate::negotiation::{self, Newest};
 use crate::network::Network;
 use crate::runtime::Runtime;
 use crate::table;
@@ -25,11 +23,26 @@ pub(crate) fn run(selection: &Selection, runtime: &Runtime) -> anyhow::Result<Ex
     Ok(exit)
 }
 
+/// Asks every plugin in order, until one is not ready, each in the newest version that it speaks.
 fn ask(network: &mut Network, runtime: &Runtime) -> Result<String, String> {
-    negotiation::settle(network, &runtime.plugins).map_err(|error| format!("{error:#}"))?;
-    if network.version() < Version::V1_1_0 {
-        return Ok(format!("not known: CNI {} has no STATUS; all plugins are installed", network.version()));
+    let readable = |error: anyhow::Error| format!("{error:#}");
+    negotiation::settle(network, &runtime.plugins).map_err(readable)?;
+    let mut is_asked = false;
+    let mut unasked = Vec::new();
+    for plugin in &network.plugins {
+        match negotiation::newest(network, plugin, "STATUS", &runtime.plugins).map_err(readable)? {
+            Newest::Lacks(_) => unasked.push(plugin.kind.as_str()),
+            Newest::Speaks(alone, left_out) => {
+                let chain = Chain { network: &alone, plugins: &runtime.plugins };
+                chain.status().map_err(|failure| failure.to_string())?;
+                is_asked = true;
+                unasked.extend(left_out.and_then(|_| plugin.ipam()));
+            }
+        }
     }
-    let chain = Chain { network, plugins: &runtime.plugins };
-    chain.status().map(|()| "ready".to_owned()).map_err(|failure| failure.to_string())
+    Ok(match (is_asked, unasked.join(", ")) {
+        (true, unasked) if unasked.is_empty() => "ready".to_owned(),
+        (true, unasked) => format!("ready, as far as can be asked: {unasked} has no STATUS"),
+        (false, unasked) => format!("not known: {unasked} has no STATUS; all plugins are installed"),
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ::attachment::Identity;
 use serde_json::Value;
 
 use crate::attachment::Attachment;
@@ -22,6 +23,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Which attachment it is.
+    pub(crate) fn identity(&self) -> Identity {
+        let Attachment { container_id, if_name, .. } = &self.attachment;
+        Identity::new(&self.network, container_id, if_name)
+    }
+
     /// The attachment as it is now: without its namespace when that is gone, or when its path (of a process as a rule) now
     /// leads to another namespace, where nothing is ours to take down.
     pub(crate) fn current(&self) -> Attachment {

@@ -2,56 +2,67 @@
 
 use std::process::ExitCode;
 
-use cni::Version;
-
 use super::script::Script;
 use super::take_down;
-use crate::cache::Entry;
-use crate::chain::Chain;
-use crate::cli::Selection;
-use crate::gc::valid;
+use crate::chain::{Chain, Valid};
+use crate::cli::Gc;
+use crate::gc::{self, Plan};
+use crate::negotiation::{self, Newest};
 use crate::network::Network;
+use crate::problems;
 use crate::runtime::Runtime;
-use crate::{negotiation, problems};
 
-pub(crate) fn run(selection: &Selection, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let networks = runtime.conf_dir.selected(selection)?;
-    let entries = runtime.cache.open_entries()?;
-    let chosen = |entry: &&Entry| selection.network.as_ref().is_none_or(|network| *network == entry.network);
+pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    let survey = runtime.cache.survey_all()?;
+    survey.refuse_closed()?;
+    let Plan { stale, kept, networks, spent, mut problems, .. } = gc::plan(args, runtime, &survey)?;
     let mut script = Script::default();
-    let mut problems = Vec::new();
-    for entry in entries.iter().filter(chosen).filter(|entry| entry.is_stale()) {
+    for one in &kept {
+        script.comment(format!("{} is kept: {}", one.title(), one.reason()));
+    }
+    for entry in &stale {
         problems.extend(take_down::print(entry, runtime, &mut script));
     }
-    for network in networks {
-        problems.extend(print(network, &entries, runtime, &mut script));
+    for (network, valid) in networks {
+        problems.extend(print(&network, &valid, runtime, &mut script));
+    }
+    for file in &spent {
+        script.comment(format!("then {} is removed", file.path.display()));
     }
     script.print()?;
     Ok(problems::report(problems))
 }
 
 /// Asks the plugins of a network what they would remove, given the attachments that are left.
-fn print(mut network: Network, entries: &[Entry], runtime: &Runtime, script: &mut Script) -> Vec<String> {
+fn print(network: &Network, valid: &Valid, runtime: &Runtime, script: &mut Script) -> Vec<String> {
     if network.disable_gc {
         script.heading(format!("network {}: nothing is removed (disableGC)", network.name));
         return Vec::new();
     }
-    if let Err(error) = negotiation::settle(&mut network, &runtime.plugins) {
-        return vec![format!("{error:#}")];
-    }
-    if network.version() < Version::V1_1_0 {
-        script.heading(format!("network {}: CNI {} has no GC", network.name, network.version()));
-        return Vec::new();
-    }
-    let chain = Chain { network: &network, plugins: &runtime.plugins };
-    let valid = valid(&network, entries);
     let mut problems = Vec::new();
     for plugin in &network.plugins {
+        let alone = match negotiation::newest(network, plugin, "GC", &runtime.plugins) {
+            Ok(Newest::Lacks(note)) => {
+                script.heading(note);
+                continue;
+            }
+            Ok(Newest::Speaks(alone, note)) => {
+                note.iter().for_each(|note| script.comment(note));
+                alone
+            }
+            Err(error) => {
+                problems.push(format!("{error:#}"));
+                continue;
+            }
+        };
         script.heading(format!("leftovers on {}, found by {}", network.name, plugin.kind));
-        let mut request = chain.with_valid(plugin, &valid);
-        script.brief(&mut request);
-        let printed = chain.print("GC", plugin, None, request).map_err(|failure| failure.to_string());
-        problems.extend(printed.and_then(|printed| script.add(printed, None, str::to_owned)).err());
+        let chain = Chain { network: &alone, plugins: &runtime.plugins };
+        for plugin in &alone.plugins {
+            let mut request = chain.with_valid(plugin, valid);
+            script.brief(&mut request);
+            let printed = chain.print("GC", plugin, None, request).map_err(|failure| failure.to_string());
+            problems.extend(printed.and_then(|printed| script.add(printed, None, str::to_owned)).err());
+        }
     }
     problems
 }

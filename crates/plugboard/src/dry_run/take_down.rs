@@ -7,28 +7,34 @@ use cni::Version;
 use super::script::Script;
 use crate::cache::Entry;
 use crate::chain::Chain;
-use crate::cli::Subject;
-use crate::network::Network;
+use crate::cli::Detach;
+use crate::detach;
 use crate::problems;
+use crate::remains::Remains;
 use crate::runtime::Runtime;
 use crate::target::Target;
 
-pub(crate) fn run(subject: &Subject, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let target = Target::new(subject)?;
-    let mut entries = runtime.cache.open_entries()?;
-    entries.retain(|entry| entry.attachment.container_id == target.container_id);
+pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    let target = Target::new(&args.subject)?;
+    runtime.cache.survey()?.refuse_closed()?;
+    let path = target.look().ok().map(|(path, _)| path);
+    let Remains { entries, untold, files } = Remains::of(&target, path.as_deref(), runtime)?;
     let mut script = Script::default();
-    if entries.is_empty() {
+    if entries.is_empty() && untold.is_empty() {
         script.comment(format!("container {} is not attached to any network", target.container_id));
     }
-    let problems: Vec<String> = entries.iter().rev().flat_map(|entry| print(entry, runtime, &mut script)).collect();
+    let mut problems: Vec<String> = entries.iter().rev().flat_map(|entry| print(entry, runtime, &mut script)).collect();
+    match args.force {
+        true => files.iter().for_each(|file| script.comment(format!("then {} is removed", file.display()))),
+        false => problems.extend(untold.iter().map(|problem| format!("{problem}, or use --force"))),
+    }
     script.print()?;
     Ok(problems::report(problems))
 }
 
 /// Asks the plugins in reverse order, each with the result of ADD. Returns what went wrong.
 pub(super) fn print(entry: &Entry, runtime: &Runtime, script: &mut Script) -> Vec<String> {
-    let network = match Network::from_cache(&entry.config) {
+    let network = match detach::configuration(entry, runtime) {
         Ok(network) => network,
         Err(error) => return vec![format!("network '{}': the remembered configuration: {error:#}", entry.network)],
     };

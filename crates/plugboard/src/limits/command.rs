@@ -10,7 +10,8 @@ use super::words::Change;
 use crate::cache::Entry;
 use crate::chain::{Chain, Failure};
 use crate::cli::Shape;
-use crate::known_plugins::CAPABILITY;
+use crate::interrupt;
+use crate::known_plugins::{self, CAPABILITY};
 use crate::network::Network;
 use crate::runtime::Runtime;
 use crate::target::Target;
@@ -24,11 +25,14 @@ pub(crate) fn run(args: &Shape, runtime: &Runtime) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let namespace = target.open()?;
-    let _lock = namespace.lock()?;
+    let _locks = runtime.lock_container(&target.container_id, Some(&namespace))?;
     // A gc would take what is written here for a leftover.
-    let _attaching = runtime.cache.lock_to_attach()?;
+    let _attaching = runtime.cache.lock_to_attach(runtime.lock_limit)?;
     let entry = runtime.cache.entry_of(&target.container_id, &args.interface)?.in_namespace(&namespace.path);
     let changed = shape(&entry, &changes, runtime)?;
+    if let Err(error) = interrupt::refuse() {
+        tracing::warn!("{error}, but the new limits are in effect and remembered");
+    }
     view::print_attached(&[View::of(&changed)])?;
     Ok(ExitCode::SUCCESS)
 }
@@ -41,6 +45,7 @@ fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result
     if entry.is_stale() {
         bail!("the namespace that {} was set up in is gone: detach it", entry.attachment.if_name);
     }
+    interrupt::refuse()?;
     let mut network = Network::from_cache(&entry.config).context("the remembered configuration")?;
     let mut changed = entry.clone();
     let brings_shaper = shaper(&network).is_none();
@@ -59,6 +64,10 @@ fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result
         args.insert(CAPABILITY.to_owned(), Value::Object(all));
     }
     if let Err(failure) = update(&changed, &network, result, runtime) {
+        if failure.is_broken_off() {
+            let was = Was { entry, network: &network, result, has_shaper: !brings_shaper };
+            return Err(go_back(&was, runtime, &failure));
+        }
         let forgotten = if brings_shaper { runtime.cache.store(entry) } else { Ok(()) };
         return Err(forgotten.map_or_else(|error| error.context(failure.to_string()), |()| explain(&failure)));
     }
@@ -70,6 +79,41 @@ fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result
         });
     }
     Ok(changed)
+}
+
+/// A plugin that was killed has undone nothing: the former limits are put back, or, where there was no shaper, it is taken down.
+/// Says what has become of it.
+fn go_back(was: &Was<'_>, runtime: &Runtime, failure: &Failure) -> anyhow::Error {
+    let back = match was.has_shaper {
+        true => update(was.entry, was.network, was.result, runtime).map_err(|failure| failure.to_string()),
+        false => take_shaper_down(was, runtime),
+    };
+    match back {
+        Ok(()) => anyhow!("{failure}; the limits are unchanged"),
+        Err(other) => {
+            anyhow!("{failure}; the limits may be the old ones, the new ones or neither: {other}; shape again")
+        }
+    }
+}
+
+/// What there was before a change.
+struct Was<'a> {
+    entry: &'a Entry,
+    /// With a shaper.
+    network: &'a Network,
+    result: &'a Value,
+    /// The network had one before.
+    has_shaper: bool,
+}
+
+fn take_shaper_down(was: &Was<'_>, runtime: &Runtime) -> Result<(), String> {
+    let mut alone = was.network.clone();
+    alone.plugins.retain(known_plugins::takes_limits);
+    let chain = Chain { network: &alone, plugins: &runtime.plugins };
+    match chain.del(&was.entry.attachment, Some(was.result)).first() {
+        None => runtime.cache.store(was.entry).map_err(|error| format!("{error:#}")),
+        Some(failure) => Err(failure.to_string()),
+    }
 }
 
 /// Calls the plugin that keeps the limits, and no other.

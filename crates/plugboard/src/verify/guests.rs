@@ -82,7 +82,7 @@ impl Guests<'_> {
         };
         let nic = Nic { network: without_limits(network), attachment };
         let mut made = self.lock();
-        let _attaching = self.runtime.cache.lock_to_attach()?;
+        let _attaching = self.runtime.cache.lock_to_attach(self.runtime.lock_limit)?;
         let entry = attach::set_up(&nic, &namespace, self.runtime)
             .map_err(|problems| anyhow!("a container to measure from cannot be attached: {}", problems.join("; ")))?;
         made.push(entry);

@@ -386,23 +386,29 @@ fn gc_prints_what_it_would_remove_and_whose_it_was() {
     lab.network("walt-net", &json!([plain("walt-net", &host_local("10.8.0.0/24"))]));
     lab.network("home-net", &json!([{"type": "bridge", "bridge": "home-net"}]));
     let c1 = lab.host.namespace("c1");
-    let mut kept = Vec::new();
+    let mut kept_state = Vec::new();
     for (name, networks) in [("c1", "walt-net"), ("gone", "walt-net"), ("lost", "walt-net,home-net")] {
         let container = if name == "c1" { c1.clone() } else { lab.host.namespace(name) };
         lab.plugboard(&format!("attach {name} {networks}")).ok();
         if name == "c1" {
-            kept.push(Snapshot::take::<&str>(&[&c1], &[]));
+            kept_state.push(Snapshot::take::<&str>(&[&c1], &[]));
         }
         if name == "gone" {
             // Its devices are kept by a process.
             sh("ip netns exec gone sleep 60 > /dev/null 2>&1 &").ok();
+            harness::wait_until("it is in there", || !sh("ip netns pids gone").ok().is_empty());
             container.delete();
         }
     }
     fs::remove_file("/var/lib/cni/results/walt-net-lost-eth0").expect("it is there");
     fs::remove_file("/var/lib/cni/results/home-net-lost-eth1").expect("it is there");
     let before = state(&[&c1]);
-    let script = lab.plugboard("gc --dry-run").ok();
+    let kept = lab.plugboard("gc --dry-run").ok();
+    for who in ["eth0 on walt-net of gone", "eth0 on walt-net of lost", "eth1 on home-net of lost"] {
+        assert!(kept.contains(&format!("# {who} is kept: ")), "{kept}");
+    }
+    assert!(!kept.contains("link delete"), "{kept}");
+    let script = lab.plugboard("gc --dry-run --force").ok();
     assert_eq!(before, state(&[&c1]));
     assert_in_order(
         &script,
@@ -419,10 +425,10 @@ fn gc_prints_what_it_would_remove_and_whose_it_was() {
         ],
     );
     assert!(!script.contains("10.8.0.2"), "{script}");
-    let only = lab.plugboard("gc --dry-run home-net").ok();
+    let only = lab.plugboard("gc --dry-run --force home-net").ok();
     assert!(!only.contains("walt-net"), "{only}");
     run(&script);
-    assert_eq!(kept, [Snapshot::take::<&str>(&[&c1], &[])]);
+    assert_eq!(kept_state, [Snapshot::take::<&str>(&[&c1], &[])]);
     lab.plugboard("check c1").ok();
 }
 

@@ -170,7 +170,9 @@ fn a_damaged_file_is_told_and_does_not_stand_in_the_way() {
     // A power failure keeps names and loses contents.
     std::fs::write("/var/lib/cni/results/walt-net-c1-eth0", "").expect("written");
     let told = lab.plugboard("detach c1").stderr;
-    assert!(told.contains("/results/walt-net-c1-eth0: skipped"), "{told}");
+    assert!(told.contains("/results/walt-net-c1-eth0: EOF"), "{told}");
+    assert_eq!(lab.calls_in_short(), ["ADD wire eth0", "DEL wire eth0"], "what its name tells");
+    lab.assert_nothing_remembered();
     lab.plugboard("attach c1 walt-net").ok();
     lab.plugboard("detach c1").ok();
     lab.assert_nothing_remembered();
@@ -299,16 +301,19 @@ fn gc_takes_down_what_lost_its_namespace_and_tells_what_is_left() {
     lab.calls();
     lab.plugboard("gc").ok();
     let calls = lab.calls();
-    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert_eq!(calls.len(), 3, "{calls:?}");
     assert_eq!(
         (&calls[0]["verb"], &calls[0]["container"], &calls[0]["netns"]),
         (&json!("DEL"), &json!("c1"), &json!(""))
     );
     let left = json!([{"containerID": "c2", "ifname": "eth0"}]);
-    assert_eq!(calls[1]["verb"], "GC");
-    assert_eq!(calls[1]["stdin"]["cni.dev/valid-attachments"], left);
-    assert_eq!(calls[1]["stdin"]["cni.dev/attachments"], left);
-    assert_eq!(calls[1]["stdin"]["name"], "walt-net");
+    // In the newest version that the plugin speaks, whatever the network's is.
+    for (call, network, left) in [(&calls[1], "c", json!([])), (&calls[2], "walt-net", left)] {
+        assert_eq!((&call["verb"], &call["stdin"]["cniVersion"]), (&json!("GC"), &json!("1.1.0")));
+        assert_eq!(call["stdin"]["cni.dev/valid-attachments"], left);
+        assert_eq!(call["stdin"]["cni.dev/attachments"], left);
+        assert_eq!(call["stdin"]["name"], network);
+    }
     assert!(lab.remembered("walt-net", "c1", "eth0").is_none());
     assert!(lab.remembered("walt-net", "c2", "eth0").is_some());
 }
@@ -339,7 +344,8 @@ fn status_asks_every_network_or_one() {
     lab.recorders(&["wire", "tired"]);
     lab.network("walt-net", &json!([{"type": "wire"}]));
     lab.network("b", &json!([{"type": "tired"}, {"type": "wire"}]));
-    lab.network_with("c", &json!({"cniVersion": "1.0.0", "plugins": [{"type": "wire"}]}));
+    lab.network_with("c", &json!({"cniVersion": "1.0.0", "plugins": [{"type": "old"}]}));
+    lab.file("old", "#!/bin/sh\necho '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"0.4.0\",\"1.0.0\"]}'");
     assert!(lab.plugboard("status").ok().contains("ready"));
     lab.break_plugin("tired", "STATUS");
     lab.calls();
@@ -350,7 +356,7 @@ fn status_asks_every_network_or_one() {
         lines,
         [
             "b         not ready: network 'b', plugin 'tired', STATUS: out of luck (code 123): the tired is tired",
-            "c         not known: CNI 1.0.0 has no STATUS; all plugins are installed",
+            "c         not known: old has no STATUS; all plugins are installed",
             "walt-net  ready"
         ]
     );

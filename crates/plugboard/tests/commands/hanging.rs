@@ -1,8 +1,6 @@
 //! Plugins that do not come to an end, print without one, or take no notice of their pipes.
 
 use std::fs;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::{Lab, assert_refused};
@@ -136,22 +134,4 @@ fn what_one_leaves_behind_is_not_waited_for() {
     let begin = Instant::now();
     lab.plugboard("status > /run/out 2>&1").ok();
     assert!(begin.elapsed() < Duration::from_secs(4));
-}
-
-/// As a terminal does on Ctrl-C: the signal goes to its whole foreground process group.
-#[test]
-fn an_interrupt_ends_the_plugin_together_with_plugboard() {
-    let lab = lab();
-    does(&lab, "ADD", "echo $$ > ${0%stuck}pids.new; mv ${0%stuck}pids.new ${0%stuck}pids; exec sleep 600");
-    let script = lab.command("attach c1 walt-net").replace("; ", "; exec ");
-    let mut attach = Command::new("sh").args(["-c", &script]).process_group(0).spawn().expect("a shell");
-    let written = lab.plugin_dir.join("pids");
-    harness::wait_until("the plugin is called", || written.exists());
-    harness::sh(&format!("kill -INT -{}", attach.id())).ok();
-    attach.wait().expect("it is ours");
-    let pids = pids(&lab);
-    harness::wait_until("the plugin is dead", || pids.iter().all(|pid| is_dead(pid)));
-    does(&lab, "NONE", "");
-    lab.plugboard("detach c1").ok();
-    lab.assert_nothing_remembered();
 }

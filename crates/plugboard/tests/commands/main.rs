@@ -7,12 +7,17 @@
     reason = "a test reports by panicking"
 )]
 
+mod collecting;
 mod dry_run;
+mod giving_up;
 mod grammar;
 mod handover;
 mod hanging;
+mod interrupting;
+mod locking;
 mod own;
 mod reference;
 mod support;
 mod target;
+mod trusting;
 mod whose;

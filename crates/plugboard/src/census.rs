@@ -1,0 +1,105 @@
+//! What the kernel has of attachments on the host, whatever is recorded of them.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+use attachment::{Identity, OwnedDevice, Session, Tag, owned_devices};
+use netlink::link::Link;
+use serde_json::Value;
+
+use crate::cache::Entry;
+use crate::holders::{Holders, opener};
+
+/// The links of the host, and the devices of attachments among them.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    pub(crate) devices: Vec<OwnedDevice>,
+    links: Vec<Link>,
+}
+
+/// What shows that an attachment is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// The device of the host; empty if none is known.
+    pub(crate) device: String,
+    /// Who uses it, in words.
+    pub(crate) by: String,
+    /// It is known who uses it. Otherwise its namespace may be one that the kernel is just taking apart.
+    pub(crate) is_sure: bool,
+}
+
+impl Census {
+    /// Lists the links of the host.
+    pub(crate) fn take() -> anyhow::Result<Self> {
+        let mut session = Session::looking(None, Vec::new());
+        let context = "cannot tell which interfaces are in use";
+        let devices = owned_devices(&mut session).context(context)?;
+        Ok(Self { devices, links: session.host_links().context(context)? })
+    }
+
+    /// The attachments that have devices here.
+    pub(crate) fn owners(&self) -> BTreeSet<&Identity> {
+        self.devices.iter().filter(|device| !device.is_cut).map(|device| &device.owner).collect()
+    }
+
+    /// What shows that the attachment of a record is in use although its namespace is gone as far as the record tells: a process
+    /// of a container may end while others live on in its namespace.
+    pub(crate) fn usage_of(&self, entry: &Entry, holders: &Holders) -> Option<Usage> {
+        let owner = entry.identity();
+        let device = self.devices.iter().filter(|device| device.owner == owner).find_map(|one| usage(one, holders));
+        device
+            .or_else(|| {
+                let holder = holders.of_namespace(entry.namespace_id.as_deref()?)?;
+                Some(Usage { device: String::new(), by: format!("its namespace lives on, by {holder}"), is_sure: true })
+            })
+            .or_else(|| self.usage_of_others(entry, holders))
+    }
+
+    /// Of a plugin that is not ours, only the result names the interface on the host.
+    pub(crate) fn link_of_others(&self, entry: &Entry) -> Option<&Link> {
+        let interfaces = entry.result.as_ref()?.get("interfaces")?.as_array()?;
+        let text =
+            |interface: &Value, key: &str| interface.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let on_host = interfaces.iter().filter(|interface| text(interface, "sandbox").is_empty());
+        let mut found = on_host.filter_map(|interface| {
+            let (name, mac) = (text(interface, "name"), text(interface, "mac"));
+            self.links.iter().find(|link| {
+                link.name == name
+                    && link.kind == "veth"
+                    && Tag::of(link).is_none()
+                    && link.mac.is_some_and(|found| found.to_string().eq_ignore_ascii_case(&mac))
+            })
+        });
+        found.next()
+    }
+
+    fn usage_of_others(&self, entry: &Entry, holders: &Holders) -> Option<Usage> {
+        let link = self.link_of_others(entry)?;
+        let holder = link.peer_namespace.and_then(|number| holders.of_number(number));
+        Some(Usage { device: link.name.clone(), is_sure: holder.is_some(), by: end_is_there(holder) })
+    }
+}
+
+/// What shows that a device is in use.
+pub(crate) fn usage(device: &OwnedDevice, holders: &Holders) -> Option<Usage> {
+    use attachment::InUse;
+    let holder = holders.of_device(device);
+    let is_sure = holder.is_some() || !matches!(device.in_use, Some(InUse::OtherEnd(_)));
+    let by = match &device.in_use {
+        Some(InUse::OtherEnd(_)) => end_is_there(holder),
+        Some(InUse::Carrier) => {
+            holder.map_or("some process has it open".to_owned(), |one| format!("{one} has it open"))
+        }
+        Some(InUse::Redirection(from)) => format!("{from} sends what it receives through it"),
+        // Its user may have switched the carrier off.
+        None => format!("{} has it open", opener(&device.name)?),
+    };
+    Some(Usage { device: device.name.clone(), by, is_sure })
+}
+
+fn end_is_there(holder: Option<impl std::fmt::Display>) -> String {
+    match holder {
+        Some(holder) => format!("its other end is in a namespace that lives by {holder}"),
+        None => "its other end is in a namespace that lives".to_owned(),
+    }
+}

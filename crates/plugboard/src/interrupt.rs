@@ -1,0 +1,178 @@
+//! Signals that ask a command to stop: Ctrl-C, TERM, the end of the terminal.
+//!
+//! A command that makes or removes something must not end in the middle. So these signals are only counted, and the command looks at
+//! the count between its steps. Plugins run in process groups of their own meanwhile, where a terminal's Ctrl-C does not reach them:
+//! one that makes or removes something comes to its end, unless a second signal says that nobody wants to wait for it.
+
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, Ordering};
+
+use anyhow::{Context, bail};
+use cni::GiveUp;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::time::{ClockId, clock_gettime};
+
+const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// What a shell says of a command that a signal ended.
+const SIGNAL_STATUS: i32 = 128;
+
+/// Signals that follow each other faster than this count as one, in milliseconds: `timeout` signals its child and its group, and a
+/// terminal that ends may do so by the kernel and by the shell.
+const BOUNCE: i64 = 300;
+
+/// The first signal; 0 for none.
+static FIRST: AtomicI32 = AtomicI32::new(0);
+static COUNT: AtomicU32 = AtomicU32::new(0);
+static LAST: AtomicI64 = AtomicI64::new(0);
+/// The end of the pipe that wakes whoever waits.
+static BELL: AtomicI32 = AtomicI32::new(-1);
+/// The signals that were not ignored before.
+static COUNTED: OnceLock<Vec<Signal>> = OnceLock::new();
+static PIPE: OnceLock<PipeReader> = OnceLock::new();
+
+/// Counts a signal. It does nothing but what a handler may do (signal-safety(7)).
+extern "C" fn count(signal: libc::c_int) {
+    let errno = Errno::last_raw();
+    let _ = FIRST.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
+    let now =
+        clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| time.tv_sec() * 1000 + time.tv_nsec() / 1_000_000);
+    if COUNT.load(Ordering::SeqCst) == 0 || now - LAST.swap(now, Ordering::SeqCst) >= BOUNCE {
+        LAST.store(now, Ordering::SeqCst);
+        COUNT.fetch_add(1, Ordering::SeqCst);
+    }
+    let bell = BELL.load(Ordering::SeqCst);
+    // SAFETY: write(2) is safe in a handler; it reads one byte of a constant, and the descriptor stays open until the process ends.
+    unsafe { libc::write(bell, b"!".as_ptr().cast(), 1) };
+    Errno::set_raw(errno);
+}
+
+/// From here on the signals are counted. Those that are ignored, as under nohup(1), stay so.
+pub(crate) fn install() -> anyhow::Result<()> {
+    let (reader, writer) = io::pipe().context("cannot make a pipe")?;
+    for end in [reader.as_fd(), writer.as_fd()] {
+        fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("cannot set up a pipe")?;
+    }
+    let is_ignored = |signal: &Signal| -> anyhow::Result<bool> {
+        let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        // SAFETY: no handler is set.
+        let former = unsafe { sigaction(*signal, &ignore) }.with_context(|| format!("cannot handle {signal}"))?;
+        Ok(matches!(former.handler(), SigHandler::SigIgn))
+    };
+    let mut counted = Vec::new();
+    for signal in SIGNALS {
+        if !is_ignored(&signal)? {
+            counted.push(signal);
+        }
+    }
+    let _ = COUNTED.set(counted);
+    BELL.store(writer.as_raw_fd(), Ordering::SeqCst);
+    // Its number is in the handler's hands until the process ends.
+    std::mem::forget(writer);
+    let _ = PIPE.set(reader);
+    set(SigHandler::Handler(count))
+}
+
+fn set(handler: SigHandler) -> anyhow::Result<()> {
+    let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+    for signal in COUNTED.get().into_iter().flatten() {
+        // SAFETY: the handler does only what is safe in one.
+        unsafe { sigaction(*signal, &action) }.with_context(|| format!("cannot handle {signal}"))?;
+    }
+    Ok(())
+}
+
+/// The work is done and will not be undone: from here on signals change nothing.
+///
+/// # Errors
+/// There was one before.
+pub(crate) fn accept() -> anyhow::Result<()> {
+    if is_installed() {
+        set(SigHandler::SigIgn)?;
+        if received().is_some() {
+            set(SigHandler::Handler(count))?;
+        }
+    }
+    refuse()
+}
+
+/// Whether signals are counted here.
+pub(crate) fn is_installed() -> bool {
+    PIPE.get().is_some()
+}
+
+/// The first of the signals that came.
+pub(crate) fn received() -> Option<Signal> {
+    Signal::try_from(FIRST.load(Ordering::SeqCst)).ok()
+}
+
+/// # Errors
+/// A signal came.
+pub(crate) fn refuse() -> anyhow::Result<()> {
+    match received() {
+        Some(signal) => bail!("interrupted by {signal}"),
+        None => Ok(()),
+    }
+}
+
+/// The exit status of a command: 128 plus the number of the signal that interrupted it, if one did.
+pub(crate) fn status(otherwise: ExitCode) -> ExitCode {
+    let signalled = received().and_then(|signal| u8::try_from(SIGNAL_STATUS + signal as i32).ok());
+    signalled.map_or(otherwise, ExitCode::from)
+}
+
+/// What a signal means for a plugin at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It makes or removes something, and is to finish. A second signal kills it, or the next one if it was started after the first.
+    Finishing,
+    /// It only looks, and is killed.
+    Looking,
+}
+
+/// Watches for signals while a plugin is at work.
+#[derive(Debug)]
+pub(crate) struct Watch<'a> {
+    pipe: &'a PipeReader,
+    plugin: String,
+    /// The count at which it is killed.
+    last: u32,
+}
+
+impl Watch<'_> {
+    /// Begins to watch; `None` where signals are not counted.
+    pub(crate) fn begin(patience: Patience, plugin: String) -> Option<Self> {
+        let count = COUNT.load(Ordering::SeqCst);
+        let last = match patience {
+            Patience::Finishing => count.max(1) + 1,
+            Patience::Looking => 1,
+        };
+        Some(Self { pipe: PIPE.get()?, plugin, last })
+    }
+}
+
+impl GiveUp for Watch<'_> {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    fn is_due(&self) -> bool {
+        let mut bytes = [0; 64];
+        while (&mut &*self.pipe).read(&mut bytes).is_ok_and(|count| count > 0) {}
+        let count = COUNT.load(Ordering::SeqCst);
+        if count > 0 && count < self.last {
+            let signal = received().map_or("signal", Signal::as_str);
+            let plugin = &self.plugin;
+            let _ = writeln!(
+                io::stderr(),
+                "plugboard: {signal}: waiting for {plugin} to finish, to undo or end in order; another signal kills it"
+            );
+        }
+        count >= self.last
+    }
+}
