@@ -243,8 +243,8 @@ fn missing(call: &Call, if_name: &str, previous: &Success) -> Error {
     let on_host: Vec<&str> = of_host(previous).map(|interface| interface.name.as_str()).collect();
     Error::invalid_config(format!(
         "prevResult names no host interface for {if_name} in {}: it lists {}, none of which is the other end of its veth or a \
-         TAP device, and the container has no such interface without one, or not the one that prevResult tells of; put this plugin after one that makes a NIC, such \
-         as bridge",
+         TAP device, and the container has no such interface without one, or not the one that prevResult tells of; put this \
+         plugin after one that makes a NIC, such as bridge",
         call.environment.netns.as_deref().unwrap_or(Path::new("")).display(),
         if on_host.is_empty() { "none".to_owned() } else { on_host.join(", ") },
     ))
