@@ -225,6 +225,21 @@ fn the_container_that_is_at_its_path_by_now_keeps_everything() {
     }
 }
 
+/// Nor what it has given to others of its interfaces.
+#[test]
+fn the_container_cannot_keep_the_rules_of_its_addresses() {
+    for has_result in [true, false] {
+        let scene = Scene::new();
+        let of_c1 = made(&scene.c1, "eth0", &config());
+        let addresses = of_c1["prevResult"]["ips"].as_array().expect("a list").iter();
+        for address in addresses.filter_map(|ip| ip["address"].as_str()) {
+            scene.c1.sh(&format!("ip address add {address} dev lo")).ok();
+        }
+        del(&scene, &scene.c1, &if has_result { of_c1.clone() } else { without_result(&of_c1) }).run().ok();
+        assert_eq!(left(&of_c1), [""; 0], "{has_result}");
+    }
+}
+
 /// iptables has one chain for all interfaces of a container in a network.
 #[test]
 fn another_interface_of_the_container_keeps_its_rules() {
