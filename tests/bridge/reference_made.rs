@@ -140,7 +140,6 @@ fn del_removes_all_of_it_and_nothing_else() {
             let reply = if has_netns { call.run() } else { call.unset("CNI_NETNS").run() };
             assert_eq!((reply.status, reply.stderr.as_str()), (0, ""), "{reply}");
             assert_eq!(left(&of_c1), [""; 0], "{has_result} {has_netns}");
-            assert!(!rules().contains("c1"), "{}", rules());
             // What is c2's, and what is of no attachment.
             let (rules, chain) = (rules(), format!("CNI-{}", hash("netc2", 24)));
             assert!(has_link(&host_veth(&of_c2)) && rules.contains("cni-br-iface-c2-eth0-mac"), "{rules}");
@@ -223,6 +222,21 @@ fn the_container_that_is_at_its_path_by_now_keeps_everything() {
             assert!(has_link(&host_veth(&of_c2)));
         }
         assert_eq!(left(&of_c1), [""; 0], "{is_made_before}");
+    }
+}
+
+/// Nor what it has given to others of its interfaces.
+#[test]
+fn the_container_cannot_keep_the_rules_of_its_addresses() {
+    for has_result in [true, false] {
+        let scene = Scene::new();
+        let of_c1 = made(&scene.c1, "eth0", &config());
+        let addresses = of_c1["prevResult"]["ips"].as_array().expect("a list").iter();
+        for address in addresses.filter_map(|ip| ip["address"].as_str()) {
+            scene.c1.sh(&format!("ip address add {address} dev lo")).ok();
+        }
+        del(&scene, &scene.c1, &if has_result { of_c1.clone() } else { without_result(&of_c1) }).run().ok();
+        assert_eq!(left(&of_c1), [""; 0], "{has_result}");
     }
 }
 

@@ -92,3 +92,19 @@ fn a_device_that_has_the_name_of_a_lent_one_stays_on_its_bridge() {
     scene.call_for(&b, "eth0", Plugin::Bridge, "DEL", other).run().ok();
     assert_eq!(harness::ip("link show dev t0")[0]["master"], Value::Null);
 }
+
+/// It keeps its alias, by which GC knows whose it is.
+#[test]
+fn gc_keeps_a_valid_nic_that_a_user_has_renamed() {
+    for kind in [json!({}), json!({"nic": "tap"})] {
+        let scene = Scene::new();
+        let (result, config) = scene.added(Plugin::Bridge, &config(&kind));
+        let port = port(&result);
+        harness::sh(&format!("ip link set {port} down && ip link set {port} name web1 up")).ok();
+        for (valid, stays) in [(json!([{"containerID": "c1", "ifname": "eth0"}]), true), (json!([]), false)] {
+            let gc = with(&config, json!({"cni.dev/valid-attachments": valid}));
+            scene.call(Plugin::Bridge, "GC", gc).run().ok();
+            assert_eq!(harness::sh("ip link").ok().contains("web1"), stays, "{kind} {valid}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use harness::{Invocation, Namespace};
 use serde_json::{Value, json};
-use tests::{Plugin, Scene, with};
+use tests::{Plugin, Scene, codes, with};
 
 /// `containernetworking-plugins` of Debian.
 const REFERENCE: &str = "/usr/lib/cni";
@@ -87,6 +87,18 @@ fn del_removes_its_ifb() {
 
 fn del_again_is_no_error(scene: &Scene, config: &Value) {
     call("netem-shaper", "DEL", &scene.c1, "eth0", config).unset("CNI_NETNS").run().ok();
+}
+
+/// Its queues are not taken over.
+#[test]
+fn its_limits_cannot_be_changed_in_use() {
+    let scene = Scene::new();
+    let of_c1 = made("/usr/lib/cni/bridge", &scene.c1, "eth0");
+    let before = scene.state();
+    let other = with(&of_c1, json!({"ingressRate": 10_000_000}));
+    let (code, msg, _) = call("netem-shaper", "UPDATE", &scene.c1, "eth0", &other).run().error();
+    assert_eq!(code, codes::CONFLICT, "{msg}");
+    assert_eq!(before, scene.state());
 }
 
 /// Its name does not tell which of a container's interfaces it is for.

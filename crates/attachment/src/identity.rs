@@ -13,6 +13,10 @@ pub(crate) const MARK: &str = "plugboard: ";
 /// The longest name of a network in bytes, so that an alias always has room for all of it.
 const NETWORK_BYTES: usize = 128;
 
+/// How hashes are written in names.
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+const DIGITS: usize = 13;
+
 /// An attachment: one interface of one container in one network.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
@@ -70,6 +74,12 @@ impl Identity {
         self.device_name("pb")
     }
 
+    /// Whether a name has the form of [`Identity::host_name`].
+    pub(crate) fn is_host_name(name: &str) -> bool {
+        let is_digit = |byte: u8| ALPHABET.contains(&byte);
+        name.strip_prefix("pb").is_some_and(|hash| hash.len() == DIGITS && hash.bytes().all(is_digit))
+    }
+
     /// The name of a device between the host interface and a TAP device in the container: as that of the host interface but
     /// for its second letter. It differs from all three parts, for it is a hash of them.
     #[must_use]
@@ -103,10 +113,9 @@ impl Identity {
     }
 
     fn name(&self, prefix: &str, role: &str) -> String {
-        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
         let mut hash = self.hash(role);
         let mut name = String::from(prefix);
-        for _ in 0..13 {
+        for _ in 0..DIGITS {
             let digit = usize::try_from(hash & 31).unwrap_or_default();
             name.push(ALPHABET.get(digit).map_or('a', |byte| char::from(*byte)));
             hash >>= 5;

@@ -140,4 +140,24 @@ mod tests {
         assert!(!Tag::read(&lac).unwrap().is_of_network() && Tag::read(&Tag::shared("net")).unwrap().is_of_network());
         assert_eq!(Tag::read("somebody's"), None);
     }
+
+    #[test]
+    fn an_alias_of_another_container_or_interface_disowns_a_link() {
+        let of = |alias: Option<&str>| Link { alias: alias.map(str::to_owned), ..Link::default() };
+        let vn1 = identity("home-net", "vn1", "eth1");
+        let disowned = |alias: &str| vn1.disowns(&of(Some(alias)));
+        for alias in [&vn1.alias(), &identity("walt-net", "vn1", "eth1").alias(), "somebody's", ""] {
+            assert!(!disowned(alias), "{alias}");
+        }
+        for alias in [
+            &identity("home-net", "vn2", "eth1").alias(),
+            &identity("home-net", "vn1", "eth2").alias(),
+            &vn1.ifb_alias("eth2"),
+            &Tag::shared("home-net"),
+        ] {
+            assert!(disowned(alias), "{alias}");
+            assert!(Tag::contradicts(&of(Some(alias)), &vn1.alias()), "{alias}");
+        }
+        assert!(!vn1.disowns(&of(None)) && !Tag::contradicts(&of(None), &vn1.alias()));
+    }
 }

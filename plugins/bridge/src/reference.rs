@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use attachment::{Device, Error, Identity, ReferenceNic, Session, Side, Tag};
@@ -65,13 +66,20 @@ pub(crate) fn left(
         return Ok(None);
     }
     let bridge = session.known(&Device::host(bridge))?.filter(|link| link.kind == "bridge");
+    let mut addresses: Vec<IpAddr> = result.ips.iter().map(|ip| ip.address.ip()).collect();
     let host = match (bridge, &told) {
         (None, _) => None,
         (Some(bridge), Some(told)) => of_result(told, &bridge, session)?,
-        (Some(bridge), None) => of_allocation(call, identity, &bridge, session)?,
+        (Some(bridge), None) => match of_allocation(call, identity, &bridge, session)? {
+            Some((link, held)) => {
+                addresses.extend(held);
+                Some(link)
+            }
+            None => None,
+        },
     };
     let is_certain = told.is_some() || host.is_some();
-    Ok(Some(ReferenceNic { identity: identity.clone(), host: host.map(|link| link.name), is_certain }))
+    Ok(Some(ReferenceNic { identity: identity.clone(), host: host.map(|link| link.name), addresses, is_certain }))
 }
 
 fn may_be_its(link: &Link, bridge: &Link) -> bool {
@@ -95,13 +103,13 @@ fn of_result(told: &Told<'_>, bridge: &Link, session: &mut Session) -> Result<Op
     Ok(pair.filter(|(inside, outside)| outside.index == host.index && has_address(inside, told.inside)).map(|_| host))
 }
 
-/// The other end of the container's interface, if that has an address that IPAM holds for this attachment.
+/// The other end of the container's interface, if that has addresses that IPAM holds for this attachment; and these.
 fn of_allocation(
     call: &Call,
     identity: &Identity,
     bridge: &Link,
     session: &mut Session,
-) -> Result<Option<Link>, Error> {
+) -> Result<Option<(Link, Vec<IpAddr>)>, Error> {
     if call.config.ipam.as_deref() != Some("host-local") {
         return Ok(None);
     }
@@ -109,9 +117,10 @@ fn of_allocation(
         return Ok(None);
     };
     let directory = directory(call);
-    let addresses = session.addresses(Side::Container, inside.index)?;
-    let is_held = addresses.iter().any(|address| is_held(&directory.join(address.ip().to_string()), identity));
-    Ok(is_held.then_some(host))
+    let addresses = session.addresses(Side::Container, inside.index)?.into_iter().map(|address| address.ip());
+    let held: Vec<IpAddr> =
+        addresses.filter(|address| is_held(&directory.join(address.to_string()), identity)).collect();
+    Ok((!held.is_empty()).then_some((host, held)))
 }
 
 /// The container's veth of this name and its other end.

@@ -187,7 +187,7 @@ impl Search<'_> {
                 let mut ips = self.previous.ips.iter().filter(|ip| self.is_of_nic(ip)).peekable();
                 if ips.peek().is_some() {
                     let has = session.addresses(Side::Container, inside.index)?;
-                    return Ok(ips.any(|told| has.contains(&told.address)));
+                    return Ok(ips.any(|told| has.iter().any(|address| address.ip() == told.address.ip())));
                 }
             }
         }
@@ -243,8 +243,8 @@ fn missing(call: &Call, if_name: &str, previous: &Success) -> Error {
     let on_host: Vec<&str> = of_host(previous).map(|interface| interface.name.as_str()).collect();
     Error::invalid_config(format!(
         "prevResult names no host interface for {if_name} in {}: it lists {}, none of which is the other end of its veth or a \
-         TAP device, and the container has no such interface without one; put this plugin after one that makes a NIC, such \
-         as bridge",
+         TAP device, and the container has no such interface without one, or not the one that prevResult tells of; put this \
+         plugin after one that makes a NIC, such as bridge",
         call.environment.netns.as_deref().unwrap_or(Path::new("")).display(),
         if on_host.is_empty() { "none".to_owned() } else { on_host.join(", ") },
     ))

@@ -73,13 +73,13 @@ impl Left {
     }
 }
 
-/// Removes what there is of an attachment. It tells whether there were rules of iptables.
+/// Removes what there is of an attachment with these addresses, as far as they are known. It tells whether there were rules of iptables.
 ///
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has nothing to remove.
-pub(crate) fn remove(session: &mut Session, identity: &Identity) -> Result<bool, Error> {
+pub(crate) fn remove(session: &mut Session, identity: &Identity, addresses: &[IpAddr]) -> Result<bool, Error> {
     for _ in 0..ATTEMPTS {
-        let left = look(session, identity)?;
+        let left = look(session, identity, addresses)?;
         let had_iptables = left.chains.iter().any(|chain| chain.table.family != Family::Bridge);
         match send(session, &left) {
             Ok(()) => return Ok(had_iptables),
@@ -108,8 +108,12 @@ fn send(session: &mut Session, left: &Left) -> Result<(), Error> {
 ///
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has nothing to remove.
-pub(crate) fn removal_commands(session: &mut Session, identity: &Identity) -> Result<Vec<String>, Error> {
-    Ok(look(session, identity)?.commands())
+pub(crate) fn removal_commands(
+    session: &mut Session,
+    identity: &Identity,
+    addresses: &[IpAddr],
+) -> Result<Vec<String>, Error> {
+    Ok(look(session, identity, addresses)?.commands())
 }
 
 /// Whether the older iptables has rules that translate addresses: they cannot be seen here, let alone changed.
@@ -119,7 +123,7 @@ pub(crate) fn has_legacy_translation() -> bool {
 }
 
 /// One send, as a rule, which finds nothing.
-fn look(session: &mut Session, identity: &Identity) -> Result<Left, Error> {
+fn look(session: &mut Session, identity: &Identity, addresses: &[IpAddr]) -> Result<Left, Error> {
     let mut left = Left::default();
     let translation = translation(&iptables_chain(identity.network(), identity.container_id()));
     let of_nic = format!("{}-{}", identity.container_id(), identity.if_name());
@@ -136,7 +140,9 @@ fn look(session: &mut Session, identity: &Identity) -> Result<Left, Error> {
     for chain in
         translation.into_iter().zip(are_there.by_ref()).filter_map(|(chain, is_there)| is_there.then_some(chain))
     {
-        iptables(session, identity, chain, &mut left)?;
+        let others = addresses_beside(session, identity)?;
+        let is_anothers = |source: &IpAddr| others.contains(source) && !addresses.contains(source);
+        iptables(session, chain, is_anothers, &mut left)?;
     }
     for ((chain, base), _) in guards.into_iter().zip(are_there.by_ref()).filter(|(_, is_there)| *is_there) {
         spoofcheck(session, chain, base, &format!("macspoofchk-{of_nic}"), &mut left)?;
@@ -171,13 +177,17 @@ fn list(session: &mut Session, chain: &Chain) -> Result<Vec<rule::Found>, Error>
 }
 
 /// The chain is that of all interfaces that the container has in the network: the jumps for addresses stay that another one has.
-fn iptables(session: &mut Session, identity: &Identity, chain: Chain, left: &mut Left) -> Result<(), Error> {
-    let others = addresses_beside(session, identity)?;
+fn iptables(
+    session: &mut Session,
+    chain: Chain,
+    is_anothers: impl Fn(&IpAddr) -> bool,
+    left: &mut Left,
+) -> Result<(), Error> {
     let base = Chain { table: chain.table.clone(), name: TRANSLATION.to_owned() };
     let mut jumps = list(session, &base)?;
     jumps.retain(|rule| rule.jump().as_deref() == Some(&chain.name));
-    let is_anothers = |rule: &rule::Found| rule.compared().filter_map(address).any(|source| others.contains(&source));
-    let (staying, going): (Vec<_>, Vec<_>) = jumps.into_iter().partition(is_anothers);
+    let stays = |rule: &rule::Found| rule.compared().filter_map(address).any(|source| is_anothers(&source));
+    let (staying, going): (Vec<_>, Vec<_>) = jumps.into_iter().partition(stays);
     left.rules.extend(going);
     if staying.is_empty() {
         left.chains.push(chain);

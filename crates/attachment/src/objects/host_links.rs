@@ -3,7 +3,7 @@
 use netlink::link::{self, Link};
 
 use crate::identity::MARK;
-use crate::{Device, Error, Found, Owner, Session, Side, Stage, Tag};
+use crate::{Device, Error, Found, Identity, Owner, Session, Side, Stage, Tag};
 
 /// The links of a kind that attachments of a network have on the host, but for those that serve another interface than the
 /// attachment's own.
@@ -14,7 +14,7 @@ pub(super) fn of_network(session: &mut Session, network: &str, kind: &str) -> Re
     };
     let found = |link: &Link| {
         let (name, printed, whose) = (link.name.clone(), link.name.clone(), whose(link));
-        let found = Found::own(Owner::HostName(link.name.clone()), Stage::Nic, move |session| {
+        let found = Found::own(owner(link), Stage::Nic, move |session| {
             session.remove(Side::Host, format!("remove {name}"), link::delete(&name))
         });
         found.printed_by(move |session| {
@@ -26,6 +26,15 @@ pub(super) fn of_network(session: &mut Session, network: &str, kind: &str) -> Re
         })
     };
     Ok(session.host_links()?.iter().filter(is_one).map(found).collect())
+}
+
+/// By its name, which tells the owner by itself; by the alias, if somebody has changed the name.
+fn owner(link: &Link) -> Owner {
+    if Identity::is_host_name(&link.name) {
+        return Owner::HostName(link.name.clone());
+    }
+    let alias = link.alias.clone();
+    Owner::Whoever(Box::new(move |identity| alias.as_deref() == Some(&identity.alias())))
 }
 
 /// The device of a name that follows from an attachment, if it is there, is of this kind, and no alias says that it is

@@ -1,5 +1,7 @@
 //! What the reference plugin `bridge` has made for an attachment.
 
+use std::net::IpAddr;
+
 use netlink::link;
 
 use super::host_links;
@@ -18,6 +20,8 @@ pub struct ReferenceNic {
     pub identity: Identity,
     /// The host interface, if it is there.
     pub host: Option<String>,
+    /// Its addresses, as far as they are known.
+    pub addresses: Vec<IpAddr>,
     /// The reference plugin has made it for sure.
     pub is_certain: bool,
 }
@@ -58,7 +62,7 @@ impl Object for ReferenceNic {
             Some(name) => session.remove(Side::Host, format!("remove {name}"), link::delete(name)),
             None => Ok(()),
         };
-        let rules = reference::remove(session, &self.identity);
+        let rules = reference::remove(session, &self.identity, &self.addresses);
         if self.is_certain && matches!(rules, Ok(false)) && reference::has_legacy_translation() {
             let chain = reference::iptables_chain(self.identity.network(), self.identity.container_id());
             session.note(Note::LegacyTranslation { chain });
@@ -75,7 +79,7 @@ impl Object for ReferenceNic {
             Some(name) => host_links::removal(session, name)?,
             None => Vec::new(),
         };
-        commands.extend(reference::removal_commands(session, &self.identity)?);
+        commands.extend(reference::removal_commands(session, &self.identity, &self.addresses)?);
         Ok(commands)
     }
 }
