@@ -55,11 +55,12 @@ impl Plugin for Shaped {
     /// Queues go with their device, which the plugin before this one in the chain removes next. They are removed here all the same,
     /// because that plugin may keep it.
     fn named(call: &Call, identity: &Identity, session: &mut Session) -> Result<Description, Error> {
-        let previous = call.config.prev_result.clone().unwrap_or_default();
+        let none = Success::default();
+        let previous = call.config.prev_result.as_ref().unwrap_or(&none);
         let names = shaping_keys::interfaces(call).unwrap_or_else(|_| vec![call.environment.if_name.clone()]);
         let mut description = Description::new();
         for name in &names {
-            match Nic::find(identity, name, &previous, names.len() == 1, session)? {
+            match Nic::find(identity, name, previous, names.len() == 1, session)? {
                 Some(nic) => _ = description.own(queues::none_of(&nic)),
                 // The device may be gone, the namespace too. An ifb is found by its name, wherever it was made.
                 None => {
