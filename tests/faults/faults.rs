@@ -243,7 +243,7 @@ fn a_delegate_that_fails_or_prints_garbage() {
     for (body, code, culprit) in [
         ("echo '{\"code\": 130, \"msg\": \"the pool is dry\"}'; exit 1", 130, "the pool is dry"),
         ("echo garbage", 6, "garbage"),
-        ("head -c 3000000 /dev/zero", 6, "made-up"),
+        ("head -c 5000000 /dev/zero", 6, "more than 4 MiB"),
         ("printf '\\377\\376'; exit 1", 6, "made-up"),
         ("echo '{\"cniVersion\": \"1.1.0\", \"ips\": [{\"address\": \"banana\"}]}'", 6, "banana"),
         (

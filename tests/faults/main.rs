@@ -6,5 +6,6 @@ mod faults;
 mod kill;
 mod orphans;
 mod races;
+mod sizes;
 mod stoppers;
 mod unwritten;

@@ -1,8 +1,8 @@
 //! A plugin's process by hand, where a test needs more than a plain call: arguments, a broken stdin, a kill in the middle.
 
 use std::ffi::OsStr;
-use std::io::Write;
-use std::os::unix::process::CommandExt;
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -122,6 +122,31 @@ impl Process {
     pub fn output_to(mut self, stdout: impl Into<Stdio>, config: &Value) -> ExitStatus {
         self.0.stdout(stdout);
         self.start(config).wait().expect("a child can be reaped")
+    }
+
+    /// Runs it with a text on its stdin. Its output, and the most memory that it had, in bytes.
+    ///
+    /// # Panics
+    /// If it cannot be started or reaped.
+    #[expect(clippy::zombie_processes, reason = "it is waited for by its id")]
+    pub fn run_measured(mut self, text: &[u8]) -> (Output, u64) {
+        let mut child = self.0.stdin(Stdio::piped()).spawn().expect("the plugin starts");
+        let mut stdin = child.stdin.take().expect("stdin is a pipe");
+        std::thread::scope(|scope| {
+            // A plugin may end before it has read everything.
+            scope.spawn(move || _ = stdin.write_all(text));
+            let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+            child.stdout.take().expect("a pipe").read_to_end(&mut stdout).expect("it can be read");
+            child.stderr.take().expect("a pipe").read_to_end(&mut stderr).expect("it can be read");
+            let mut status = 0;
+            // SAFETY: a structure of numbers, for which zeros are valid.
+            let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+            // SAFETY: both are written to and live as long as the call. Nobody else waits for this child.
+            let reaped = unsafe { libc::wait4(child.id().cast_signed(), &raw mut status, 0, &raw mut usage) };
+            assert_eq!(reaped, child.id().cast_signed(), "it is reaped");
+            let kib = u64::try_from(usage.ru_maxrss).expect("a size");
+            (Output { status: ExitStatus::from_raw(status), stdout, stderr }, kib << 10)
+        })
     }
 
     /// Starts it and hands it its configuration.

@@ -1,9 +1,11 @@
 //! One call's work on an attachment: its channels to objects, what is queued, what was made, and what is locked.
 
 use std::any::Any;
+use std::rc::Rc;
 
 use ipnetwork::IpNetwork;
 use netlink::link::{self, Link};
+use netlink::route::Route;
 use netlink::{Namespace, Request, Socket, address};
 
 use crate::ordered::ordered;
@@ -23,6 +25,9 @@ pub(crate) use lock::Mode;
 pub use note::Note;
 pub use step::Step;
 use step::{Reading, Refusal};
+
+/// Routes, each with the index of the link that it goes through.
+pub(crate) type Routes = Rc<[(u32, Route)]>;
 
 /// Takes back a change.
 type TakeBack = Box<dyn FnOnce(&mut Session) -> Result<(), Error>>;
@@ -50,6 +55,8 @@ pub struct Session {
     notes: Vec<Note>,
     /// All links of the host, once they have been listed.
     links: Option<Vec<Link>>,
+    /// The routes of a side, once they have been listed to be compared.
+    routes: Option<(Side, Routes)>,
     /// The session only looks, for printing; nothing is changed.
     is_looking: bool,
     /// Links of the host that count as gone, because commands that remove them have been printed. Elements of the packet filter
@@ -80,6 +87,7 @@ impl Session {
             lock: None,
             notes: Vec::new(),
             links: None,
+            routes: None,
             is_looking: false,
             gone: Vec::new(),
         }
@@ -456,6 +464,25 @@ impl Session {
         let mut undo = std::mem::take(&mut self.undo);
         undo.reverse();
         ordered(undo, |(place, _)| std::cmp::Reverse(*place))
+    }
+
+    /// The routes of the device's side, each with the link that it goes through, as they were when they were first asked for since
+    /// [`Session::forget_routes`]: to list thousands for each of them takes minutes.
+    pub(crate) fn routes(&mut self, device: &Device) -> Result<Routes, Error> {
+        let side = device.side;
+        if let Some((_, routes)) = self.routes.as_ref().filter(|(known, _)| *known == side) {
+            return Ok(Rc::clone(routes));
+        }
+        let listed = netlink::route::list(self.socket(side)?);
+        let listed = listed.map_err(Error::refused(format!("list the routes of {device}")))?;
+        let routes: Routes = listed.into();
+        self.routes = Some((side, Rc::clone(&routes)));
+        Ok(routes)
+    }
+
+    /// They may have changed.
+    pub(crate) fn forget_routes(&mut self) {
+        self.routes = None;
     }
 
     /// Runs `work` with the lock for what the host's attachments share, which is free again at its end, however it ends. Within

@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::json::{self, Limit};
 use crate::{Code, Error, Success, Version, excerpt};
 
 /// The end of a plugin, and what it has printed until then.
@@ -51,9 +52,9 @@ impl Answer {
         if self.output.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let value: Value = serde_json::from_slice(&self.output).map_err(|error| {
+        let value = json::read(&self.output, Limit::SINGLE).map_err(|reason| {
             let text = String::from_utf8_lossy(&self.output);
-            Error::new(Code::Decode, format!("it printed no JSON ({error}): {:?}", excerpt::beginning(text.trim())))
+            Error::new(Code::Decode, format!("what it printed {reason}: {:?}", excerpt::beginning(text.trim())))
         })?;
         if value.get("code").is_some_and(Value::is_number) && value.get("msg").is_some() {
             return Err(self.undecodable("it printed an error, but exited with status 0"));

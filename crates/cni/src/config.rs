@@ -3,6 +3,7 @@
 use keys::Place;
 use serde_json::{Map, Value};
 
+use crate::json::Limit;
 use crate::name::{objection_to_kind, objection_to_name};
 use crate::{Code, Command, Error, Success, Version, excerpt};
 
@@ -53,12 +54,14 @@ impl Config {
     /// Reads the text of stdin for `command`.
     ///
     /// # Errors
-    /// Code 6: not JSON, or not an object (CFG-2). Code 1: a `cniVersion` that we do not speak (VER-5), or one that does not
+    /// Code 6: not JSON, too large, or not an object (CFG-2). Code 1: a `cniVersion` that we do not speak (VER-5), or one that does not
     /// know the command (VER-7). Code 7: `name`, `type` or `ipam.type` is missing or has characters that are not
     /// allowed (CFG-3, CFG-6); `prevResult` or the list of attachments is malformed. DEL and GC need less, see
     /// [`Config::ignored`] and [`Config::ipam_objection`].
     pub fn read(text: Vec<u8>, command: Command) -> Result<Self, Error> {
-        let object = stdin::object(&text)?;
+        // ADD accepts half of what DEL does, which gets the result in addition.
+        let limit = if command == Command::Add { Limit::SINGLE } else { Limit::DOUBLE };
+        let object = stdin::object(&text, limit)?;
         let version = stdin::version_text(&object)?.map_or(Ok(Version::V0_1_0), str::parse)?;
         expect_known(command, version)?;
         let optional = command == Command::Version;
@@ -93,7 +96,7 @@ impl Config {
     /// the latest.
     #[must_use]
     pub fn version_of(text: &[u8]) -> Version {
-        let Ok(object) = stdin::object(text) else { return Version::LATEST };
+        let Ok(object) = stdin::object(text, Limit::SINGLE) else { return Version::LATEST };
         match stdin::version_text(&object) {
             Ok(None) => Version::V0_1_0,
             Ok(Some(text)) => text.parse().unwrap_or(Version::LATEST),

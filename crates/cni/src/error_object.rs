@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::json::{self, Limit};
 use crate::{Code, Error, Version, excerpt};
 
 #[derive(Serialize)]
@@ -38,7 +39,7 @@ impl Error {
         if !text.trim_ascii_start().starts_with(b"{") {
             return None;
         }
-        let object: Map<String, Value> = serde_json::from_slice(text).ok()?;
+        let Ok(Value::Object(object)) = json::read(text, Limit::SINGLE) else { return None };
         let text = |name| match keys::find(&object, name) {
             None => Some(String::new()),
             Some(text) => text.as_str().map(str::to_owned),

@@ -14,11 +14,12 @@ use nix::unistd::Pid;
 
 use crate::Code;
 use crate::answer::Answer;
+use crate::json::Limit;
 
 mod pidfd;
 
 /// The longest answer in bytes.
-const LONGEST: usize = 1 << 20;
+const LONGEST: usize = Limit::SINGLE.bytes;
 
 /// How often to look for the end of the process where the kernel cannot tell it.
 const INTERVAL: Duration = Duration::from_millis(1);

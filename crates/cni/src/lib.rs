@@ -31,6 +31,7 @@ pub use delegate::{Delegate, End, Failed, Running};
 pub use environment::{Command, Environment};
 pub use error::{Code, Error};
 pub use exchange::{Exchange, GiveUp, Group, Unanswered};
+pub use json::LONGEST;
 pub use name::{objection_to_interface, objection_to_kind, objection_to_name};
 pub use plugin_path::{NoPlugin, find_plugin};
 pub use result::{Dns, Interface, IpConfig, Route, Success};

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::config::stdin;
+use crate::json::Limit;
 use crate::{Error, Version};
 
 #[derive(Serialize)]
@@ -18,7 +19,8 @@ struct Reply<'a> {
 /// # Errors
 /// Code 6: there is something on stdin and it is not a JSON object. Code 7: its `cniVersion` is not a string.
 pub fn version_reply(text: &[u8]) -> Result<String, Error> {
-    let object = if text.trim_ascii().is_empty() { serde_json::Map::new() } else { stdin::object(text)? };
+    let object =
+        if text.trim_ascii().is_empty() { serde_json::Map::new() } else { stdin::object(text, Limit::SINGLE)? };
     let given = stdin::version_text(&object)?;
     let reply = Reply {
         cni_version: given.unwrap_or(Version::LATEST.as_str()),

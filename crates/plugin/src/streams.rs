@@ -7,10 +7,6 @@ use std::os::fd::AsFd;
 use attachment::Session;
 use cni::{Code, Error};
 
-/// The longest configuration in bytes. The largest that runtimes send carry a `prevResult` and a list of attachments; a node
-/// with 10 000 attachments has about 1 MiB.
-const LIMIT: u64 = 16 << 20;
-
 /// Room for a usual configuration in bytes, so that one read takes it.
 const USUAL: usize = 4096;
 
@@ -23,13 +19,8 @@ pub(crate) fn read_stdin() -> Result<Vec<u8>, Error> {
     let failed = |error: io::Error| Error::new(Code::Io, format!("cannot read the configuration from stdin: {error}"));
     let file = File::from(stdin.as_fd().try_clone_to_owned().map_err(failed)?);
     let mut text = Vec::with_capacity(USUAL);
-    let length = file.take(LIMIT + 1).read_to_end(&mut text).map_err(failed)?;
-    if length as u64 > LIMIT {
-        return Err(Error::new(
-            Code::Io,
-            format!("the configuration on stdin is longer than {} MiB, the most that is accepted", LIMIT >> 20),
-        ));
-    }
+    // A byte too many is told when the text is looked at.
+    file.take(cni::LONGEST as u64 + 1).read_to_end(&mut text).map_err(failed)?;
     Ok(text)
 }
 

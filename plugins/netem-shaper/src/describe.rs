@@ -55,12 +55,13 @@ impl Plugin for Shaped {
     /// Queues go with their device, which the plugin before this one in the chain removes next. They are removed here all the same,
     /// because that plugin may keep it.
     fn named(call: &Call, identity: &Identity, session: &mut Session) -> Result<Description, Error> {
-        let previous = call.config.prev_result.clone().unwrap_or_default();
+        let none = Success::default();
+        let previous = call.config.prev_result.as_ref().unwrap_or(&none);
         let names = shaping_keys::interfaces(call).unwrap_or_else(|_| vec![call.environment.if_name.clone()]);
         let mut description = Description::new();
         for name in &names {
             let (attachment, is_only) = (identity.clone(), names.len() == 1);
-            let search = Search { call, attachment, name, previous: &previous, is_only };
+            let search = Search { call, attachment, name, previous, is_only };
             let found = search.run(session).map_err(|error| Self::error(&error))?;
             if let Some(ifb) = search.reference_ifb(session).map_err(|error| Self::error(&error))? {
                 description.own(ifb);

@@ -14,6 +14,10 @@ use crate::{Difference, Error, Remedy, Session, Side};
 /// The most elements that one transaction removes: its message must fit the socket's buffer.
 const AT_ONCE: usize = 500;
 
+/// The most elements that one message adds: their list is an attribute, which has at most 64 KiB, and each has a comment of up to
+/// 255 bytes.
+const IN_ONE_MESSAGE: usize = 150;
+
 /// An element as an attachment asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -153,8 +157,8 @@ fn addition(comment: &str, entries: &[&Entry], stands: &[(Ours, Stand)]) -> (Vec
         for set in ours.sets() {
             let of_set = entries.iter().filter(|entry| entry.ours == ours && entry.set == set);
             let elements: Vec<Element> = of_set.map(|entry| entry.element(comment)).collect();
-            if !elements.is_empty() {
-                requests.push(element::create(&ours.table(), set, &elements));
+            for some in elements.chunks(IN_ONE_MESSAGE) {
+                requests.push(element::create(&ours.table(), set, some));
                 meanings.push(Meaning::Elements);
             }
         }
@@ -207,16 +211,22 @@ fn list(socket: &mut Socket, ours: Ours, set: &Set) -> Result<Vec<Element>, Erro
 pub(crate) fn differences(session: &mut Session, comment: &str, entries: &[Entry]) -> Result<Vec<Difference>, Error> {
     let socket = session.netfilter().map_err(of_netfilter)?;
     let mut differences = Vec::new();
+    let mut listed: Vec<(Ours, &Set, Vec<Element>)> = Vec::new();
     let mut late = Vec::new();
     let mut has_late = false;
     for entry in entries {
+        let is_its = |(ours, set, _): &&(Ours, &Set, Vec<Element>)| *ours == entry.ours && *set == entry.set;
+        if listed.iter().find(is_its).is_none() {
+            listed.push((entry.ours, entry.set, list(socket, entry.ours, entry.set)?));
+        }
+        let elements = listed.iter().find(is_its).map(|(.., elements)| elements);
         let is_late = LATE.contains(&entry.set);
-        match find(socket, entry)? {
+        match elements.into_iter().flatten().find(|element| element.key == entry.key) {
             None if is_late => late.push(Difference::missing(entry.label())),
             None => differences.push(Difference::missing(entry.label())),
             Some(found) if found.comment != comment => {
                 let what = format!("comment of {}", entry.label());
-                differences.push(Difference::new(what, comment, found.comment));
+                differences.push(Difference::new(what, comment, found.comment.as_str()));
             }
             Some(_) => has_late |= is_late,
         }

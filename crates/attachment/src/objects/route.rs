@@ -2,6 +2,7 @@
 
 use netlink::route;
 
+use crate::session::Routes;
 use crate::{Device, Difference, Error, Kind, Object, Session, Side, Stage, Step};
 
 static KIND: Kind = Kind::of_a_link("route");
@@ -22,9 +23,8 @@ impl LinkRoute {
     }
 
     /// The routes of its side, each with the link that it goes through.
-    fn list(&self, session: &mut Session) -> Result<Vec<(u32, route::Route)>, Error> {
-        route::list(session.socket(self.device.side)?)
-            .map_err(Error::refused(format!("list the routes of {}", self.device)))
+    fn list(&self, session: &mut Session) -> Result<Routes, Error> {
+        session.routes(&self.device)
     }
 }
 

@@ -2,20 +2,21 @@
 
 use serde_json::{Map, Value};
 
+use crate::json::{self, Limit};
 use crate::{Code, Error, Version, excerpt};
 
 /// The JSON object in the text (CFG-1).
-pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, Error> {
+pub(crate) fn object(text: &[u8], limit: Limit) -> Result<Map<String, Value>, Error> {
     if text.trim_ascii().is_empty() {
         return Err(undecodable("stdin is empty; it must carry the network configuration"));
     }
-    match serde_json::from_slice(text) {
+    match json::read(text, limit) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(other) => Err(undecodable(format!(
             "the network configuration is {}; it must be a JSON object",
             excerpt::kind(&other)
         ))),
-        Err(error) => Err(undecodable(format!("the network configuration on stdin is not JSON: {error}"))),
+        Err(reason) => Err(undecodable(format!("the network configuration on stdin {reason}"))),
     }
 }
 

@@ -138,7 +138,7 @@ fn its_error_is_ours_with_its_name_before_it() {
 fn an_answer_that_cannot_be_understood_is_code_6_and_quoted() {
     for (body, parts) in [
         ("true", ["not JSON", "it printed nothing"]),
-        ("echo garbage", ["no JSON", "\"garbage\""]),
+        ("echo garbage", ["not JSON", "\"garbage\""]),
         ("echo '[]'", ["the result is []", "an object"]),
         (r#"echo '{"cniVersion":"0.2.0"}'"#, ["0.2.0", "1.1.0"]),
         (r#"echo '{"ips":[{"address":"10.1.0.5"}]}'"#, ["ips[0].address", "\"10.1.0.5\""]),
@@ -146,7 +146,8 @@ fn an_answer_that_cannot_be_understood_is_code_6_and_quoted() {
         (r#"echo '{"code":7,"msg":"x"}'"#, ["error", "status 0"]),
         ("exit 3", ["exit status 3", "it printed nothing"]),
         ("echo oh dear; exit 3", ["exit status 3", "\"oh dear\""]),
-        ("head -c 3000000 /dev/zero", ["more than 1 MiB", "/ipam"]),
+        ("head -c 5000000 /dev/zero", ["more than 4 MiB", "/ipam"]),
+        ("echo '['; yes '[],' | head -n 200000; echo '7]'", ["more than 131072 values", "["]),
     ] {
         let error = run(body, Command::Add).unwrap_err();
         assert_eq!(error.code, Code::Decode, "{body}: {}", error.msg);
