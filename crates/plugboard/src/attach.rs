@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
+use ::attachment::Identity;
+use anyhow::{anyhow, bail};
+use netlink::{Socket, link};
 use shaping::networks::{self, NetworkSpec};
 
 use crate::attachment::Attachment;
@@ -76,6 +78,8 @@ pub(crate) fn plan(
         )]);
     }
     let networks = plan::networks(specs, &runtime.conf_dir, &runtime.plugins)?;
+    let names = networks.iter().map(|prepared| prepared.network.name.as_str());
+    refuse_left(names.zip(&if_names), &target.container_id).map_err(|problem| vec![problem])?;
     let nics = networks.into_iter().zip(if_names).map(|(Prepared { network, capability_args }, if_name)| {
         let attachment = Attachment {
             container_id: target.container_id.clone(),
@@ -87,6 +91,21 @@ pub(crate) fn plan(
         Nic { network, attachment }
     });
     Ok(nics.collect())
+}
+
+/// Refuses an attachment that the kernel has although it is not recorded: it may be in use, and the undoing of this one would remove it.
+fn refuse_left<'a>(nics: impl Iterator<Item = (&'a str, &'a String)>, container_id: &str) -> anyhow::Result<()> {
+    let mut socket = Socket::open()?;
+    for (network, if_name) in nics {
+        let device = Identity::new(network, container_id, if_name).host_name();
+        if link::find(&mut socket, &device)?.is_some() {
+            bail!(
+                "container {container_id} has no record of {if_name} on network '{network}', but its device {device} is there: \
+                 detach it first"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Sets up every interface in order. If one fails, those before it are taken down again.

@@ -180,16 +180,21 @@ impl Cache {
     /// so two attachments could have the same file; the second of them is refused.
     pub(crate) fn store(&self, entry: &Entry) -> anyhow::Result<()> {
         let path = self.path(entry);
-        if let Ok(Some(other)) = read(&path)
-            && !other.is_same(entry)
-        {
-            bail!(
+        match read(&path) {
+            // It may be about an interface that is in use.
+            Err(error) => bail!(
+                "cannot remember the attachment in {}: that file cannot be read ({error:#}); detach the container first, or remove \
+                 the file if it is no record",
+                path.display()
+            ),
+            Ok(Some(other)) if !other.is_same(entry) => bail!(
                 "cannot remember the attachment in {}: that file is about container {} on network '{}'; give this \
                  container another --container-id",
                 path.display(),
                 other.attachment.container_id,
                 other.network
-            );
+            ),
+            Ok(_) => {}
         }
         let write = || {
             self.make()?;

@@ -50,10 +50,24 @@ use runtime::Runtime;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
-    // verify has a way of its own with them.
-    let ready = if matches!(cli.command, Command::Verify(_)) { Ok(()) } else { interrupt::install() };
+    let ready = if counts_signals(&cli.command) { interrupt::install() } else { Ok(()) };
     let exit = ready.and_then(|()| run(cli)).unwrap_or_else(|error| problems::report([format!("{error:#}")]));
     interrupt::status(exit)
+}
+
+/// What calls plugins must not leave them alone. verify has a way of its own.
+fn counts_signals(command: &Command) -> bool {
+    match command {
+        Command::Attach(_)
+        | Command::Detach(_)
+        | Command::Check(_)
+        | Command::Shape(_)
+        | Command::Gc(_)
+        | Command::Status(_) => true,
+        Command::Verify(_) | Command::Ls(_) | Command::Completions { .. } | Command::Man { .. } | Command::Schema => {
+            false
+        }
+    }
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

@@ -339,6 +339,16 @@ fn detach_takes_down_by_name_and_alias_what_a_record_does_not_tell() {
         assert_eq!(before, state(&[&c1]), "{damage}");
         lab.assert_nothing_remembered();
     }
+    // Nobody attaches over it: the undoing would take the interface that is in use.
+    let c2 = lab.host.namespace("c2");
+    for damage in [": >", "rm"] {
+        lab.plugboard("attach c1 walt-net").ok();
+        sh(&format!("{damage} {RESULTS}/walt-net-c1-eth0")).ok();
+        assert_refused(&lab.plugboard(&format!("attach --container-id c1 {} walt-net", c2.path.display())), "detach");
+        assert_eq!(c1.ip("link show").as_array().map(Vec::len), Some(2), "{damage}");
+        lab.plugboard("detach c1").ok();
+        assert_eq!(before, state(&[&c1]), "{damage}");
+    }
     // What is not configured any more cannot be taken down, and is not passed over.
     for damage in [": >", "rm"] {
         lab.plugboard("attach c1 walt-net,home-net").ok();
