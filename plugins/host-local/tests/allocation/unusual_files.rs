@@ -74,8 +74,11 @@ fn what_an_older_release_left_open_is_closed() {
     assert_eq!(fs::metadata(format!("{BLUE}/lock")).unwrap().mode() & 0o777, 0o750);
 }
 
-/// Puts something that is no regular file, or has no end, at a path; what an error says of it.
-fn others() -> Vec<(&'static str, Box<dyn Fn(&str)>)> {
+/// Makes something at a path.
+type Put = Box<dyn Fn(&str)>;
+
+/// What is no regular file, or has no end: what an error says of it, and how it comes to a path.
+fn others() -> Vec<(&'static str, Put)> {
     let run = |command: &'static str| move |path: &str| _ = sh(&format!("{command} '{path}'")).ok();
     vec![
         ("a FIFO", Box::new(run("mkfifo"))),
