@@ -136,17 +136,60 @@ fn a_namespace_that_is_gone_takes_it_along() {
     assert_eq!(State::allocations().len(), 0);
 }
 
+/// GC of a network without a valid attachment.
+fn collect(scene: &Scene) {
+    scene.call(Plugin::Bridge, "GC", with(&tap(), json!({"cni.dev/valid-attachments": []}))).run().ok();
+}
+
 #[test]
-fn gc_takes_the_host_interface() {
+fn whoever_knows_no_namespace_takes_it_along_all_the_same() {
+    cites!("GC-1", "DEL-4");
+    let scene = Scene::new();
+    harness::sh("sysctl -q net.ipv4.ip_forward=1").ok();
+    let before = scene.state();
+    // Of another attachment, which stays.
+    let other = with(&tap(), json!({"name": "other", "bridge": "br1"}));
+    scene.call_for(&scene.c1, "eth1", Plugin::Bridge, "ADD", other.clone()).run().ok();
+    let beside = scene.state();
+    for without_namespace in [collect, |scene: &Scene| {
+        scene.call(Plugin::Bridge, "DEL", tap()).unset("CNI_NETNS").run().ok();
+    }] {
+        scene.added(Plugin::Bridge, &tap());
+        without_namespace(&scene);
+        assert_eq!(beside, scene.state());
+    }
+    scene.call_for(&scene.c1, "eth1", Plugin::Bridge, "DEL", other).run().ok();
+    assert_eq!(before, scene.state());
+}
+
+#[test]
+fn gc_leaves_a_device_that_is_not_the_attachments() {
     cites!("GC-1");
     let scene = Scene::new();
     scene.added(Plugin::Bridge, &tap());
-    scene.call(Plugin::Bridge, "GC", with(&tap(), json!({"cni.dev/valid-attachments": []}))).run().ok();
+    scene.c1.sh("ip link set eth0 alias 'plugboard: eth0 on net of c9'").ok();
+    collect(&scene);
     let links = harness::ip("link show");
-    assert_eq!(links.as_array().map(Vec::len), Some(1), "{links:#}");
-    assert_eq!(scene.c1.ip("link show dev eth0")[0]["linkinfo"]["info_data"]["type"], "tap", "GC knows no namespaces");
-    scene.call(Plugin::Bridge, "DEL", tap()).run().ok();
-    assert!(scene.c1.sh("ip link show eth0").status != 0, "DEL does");
+    assert_eq!(links.as_array().map(Vec::len), Some(1), "the host interface has gone: {links:#}");
+    assert_eq!(scene.c1.ip("link show dev eth0")[0]["linkinfo"]["info_data"]["type"], "tap");
+}
+
+#[test]
+fn gc_after_a_kill_leaves_nothing_on_either_side() {
+    cites!("GC-1", "DEL-8");
+    let scene = Scene::new();
+    let config = with(&tap(), json!({"ipam": null}));
+    let mut half_done = 0;
+    for calls in (0..).step_by(2) {
+        let was_killed = scene.call(Plugin::Bridge, "ADD", config.clone()).kill_after_system_calls(calls);
+        half_done += u32::from(was_killed && leftovers(&scene).iter().any(|name| name == "eth0"));
+        collect(&scene);
+        assert_eq!(leftovers(&scene), Vec::<String>::new(), "killed after {calls} system calls");
+        if !was_killed {
+            break;
+        }
+    }
+    assert!(half_done > 2, "there was a TAP device to clean up {half_done} times");
 }
 
 #[test]

@@ -133,10 +133,17 @@ fn unknown_version() {
 fn a_namespace_that_is_missing_or_none() {
     let scene = Scene::new();
     std::fs::write("/run/netns/file", "").expect("a file among the namespaces");
+    harness::sh("mkfifo /run/netns/fifo").ok();
     let still = Still::new(&scene);
-    for path in
-        ["/run/netns/missing", "/run/netns/file", "/proc/self/ns/mnt", "/run", "/proc/999999999/ns/net", "/dev/null"]
-    {
+    for path in [
+        "/run/netns/missing",
+        "/run/netns/file",
+        "/run/netns/fifo",
+        "/proc/self/ns/mnt",
+        "/run",
+        "/proc/999999999/ns/net",
+        "/dev/null",
+    ] {
         still.fails(bridge(&scene, json!({})).netns(path), 8, path);
         still.fails(bridge(&scene, json!({"ipam": null})).netns(path), 8, path);
     }

@@ -19,6 +19,7 @@ mod route;
 mod shaped_device;
 mod sysctl;
 mod tap;
+mod tap_behind;
 mod tc_words;
 mod veth;
 

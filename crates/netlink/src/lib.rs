@@ -12,6 +12,7 @@ pub mod attributes;
 pub mod bridge;
 pub mod bridge_port;
 pub mod bridge_vlan;
+pub mod elsewhere;
 mod error;
 pub mod ifb;
 pub mod layer3;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns};
@@ -50,10 +51,14 @@ impl Namespace {
     /// # Errors
     /// [`Error::NoNamespace`] when nothing is there, [`Error::NotANamespace`] when something else is.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|source| match source.raw_os_error() {
-            Some(libc::ENOENT | libc::ENOTDIR) => Error::NoNamespace(path.to_owned()),
-            _ => failed(path, "open", source),
-        })?;
+        // Nothing is waited for if it is a FIFO.
+        let file =
+            File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|source| {
+                match source.raw_os_error() {
+                    Some(libc::ENOENT | libc::ENOTDIR) => Error::NoNamespace(path.to_owned()),
+                    _ => failed(path, "open", source),
+                }
+            })?;
         let not = |found| Error::NotANamespace { path: path.to_owned(), found };
         let system = fstatfs(&file).map_err(|errno| failed(path, "fstatfs", errno.into()))?;
         if system.filesystem_type() != NSFS_MAGIC {

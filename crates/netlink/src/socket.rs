@@ -47,6 +47,8 @@ pub struct Socket {
     fd: OwnedFd,
     sequence: u32,
     received: Vec<u8>,
+    /// The kernel knows strict checking: it is 4.20 or later.
+    is_strict: bool,
     /// How many bytes of answers the receive buffer takes, as far as is known.
     room: usize,
 }
@@ -74,13 +76,20 @@ impl Socket {
     fn of(protocol: SockProtocol, options: &[libc::c_int]) -> Result<Self, Error> {
         let fd = socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
             .map_err(Error::system("socket(AF_NETLINK)"))?;
+        let mut is_strict = false;
         for &option in options {
             match set_netlink_option(&fd, option) {
                 Err(error) if error.errno() != Some(libc::ENOPROTOOPT) => return Err(error),
-                _ => {} // strict checking came with 4.20; whoever lists filters what comes
+                Err(_) => {} // strict checking came with 4.20; whoever lists filters what comes
+                Ok(()) => is_strict |= option == libc::NETLINK_GET_STRICT_CHK,
             }
         }
-        Ok(Self { fd, sequence: 0, received: Vec::new(), room: SURE_ROOM })
+        Ok(Self { is_strict, fd, sequence: 0, received: Vec::new(), room: SURE_ROOM })
+    }
+
+    /// The kernel checks questions strictly, as 4.20 and later do.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.is_strict
     }
 
     /// Sends one request and waits for its answer.

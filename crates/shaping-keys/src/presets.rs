@@ -40,6 +40,10 @@ keys! {
 /// Code 7 with the known names; the host's file is malformed or cannot be read.
 pub(crate) fn find(name: &str) -> Result<Preset, Error> {
     let mut all = read(OWN).map_err(|cause| Error::new(Code::Internal, format!("the plugin's presets: {cause}")))?;
+    let is_other = fs::metadata(OF_THE_HOST).is_ok_and(|found| !found.is_file());
+    if is_other {
+        return Err(Error::new(Code::Io, format!("cannot read {OF_THE_HOST}: it is not a regular file")));
+    }
     match fs::read_to_string(OF_THE_HOST) {
         Ok(text) => {
             let own = read(&text).map_err(|cause| Error::invalid_config(format!("{OF_THE_HOST}: {cause}")))?;

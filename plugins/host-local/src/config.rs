@@ -9,9 +9,13 @@ use keys::{FromJson, HostLocalKeys, Place, RangeKeys};
 use serde_json::Value;
 
 use crate::error::io_error;
+use crate::regular;
 
 /// Where the reference keeps its files, and where we keep ours.
 const DATA_DIR: &str = "/var/lib/cni/networks";
+
+/// The longest file of a range that is read, in bytes.
+const RANGE_FILE_BYTES: u64 = 1 << 20;
 
 /// The object `ipam`.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +57,8 @@ impl Ipam {
         let Some(path) = self.range_file() else {
             return Ok(None);
         };
-        let content = std::fs::read(path).map_err(|cause| io_error(path, "read it for ipam.rangeFromFile", &cause))?;
+        let content = regular::read(path, RANGE_FILE_BYTES)
+            .map_err(|cause| io_error(path, "read it for ipam.rangeFromFile", &cause))?;
         let refused = |cause: &dyn std::fmt::Display| {
             Error::invalid_config(format!(
                 "ipam.rangeFromFile: {} is not a range such as {{\"subnet\": \"10.1.2.0/24\"}}: {cause}",

@@ -4,8 +4,22 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// The mode of the files that the reference makes.
-pub(crate) const FILE_MODE: u32 = 0o644;
+use crate::regular;
+
+/// The mode of files: whoever can open the lock can hold it, and so keep everybody waiting. (The reference's are 0600, and its lock
+/// is 0750.)
+pub(crate) const FILE_MODE: u32 = 0o600;
+
+/// The mode of directories, as the reference makes them, whatever the umask is.
+pub(crate) const DIRECTORY_MODE: u32 = 0o755;
+
+/// What others have no business with: the lock and what else is a file, and writing into the directory. An older release, or a umask
+/// of 0, may have left it to them.
+pub(crate) const FILE_EXCESS: u32 = 0o007;
+pub(crate) const DIRECTORY_EXCESS: u32 = 0o002;
+
+/// The longest address that is noted, in bytes.
+const ADDRESS_BYTES: u64 = 64;
 
 /// The path of an address's file.
 pub(crate) fn address_path(directory: &Path, address: IpAddr) -> PathBuf {
@@ -15,7 +29,8 @@ pub(crate) fn address_path(directory: &Path, address: IpAddr) -> PathBuf {
 /// The address that a range set gave last. A file that is missing, unreadable or garbage costs the order of allocation,
 /// nothing else.
 pub(crate) fn last_reserved(directory: &Path, set: usize) -> Option<IpAddr> {
-    std::fs::read_to_string(last_reserved_path(directory, set)).ok()?.trim().parse().ok()
+    let content = regular::read(&last_reserved_path(directory, set), ADDRESS_BYTES).ok()?;
+    std::str::from_utf8(&content).ok()?.trim().parse().ok()
 }
 
 /// The path of the file with the address that a range set gave last.

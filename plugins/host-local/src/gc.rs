@@ -29,6 +29,7 @@ pub(crate) fn gc(call: &Call) -> Result<(), Error> {
     };
     let mut stale: BTreeMap<Owner, Vec<IpAddr>> = BTreeMap::new();
     let mut has_debris = false;
+    let mut is_unreadable = false;
     let mut result = Ok(());
     for (address, holder) in store.holders()? {
         match holder {
@@ -39,10 +40,14 @@ pub(crate) fn gc(call: &Call) -> Result<(), Error> {
                 result = result.and(store.remove(address));
             }
             Holder::Unknown(cause) => result = result.and(Err(unknown_holder(&store, address, &cause))),
+            Holder::Unreadable(cause) => {
+                is_unreadable = true;
+                result = result.and(Err(unknown_holder(&store, address, &cause)));
+            }
         }
     }
-    // The index may have links to the debris.
-    store.settle(!has_debris);
+    // The index may have links to the debris; and an address that cannot be read may be one of a stale attachment, whose links go.
+    store.settle(!has_debris && !is_unreadable);
     for (owner, addresses) in stale {
         result = result.and(store.release(&owner, &addresses));
     }

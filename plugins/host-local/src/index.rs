@@ -14,7 +14,7 @@
 //! reads the files. An address is never given twice, whatever the index says: link(2) decides.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File, FileTimes};
+use std::fs::{self, File, FileTimes, Metadata};
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::unix::fs::symlink;
@@ -32,9 +32,12 @@ const MARK: Duration = Duration::from_secs(1);
 
 /// Whether the index tells the holder of every address.
 pub(crate) fn is_complete(directory: &Path) -> bool {
-    fs::metadata(directory)
-        .and_then(|metadata| metadata.modified())
-        .is_ok_and(|time| time == SystemTime::UNIX_EPOCH + MARK)
+    fs::metadata(directory).is_ok_and(|found| is_marked(&found))
+}
+
+/// The same, of a directory that has been looked at.
+pub(crate) fn is_marked(found: &Metadata) -> bool {
+    found.modified().is_ok_and(|time| time == SystemTime::UNIX_EPOCH + MARK)
 }
 
 /// Marks the index as complete.
@@ -110,6 +113,9 @@ pub(crate) fn rebuild(directory: &Path, contents: &Contents) -> io::Result<()> {
         symlink(address, directory.join(name))?;
     }
     map::write(directory, contents.addresses.iter().map(|(address, _)| *address))?;
+    if contents.is_unreadable() {
+        return Err(io::Error::other("the file of an address cannot be read"));
+    }
     mark(directory)
 }
 

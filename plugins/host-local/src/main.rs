@@ -16,6 +16,7 @@ mod map;
 mod owner;
 mod pool;
 mod range;
+mod regular;
 mod release;
 mod request;
 mod reservation;

@@ -8,7 +8,7 @@
 //! by the maps looks at the files before it says so.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files::FILE_MODE;
 use crate::range::{address, number};
+use crate::regular;
 
 /// How the names of maps begin.
 pub(crate) const PREFIX: &str = ".taken.";
@@ -56,7 +57,7 @@ pub(crate) struct Map(Vec<u8>);
 impl Map {
     /// Reads the map of a block; `None` if there is none.
     pub(crate) fn read(directory: &Path, block: Block) -> Option<Self> {
-        fs::read(block.path(directory)).ok().filter(|bits| bits.len() == LENGTH).map(Self)
+        regular::read(&block.path(directory), LENGTH as u64).ok().filter(|bits| bits.len() == LENGTH).map(Self)
     }
 
     /// The first free address of those from `from` to `to`, which are of its block.
@@ -88,9 +89,10 @@ pub(crate) fn write(directory: &Path, taken: impl Iterator<Item = IpAddr>) -> io
                 *byte |= 1 << (place % 8);
             }
         }
-        let open =
-            OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(block.path(directory));
-        open?.write_all_at(&bits, 0)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+        let (file, _) = regular::open(&block.path(directory), &mut options)?;
+        file.write_all_at(&bits, 0)?;
     }
     Ok(())
 }
@@ -100,9 +102,10 @@ pub(crate) fn write(directory: &Path, taken: impl Iterator<Item = IpAddr>) -> io
 /// # Errors
 /// The kernel's; the map is wrong then.
 pub(crate) fn note(directory: &Path, address: IpAddr, is_taken: bool) -> io::Result<()> {
-    let map = match OpenOptions::new().read(true).write(true).open(Block::of(address).path(directory)) {
+    let path = Block::of(address).path(directory);
+    let map = match regular::open(&path, OpenOptions::new().read(true).write(true)) {
         Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
-        map => map?,
+        map => map?.0,
     };
     note_in(&map, place(number(address)), is_taken)
 }

@@ -19,8 +19,10 @@ pub(crate) enum Holder {
     /// The file is empty or only zeros: its writer died between creating and writing it, and nobody was told of the
     /// address; or the whole machine did.
     Nobody,
-    /// Why the file cannot be read, or is not an IPAM plugin's.
+    /// Why the file is not an IPAM plugin's.
     Unknown(String),
+    /// Why the file cannot be read now.
+    Unreadable(String),
 }
 
 impl Owner {

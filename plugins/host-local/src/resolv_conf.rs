@@ -5,13 +5,17 @@ use std::path::Path;
 use cni::{Dns, Error};
 
 use crate::error::io_error;
+use crate::regular;
+
+/// The longest file that is read, in bytes. resolv.conf(5) has some lines.
+const LIMIT: u64 = 1 << 20;
 
 /// Reads a file in the form of `resolv.conf`.
 ///
 /// # Errors
 /// Code 5 with the path.
 pub(crate) fn read(path: &Path) -> Result<Dns, Error> {
-    let content = std::fs::read(path).map_err(|cause| io_error(path, "read it for ipam.resolvConf", &cause))?;
+    let content = regular::read(path, LIMIT).map_err(|cause| io_error(path, "read it for ipam.resolvConf", &cause))?;
     Ok(parse(&String::from_utf8_lossy(&content)))
 }
 

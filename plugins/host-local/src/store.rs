@@ -10,10 +10,10 @@
 //! [`crate::reservation`]), the links and the mark of [`crate::index`], and the maps of [`crate::map`].
 
 use std::cell::Cell;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use cni::Error;
@@ -21,11 +21,14 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::error::io_error;
-use crate::files::{FILE_MODE, address_path, last_reserved_path, remove_new};
+use crate::files::{
+    DIRECTORY_EXCESS, DIRECTORY_MODE, FILE_EXCESS, FILE_MODE, address_path, last_reserved_path, remove_new,
+};
 use crate::free::Maps;
 use crate::index;
 use crate::map;
 use crate::owner::{Holder, Owner};
+use crate::regular;
 use crate::scan::{read_holder, scan};
 
 /// A network's directory, locked until it is dropped.
@@ -46,7 +49,8 @@ impl Store {
         if let Some(lock) = lock(&directory)? {
             return Self::with_lock(directory, lock);
         }
-        std::fs::create_dir_all(&directory).map_err(|cause| io_error(&directory, "make this directory", &cause))?;
+        let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&directory);
+        made.map_err(|cause| io_error(&directory, "make this directory", &cause))?;
         match lock(&directory)? {
             Some(lock) => Self::with_lock(directory, lock),
             None => Err(io_error(&directory, "open this directory, just made", &ErrorKind::NotFound.into())),
@@ -62,7 +66,11 @@ impl Store {
     }
 
     fn with_lock(directory: PathBuf, lock: Flock<File>) -> Result<Self, Error> {
-        let mut indexed = index::is_complete(&directory);
+        let found = directory.metadata().map_err(|cause| io_error(&directory, "look at this directory", &cause))?;
+        if let Some(mode) = tightened(&found, DIRECTORY_EXCESS) {
+            let _ = std::fs::set_permissions(&directory, mode); // it may be somebody else's
+        }
+        let mut indexed = index::is_marked(&found);
         if !indexed {
             // Others have been here, or one of us was killed. The lock is ours, so nobody is in the middle of anything.
             remove_new(&directory);
@@ -107,7 +115,7 @@ impl Store {
         let Ok(directory) = File::open(&self.directory) else {
             return false;
         };
-        let holder = read_holder(&directory, &address.to_string());
+        let holder = read_holder(&directory, &address.to_string(), true);
         holder.is(owner) || holder == Holder::Nobody
     }
 
@@ -165,12 +173,28 @@ impl Store {
         let path = last_reserved_path(&self.directory, set);
         let text = address.to_string();
         let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(&path)?;
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+            let (mut file, metadata) = regular::open(&path, &mut options)?;
+            tighten(&file, &metadata);
             file.write_all(text.as_bytes())?;
             let length = text.len() as u64;
-            if file.metadata()?.len() > length { file.set_len(length) } else { Ok(()) }
+            if metadata.len() > length { file.set_len(length) } else { Ok(()) }
         };
         write().map_err(|cause| io_error(&path, "note the last address", &cause))
+    }
+}
+
+/// The permissions without the `excess`, if there is any.
+fn tightened(found: &Metadata, excess: u32) -> Option<Permissions> {
+    let mode = found.mode() & 0o7777;
+    (mode & excess != 0).then(|| Permissions::from_mode(mode & !excess))
+}
+
+/// Takes from others what a file has no use for. Where that is not allowed, the file is somebody else's.
+fn tighten(file: &File, found: &Metadata) {
+    if let Some(mode) = tightened(found, FILE_EXCESS) {
+        let _ = file.set_permissions(mode);
     }
 }
 
@@ -178,14 +202,17 @@ impl Store {
 fn lock(directory: &Path) -> Result<Option<Flock<File>>, Error> {
     let path = directory.join("lock");
     // Reading is enough for flock(2), and it works on a file system that has become read-only.
-    let open = || match File::open(&path) {
+    let open = || match regular::open(&path, OpenOptions::new().read(true)) {
         Err(cause) if cause.kind() == ErrorKind::NotFound => {
-            OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(&path)
+            regular::open(&path, OpenOptions::new().read(true).append(true).create(true).mode(FILE_MODE))
         }
         result => result,
     };
     let mut file = match open() {
-        Ok(file) => file,
+        Ok((file, metadata)) => {
+            tighten(&file, &metadata);
+            file
+        }
         Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(io_error(&path, "open the lock of the address pool", &cause)),
     };

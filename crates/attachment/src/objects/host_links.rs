@@ -2,6 +2,7 @@
 
 use netlink::link::{self, Link};
 
+use super::tap_behind;
 use crate::identity::MARK;
 use crate::{Device, Error, Found, Identity, Owner, Session, Side, Stage, Tag};
 
@@ -12,10 +13,14 @@ pub(super) fn of_network(session: &mut Session, network: &str, kind: &str) -> Re
         link.kind == kind
             && matches!(Tag::of(link), Some(Tag::Attachment { network: of, other: None }) if of == network)
     };
+    let is_pair = kind == "veth";
     let found = |link: &Link| {
         let (name, printed, whose) = (link.name.clone(), link.name.clone(), whose(link));
         let found = Found::own(owner(link), Stage::Nic, move |session| {
-            session.remove(Side::Host, format!("remove {name}"), link::delete(&name))
+            // Whatever comes of it: the rest goes all the same.
+            let behind = if is_pair { tap_behind::remove(session, &name) } else { Ok(()) };
+            let removed = session.remove(Side::Host, format!("remove {name}"), link::delete(&name));
+            behind.and(removed)
         });
         found.printed_by(move |session| {
             let mut commands = removal(session, &printed)?;

@@ -14,7 +14,7 @@ static COLLECTOR: Finder = FINDER.for_gc();
 /// A TAP device. The process that opens it (QEMU) is its other end; without one it has no carrier.
 ///
 /// On the host it is named after the attachment, and GC finds it by its alias. In the container it has the name of the
-/// container interface and stays until DEL or the end of its namespace: GC knows no namespaces.
+/// container interface, and a call that knows no namespace finds it behind the veth pair that it is joined to.
 #[derive(Debug)]
 pub struct Tap {
     /// The attachment.

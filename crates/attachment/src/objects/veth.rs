@@ -3,7 +3,7 @@
 use netlink::link::{self, Link};
 use netlink::{Mac, veth};
 
-use super::host_links;
+use super::{host_links, tap_behind};
 use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Session, Side, Stage, Step};
 
 static KIND: Kind = Kind::found("veth");
@@ -139,13 +139,15 @@ impl Object for Veth {
         Ok(differences)
     }
 
-    /// The host interface takes the container interface with it.
+    /// The host interface takes the container interface with it. A TAP device that this is joined to goes by itself, unless its
+    /// namespace cannot be entered.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let host = self.host();
         if host_links::own(session, &host, KIND.name, &self.identity.alias())?.is_none() {
             return Ok(());
         }
-        session.remove(Side::Host, format!("remove {}", host.name), link::delete(&host.name))
+        let behind = if session.has_container() { Ok(()) } else { tap_behind::remove(session, &host.name) };
+        behind.and(session.remove(Side::Host, format!("remove {}", host.name), link::delete(&host.name)))
     }
 
     fn commands(&self) -> Vec<String> {

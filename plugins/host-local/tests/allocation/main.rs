@@ -13,4 +13,5 @@ mod kill;
 mod large_pools;
 mod results;
 mod sharing;
+mod unusual_files;
 mod verbs;

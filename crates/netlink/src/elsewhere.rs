@@ -1,0 +1,73 @@
+//! Links of other namespaces, reached from a socket in this one (`rtnl_get_net_ns_capable` in `net/core/rtnetlink.c`).
+
+use crate::attributes::{append, read_u32, value_of};
+use crate::link::{self, Link};
+use crate::{Error, Request, Socket};
+
+const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+
+// `struct ifinfomsg` and attributes of a link (`if_link.h`).
+const HEADER_BYTES: usize = 16;
+const INDEX: std::ops::Range<usize> = 4..8;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_EXT_MASK: u16 = 29;
+const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_TARGET_NETNSID: u16 = 46;
+/// Without counters.
+const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+
+/// Another namespace, as the socket's own numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elsewhere(u32);
+
+impl Elsewhere {
+    /// The namespace of the other end of a veth; `None` if that is in the socket's own, or if there is no such link.
+    ///
+    /// # Errors
+    /// Whatever the kernel says other than that there is none.
+    pub fn of_peer(socket: &mut Socket, name: &str) -> Result<Option<Self>, Error> {
+        match socket.request(link::get(name)) {
+            Ok(answer) => Ok(answer.and_then(|object| {
+                let id = value_of(object.payload.get(HEADER_BYTES..)?, IFLA_LINK_NETNSID)?;
+                read_u32(id, 0).map(Self)
+            })),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds a link there; `None` if there is none of that name, or if the kernel is older than 4.20: before 4.16 it would
+    /// take [`Elsewhere::delete`] for the removal of a link of the socket's own namespace.
+    ///
+    /// # Errors
+    /// Whatever the kernel says other than that there is none.
+    pub fn find(self, socket: &mut Socket, name: &str) -> Result<Option<Link>, Error> {
+        if !socket.is_strict() {
+            return Ok(None);
+        }
+        let mut payload = self.header(0);
+        append(&mut payload, IFLA_IFNAME, &[name.as_bytes(), &[0]].concat());
+        append(&mut payload, IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
+        match socket.request(Request::question(RTM_GETLINK, payload)) {
+            Ok(answer) => Ok(answer.as_ref().and_then(Link::read)),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a link there that [`Elsewhere::find`] has found.
+    #[must_use]
+    pub fn delete(self, link: &Link) -> Request {
+        Request::raw(RTM_DELLINK, 0, self.header(link.index))
+    }
+
+    fn header(self, index: u32) -> Vec<u8> {
+        let mut payload = vec![0; HEADER_BYTES];
+        if let Some(place) = payload.get_mut(INDEX) {
+            place.copy_from_slice(&index.to_ne_bytes());
+        }
+        append(&mut payload, IFLA_TARGET_NETNSID, &self.0.to_ne_bytes());
+        payload
+    }
+}
