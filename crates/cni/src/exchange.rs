@@ -79,8 +79,9 @@ pub trait GiveUp {
     /// What becomes readable when there is something to consider.
     fn fd(&self) -> BorrowedFd<'_>;
 
-    /// Whether it is time, asked whenever the descriptor is readable. It has to take out what is there to read.
-    fn is_due(&self) -> bool;
+    /// How much longer the plugin may take, asked whenever the descriptor is readable: nothing kills it at once, `None` leaves its
+    /// limit as it is. It has to take out what is there to read.
+    fn consider(&self) -> Option<Duration>;
 }
 
 /// An executable at work. Dropping it kills and reaps the process, and kills what it has started (see [`Group`]).
@@ -149,6 +150,7 @@ impl Exchange {
     /// Talks to the process until it ends.
     fn finish(&mut self, give_up: Option<&dyn GiveUp>) -> Result<ExitStatus, Unanswered> {
         let mut exit = None;
+        let mut given_up: Option<Instant> = None;
         loop {
             self.send_rest();
             self.collect()?;
@@ -161,14 +163,21 @@ impl Exchange {
                 Ok(None) => {}
                 Err(error) => return Err(broken("cannot wait for it", error)),
             }
-            let left = self.limit.saturating_sub(self.started.elapsed());
+            let mut left = self.limit.saturating_sub(self.started.elapsed());
             if left.is_zero() {
                 return Err(Unanswered::Late(self.limit));
             }
+            if let Some(end) = given_up {
+                left = left.min(end.saturating_duration_since(Instant::now()));
+                if left.is_zero() {
+                    return Err(broken("it was killed", ErrorKind::Interrupted.into()));
+                }
+            }
             let exit = exit.get_or_insert_with(|| pidfd::open(&self.child).ok());
             let is_called = self.sleep(left, exit.as_ref(), give_up).map_err(|error| broken("poll", error))?;
-            if is_called && give_up.is_some_and(GiveUp::is_due) {
-                return Err(broken("it was killed", ErrorKind::Interrupted.into()));
+            if is_called && let Some(longest) = give_up.and_then(GiveUp::consider) {
+                let end = Instant::now() + longest;
+                given_up = Some(given_up.map_or(end, |earlier| earlier.min(end)));
             }
         }
     }

@@ -2,13 +2,14 @@
 //!
 //! A command that makes or removes something must not end in the middle. So these signals are only counted, and the command looks at
 //! the count between its steps. Plugins run in process groups of their own meanwhile, where a terminal's Ctrl-C does not reach them:
-//! one that makes or removes something comes to its end, unless a second signal says that nobody wants to wait for it.
+//! one that makes or removes something comes to its end, unless that takes long, or a second signal says that nobody wants to wait.
 
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cni::GiveUp;
@@ -25,6 +26,9 @@ const SIGNAL_STATUS: i32 = 128;
 /// Signals that follow each other faster than this count as one, in milliseconds: `timeout` signals its child and its group, and a
 /// terminal that ends may do so by the kernel and by the shell.
 const BOUNCE: i64 = 300;
+
+/// How long a plugin at work may go on after a signal. Who stops services kills those that take some multiple of this.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The first signal; 0 for none.
 static FIRST: AtomicI32 = AtomicI32::new(0);
@@ -129,7 +133,7 @@ pub(crate) fn status(otherwise: ExitCode) -> ExitCode {
 /// What a signal means for a plugin at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// It makes or removes something, and is to finish. A second signal kills it, or the next one if it was started after the first.
+    /// It makes or removes something, and is to finish within the grace. A second signal kills it, or the next one if it was started after the first.
     Finishing,
     /// It only looks, and is killed.
     Looking,
@@ -140,6 +144,8 @@ pub(crate) enum Patience {
 pub(crate) struct Watch<'a> {
     pipe: &'a PipeReader,
     plugin: String,
+    /// The count when it was started.
+    first: u32,
     /// The count at which it is killed.
     last: u32,
 }
@@ -147,13 +153,21 @@ pub(crate) struct Watch<'a> {
 impl Watch<'_> {
     /// Begins to watch; `None` where signals are not counted.
     pub(crate) fn begin(patience: Patience, plugin: String) -> Option<Self> {
-        let count = COUNT.load(Ordering::SeqCst);
+        let pipe = PIPE.get()?;
+        empty(pipe);
+        let first = COUNT.load(Ordering::SeqCst);
         let last = match patience {
-            Patience::Finishing => count.max(1) + 1,
+            Patience::Finishing => first.max(1) + 1,
             Patience::Looking => 1,
         };
-        Some(Self { pipe: PIPE.get()?, plugin, last })
+        Some(Self { pipe, plugin, first, last })
     }
+}
+
+/// Takes out what is there.
+fn empty(mut pipe: &PipeReader) {
+    let mut bytes = [0; 64];
+    while pipe.read(&mut bytes).is_ok_and(|count| count > 0) {}
 }
 
 impl GiveUp for Watch<'_> {
@@ -161,18 +175,21 @@ impl GiveUp for Watch<'_> {
         self.pipe.as_fd()
     }
 
-    fn is_due(&self) -> bool {
-        let mut bytes = [0; 64];
-        while (&mut &*self.pipe).read(&mut bytes).is_ok_and(|count| count > 0) {}
+    fn consider(&self) -> Option<Duration> {
+        empty(self.pipe);
         let count = COUNT.load(Ordering::SeqCst);
-        if count > 0 && count < self.last {
+        if count >= self.last {
+            return Some(Duration::ZERO);
+        }
+        if count > self.first {
             let signal = received().map_or("signal", Signal::as_str);
             let plugin = &self.plugin;
             let _ = writeln!(
                 io::stderr(),
-                "plugboard: {signal}: waiting for {plugin} to finish, to undo or end in order; another signal kills it"
+                "plugboard: {signal}: waiting for {plugin} to finish, {} s at most; another signal kills it",
+                GRACE.as_secs()
             );
         }
-        count >= self.last
+        (count > self.first).then_some(GRACE)
     }
 }

@@ -168,6 +168,23 @@ fn a_second_signal_kills_the_plugin() {
     assert_eq!(before, state(&[&c1]));
 }
 
+/// Nor does anybody have to signal twice.
+#[test]
+fn a_plugin_that_does_not_finish_is_killed_after_a_while() {
+    let lab = lab();
+    let c1 = lab.host.namespace("c1");
+    lab.plugboard("attach c1 walt-net").ok();
+    lab.plugboard("detach c1").ok();
+    let before = state(&[&c1]);
+    stop_at("ADD walt-net before");
+    let attach = start(&lab, "attach c1 walt-net,b-net");
+    wait_for_stop();
+    sh(&format!("kill -TERM {}", attach.id())).ok();
+    assert_ended(attach, 143, "attach");
+    assert!(told().contains("/run/bin/gate: it was killed"), "{}", told());
+    assert_eq!(before, state(&[&c1]));
+}
+
 /// What only looks is not waited for.
 #[test]
 fn a_command_that_changes_nothing_ends_at_once_with_its_plugin() {
