@@ -62,7 +62,7 @@ pub use objects::*;
 pub use owner::{Owner, Valid};
 pub use remedy::Remedy;
 pub use secret::Secret;
-pub use session::{Channel, Lock, Note, Session, Step};
+pub use session::{Channel, Lock, Mode, Note, Session, Step};
 pub use shared::{Commons, Shared, State};
 pub use stage::Stage;
 pub use tag::Tag;

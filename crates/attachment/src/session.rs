@@ -20,8 +20,7 @@ mod step;
 pub use channel::Channel;
 use channel::PacketFilter;
 use end::End;
-pub use lock::Lock;
-pub(crate) use lock::Mode;
+pub use lock::{Lock, Mode};
 pub use note::Note;
 pub use step::Step;
 use step::{Reading, Refusal};
@@ -493,7 +492,7 @@ impl Session {
     /// # Errors
     /// Those of `work`; the lock cannot be taken.
     pub fn sharing<T, E: From<Error>>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
-        self.scope(Mode::Use, work)
+        self.scope(Mode::Shared, work)
     }
 
     /// Like [`Session::sharing`], but exclusive.
@@ -504,7 +503,7 @@ impl Session {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.scope(Mode::Change, work)
+        self.scope(Mode::Exclusive, work)
     }
 
     /// Like [`Session::excluding`], for a removal: where the lock cannot be made, on a file system that is read-only or full, nobody
@@ -532,9 +531,9 @@ impl Session {
     fn scope<T, E: From<Error>>(&mut self, mode: Mode, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         let is_outermost = self.lock.is_none();
         match mode {
-            Mode::Change => self.exclude()?,
-            Mode::Use if is_outermost => self.take(mode)?,
-            Mode::Use => {}
+            Mode::Exclusive => self.exclude()?,
+            Mode::Shared if is_outermost => self.take(mode)?,
+            Mode::Shared => {}
         }
         let done = work(self);
         if is_outermost {
@@ -546,8 +545,8 @@ impl Session {
     /// Within [`Session::sharing`]: from here to its end nobody else is in such a scope.
     pub(crate) fn exclude(&mut self) -> Result<(), Error> {
         match self.lock {
-            Some((Mode::Change, _)) => Ok(()),
-            _ => self.take(Mode::Change),
+            Some((Mode::Exclusive, _)) => Ok(()),
+            _ => self.take(Mode::Exclusive),
         }
     }
 

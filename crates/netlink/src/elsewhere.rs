@@ -1,7 +1,7 @@
 //! Links of other namespaces, reached from a socket in this one (`rtnl_get_net_ns_capable` in `net/core/rtnetlink.c`).
 
-use crate::attributes::{append, read_u32, value_of};
-use crate::link::{self, Link};
+use crate::attributes::append;
+use crate::link::Link;
 use crate::{Error, Request, Socket};
 
 const RTM_DELLINK: u16 = 17;
@@ -12,29 +12,19 @@ const HEADER_BYTES: usize = 16;
 const INDEX: std::ops::Range<usize> = 4..8;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_EXT_MASK: u16 = 29;
-const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_TARGET_NETNSID: u16 = 46;
 /// Without counters.
 const RTEXT_FILTER_SKIP_STATS: u32 = 8;
 
 /// Another namespace, as the socket's own numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Elsewhere(u32);
+pub struct Elsewhere(i32);
 
 impl Elsewhere {
-    /// The namespace of the other end of a veth; `None` if that is in the socket's own, or if there is no such link.
-    ///
-    /// # Errors
-    /// Whatever the kernel says other than that there is none.
-    pub fn of_peer(socket: &mut Socket, name: &str) -> Result<Option<Self>, Error> {
-        match socket.request(link::get(name)) {
-            Ok(answer) => Ok(answer.and_then(|object| {
-                let id = value_of(object.payload.get(HEADER_BYTES..)?, IFLA_LINK_NETNSID)?;
-                read_u32(id, 0).map(Self)
-            })),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// The namespace of a link's other end; `None` if that is in the link's own.
+    #[must_use]
+    pub fn of_peer(link: &Link) -> Option<Self> {
+        link.peer_namespace.map(Self)
     }
 
     /// Finds a link there; `None` if there is none of that name, or if the kernel is older than 4.20: before 4.16 it would

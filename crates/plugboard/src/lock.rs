@@ -3,26 +3,24 @@
 //! All are bytes of one file that only root can open, beside those that plugins take (`attachment::Lock`): nobody else can hold one
 //! up. A lock on the namespace itself, or on a directory that others may read, could be held by any process that has it open.
 
-use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+pub(crate) use attachment::Mode;
 use nix::unistd::geteuid;
 
-use crate::holders::Holder;
 use crate::interrupt;
 
 const DIRECTORY: &str = "/run/plugboard";
 const FILE: &str = "/run/plugboard/lock";
 
-/// Our bytes are between those of the plugins: numbers of namespaces, which have 32 bits, and from 2^61 on networks and attachments.
-const FIRST: u64 = 1 << 60;
+/// So many numbers has each kind of subject.
 const KIND: u64 = 1 << 58;
 
 /// How often a lock is tried again.
@@ -42,19 +40,12 @@ pub(crate) enum Subject<'a> {
     Records(&'a Path),
 }
 
-/// Who else may hold a lock at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Others of this mode.
-    Shared,
-    /// Nobody.
-    Exclusive,
-}
-
 /// A lock, released when dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    /// What plugins inherit.
+    _inherited: Option<OwnedFd>,
+    _lock: attachment::Lock,
 }
 
 impl Subject<'_> {
@@ -71,7 +62,7 @@ impl Subject<'_> {
         let hash = text
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-        Ok(FIRST + kind * KIND + (hash ^ (hash >> 32)) % KIND)
+        Ok(attachment::Lock::byte_of_command(kind * KIND + (hash ^ (hash >> 32)) % KIND))
     }
 
     fn name(self) -> String {
@@ -92,18 +83,18 @@ impl Lock {
     /// whole time, with the processes that hold it; a signal came.
     pub(crate) fn take(subject: Subject<'_>, mode: Mode, limit: Duration) -> anyhow::Result<Self> {
         let context = || format!("cannot lock {} (in {FILE})", subject.name());
-        let file = open().with_context(context)?;
+        let lock = open().with_context(context)?;
         let byte = subject.byte().with_context(context)?;
         let start = Instant::now();
         let mut is_told = false;
-        while !try_lock(&file, byte, mode).with_context(context)? {
+        while !lock.try_byte(byte, mode).with_context(context)? {
             interrupt::refuse()?;
             let waited = start.elapsed();
             if waited >= limit {
                 bail!(
                     "{} is locked by {} for {} s already: see what it waits for, or wait longer with --lock-timeout",
                     subject.name(),
-                    holders(byte),
+                    lock.holders(byte),
                     limit.as_secs()
                 );
             }
@@ -111,86 +102,40 @@ impl Lock {
                 is_told = true;
                 tracing::warn!(
                     "waiting for {}, at work on {}, for {} s at most",
-                    holders(byte),
+                    lock.holders(byte),
                     subject.name(),
                     limit.as_secs()
                 );
             }
             thread::sleep(INTERVAL);
         }
-        if !matches!(subject, Subject::Records(_)) {
-            fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).with_context(context)?;
-        }
-        Ok(Self { _file: file })
+        let is_inherited = !matches!(subject, Subject::Records(_));
+        let inherited = is_inherited.then(|| lock.bequeath()).transpose().with_context(context)?;
+        Ok(Self { _inherited: inherited, _lock: lock })
     }
 
     /// Takes a lock if nobody holds it.
     pub(crate) fn try_take(subject: Subject<'_>, mode: Mode) -> io::Result<Option<Self>> {
-        let file = open()?;
-        let is_ours = try_lock(&file, subject.byte()?, mode)?;
-        Ok(is_ours.then_some(Self { _file: file }))
-    }
-}
-
-fn try_lock(file: &File, byte: u64, mode: Mode) -> io::Result<bool> {
-    let kind = match mode {
-        Mode::Shared => libc::F_RDLCK,
-        Mode::Exclusive => libc::F_WRLCK,
-    };
-    let range = libc::flock {
-        l_type: libc::c_short::try_from(kind).unwrap_or_default(),
-        l_whence: libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default(),
-        l_start: libc::off_t::try_from(byte).unwrap_or_default(),
-        l_len: 1,
-        l_pid: 0,
-    };
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&range)) {
-        Ok(_) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-        Err(errno) => Err(errno.into()),
+        let lock = open()?;
+        let is_ours = lock.try_byte(subject.byte()?, mode)?;
+        Ok(is_ours.then_some(Self { _inherited: None, _lock: lock }))
     }
 }
 
 /// Opens the file, which nobody else may open, in a directory where nobody else may put another one.
-fn open() -> io::Result<File> {
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    match DirBuilder::new().mode(0o700).create(DIRECTORY) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
+fn open() -> io::Result<attachment::Lock> {
+    let lock = attachment::Lock::open()?;
     let is_ours = |owner: u32| owner == 0 || owner == geteuid().as_raw();
     let directory = fs::symlink_metadata(DIRECTORY)?;
     if !directory.is_dir() || !is_ours(directory.uid()) || directory.mode() & 0o022 != 0 {
         return Err(io::Error::other(format!("{DIRECTORY} must be a directory that only root can write: remove it")));
     }
-    let file = options.open(FILE)?;
-    let about = file.metadata()?;
-    if !about.is_file() || !is_ours(about.uid()) {
+    let file = fs::symlink_metadata(FILE)?;
+    if !file.is_file() || !is_ours(file.uid()) {
         return Err(io::Error::other("it must be a file of root: remove it"));
     }
-    if about.mode() & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(0o600))?;
+    if file.mode() & 0o077 != 0 {
+        fs::set_permissions(FILE, Permissions::from_mode(0o600))?;
     }
-    Ok(file)
-}
-
-/// The processes that hold a byte, in words (`lock:` in proc_pid_fdinfo(5)). The kernel tells the holder of a lock of this kind in
-/// no other way: F_OFD_GETLK and /proc/locks say -1.
-fn holders(byte: u64) -> String {
-    let start = byte.to_string();
-    let is_it = |line: &str| {
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        line.starts_with("lock:") && words.iter().rev().nth(1) == Some(&start.as_str())
-    };
-    let holds = |id: &u32| {
-        let descriptors = fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
-        descriptors.filter(|fd| fs::read_link(fd.path()).is_ok_and(|target| target == Path::new(FILE))).any(|fd| {
-            let about = fs::read_to_string(format!("/proc/{id}/fdinfo/{}", fd.file_name().display()));
-            about.is_ok_and(|about| about.lines().any(is_it))
-        })
-    };
-    let found: Vec<String> =
-        Holder::processes().into_iter().filter(holds).map(|id| Holder::process(id).to_string()).collect();
-    if found.is_empty() { "another command".to_owned() } else { found.join(" and ") }
+    Ok(lock)
 }

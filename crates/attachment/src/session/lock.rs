@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 use std::fs::{DirBuilder, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::thread;
@@ -23,9 +23,11 @@ mod holders;
 const DIRECTORY: &str = "/run/plugboard";
 const FILE: &str = "/run/plugboard/lock";
 
-/// Bytes from here on are attachments; those before are networks, and the inode numbers of network namespaces, which have 32 bits.
+/// Bytes from here on are attachments; those before are networks, and before them whatever `plugboard` locks. The first are the
+/// inode numbers of network namespaces, which have 32 bits.
 const ATTACHMENTS: u64 = 1 << 62;
 const NETWORKS: u64 = 1 << 61;
+const COMMANDS: u64 = 1 << 60;
 
 /// The least number of a descriptor that is left to others. A shell script may use those below for itself.
 const LEAST_DESCRIPTOR: libc::c_int = 10;
@@ -33,13 +35,22 @@ const LEAST_DESCRIPTOR: libc::c_int = 10;
 /// How often a lock is tried that somebody else has.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// What the holder is going to do.
+/// Who else may hold a lock at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Use an existing shared object: nobody may remove it meanwhile.
-    Use,
-    /// Make or remove one.
-    Change,
+pub enum Mode {
+    /// Others of this mode: as those who use an existing shared object, which nobody may remove meanwhile.
+    Shared,
+    /// Nobody: as those who make or remove one.
+    Exclusive,
+}
+
+impl Mode {
+    fn kind(self) -> libc::c_int {
+        match self {
+            Self::Shared => libc::F_RDLCK,
+            Self::Exclusive => libc::F_WRLCK,
+        }
+    }
 }
 
 /// A lock, released when dropped.
@@ -56,10 +67,11 @@ impl Lock {
     /// # Errors
     /// [`Error::System`]: the file below `/run` cannot be made or locked. [`Error::Busy`] when the time is over.
     pub fn of_attachment(identity: &Identity, patience: Duration) -> Result<Self, Error> {
-        let lock = Self::open()?;
+        let lock = Self::open().map_err(failed)?;
         let byte = byte_of(ATTACHMENTS, identity.number());
         let what = || format!("{} of {} on {}", identity.if_name(), identity.container_id(), identity.network());
-        until(patience, || lock.try_take(byte, libc::F_WRLCK), || lock.busy(&what(), byte, patience))?;
+        let is_taken = || lock.try_byte(byte, Mode::Exclusive).map_err(failed);
+        until(patience, is_taken, || lock.busy(&what(), byte, patience))?;
         Ok(lock)
     }
 
@@ -68,8 +80,8 @@ impl Lock {
     /// # Errors
     /// [`Error::System`].
     pub fn of_collection(network: &str) -> Result<Self, Error> {
-        let lock = Self::open()?;
-        lock.take(byte_of_network(network), libc::F_RDLCK)?;
+        let lock = Self::open().map_err(failed)?;
+        lock.take(byte_of_network(network), Mode::Shared)?;
         Ok(lock)
     }
 
@@ -87,12 +99,8 @@ impl Lock {
     /// Waits for the lock of the shared objects in the calling thread's network namespace.
     pub(crate) fn of_host(mode: Mode) -> Result<Self, Error> {
         let namespace = std::fs::metadata("/proc/thread-self/ns/net").map_err(failed)?;
-        let lock = Self::open()?;
-        let kind = match mode {
-            Mode::Use => libc::F_RDLCK,
-            Mode::Change => libc::F_WRLCK,
-        };
-        lock.take(namespace.ino() & (NETWORKS - 1), kind)?;
+        let lock = Self::open().map_err(failed)?;
+        lock.take(namespace.ino() & (COMMANDS - 1), mode)?;
         Ok(lock)
     }
 
@@ -114,27 +122,50 @@ impl Lock {
         self.is_inherited.set(false);
     }
 
-    fn open() -> Result<Self, Error> {
+    /// The file, with nothing locked.
+    ///
+    /// # Errors
+    /// It cannot be made or opened, by anybody but root as a rule.
+    pub fn open() -> io::Result<Self> {
         Ok(Self { file: open()?, is_inherited: Cell::new(false) })
     }
 
+    /// The byte of a number, for those who lock something else than plugins do.
+    #[must_use]
+    pub fn byte_of_command(number: u64) -> u64 {
+        byte_of(COMMANDS, number)
+    }
+
+    /// Takes the lock that a byte is, if that can be done at once.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn try_byte(&self, byte: u64, mode: Mode) -> io::Result<bool> {
+        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&range(byte, 1, mode.kind()))) {
+            Ok(_) => Ok(true),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The processes that hold the lock that a byte is, in words.
+    #[must_use]
+    pub fn holders(&self, byte: u64) -> String {
+        let holders = self.file.metadata().map(|file| holders::of(&file, byte)).unwrap_or_default();
+        match holders.as_slice() {
+            [] => "a process that cannot be seen from here".to_owned(),
+            holders => holders.join(" and "),
+        }
+    }
+
     /// Waits for it, as long as others have it.
-    fn take(&self, byte: u64, kind: libc::c_int) -> Result<(), Error> {
+    fn take(&self, byte: u64, mode: Mode) -> Result<(), Error> {
         loop {
-            match fcntl(&self.file, FcntlArg::F_OFD_SETLKW(&range(byte, 1, kind))) {
+            match fcntl(&self.file, FcntlArg::F_OFD_SETLKW(&range(byte, 1, mode.kind()))) {
                 Ok(_) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(failed(errno.into())),
             }
-        }
-    }
-
-    /// Whether it could be taken at once.
-    fn try_take(&self, byte: u64, kind: libc::c_int) -> Result<bool, Error> {
-        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&range(byte, 1, kind))) {
-            Ok(_) => Ok(true),
-            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-            Err(errno) => Err(failed(errno.into())),
         }
     }
 
@@ -146,11 +177,7 @@ impl Lock {
     }
 
     fn busy(&self, what: &str, byte: u64, patience: Duration) -> Error {
-        let holders = self.file.metadata().map(|file| holders::of(&file, byte)).unwrap_or_default();
-        let holders = match holders.as_slice() {
-            [] => "a process that cannot be seen from here".to_owned(),
-            holders => holders.join(", "),
-        };
+        let holders = self.holders(byte);
         Error::Busy(format!(
             "another call for {what}, or an IPAM plugin that one has left behind, is still at work after {} s; the lock is held by \
              {holders}: wait for its end, or end it, and try again",
@@ -206,21 +233,21 @@ fn range(byte: u64, length: libc::off_t, kind: libc::c_int) -> libc::flock {
     }
 }
 
-fn open() -> Result<File, Error> {
+fn open() -> io::Result<File> {
     let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     match options.open(FILE) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             match DirBuilder::new().mode(0o700).create(DIRECTORY) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(error)),
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
-            options.open(FILE).map_err(failed)
+            options.open(FILE)
         }
-        opened => opened.map_err(failed),
+        opened => opened,
     }
 }
 
-fn failed(source: std::io::Error) -> Error {
+fn failed(source: io::Error) -> Error {
     Error::System { action: format!("take a lock in {FILE}"), source }
 }
