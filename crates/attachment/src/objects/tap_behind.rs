@@ -16,13 +16,10 @@ pub(super) fn remove(session: &mut Session, host: &str) -> Result<(), Error> {
     let Some(interface) = interface_of(&link) else { return Ok(()) };
     let action = format!("remove TAP device {interface} behind {host}");
     let socket = session.socket(Side::Host)?;
-    let found = match Elsewhere::of_peer(socket, host).map_err(Error::refused(&action))? {
-        Some(there) => there.find(socket, interface).map_err(Error::refused(&action))?.map(|tap| (there, tap)),
-        None => None,
-    };
-    match found {
-        Some((there, tap)) if tap.kind == "tun" && tap.alias == link.alias => {
-            session.remove(Side::Host, action, there.delete(&tap))
+    let Some(there) = Elsewhere::of_peer(socket, host).map_err(Error::refused(&action))? else { return Ok(()) };
+    match there.find(socket, interface).map_err(Error::refused(&action))? {
+        Some(tap) if tap.kind == "tun" && tap.alias == link.alias => {
+            there.delete(socket, &tap).map_err(Error::refused(action))
         }
         _ => Ok(()),
     }
