@@ -9,7 +9,7 @@ use netlink::route::Route;
 use netlink::{Namespace, Request, Socket, address};
 
 use crate::ordered::ordered;
-use crate::{Commons, Device, Error, Side};
+use crate::{Device, Error, Side};
 
 mod channel;
 mod end;
@@ -31,6 +31,9 @@ pub(crate) type Routes = Rc<[(u32, Route)]>;
 /// Takes back a change.
 type TakeBack = Box<dyn FnOnce(&mut Session) -> Result<(), Error>>;
 
+/// Whether anybody uses something.
+type IsUsed = Box<dyn FnOnce(&mut Session) -> Result<bool, Error>>;
+
 /// What is to be undone when a later part fails.
 pub(crate) enum Undo {
     /// The object at this place of the description has been made.
@@ -38,7 +41,7 @@ pub(crate) enum Undo {
     /// A change has been begun.
     TakeBack(TakeBack),
     /// A change of something that others use as well has been begun.
-    GiveBack(Box<dyn Commons>, TakeBack),
+    GiveBack(IsUsed, TakeBack),
 }
 
 /// Both sides of an attachment, and whatever else its objects live in.
@@ -360,13 +363,13 @@ impl Session {
     }
 
     /// How to take back what the object at work is about to change on something that was there before and that others may use:
-    /// at the end of the undoing, and only if none of the `users` is left, because whoever has come meanwhile may rely on it.
-    pub fn on_undo_for_all(
+    /// at the end of the undoing, and only if it is not used then, because whoever has come meanwhile may rely on it.
+    pub fn on_undo_unless(
         &mut self,
-        users: impl Commons + 'static,
+        is_used: impl FnOnce(&mut Self) -> Result<bool, Error> + 'static,
         take_back: impl FnOnce(&mut Self) -> Result<(), Error> + 'static,
     ) {
-        self.undo.push((self.current, Undo::GiveBack(Box::new(users), Box::new(take_back))));
+        self.undo.push((self.current, Undo::GiveBack(Box::new(is_used), Box::new(take_back))));
     }
 
     /// The place of the object at work in its description, for a channel that collects changes.

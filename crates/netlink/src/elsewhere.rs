@@ -41,15 +41,20 @@ impl Elsewhere {
         append(&mut payload, IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
         match socket.request(Request::question(RTM_GETLINK, payload)) {
             Ok(answer) => Ok(answer.as_ref().and_then(Link::read)),
-            Err(error) if error.is_missing() => Ok(None),
+            Err(error) if error.is_missing() || is_gone(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Removes a link there that [`Elsewhere::find`] has found.
-    #[must_use]
-    pub fn delete(self, link: &Link) -> Request {
-        Request::raw(RTM_DELLINK, 0, self.header(link.index))
+    /// Removes a link there that [`Elsewhere::find`] has found. One that is not there, like its namespace, is removed already.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn delete(self, socket: &mut Socket, link: &Link) -> Result<(), Error> {
+        match socket.request(Request::raw(RTM_DELLINK, 0, self.header(link.index))) {
+            Err(error) if !error.is_missing() && !is_gone(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn header(self, index: u32) -> Vec<u8> {
@@ -60,4 +65,9 @@ impl Elsewhere {
         append(&mut payload, IFLA_TARGET_NETNSID, &self.0.to_ne_bytes());
         payload
     }
+}
+
+/// Of a namespace that is going the number is not known any more.
+fn is_gone(error: &Error) -> bool {
+    error.errno() == Some(libc::EINVAL)
 }

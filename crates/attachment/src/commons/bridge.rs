@@ -178,12 +178,16 @@ impl Bridge {
     /// How to take back a change of a bridge that was there before.
     fn take_back_with(&self, session: &mut Session, state: &str, request: Request) {
         let (device, action) = (self.device(), format!("set {} {state}", self.label()));
-        session.on_undo_for_all(BridgeMembers { bridge: self.name.clone() }, move |session| {
-            if session.find(&device)?.is_some() {
-                session.queue(Step::change(Side::Host, action, request));
-            }
-            Ok(())
-        });
+        let members = BridgeMembers { bridge: self.name.clone() };
+        session.on_undo_unless(
+            move |session| members.is_used(session),
+            move |session| {
+                if session.find(&device)?.is_some() {
+                    session.queue(Step::change(Side::Host, action, request));
+                }
+                Ok(())
+            },
+        );
     }
 
     /// A different address for each bridge, because two hosts with a bridge of the same name may share a segment; one with an

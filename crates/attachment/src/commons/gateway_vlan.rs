@@ -104,18 +104,26 @@ impl GatewayVlan {
         let is_member = self.membership(session, bridge)?.is_some();
         let setting = Sysctl::no_router_advertisements(&device.name);
         let before = setting.read(session)?;
-        session.on_undo_for_all(self.members.clone(), move |session| {
-            if session.find(&device)?.is_none() {
-                return Ok(());
-            }
-            session.queue(Step::change(Side::Host, format!("set {device} down again"), link::set_down(&device.name)));
-            if !is_member {
-                let action = format!("take the bridge itself out of VLAN {id}");
-                let request = bridge_vlan::delete(Of::Bridge(bridge), &[Vlans::tagged(id, id)]);
-                session.queue(Step::change(Side::Host, action, request).tolerating(&[libc::ENOENT]));
-            }
-            before.map_or(Ok(()), |before| setting.write(session, &before))
-        });
+        let members = self.members.clone();
+        session.on_undo_unless(
+            move |session| members.is_used(session),
+            move |session| {
+                if session.find(&device)?.is_none() {
+                    return Ok(());
+                }
+                session.queue(Step::change(
+                    Side::Host,
+                    format!("set {device} down again"),
+                    link::set_down(&device.name),
+                ));
+                if !is_member {
+                    let action = format!("take the bridge itself out of VLAN {id}");
+                    let request = bridge_vlan::delete(Of::Bridge(bridge), &[Vlans::tagged(id, id)]);
+                    session.queue(Step::change(Side::Host, action, request).tolerating(&[libc::ENOENT]));
+                }
+                before.map_or(Ok(()), |before| setting.write(session, &before))
+            },
+        );
         Ok(())
     }
 

@@ -71,14 +71,17 @@ impl Address {
         let (side, action) = (self.device.side, format!("restore the addresses and routes of {}", self.device));
         let had = Layer3::of(session.socket(side)?, &link).map_err(Error::refused(&action))?;
         let (users, device) = (BridgeMembers::of_gateway(session, &self.device)?, self.device.clone());
-        session.on_undo_for_all(users, move |session| {
-            if session.find(&device)?.is_some_and(|found| found.index == link.index) {
-                for request in had.restore() {
-                    session.queue(Step::change(side, &action, request).tolerating(&[libc::EEXIST]));
+        session.on_undo_unless(
+            move |session| users.is_used(session),
+            move |session| {
+                if session.find(&device)?.is_some_and(|found| found.index == link.index) {
+                    for request in had.restore() {
+                        session.queue(Step::change(side, &action, request).tolerating(&[libc::EEXIST]));
+                    }
                 }
-            }
-            Ok(())
-        });
+                Ok(())
+            },
+        );
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::sysctl::Sysctl;
-use crate::{Commons, Difference, Error, Kind, Object, Session, Side, Stage, Tag};
+use crate::{Difference, Error, Kind, Object, Session, Side, Stage, Tag};
 
 static KIND: Kind = Kind::of_a_link("forwarding");
 
@@ -31,19 +31,11 @@ impl Forwarding {
     }
 }
 
-/// All attachments of the host.
-struct Everybody;
-
-impl Commons for Everybody {
-    fn name(&self) -> String {
-        "attachments of the host".to_owned()
-    }
-
-    fn is_used(&self, session: &mut Session) -> Result<bool, Error> {
-        let links =
-            netlink::link::list(session.socket(Side::Host)?).map_err(Error::refused("list the links of the host"))?;
-        Ok(links.iter().any(Tag::is_attachment))
-    }
+/// There is an attachment on the host.
+fn is_host_used(session: &mut Session) -> Result<bool, Error> {
+    let links =
+        netlink::link::list(session.socket(Side::Host)?).map_err(Error::refused("list the links of the host"))?;
+    Ok(links.iter().any(Tag::is_attachment))
 }
 
 fn read(file: &Path) -> Option<String> {
@@ -67,7 +59,7 @@ impl Object for Forwarding {
             return setting.create(session);
         };
         let had: Vec<_> = self.companions().into_iter().filter_map(|file| Some((read(&file)?, file))).collect();
-        session.on_undo_for_all(Everybody, move |_| {
+        session.on_undo_unless(is_host_used, move |_| {
             if read(&file).is_some_and(|have| have.trim_end() == "1") {
                 let failed = |source| Error::System { action: format!("write {} back", file.display()), source };
                 fs::write(&file, before).map_err(failed)?;

@@ -16,9 +16,10 @@ pub(super) fn remove(session: &mut Session, host: &str) -> Result<(), Error> {
     let Some(interface) = interface_of(&link) else { return Ok(()) };
     let Some(there) = Elsewhere::of_peer(&link) else { return Ok(()) };
     let action = format!("remove TAP device {interface} behind {host}");
-    match there.find(session.socket(Side::Host)?, interface).map_err(Error::refused(&action))? {
+    let socket = session.socket(Side::Host)?;
+    match there.find(socket, interface).map_err(Error::refused(&action))? {
         Some(tap) if tap.kind == "tun" && tap.alias == link.alias => {
-            session.remove(Side::Host, action, there.delete(&tap))
+            there.delete(socket, &tap).map_err(Error::refused(action))
         }
         _ => Ok(()),
     }

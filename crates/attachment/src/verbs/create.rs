@@ -2,7 +2,7 @@
 
 use crate::session::Undo;
 use crate::verbs::release::release;
-use crate::{Commons, Description, Error, Item, Session, Shared, Stage, State};
+use crate::{Description, Error, Item, Session, Shared, Stage, State};
 
 /// Asks all objects whether anything is in their way.
 ///
@@ -104,7 +104,7 @@ impl Creation {
         session.forget_unsent();
         let mut errors = Vec::new();
         let mut shared = Vec::new();
-        let mut for_all: Vec<(Box<dyn Commons>, TakeBack<'_>)> = Vec::new();
+        let mut for_all: Vec<(IsUsed<'_>, TakeBack<'_>)> = Vec::new();
         let mut done = None;
         for (place, undo) in session.take_undo() {
             let Some(item) = items.get(place).filter(|item| is_due(item)) else { continue };
@@ -114,8 +114,8 @@ impl Creation {
                     errors.extend(take_back(session).err());
                     continue;
                 }
-                Undo::GiveBack(users, take_back) => {
-                    for_all.push((users, take_back));
+                Undo::GiveBack(is_used, take_back) => {
+                    for_all.push((is_used, take_back));
                     continue;
                 }
             }
@@ -123,7 +123,10 @@ impl Creation {
                 _ if done == Some(place) => {} // by several steps
                 Item::Object(object) => match object.users(session) {
                     Ok(None) => errors.extend(object.undo(session).err()),
-                    Ok(Some(users)) => for_all.push((users, Box::new(|session| object.undo(session)))),
+                    Ok(Some(users)) => for_all.push((
+                        Box::new(move |session| users.is_used(session)),
+                        Box::new(|session| object.undo(session)),
+                    )),
                     Err(error) => errors.push(error),
                 },
                 Item::Shared(one) => shared.push(one.as_ref()),
@@ -134,20 +137,21 @@ impl Creation {
         errors.extend(session.flush().err());
         shared.reverse(); // as they were described; the release goes the other way
         errors.extend(release(session, &shared));
-        errors.extend(
-            for_all.into_iter().filter_map(|(users, take_back)| give_back(session, users.as_ref(), take_back).err()),
-        );
+        let give_back = |(is_used, take_back)| give_back(session, is_used, take_back).err();
+        errors.extend(for_all.into_iter().filter_map(give_back));
         errors
     }
 }
 
 type TakeBack<'a> = Box<dyn FnOnce(&mut Session) -> Result<(), Error> + 'a>;
+type IsUsed<'a> = Box<dyn FnOnce(&mut Session) -> Result<bool, Error> + 'a>;
 
 /// Whoever uses it may rely on what was changed, and nobody can begin to use it meanwhile.
-fn give_back(session: &mut Session, users: &dyn Commons, take_back: TakeBack<'_>) -> Result<(), Error> {
-    session.excluding(
-        |session| if users.is_used(session)? { Ok(()) } else { take_back(session).and_then(|()| session.flush()) },
-    )
+fn give_back(session: &mut Session, is_used: IsUsed<'_>, take_back: TakeBack<'_>) -> Result<(), Error> {
+    session.excluding(|session| match is_used(session)? {
+        true => Ok(()),
+        false => take_back(session).and_then(|()| session.flush()),
+    })
 }
 
 fn make_all(session: &mut Session, items: &[Item], first: usize) -> Result<(), Error> {
