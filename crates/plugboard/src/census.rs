@@ -73,7 +73,8 @@ impl Census {
         found.next()
     }
 
-    fn usage_of_others(&self, entry: &Entry, holders: &Holders) -> Option<Usage> {
+    /// What shows that the interface of a plugin that is not ours is in use.
+    pub(crate) fn usage_of_others(&self, entry: &Entry, holders: &Holders) -> Option<Usage> {
         let link = self.link_of_others(entry)?;
         let holder = link.peer_namespace.and_then(|number| holders.of_number(number));
         Some(Usage { device: link.name.clone(), is_sure: holder.is_some(), by: end_is_there(holder) })

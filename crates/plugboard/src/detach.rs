@@ -4,9 +4,10 @@
 use std::process::ExitCode;
 
 use crate::cache::Entry;
-use crate::census::Census;
+use crate::census::{Census, Usage};
 use crate::chain::Chain;
 use crate::cli::Detach;
+use crate::holders::Holders;
 use crate::interrupt;
 use crate::namespace::TargetNamespace;
 use crate::network::Network;
@@ -66,11 +67,28 @@ pub(crate) fn take_down(entry: &Entry, runtime: &Runtime) -> Vec<String> {
         Err(error) => return vec![format!("network '{}': the remembered configuration: {error:#}", entry.network)],
     };
     let chain = Chain { network: &network, plugins: &runtime.plugins };
-    let failures = chain.del(&entry.current(), entry.result.as_ref());
+    let attachment = entry.current();
+    let failures = chain.del(&attachment, entry.result.as_ref());
     if failures.is_empty() {
+        if attachment.netns.is_none()
+            && let Some(problem) = left_elsewhere(entry)
+        {
+            return vec![problem];
+        }
         return runtime.cache.remove(entry).err().map(|error| format!("{error:#}")).into_iter().collect();
     }
     failures.iter().map(ToString::to_string).collect()
+}
+
+/// A plugin that was told of no namespace has nothing to do in it. One that is being taken apart takes its interface with it; one that
+/// lives on by somebody else does not.
+fn left_elsewhere(entry: &Entry) -> Option<String> {
+    let usage = Census::take().ok()?.usage_of_others(entry, &Holders::look()).filter(|usage| usage.is_sure)?;
+    let Usage { device, by, .. } = usage;
+    let (if_name, network) = (&entry.attachment.if_name, &entry.network);
+    Some(format!(
+        "{if_name} on network '{network}' is still there: {device}: {by}; remove it with `ip link delete {device}`"
+    ))
 }
 
 /// The configuration that an attachment was set up with; where that is damaged, what the network has now.

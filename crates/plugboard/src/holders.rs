@@ -58,6 +58,11 @@ impl Holders {
         found.map(|found| found.holder.clone())
     }
 
+    /// A path that leads to the namespace of this identity.
+    pub(crate) fn path_of(&self, id: &str) -> Option<PathBuf> {
+        self.found.iter().find(|found| namespace::is_at(&found.path, id)).map(|found| found.path.clone())
+    }
+
     /// What keeps the interface in use that a device of the host belongs to, if that can be told.
     pub(crate) fn of_device(&self, device: &OwnedDevice) -> Option<Holder> {
         match device.in_use.as_ref()? {

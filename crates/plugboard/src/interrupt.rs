@@ -154,7 +154,9 @@ impl Watch<'_> {
     /// Begins to watch; `None` where signals are not counted.
     pub(crate) fn begin(patience: Patience, plugin: String) -> Option<Self> {
         let pipe = PIPE.get()?;
-        empty(pipe);
+        if patience == Patience::Finishing {
+            empty(pipe);
+        }
         let first = COUNT.load(Ordering::SeqCst);
         let last = match patience {
             Patience::Finishing => first.max(1) + 1,

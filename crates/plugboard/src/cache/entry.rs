@@ -6,6 +6,7 @@ use ::attachment::Identity;
 use serde_json::Value;
 
 use crate::attachment::Attachment;
+use crate::holders::Holders;
 use crate::namespace;
 
 /// An attachment as remembered.
@@ -29,10 +30,13 @@ impl Entry {
         Identity::new(&self.network, container_id, if_name)
     }
 
-    /// The attachment as it is now: without its namespace when that is gone, or when its path (of a process as a rule) now
-    /// leads to another namespace, where nothing is ours to take down.
+    /// The attachment as it is now. If its path (of a process as a rule) is gone, or leads to another namespace, where nothing is ours
+    /// to take down, its namespace may live on by somebody else: that one's path then, and none if the namespace is gone.
     pub(crate) fn current(&self) -> Attachment {
-        let netns = self.attachment.netns.clone().filter(|_| !self.is_stale());
+        let netns = match &self.attachment.netns {
+            Some(_) if self.is_stale() => self.namespace_id.as_deref().and_then(|id| Holders::look().path_of(id)),
+            path => path.clone(),
+        };
         Attachment { netns, ..self.attachment.clone() }
     }
 

@@ -222,6 +222,39 @@ fn an_interface_of_the_references_plugins_is_kept_with_its_namespace() {
     assert_eq!(taken(), "");
 }
 
+/// The reference's plugin does nothing without a namespace.
+#[test]
+fn detach_finds_a_namespace_that_outlives_its_process() {
+    let lab = Lab::with_reference_plugins();
+    lab.network_with("walt-net", &json!({"cniVersion": "1.0.0", "plugins": [bridge("walt-net", 8)]}));
+    for whose in ["ours", "libcni's"] {
+        let (_shell, first, second) = two_processes();
+        lab.plugboard(&format!("attach pid:{first} walt-net")).ok();
+        let path = format!("{RESULTS}/walt-net-pid-{first}-eth0");
+        sh(&format!("kill -9 {first}")).ok();
+        harness::wait_until("it has ended", || {
+            !fs::exists(format!("/proc/{first}/ns/net")).is_ok_and(|is_there| is_there)
+        });
+        let links = || sh(&format!("nsenter --net=/proc/{second}/ns/net ip -br link")).ok().lines().count();
+        assert_eq!(links(), 2);
+        if whose == "ours" {
+            lab.plugboard(&format!("detach pid:{first}")).ok();
+            assert_eq!(links(), 1);
+        } else {
+            let mut record: Value = serde_json::from_slice(&fs::read(&path).expect("a record")).expect("JSON");
+            record.as_object_mut().expect("an object").remove("plugboard");
+            fs::write(&path, record.to_string()).expect("written");
+            let refused = lab.plugboard(&format!("detach pid:{first}"));
+            assert_refused(&refused, &format!("process {second} (sleep); remove it with `ip link delete veth"));
+            assert!(fs::exists(&path).expect("a directory"));
+            sh(&format!("nsenter --net=/proc/{second}/ns/net ip link delete eth0")).ok();
+            lab.plugboard(&format!("detach pid:{first}")).ok();
+        }
+        lab.assert_nothing_remembered();
+        sh(&format!("kill -9 {second}")).ok();
+    }
+}
+
 #[test]
 fn a_tap_device_that_a_process_has_open_is_kept() {
     let lab = Lab::with_own_plugins();
