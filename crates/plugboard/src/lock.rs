@@ -54,7 +54,15 @@ pub(crate) enum Mode {
 /// A lock, released when dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// A plugin may have left something running that has inherited the file: the lock goes all the same.
+    fn drop(&mut self) {
+        let all = range(libc::F_UNLCK, 0, 0);
+        let _ = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&all));
+    }
 }
 
 impl Subject<'_> {
@@ -121,14 +129,14 @@ impl Lock {
         if !matches!(subject, Subject::Records(_)) {
             fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).with_context(context)?;
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// Takes a lock if nobody holds it.
     pub(crate) fn try_take(subject: Subject<'_>, mode: Mode) -> io::Result<Option<Self>> {
         let file = open()?;
         let is_ours = try_lock(&file, subject.byte()?, mode)?;
-        Ok(is_ours.then_some(Self { _file: file }))
+        Ok(is_ours.then_some(Self { file }))
     }
 }
 
@@ -137,17 +145,21 @@ fn try_lock(file: &File, byte: u64, mode: Mode) -> io::Result<bool> {
         Mode::Shared => libc::F_RDLCK,
         Mode::Exclusive => libc::F_WRLCK,
     };
-    let range = libc::flock {
-        l_type: libc::c_short::try_from(kind).unwrap_or_default(),
-        l_whence: libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default(),
-        l_start: libc::off_t::try_from(byte).unwrap_or_default(),
-        l_len: 1,
-        l_pid: 0,
-    };
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&range)) {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&range(kind, byte, 1))) {
         Ok(_) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+/// `length` bytes from `start` on, all of them if it is 0.
+fn range(kind: libc::c_int, start: u64, length: libc::off_t) -> libc::flock {
+    libc::flock {
+        l_type: libc::c_short::try_from(kind).unwrap_or_default(),
+        l_whence: libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default(),
+        l_start: libc::off_t::try_from(start).unwrap_or_default(),
+        l_len: length,
+        l_pid: 0,
     }
 }
 
