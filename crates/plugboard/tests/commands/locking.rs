@@ -71,6 +71,21 @@ fn whoever_waits_says_for_whom_and_not_for_ever() {
     lab.plugboard("detach c1").ok();
 }
 
+/// It has inherited the lock, for the case that plugboard is killed.
+#[test]
+fn what_a_plugin_leaves_running_does_not_keep_the_lock() {
+    let lab = lab();
+    lab.file(
+        "starter",
+        "#!/bin/sh\n[ $CNI_COMMAND = ADD ] && { sleep 600 > /dev/null 2>&1 < /dev/null & }\nexec ${0%starter}recorder",
+    );
+    lab.network("walt-net", &json!([{"type": "starter"}]));
+    lab.host.namespace("c1");
+    lab.plugboard("attach c1 walt-net").ok();
+    lab.plugboard("--lock-timeout 5 check c1").ok();
+    lab.plugboard("--lock-timeout 5 detach c1").ok();
+}
+
 #[test]
 fn no_file_is_for_others_whatever_the_umask() {
     let lab = lab();
