@@ -359,3 +359,24 @@ fn a_gateway_address_that_the_bridge_must_not_change() {
     let still = Still::new(&scene);
     still.fails(bridge(&scene, json!({"isGateway": true})), codes::CONFLICT, "10.1.0.250");
 }
+
+/// Whoever could open a lock could hold up every call.
+#[test]
+fn locks_are_roots_alone_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    for mask in ["0", "077"] {
+        let scene = Scene::new();
+        let masked = scene.directory("masked").join("bridge");
+        let script = format!("#!/bin/sh\numask {mask}\nexec {}\n", harness::bin("bridge").display());
+        std::fs::write(&masked, script).expect("the script is written");
+        harness::sh(&format!("chmod +x {}", masked.display())).ok();
+        let call = Invocation::new(&masked.display().to_string(), "ADD").config(Plugin::Bridge.config(LATEST));
+        let call = call.path(harness::bin_dir()).container("c1").netns(&scene.c1.path).ifname("eth0");
+        call.run().ok();
+        let locks = ["/run/plugboard", "/run/plugboard/lock", "/var/lib/cni/networks/net/lock"];
+        for (path, mode) in locks.into_iter().zip([0o700, 0o600, 0o600]) {
+            let found = std::fs::metadata(path).expect("it was made").permissions().mode() & 0o777;
+            assert_eq!(found, mode, "{path} has {found:o} with umask {mask}");
+        }
+    }
+}

@@ -54,9 +54,10 @@ impl Object for Forwarding {
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         let setting = self.setting();
         let file = PathBuf::from("/proc/sys").join(&setting.path);
-        let Some(before) = session.within(Side::Host, || read(&file))?.filter(|have| have.trim_end() != setting.value)
-        else {
-            return setting.create(session);
+        let before = match session.within(Side::Host, || read(&file))? {
+            Some(have) if have.trim_end() == setting.value => return Ok(()),
+            Some(have) => have,
+            None => return setting.create(session), // which says why
         };
         let had: Vec<_> = self.companions().into_iter().filter_map(|file| Some((read(&file)?, file))).collect();
         session.on_undo_unless(is_host_used, move |_| {
