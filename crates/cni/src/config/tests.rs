@@ -96,9 +96,17 @@ fn names_that_are_missing_or_bad_are_code_7() {
         (r#"{"name":"n","type":"t","ipam":{"type":5}}"#, "ipam.type is 5"),
         (r#"{"name":"n","type":"t","ipam":"host-local"}"#, "ipam is \"host-local\""),
     ] {
-        let error = read(text, Command::Del).unwrap_err();
+        let error = read(text, Command::Add).unwrap_err();
         assert_eq!(error.code, Code::InvalidConfig);
         assert!(error.msg.contains(part), "{}", error.msg);
+        // A removal needs the network's name, and for all but the addresses nothing else.
+        match read(text, Command::Del) {
+            Err(error) => assert!(part.contains("name") && error.msg.contains(part), "{}", error.msg),
+            Ok(config) => {
+                let told = config.ignored.iter().chain(&config.ipam_objection).any(|error| error.msg.contains(part));
+                assert!(told, "{config:?}");
+            }
+        }
     }
     assert_eq!(read("{}", Command::Version).unwrap().name, "");
 }
