@@ -4,6 +4,7 @@
 use netlink::link::{self, ALIAS_BYTES, Link};
 use netlink::qdisc::redirect;
 
+use crate::firewall::elements;
 use crate::identity::MARK;
 use crate::{Device, Error, Identity, Session, Side};
 
@@ -99,6 +100,25 @@ fn used_by(
     Ok(None)
 }
 
+/// The attachments that have elements of the packet filter, as the comments tell. Those whose container's ID is cut there are left
+/// out.
+///
+/// # Errors
+/// What the kernel says; a kernel without nf_tables has none.
+pub fn owners_of_elements(session: &mut Session) -> Result<Vec<Identity>, Error> {
+    let comments = elements::comments(session)?;
+    Ok(comments.iter().filter_map(|comment| commented(comment)).collect())
+}
+
+/// The attachment in a comment such as `pbvd4zojfh5w7vp eth1 on home-net of vn1`.
+fn commented(comment: &str) -> Option<Identity> {
+    let (host_name, rest) = comment.split_once(' ')?;
+    let (if_name, rest) = rest.split_once(" on ")?;
+    let (network, container_id) = rest.split_once(" of ")?;
+    let owner = Identity::new(network, container_id, if_name);
+    (owner.host_name() == host_name).then_some(owner)
+}
+
 /// Removes a device of an attachment, whose plugin cannot be called, if it still has the attachment's alias. That it is gone
 /// already is no error.
 ///
@@ -127,7 +147,9 @@ mod tests {
         assert_eq!(owner(&named(one.ifb_name("eth2"), one.ifb_alias("eth2"))), Some((one.clone(), false)));
         assert_eq!(owner(&named("pbsomebody".to_owned(), one.alias())), None);
         assert_eq!(owner(&named(one.host_name(), "somebody's".to_owned())), None);
+        assert_eq!(commented(&one.comment()), Some(one));
         let long = Identity::new("home-net", "c".repeat(300), "eth1");
+        assert_eq!(commented(&long.comment()), None);
         let (cut, is_cut) = owner(&named(long.host_name(), long.alias())).unwrap();
         assert!(is_cut && long.container_id().starts_with(cut.container_id()) && cut.network() == "home-net");
     }

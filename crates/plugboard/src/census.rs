@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context;
-use attachment::{Identity, OwnedDevice, Session, Tag, owned_devices};
+use attachment::{Identity, OwnedDevice, Session, Tag, owned_devices, owners_of_elements};
 use netlink::link::Link;
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ use crate::holders::{Holders, opener};
 pub(crate) struct Census {
     pub(crate) devices: Vec<OwnedDevice>,
     links: Vec<Link>,
+    /// The attachments that have elements of the packet filter, and no device of ours.
+    lent: Vec<Identity>,
 }
 
 /// What shows that an attachment is in use.
@@ -34,7 +36,11 @@ impl Census {
         let mut session = Session::looking(None, Vec::new());
         let context = "cannot tell which interfaces are in use";
         let devices = owned_devices(&mut session).context(context)?;
-        Ok(Self { devices, links: session.host_links().context(context)? })
+        let links = session.host_links().context(context)?;
+        // Who may not see the packet filter does without.
+        let mut lent = owners_of_elements(&mut session).unwrap_or_default();
+        lent.retain(|owner| !links.iter().any(|link| link.name == owner.host_name()));
+        Ok(Self { devices, links, lent })
     }
 
     /// The attachments that have devices here.
@@ -53,6 +59,34 @@ impl Census {
                 Some(Usage { device: String::new(), by: format!("its namespace lives on, by {holder}"), is_sure: true })
             })
             .or_else(|| self.usage_of_others(entry, holders))
+            .or_else(|| self.lent.contains(&owner).then(|| self.usage_of_lent(&owner)).flatten())
+    }
+
+    /// The attachments whose NIC is a device that another plugin has made and lent to the bridge, and that may be in use: their
+    /// elements of the packet filter name them, and the network's bridge has a port without an alias of ours, whose other end exists.
+    pub(crate) fn lent(&self) -> impl Iterator<Item = (&Identity, Usage)> {
+        self.lent.iter().filter_map(|owner| Some((owner, self.usage_of_lent(owner)?)))
+    }
+
+    fn usage_of_lent(&self, owner: &Identity) -> Option<Usage> {
+        let bridges = self.links.iter().filter_map(|link| match Tag::of(link) {
+            Some(Tag::Shared { by, uplink }) if by == owner.network() && link.kind == "bridge" => {
+                Some((link.index, uplink))
+            }
+            _ => None,
+        });
+        let mut ports = bridges.flat_map(|(bridge, uplink)| {
+            let is_lent = move |link: &&Link| {
+                link.master == Some(bridge)
+                    && Tag::of(link).is_none()
+                    && uplink != Some(link.name.as_str())
+                    && (link.kind == "veth" || link.kind == "tun" && link.is_running)
+            };
+            self.links.iter().filter(is_lent)
+        });
+        let device = ports.next()?.name.clone();
+        let by = "a port of the network's bridge that another plugin has made".to_owned();
+        Some(Usage { device, by, is_sure: true })
     }
 
     /// Of a plugin that is not ours, only the result names the interface on the host.

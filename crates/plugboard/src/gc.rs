@@ -247,6 +247,11 @@ impl Wants<'_> {
                 plan.kept.push(Kept { owner: device.owner.clone(), usage, has_record: false });
             }
         }
+        for (owner, usage) in plan.before.lent() {
+            if self.is_chosen(owner.network()) && stays.insert(owner.clone()) {
+                plan.kept.push(Kept { owner: owner.clone(), usage, has_record: false });
+            }
+        }
     }
 }
 

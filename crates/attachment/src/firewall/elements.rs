@@ -353,6 +353,15 @@ pub(crate) fn host_names(session: &mut Session, network: &str) -> Result<BTreeSe
     Ok(names)
 }
 
+/// The comments of all elements.
+///
+/// # Errors
+/// What the kernel says; a kernel without nf_tables has none.
+pub(crate) fn comments(session: &mut Session) -> Result<BTreeSet<String>, Error> {
+    let seen = look(session)?;
+    Ok(seen.into_iter().flat_map(|seen| seen.elements).map(|placed| placed.element.comment).collect())
+}
+
 /// Somebody else was faster.
 fn is_stale(refusal: &Refusal) -> bool {
     matches!(refusal.error.errno(), Some(libc::ERESTART | libc::ENOENT))

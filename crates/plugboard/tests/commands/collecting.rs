@@ -222,6 +222,37 @@ fn an_interface_of_the_references_plugins_is_kept_with_its_namespace() {
     assert_eq!(taken(), "");
 }
 
+/// A device that another plugin has made is the bridge's port; nothing of ours is on it.
+#[test]
+fn the_address_and_the_rules_of_a_lent_device_are_kept() {
+    let mut lab = Lab::with_own_plugins();
+    sh(&format!("mkdir -p /run/bin && cp {0}/bridge {0}/host-local /run/bin/", lab.plugin_dir.display())).ok();
+    lab.plugin_dir = "/run/bin".into();
+    lab.file(
+        "maker",
+        "#!/bin/sh\ncase $CNI_COMMAND in\nVERSION) echo '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"1.0.0\"]}';;\n\
+         ADD) ip link add t0 address 02:00:00:00:00:01 type veth peer name t1 netns ${CNI_NETNS##*/} && \
+         echo '{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"t0\",\"mac\":\"02:00:00:00:00:01\"}]}';;\n\
+         DEL) ip link del t0;;\nesac",
+    );
+    lab.network_with(
+        "walt-net",
+        &json!({"cniVersion": "1.0.0", "plugins": [{"type": "maker"}, bridge("walt-net", 8)]}),
+    );
+    let c1 = lab.host.namespace("c1");
+    lab.plugboard("attach c1 walt-net").ok();
+    let before = state(&[&c1]);
+    fs::remove_file(format!("{RESULTS}/walt-net-c1-eth0")).expect("it is there");
+    let output = lab.plugboard("gc");
+    output.ok();
+    assert_line(&output, &["kept", "eth0", "walt-net", "c1", "t0", "a port of the network's bridge"]);
+    assert_eq!(before, state(&[&c1]));
+    // A leftover without a port.
+    sh("ip link delete t0").ok();
+    lab.plugboard("gc").ok();
+    assert_eq!(taken(), "");
+}
+
 /// The reference's plugin does nothing without a namespace.
 #[test]
 fn detach_finds_a_namespace_that_outlives_its_process() {
