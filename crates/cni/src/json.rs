@@ -33,16 +33,29 @@ pub(crate) fn read(text: &[u8], limit: Limit) -> Result<Value, String> {
     if text.len() > limit.bytes {
         return Err(format!("is longer than {} MiB, the most that is accepted", limit.bytes >> 20));
     }
-    // Each value has at least a byte.
-    if text.len() > limit.values && count(text) > limit.values {
-        return Err(format!("has more than {} values, the most that are accepted", limit.values));
-    }
+    refuse_more(text, limit.values)?;
     serde_json::from_slice(text).map_err(|error| match error.to_string() {
         reason if reason.starts_with("recursion limit") => {
             format!("has more than 127 lists and objects within each other, the most that are accepted ({reason})")
         }
         reason => format!("is not JSON: {reason}"),
     })
+}
+
+/// Refuses a text with more values than are read of a plugin's stdin.
+///
+/// # Errors
+/// That it has more, as the end of a sentence about it.
+pub fn refuse_excess(text: &[u8]) -> Result<(), String> {
+    refuse_more(text, Limit::DOUBLE.values)
+}
+
+fn refuse_more(text: &[u8], values: usize) -> Result<(), String> {
+    // Each value has at least a byte.
+    match text.len() > values && count(text) > values {
+        true => Err(format!("has more than {values} values, the most that are accepted")),
+        false => Ok(()),
+    }
 }
 
 /// The number of values in a text that is JSON: one follows each comma and each opening bracket that is not in a string, unless the

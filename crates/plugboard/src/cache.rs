@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use cni::regular;
 use nix::unistd::geteuid;
 
 use crate::attachment::Attachment;
@@ -23,6 +24,9 @@ pub(crate) use unreadable::{Reading, Unreadable};
 /// Where runtimes keep their records unless told otherwise: those on libcni (containerd, CRI-O, Podman, nerdctl, cnitool),
 /// and Multus, for the networks that it adds to a pod.
 const KNOWN: [&str; 2] = ["/var/lib/cni", "/var/lib/cni/multus"];
+
+/// The longest record that is read, in bytes: a configuration, as base64, and a result.
+const LONGEST_BYTES: u64 = 2 * cni::LONGEST as u64;
 
 /// The directory of the files, `results` in libcni's cache directory.
 #[derive(Debug)]
@@ -259,11 +263,7 @@ fn read_all(dir: &Path) -> anyhow::Result<(Vec<Entry>, Vec<Unreadable>)> {
 
 /// Reads a file; `None` if it is gone.
 fn read(path: &Path) -> anyhow::Result<Option<Entry>> {
-    // A pipe would keep us waiting.
-    if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
-        bail!("it is not a regular file");
-    }
-    match fs::read(path) {
+    match regular::read(path, LONGEST_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         text => document::read(&text?).map(Some),
     }

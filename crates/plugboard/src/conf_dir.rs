@@ -4,10 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use cni::regular;
 
 use crate::cli::Selection;
 use crate::network::{Network, Plugin};
 use crate::trust::{REMEDY, Trust};
+
+/// The longest configuration that is read, in bytes: a plugin would refuse a longer one.
+const LONGEST_BYTES: u64 = cni::LONGEST as u64;
 
 /// `/etc/cni/net.d`, or another.
 #[derive(Debug)]
@@ -64,7 +68,7 @@ impl ConfDir {
 
     fn read(&self, file: &Path) -> anyhow::Result<Network> {
         self.refuse(file)?;
-        let text = std::fs::read(file)?;
+        let text = regular::read(file, LONGEST_BYTES)?;
         if !has_extension(file, "conflist") {
             return Network::from_single(&text);
         }
@@ -95,7 +99,7 @@ impl ConfDir {
         let files = files(&dir)?.into_iter().filter(|file| has_extension(file, "conf"));
         let read = |file: PathBuf| {
             self.refuse(&file)?;
-            Plugin::from_bytes(&std::fs::read(&file)?).with_context(|| file.display().to_string())
+            Plugin::from_bytes(&regular::read(&file, LONGEST_BYTES)?).with_context(|| file.display().to_string())
         };
         files.map(read).collect()
     }

@@ -14,8 +14,16 @@ use crate::descendants;
 use crate::interrupt::{self, Patience, Watch};
 
 /// The variables that a call may have. None of them is inherited.
-const VARIABLES: [&str; 7] =
-    ["CNI_COMMAND", "CNI_PRINT", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH"];
+const VARIABLES: [&str; 8] = [
+    "CNI_COMMAND",
+    "CNI_PRINT",
+    "CNI_CONTAINERID",
+    "CNI_NETNS",
+    "CNI_IFNAME",
+    "CNI_ARGS",
+    "CNI_PATH",
+    "CNI_DELEGATED_BY",
+];
 
 /// A call that is ready to be made.
 #[derive(Debug)]

@@ -176,6 +176,7 @@ impl Plugin {
 }
 
 fn read_object(text: &[u8]) -> anyhow::Result<Map<String, Value>> {
+    cni::refuse_excess(text).map_err(|excess| anyhow!("it {excess}"))?;
     serde_json::from_slice(text).context("it is not a JSON object")
 }
 

@@ -1,10 +1,10 @@
 //! Named lines: those of `presets.json` of this crate, and those of the host's own file.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
+use std::path::Path;
 
-use cni::{Code, Error};
+use cni::{Code, Error, regular};
 use keys::{FromJson, Place, keys};
 use serde_json::{Map, Value};
 
@@ -15,6 +15,9 @@ const OWN: &str = include_str!("../presets.json");
 
 /// A file of the same form: its presets take precedence over ours.
 const OF_THE_HOST: &str = "/etc/plugboard/presets.json";
+
+/// The most that is read of it, in bytes.
+const LONGEST_BYTES: u64 = 1 << 20;
 
 keys! {
     /// Both directions of a line.
@@ -40,12 +43,9 @@ keys! {
 /// Code 7 with the known names; the host's file is malformed or cannot be read.
 pub(crate) fn find(name: &str) -> Result<Preset, Error> {
     let mut all = read(OWN).map_err(|cause| Error::new(Code::Internal, format!("the plugin's presets: {cause}")))?;
-    let is_other = fs::metadata(OF_THE_HOST).is_ok_and(|found| !found.is_file());
-    if is_other {
-        return Err(Error::new(Code::Io, format!("cannot read {OF_THE_HOST}: it is not a regular file")));
-    }
-    match fs::read_to_string(OF_THE_HOST) {
+    match regular::read(Path::new(OF_THE_HOST), LONGEST_BYTES) {
         Ok(text) => {
+            let text = String::from_utf8_lossy(&text);
             let own = read(&text).map_err(|cause| Error::invalid_config(format!("{OF_THE_HOST}: {cause}")))?;
             all.extend(own);
         }

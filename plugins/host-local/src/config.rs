@@ -9,7 +9,7 @@ use keys::{FromJson, HostLocalKeys, Place, RangeKeys};
 use serde_json::Value;
 
 use crate::error::io_error;
-use crate::regular;
+use cni::regular;
 
 /// Where the reference keeps its files, and where we keep ours.
 const DATA_DIR: &str = "/var/lib/cni/networks";

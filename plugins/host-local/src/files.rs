@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::regular;
+use cni::regular;
 
 /// The mode of files: whoever can open the lock can hold it, and so keep everybody waiting. (The reference's are 0600, and its lock
 /// is 0750.)

@@ -16,7 +16,6 @@ mod map;
 mod owner;
 mod pool;
 mod range;
-mod regular;
 mod release;
 mod request;
 mod reservation;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files::FILE_MODE;
 use crate::range::{address, number};
-use crate::regular;
+use cni::regular;
 
 /// How the names of maps begin.
 pub(crate) const PREFIX: &str = ".taken.";

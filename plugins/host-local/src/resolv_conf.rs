@@ -5,7 +5,7 @@ use std::path::Path;
 use cni::{Dns, Error};
 
 use crate::error::io_error;
-use crate::regular;
+use cni::regular;
 
 /// The longest file that is read, in bytes. resolv.conf(5) has some lines.
 const LIMIT: u64 = 1 << 20;

@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 use crate::files::address_path;
 use crate::map;
 use crate::owner::Holder;
-use crate::regular;
+use cni::regular;
 
 /// Room for the content of nearly every file of an address, in bytes. Container IDs have no limit.
 const USUAL: usize = 512;

@@ -28,8 +28,8 @@ use crate::free::Maps;
 use crate::index;
 use crate::map;
 use crate::owner::{Holder, Owner};
-use crate::regular;
 use crate::scan::{read_holder, scan};
+use cni::regular;
 
 /// A network's directory, locked until it is dropped.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,7 @@ pub(super) fn to_bytes(entry: &Entry) -> serde_json::Result<Vec<u8>> {
 }
 
 pub(super) fn read(text: &[u8]) -> anyhow::Result<Entry> {
+    cni::refuse_excess(text).map_err(|excess| anyhow!("it {excess}"))?;
     let document: Document = serde_json::from_slice(text)?;
     if document.kind != KIND {
         bail!("its kind is '{}', not '{KIND}'", document.kind);

@@ -1,11 +1,10 @@
 //! Files among the records that cannot be read, or not completely.
 
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use cni::{Success, Version, objection_to_interface, objection_to_name};
+use cni::{Success, Version, objection_to_interface, objection_to_name, regular};
 use serde_json::Value;
 
 use super::entry::Entry;
@@ -34,10 +33,9 @@ pub(crate) struct Reading {
 impl Unreadable {
     pub(super) fn new(path: PathBuf, error: &anyhow::Error) -> Self {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        let result = fs::metadata(&path)
-            .is_ok_and(|about| about.is_file())
-            .then(|| fs::read(&path).ok())
-            .flatten()
+        let text = regular::read(&path, super::LONGEST_BYTES).ok();
+        let result = text
+            .filter(|text| cni::refuse_excess(text).is_ok())
             .and_then(|text| serde_json::from_slice(&text).ok())
             .filter(is_result);
         Self { path, why: format!("{error:#}"), is_closed: kind == Some(io::ErrorKind::PermissionDenied), result }

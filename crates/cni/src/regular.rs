@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 ///
 /// # Errors
 /// The kernel's; what it is instead of a regular file.
-pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<(File, Metadata)> {
+pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<(File, Metadata)> {
     let file = options.custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(|cause| match path.metadata() {
         Ok(found) if !found.is_file() && !found.is_dir() => refusal(found.file_type()),
         _ => cause,
@@ -25,7 +25,7 @@ pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<(File, 
 ///
 /// # Errors
 /// As [`open`]; it is longer.
-pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = open(path, OpenOptions::new().read(true))?;
     if metadata.len() > limit {
         return Err(too_long(limit));
@@ -37,7 +37,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// The kernel's; it is longer.
-pub(crate) fn read_to_end(file: &File, mut content: Vec<u8>, limit: u64) -> io::Result<Vec<u8>> {
+pub fn read_to_end(file: &File, mut content: Vec<u8>, limit: u64) -> io::Result<Vec<u8>> {
     let left = limit.saturating_sub(content.len() as u64);
     file.take(left + 1).read_to_end(&mut content)?;
     if content.len() as u64 > limit { Err(too_long(limit)) } else { Ok(content) }
@@ -47,12 +47,12 @@ pub(crate) fn read_to_end(file: &File, mut content: Vec<u8>, limit: u64) -> io::
 ///
 /// # Errors
 /// What it is instead.
-pub(crate) fn refuse_other(metadata: &Metadata) -> io::Result<()> {
+pub fn refuse_other(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() { Ok(()) } else { Err(refusal(metadata.file_type())) }
 }
 
 /// What something of this type is, instead of a regular file.
-pub(crate) fn refusal(kind: FileType) -> io::Error {
+pub fn refusal(kind: FileType) -> io::Error {
     let what = if kind.is_dir() {
         "a directory"
     } else if kind.is_fifo() {
