@@ -191,7 +191,7 @@ impl Search<'_> {
                 }
             }
         }
-        if told.is_some() && self.call.environment.command != Command::Del {
+        if told.is_some() {
             return Ok(true);
         }
         let (side, device) = match outside {

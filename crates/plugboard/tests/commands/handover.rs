@@ -229,7 +229,7 @@ fn nothing_is_called_unless_every_network_can_be() {
     for message in [
         "network 'a': plugin 'absent' was not found in /run/plugins",
         "network 'b': plugin 'old' speaks CNI 0.1.0, 0.2.0, the configuration asks for 1.1.0",
-        "network 'c': plugin 'noise', VERSION: it printed no JSON",
+        "network 'c': plugin 'noise', VERSION: what it printed is not JSON",
         "network 'd': plugin type '../wire': it must not contain '/'",
         "network 'e' is not configured: /etc/cni/net.d has a, b, c, d, walt-net",
         "00-broken.conflist: ignored: it is not a JSON object",

@@ -95,7 +95,7 @@ fn one_that_prints_without_end_is_killed() {
     does(&lab, "ADD", "echo $$ > ${0%stuck}pids; exec yes");
     assert_refused(
         &lab.plugboard("attach c1 walt-net"),
-        "plugin 'stuck', ADD: /run/plugins/stuck: it printed more than 1 MiB and was killed (code 6)",
+        "plugin 'stuck', ADD: /run/plugins/stuck: it printed more than 4 MiB and was killed (code 6)",
     );
     assert!(pids(&lab).iter().all(|pid| is_dead(pid)));
     lab.assert_nothing_remembered();
