@@ -87,6 +87,14 @@ fn arp(operation: u16, mac: [u8; 6], address: Ipv4Addr) -> Vec<u8> {
     [&fixed[..], &operation.to_be_bytes(), &mac, &address.octets(), &[0; 6], &[10, 1, 0, 9]].concat()
 }
 
+/// RFC 5227, 2.1.1: the question whether an address is free.
+fn arp_probe(mac: [u8; 6], target: Ipv4Addr) -> Vec<u8> {
+    let mut packet = arp(1, mac, Ipv4Addr::UNSPECIFIED);
+    packet.truncate(24);
+    packet.extend(target.octets());
+    packet
+}
+
 /// RFC 791, of a protocol for experiments (RFC 3692).
 fn ipv4(from: Ipv4Addr) -> Vec<u8> {
     let mut header = vec![0x45, 0, 0, 66, 0, 0, 0, 0, 64, 253, 0, 0];
@@ -138,13 +146,18 @@ fn udp(from: u16, to: u16) -> Vec<u8> {
 
 /// An IPv4 packet of UDP from the own address.
 fn ipv4_udp(from: u16, to: u16) -> Vec<u8> {
+    ipv4_of(17, &udp(from, to))
+}
+
+/// An IPv4 packet of a protocol from the own address.
+fn ipv4_of(protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut packet = ipv4(OWN4);
-    packet[9] = 17;
+    packet[9] = protocol;
     packet[10..12].copy_from_slice(&[0, 0]);
     let sum: u32 = packet.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
     let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).expect("it is folded");
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
-    [packet, udp(from, to)].concat()
+    [&packet, payload].concat()
 }
 
 /// Frames that would tell neighbours of a route, a router, a resolver or another place for an address, each with what stops it.
@@ -200,6 +213,9 @@ fn misleading(mac: [u8; 6]) -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ipv6("DHCPv6 server", exact(OWN6, 17, &udp(547, 546)), "ipspoofchk"),
         ("QinQ", frame(0x88a8, [&[0, 7, 0x81, 0, 0, 8, 8, 0][..], &ipv4(FOREIGN4)].concat()), "ipspoofchk"),
         ("PPPoE", frame(0x8864, [&[0x11, 0, 0, 1, 0, 22, 0, 0x21][..], &ipv4(FOREIGN4)].concat()), "ipspoofchk"),
+        ("ARP probe for a foreign address", frame(ARP, arp_probe(mac, FOREIGN4)), "ipspoofchk"),
+        ("router advertisement of IPv4", frame(IPV4, ipv4_of(1, &[9, 0, 0, 0, 1, 2, 7, 8, 10, 1, 0, 5])), "ipspoofchk"),
+        ("redirect of IPv4", frame(IPV4, ipv4_of(1, &[5, 1, 0, 0, 10, 1, 0, 5])), "ipspoofchk"),
         ("gratuitous ARP of a foreign address", frame(ARP, arp(1, mac, FOREIGN4)), "ipspoofchk"),
         ("gratuitous ARP of a foreign MAC", frame(ARP, arp(2, FOREIGN_MAC, OWN4)), "macspoofchk"),
     ]
@@ -275,7 +291,7 @@ fn own(mac: [u8; 6]) -> Vec<(&'static str, Vec<u8>)> {
         ("own IPv4", frame(IPV4, ipv4(OWN4))),
         ("DHCP's IPv4", frame(IPV4, ipv4(Ipv4Addr::UNSPECIFIED))),
         ("own ARP", frame(ARP, arp(1, mac, OWN4))),
-        ("an ARP probe", frame(ARP, arp(1, mac, Ipv4Addr::UNSPECIFIED))),
+        ("an ARP probe", frame(ARP, arp_probe(mac, OWN4))),
         ("own IPv6", frame(IPV6, ipv6(OWN6, 253, &[]))),
         ("link-local IPv6", frame(IPV6, ipv6(link_local, 253, &[]))),
         ("duplicate detection", frame(IPV6, ipv6(Ipv6Addr::UNSPECIFIED, 253, &[]))),
@@ -447,7 +463,7 @@ fn check_reports_a_guard_that_is_gone() {
         ("nft flush set bridge plugboard addresses6", "in set addresses6"),
         ("nft flush set bridge plugboard neighbours", "in set neighbours"),
         ("nft flush set bridge plugboard toldmacs", "in set toldmacs"),
-        ("nft flush chain bridge plugboard discovery", "discovery: want 10, have 0"),
+        ("nft flush chain bridge plugboard discovery", "discovery: want 13, have 0"),
         ("nft flush chain bridge plugboard prerouting", "prerouting: want 7, have 0"),
         ("nft flush chain bridge plugboard input", "input: want 1, have 0"),
         ("nft delete table bridge plugboard", "bridge plugboard"),
@@ -624,7 +640,7 @@ fn twenty_at_once_complete_an_older_table_together() {
     };
     all_at_once("ADD");
     scene.call_for(&c2, "eth0", Plugin::Bridge, "CHECK", older.clone()).run().ok();
-    assert_eq!(rules().len(), 18);
+    assert_eq!(rules().len(), 21);
     all_at_once("DEL");
     scene.call_for(&c2, "eth0", Plugin::Bridge, "CHECK", older.clone()).run().ok();
     scene.call_for(&c2, "eth0", Plugin::Bridge, "DEL", older).run().ok();

@@ -6,11 +6,13 @@ use std::process::Stdio;
 use serde_json::json;
 use tests::{Delegate, LATEST, Plugin, Process, Scene, cites, with};
 
-/// Where a result cannot be written: on a device that is full, and where nobody reads any more.
-fn places() -> [Stdio; 2] {
+/// Where a result cannot be written: on a device that is full, where nobody reads any more, and on a stdout that is closed, in whose
+/// place Rust's start-up puts the last.
+fn places() -> [Stdio; 3] {
     let full = File::options().write(true).open("/dev/full").expect("it is there");
     let (_, abandoned) = std::io::pipe().expect("a pipe");
-    [full.into(), abandoned.into()]
+    let closed = File::options().read(true).write(true).open("/dev/null").expect("it is there");
+    [full.into(), abandoned.into(), closed.into()]
 }
 
 #[test]
@@ -48,7 +50,7 @@ fn the_delegate_is_told_to_undo_it() {
         let add = add.variable("CNI_PATH", delegate.path()).variable("CNI_PRINT", "GC");
         assert!(!add.output_to(stdout, &config).success());
     }
-    assert_eq!(delegate.calls(), ["ADD", "DEL", "ADD", "DEL"]);
+    assert_eq!(delegate.calls(), ["ADD", "DEL"].repeat(3));
     for command in ["ADD", "DEL"] {
         assert_eq!(delegate.environment(command).get("CNI_PRINT"), None, "{command}");
     }

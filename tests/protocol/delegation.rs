@@ -278,7 +278,13 @@ fn namesakes(scene: &Scene) -> (String, [&'static str; 5]) {
     std::fs::hard_link(at("original"), at("hard-link")).expect("it is linked");
     std::os::unix::fs::symlink(&bridge, at("symbolic-link")).expect("it is linked");
     std::fs::write(at("script"), format!("#!/bin/sh\n{}\n", bridge.display())).expect("it is written");
-    std::fs::set_permissions(at("script"), std::fs::Permissions::from_mode(0o755)).expect("it is made executable");
+    let kept = ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"];
+    let kept = kept.map(|name| format!("{name}=\"${name}\"")).join(" ");
+    let cleaner = format!("#!/bin/sh\nexec env -i {kept} {}\n", bridge.display());
+    std::fs::write(at("cleaner"), cleaner).expect("it is written");
+    for script in ["script", "cleaner"] {
+        std::fs::set_permissions(at(script), std::fs::Permissions::from_mode(0o755)).expect("it is made executable");
+    }
     let path = format!("{}:{}", directory.display(), harness::bin_dir().display());
     (path, ["bridge", "symbolic-link", "hard-link", "copy", "script"])
 }
@@ -325,6 +331,14 @@ fn a_plugin_that_makes_interfaces_is_no_ipam_plugin() {
         }
     }
     assert_eq!(running(&["symbolic-link", "hard-link", "copy"]), 0);
+    // Those that wait for no lock, so that nothing else would end a chain whose links clean the environment.
+    for command in ["CHECK", "GC", "STATUS"] {
+        let config = with(&attached, json!({"ipam": {"type": "cleaner"}}));
+        let (code, msg, _) = scene.call(Plugin::Bridge, command, config).path(&path).run().error();
+        assert_eq!(code, 7, "{command}: {msg}");
+        assert!(msg.contains("called by the same bridge"), "{command}: {msg}");
+        assert_eq!(before, scene.state(), "{command}");
+    }
     let calls = [("UPDATE", Plugin::Shaper), ("ADD", Plugin::Shaper), ("GC", Plugin::Shaper)];
     for (command, plugin) in calls {
         let shaped = with(&plugin.config(LATEST), json!({"prevResult": attached["prevResult"]}));

@@ -1,6 +1,7 @@
 //! One call's work on an attachment: its channels to objects, what is queued, what was made, and what is locked.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use ipnetwork::IpNetwork;
@@ -27,6 +28,9 @@ use step::{Reading, Refusal};
 
 /// Routes, each with the index of the link that it goes through.
 pub(crate) type Routes = Rc<[(u32, Route)]>;
+
+/// Addresses, each with the index of the link that has it.
+pub(crate) type Addresses = Rc<BTreeSet<(u32, IpNetwork)>>;
 
 /// Takes back a change.
 type TakeBack = Box<dyn FnOnce(&mut Session) -> Result<(), Error>>;
@@ -59,6 +63,8 @@ pub struct Session {
     links: Option<Vec<Link>>,
     /// The routes of a side, once they have been listed to be compared.
     routes: Option<(Side, Routes)>,
+    /// The addresses of a side, likewise.
+    addresses: Option<(Side, Addresses)>,
     /// The session only looks, for printing; nothing is changed.
     is_looking: bool,
     /// Links of the host that count as gone, because commands that remove them have been printed. Elements of the packet filter
@@ -90,6 +96,7 @@ impl Session {
             notes: Vec::new(),
             links: None,
             routes: None,
+            addresses: None,
             is_looking: false,
             gone: Vec::new(),
         }
@@ -469,7 +476,7 @@ impl Session {
     }
 
     /// The routes of the device's side, each with the link that it goes through, as they were when they were first asked for since
-    /// [`Session::forget_routes`]: to list thousands for each of them takes minutes.
+    /// [`Session::forget_listed`]: to list thousands for each of them takes minutes.
     pub(crate) fn routes(&mut self, device: &Device) -> Result<Routes, Error> {
         let side = device.side;
         if let Some((_, routes)) = self.routes.as_ref().filter(|(known, _)| *known == side) {
@@ -482,9 +489,20 @@ impl Session {
         Ok(routes)
     }
 
-    /// They may have changed.
-    pub(crate) fn forget_routes(&mut self) {
+    /// The addresses of a side's links, each with the index of its link, as [`Session::routes`] are.
+    pub(crate) fn listed_addresses(&mut self, side: Side) -> Result<Addresses, Error> {
+        if let Some((_, addresses)) = self.addresses.as_ref().filter(|(known, _)| *known == side) {
+            return Ok(Rc::clone(addresses));
+        }
+        let addresses: Addresses = Rc::new(self.all_addresses(side)?.into_iter().collect());
+        self.addresses = Some((side, Rc::clone(&addresses)));
+        Ok(addresses)
+    }
+
+    /// Routes and addresses may have changed.
+    pub(crate) fn forget_listed(&mut self) {
         self.routes = None;
+        self.addresses = None;
     }
 
     /// Runs `work` with the lock for what the host's attachments share, which is free again at its end, however it ends. Within

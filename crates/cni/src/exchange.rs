@@ -21,6 +21,9 @@ mod pidfd;
 /// The longest answer in bytes.
 const LONGEST: usize = Limit::SINGLE.bytes;
 
+/// What a pipe takes unless told otherwise, in bytes (pipe(7)).
+const PIPE_BYTES: usize = 64 << 10;
+
 /// How often to look for the end of the process where the kernel cannot tell it.
 const INTERVAL: Duration = Duration::from_millis(1);
 
@@ -126,6 +129,7 @@ impl Exchange {
             child,
         };
         exchange.make_pipes_nonblocking().map_err(|errno| broken("its pipes cannot be set up", errno.into()))?;
+        exchange.make_room(request.len());
         exchange.send(request);
         Ok(exchange)
     }
@@ -245,6 +249,13 @@ impl Exchange {
             }
         }
         Ok(())
+    }
+
+    /// As the caller works meanwhile, the pipe should take the whole request. The kernel may allow only so much.
+    fn make_room(&self, length: usize) {
+        if let (Some(pipe), Ok(length)) = (self.stdin.as_ref().filter(|_| length > PIPE_BYTES), i32::try_from(length)) {
+            let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(length));
+        }
     }
 
     fn make_pipes_nonblocking(&self) -> nix::Result<()> {

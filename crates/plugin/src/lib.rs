@@ -1,6 +1,7 @@
 //! What all plugins share: the main function, and the verbs that follow from a plugin's description.
 
 mod added;
+mod ancestors;
 pub mod call;
 pub mod codes;
 mod ipam;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use cni::{Call, Command, Config, Environment, Error, Version, version_reply};
 
 use crate::added::Added;
+use crate::ancestors::is_own_descendant;
 use crate::namespace::{Found, look_at};
 use crate::streams::{note, print, read_stdin};
 use crate::verbs::{Verb, Verbs};
@@ -65,7 +66,7 @@ fn known(verbs: &Verbs, environment: Environment) -> Result<Environment, Error> 
 
 fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
     if verbs.attaches {
-        refuse_to_be_delegate(verbs, &call.environment)?;
+        refuse_to_be_delegate(verbs, &call)?;
     }
     if call.environment.is_printed {
         let print = verbs.print.ok_or_else(|| Command::unknown(Command::PRINT))?;
@@ -94,16 +95,24 @@ fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
 
 /// A plugin that makes or shapes interfaces gives no addresses. As the IPAM plugin of one of ours, under another name or by way of
 /// others, it would start a chain without end, and wait for the lock of its own caller.
-fn refuse_to_be_delegate(verbs: &Verbs, environment: &Environment) -> Result<(), Error> {
-    match &environment.delegated_by {
-        None => Ok(()),
-        Some(by) => Err(Error::invalid_config(format!(
-            "{} is called as the IPAM plugin of {by}, or by it, but gives no addresses: ipam.type must name an IPAM plugin, such as \
-             host-local ({} is set)",
-            verbs.name,
-            Environment::DELEGATED_BY,
-        ))),
-    }
+///
+/// Who starts it may have cleaned the environment. Calls that wait for the attachment's lock go no further then; for the others it is
+/// looked who has started it.
+fn refuse_to_be_delegate(verbs: &Verbs, call: &Call) -> Result<(), Error> {
+    let (environment, name) = (&call.environment, verbs.name);
+    let reason = if let Some(by) = &environment.delegated_by {
+        format!("as the IPAM plugin of {by}, or by one that {by} calls ({} is set)", Environment::DELEGATED_BY)
+    } else if call.config.ipam.is_some()
+        && matches!(environment.command, Command::Check | Command::Gc | Command::Status)
+        && is_own_descendant()
+    {
+        format!("by the same {name}, or by an IPAM plugin of it")
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid_config(format!(
+        "{name} is called {reason}, but gives no addresses: ipam.type must name an IPAM plugin, such as host-local"
+    )))
 }
 
 /// The plugin's own namespace is refused before anything is done; the reference refuses it after the work (ENV-16).

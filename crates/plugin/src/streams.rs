@@ -3,9 +3,13 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use attachment::Session;
 use cni::{Code, Error};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::{major, minor};
 
 /// Room for a usual configuration in bytes, so that one read takes it.
 const USUAL: usize = 4096;
@@ -27,7 +31,24 @@ pub(crate) fn read_stdin() -> Result<Vec<u8>, Error> {
 /// Writes a line to stdout in one piece. Not through [`io::Stdout`], which hides that stdout cannot be written.
 pub(crate) fn print(mut line: String) -> io::Result<()> {
     line.push('\n');
-    File::from(io::stdout().as_fd().try_clone_to_owned()?).write_all(line.as_bytes())
+    let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    if is_stand_in(&stdout)? {
+        return Err(io::Error::from(Errno::EBADF));
+    }
+    stdout.write_all(line.as_bytes())
+}
+
+/// Stdout was closed: Rust's start-up has opened `/dev/null` in its place, for reading and writing. Whoever discards the output
+/// opens it for writing alone.
+fn is_stand_in(stdout: &File) -> io::Result<bool> {
+    /// `/dev/null` (`Documentation/admin-guide/devices.txt`).
+    const NULL: (u64, u64) = (1, 3);
+    let found = stdout.metadata()?;
+    if !found.file_type().is_char_device() || (major(found.rdev()), minor(found.rdev())) != NULL {
+        return Ok(false);
+    }
+    let flags = OFlag::from_bits_truncate(fcntl(stdout, FcntlArg::F_GETFL)?);
+    Ok(flags & OFlag::O_ACCMODE == OFlag::O_RDWR)
 }
 
 /// Writes a line to stderr, if anybody reads there.

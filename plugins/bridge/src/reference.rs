@@ -68,8 +68,8 @@ pub(crate) fn left(
     let bridge = session.known(&Device::host(bridge))?.filter(|link| link.kind == "bridge");
     let mut addresses: Vec<IpAddr> = result.ips.iter().map(|ip| ip.address.ip()).collect();
     let host = match (bridge, &told) {
-        (None, _) => None,
-        (Some(bridge), Some(told)) => of_result(told, &bridge, session)?,
+        (None, None) => None,
+        (bridge, Some(told)) => of_result(told, bridge.as_ref(), session)?,
         (Some(bridge), None) => match of_allocation(call, identity, &bridge, session)? {
             Some((link, held)) => {
                 addresses.extend(held);
@@ -83,7 +83,11 @@ pub(crate) fn left(
 }
 
 fn may_be_its(link: &Link, bridge: &Link) -> bool {
-    link.kind == "veth" && link.master == Some(bridge.index) && !Tag::is_ours(link)
+    is_foreign_pair(link) && link.master == Some(bridge.index)
+}
+
+fn is_foreign_pair(link: &Link) -> bool {
+    link.kind == "veth" && !Tag::is_ours(link)
 }
 
 fn has_address(link: &Link, interface: &Interface) -> bool {
@@ -91,11 +95,13 @@ fn has_address(link: &Link, interface: &Interface) -> bool {
 }
 
 /// The host interface of the result, if one of the two ends has the address that the result tells: by now another plugin may have
-/// made one of that name.
-fn of_result(told: &Told<'_>, bridge: &Link, session: &mut Session) -> Result<Option<Link>, Error> {
-    let Some(host) = session.find(&Device::host(&told.host.name))?.filter(|link| may_be_its(link, bridge)) else {
+/// made one of that name. If the bridge has another name by now, or is gone, the address of the host's end decides.
+fn of_result(told: &Told<'_>, bridge: Option<&Link>, session: &mut Session) -> Result<Option<Link>, Error> {
+    let Some(host) = session.find(&Device::host(&told.host.name))?.filter(is_foreign_pair) else { return Ok(None) };
+    let Some(bridge) = bridge else { return Ok(Some(host).filter(|host| has_address(host, told.host))) };
+    if !may_be_its(&host, bridge) {
         return Ok(None);
-    };
+    }
     if has_address(&host, told.host) {
         return Ok(Some(host));
     }

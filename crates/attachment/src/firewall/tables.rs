@@ -58,12 +58,14 @@ const LINK_SOURCE: Field = Field { base: Base::Link, offset: 6, length: 6 };
 const ETHERTYPE: Field = Field { base: Base::Link, offset: 12, length: 2 };
 const ARP_SENDER_MAC: Field = Field { base: Base::Network, offset: 8, length: 6 };
 const ARP_SENDER_IP: Field = Field { base: Base::Network, offset: 14, length: 4 };
+const ARP_TARGET_IP: Field = Field { base: Base::Network, offset: 24, length: 4 };
 const IPV4_SOURCE: Field = Field { base: Base::Network, offset: 12, length: 4 };
 const IPV4_DESTINATION: Field = Field { base: Base::Network, offset: 16, length: 4 };
 const IPV6_SOURCE: Field = Field { base: Base::Network, offset: 8, length: 16 };
 const IPV6_DESTINATION_FIRST: Field = Field { base: Base::Network, offset: 24, length: 1 };
 const IPV6_LENGTH: Field = Field { base: Base::Network, offset: 4, length: 2 };
 const IPV6_NEXT: Field = Field { base: Base::Network, offset: 6, length: 1 };
+const ICMP_TYPE: Field = Field { base: Base::Transport, offset: 0, length: 1 };
 const ICMPV6_TYPE: Field = Field { base: Base::Transport, offset: 0, length: 1 };
 /// RFC 4861, 4.3 and 4.4: the target of a neighbour solicitation or advertisement.
 const ADVERTISED: Field = Field { base: Base::Transport, offset: 8, length: 16 };
@@ -76,7 +78,11 @@ const ROUTER_OPTION_VALUE: Field = Field { base: Base::Transport, offset: 10, le
 const NFPROTO_IPV4: [u8; 1] = [2];
 const NFPROTO_IPV6: [u8; 1] = [10];
 const IPPROTO_ICMPV6: [u8; 1] = [58];
+const IPPROTO_ICMP: [u8; 1] = [1];
 const IPPROTO_UDP: [u8; 1] = [17];
+/// RFC 792 and RFC 1256.
+const REDIRECT4: [u8; 1] = [5];
+const ROUTER_ADVERTISEMENT4: [u8; 1] = [9];
 // The messages of neighbour discovery (RFC 4861, 4).
 const ROUTER_SOLICITATION: [u8; 1] = [133];
 const ROUTER_ADVERTISEMENT: [u8; 1] = [134];
@@ -119,7 +125,7 @@ impl Ours {
     pub(crate) fn outline(self) -> &'static [(&'static str, u32)] {
         match self {
             Self::Nat => &[("postrouting", 6)],
-            Self::Filter => &[("prerouting", 7), ("input", 1), ("discovery", 10)],
+            Self::Filter => &[("prerouting", 7), ("input", 1), ("discovery", 13)],
         }
     }
 
@@ -269,9 +275,18 @@ fn no_router() -> Vec<Rule> {
         let (protocol, field) = (Expression::Meta(Meta::L4proto), Expression::Field(Field::DESTINATION_PORT));
         vec![protocol, equal(&IPPROTO_UDP), field, equal(port)]
     };
+    let control = |kind: [u8; 1]| {
+        let (ip, icmp) = (Expression::Meta(Meta::Protocol), Expression::Meta(Meta::L4proto));
+        vec![ip, equal(&IPV4), icmp, equal(&IPPROTO_ICMP), Expression::Field(ICMP_TYPE), equal(&kind)]
+    };
+    // RFC 5227: who asks so objects to what another begins to use.
+    let probe = vec![Expression::Meta(Meta::Protocol), equal(&ARP), Expression::Field(ARP_SENDER_IP), equal(&[0; 4])];
     let mut detection = discovery(Comparison::Equal, NEIGHBOUR_SOLICITATION);
     detection.extend([Expression::Field(IPV6_SOURCE), equal(&[0; 16])]);
     vec![
+        of("router4", control(ROUTER_ADVERTISEMENT4), Vec::new()),
+        of("redirect4", control(REDIRECT4), Vec::new()),
+        of("probed4", probe, not_among(ARP_TARGET_IP, &ADDRESSES4)),
         of("router6", discovery(Comparison::Equal, ROUTER_ADVERTISEMENT), Vec::new()),
         of("redirect6", discovery(Comparison::Equal, REDIRECT), Vec::new()),
         of("detected6", detection, not_among(ADVERTISED, &ADDRESSES6)),

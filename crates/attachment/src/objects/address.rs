@@ -145,11 +145,11 @@ impl Object for Address {
     }
 
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
-        let Some(_) = session.find(&self.device)? else {
+        let Some(link) = session.find(&self.device)? else {
             return Ok(vec![Difference::missing(self.label())]);
         };
-        let have = self.list(session)?;
-        Ok(if have.contains(&self.address) { Vec::new() } else { vec![Difference::missing(self.label())] })
+        let is_there = session.listed_addresses(self.device.side)?.contains(&(link.index, self.address));
+        Ok(if is_there { Vec::new() } else { vec![Difference::missing(self.label())] })
     }
 
     fn remove(&self, session: &mut Session) -> Result<(), Error> {

@@ -6,10 +6,10 @@
 //! itself, would let any user of the host hold up every call.
 
 use std::cell::Cell;
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -246,6 +246,14 @@ fn open() -> io::Result<File> {
         }
         opened => opened,
     }
+    .and_then(|file| {
+        let found = file.metadata()?;
+        if found.mode() & 0o077 != 0 {
+            // Whoever can open it can hold every lock.
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        Ok(file)
+    })
 }
 
 fn failed(source: io::Error) -> Error {

@@ -7,7 +7,7 @@ use crate::{Description, Difference, Error, Item, Session};
 /// # Errors
 /// The first that prevents the comparison.
 pub fn differences(session: &mut Session, description: &Description) -> Result<Vec<Difference>, Error> {
-    session.forget_routes();
+    session.forget_listed();
     let mut all = Vec::new();
     for item in description.items() {
         let found = match item {

@@ -407,7 +407,7 @@ fn the_printed_commands_make_the_rules() {
     let (by_hand, differences) = on_a_host(filtered, by_hand_without_advertisement);
     let unread = [
         "rules in chain bridge plugboard prerouting: want 7, have 6, without advertised6",
-        "rules in chain bridge plugboard discovery: want 10, have 9, without detected6",
+        "rules in chain bridge plugboard discovery: want 13, have 12, without detected6",
     ];
     assert_eq!(differences, unread);
     let others = |snapshot: &Snapshot| {

@@ -301,7 +301,7 @@ mod tests {
                 } else {
                     let unread = [
                         "rules in chain bridge plugboard prerouting: want 7, have 6, without advertised6",
-                        "rules in chain bridge plugboard discovery: want 10, have 9, without detected6",
+                        "rules in chain bridge plugboard discovery: want 13, have 12, without detected6",
                     ];
                     assert_eq!(differences, unread);
                     assert!(grow(&mut socket, ours));
