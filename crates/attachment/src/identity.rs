@@ -76,8 +76,17 @@ impl Identity {
 
     /// Whether a name has the form of [`Identity::host_name`].
     pub(crate) fn is_host_name(name: &str) -> bool {
+        Self::has_form(name, "pb")
+    }
+
+    /// Whether a name has the form of one that an attachment gives its devices on the host.
+    pub(crate) fn is_device_name(name: &str) -> bool {
+        Self::has_form(name, "pb") || Self::has_form(name, "pi")
+    }
+
+    fn has_form(name: &str, prefix: &str) -> bool {
         let is_digit = |byte: u8| ALPHABET.contains(&byte);
-        name.strip_prefix("pb").is_some_and(|hash| hash.len() == DIGITS && hash.bytes().all(is_digit))
+        name.strip_prefix(prefix).is_some_and(|hash| hash.len() == DIGITS && hash.bytes().all(is_digit))
     }
 
     /// The name of a device between the host interface and a TAP device in the container: as that of the host interface but

@@ -17,10 +17,53 @@ pub struct OwnedDevice {
     pub index: u32,
     /// The attachment. The container's ID may be cut; see [`OwnedDevice::is_cut`].
     pub owner: Identity,
-    /// The alias has no room for the whole ID of the container.
+    /// `owner` is not the whole truth: the alias has no room for the whole ID of the container.
     pub is_cut: bool,
     /// What shows that the interface is in use; `None` if nothing does.
     pub in_use: Option<InUse>,
+    alias: String,
+    /// The container interface that it serves.
+    interface: String,
+}
+
+impl OwnedDevice {
+    /// Whether it is a device of this attachment: as its name says, which is a hash of the whole identity, and, if somebody has
+    /// changed the name, its alias. GC of the plugins goes by the same.
+    #[must_use]
+    pub fn is_of(&self, attachment: &Identity) -> bool {
+        match Identity::is_device_name(&self.name) {
+            true => [attachment.host_name(), attachment.ifb_name(&self.interface)].contains(&self.name),
+            false => self.alias == attachment.ifb_alias(&self.interface),
+        }
+    }
+
+    /// The attachment that it belongs to if that is one of this container. Without its own name and a whole alias nothing tells.
+    #[must_use]
+    pub fn owner_in(&self, container_id: &str) -> Option<Identity> {
+        let owner = Identity::new(self.owner.network(), container_id, self.owner.if_name());
+        let is_told = !self.is_cut || Identity::is_device_name(&self.name);
+        (is_told && self.is_of(&owner)).then_some(owner)
+    }
+
+    fn read(link: &Link) -> Option<Self> {
+        let alias = link.alias.as_deref()?;
+        let (interface, rest) = alias.strip_prefix(MARK)?.split_once(" on ")?;
+        let (network, container_id) = rest.split_once(" of ")?;
+        let (interface, if_name) = interface.split_once(" for ").unwrap_or((interface, interface));
+        let mut device = Self {
+            name: link.name.clone(),
+            index: link.index,
+            owner: Identity::new(network, container_id, if_name),
+            is_cut: false,
+            in_use: None,
+            alias: alias.to_owned(),
+            interface: interface.to_owned(),
+        };
+        // A character that does not fit is left out as a whole.
+        let may_be_cut = !Identity::is_device_name(&link.name) && alias.len() + 4 > ALIAS_BYTES;
+        device.is_cut = may_be_cut || !device.is_of(&device.owner);
+        Some(device)
+    }
 }
 
 /// What shows that the interface of an attachment is in use.
@@ -35,8 +78,7 @@ pub enum InUse {
     Redirection(String),
 }
 
-/// Lists the devices that attachments have on the host, in one dump of the links. Devices with the alias of an attachment whose
-/// name is not that of one are left out: they are somebody else's.
+/// Lists the devices that attachments have on the host, whatever their names are now, in one dump of the links.
 ///
 /// # Errors
 /// The kernel does not list its links or filters.
@@ -44,13 +86,13 @@ pub fn owned_devices(session: &mut Session) -> Result<Vec<OwnedDevice>, Error> {
     let links = session.host_links()?;
     let mut devices = Vec::new();
     for link in &links {
-        let Some((owner, is_cut)) = owner(link) else { continue };
-        let in_use = match link.kind.as_str() {
+        let Some(mut device) = OwnedDevice::read(link) else { continue };
+        device.in_use = match link.kind.as_str() {
             "veth" => Some(InUse::OtherEnd(link.peer_namespace)),
             "tun" => link.is_running.then_some(InUse::Carrier),
             _ => None,
         };
-        devices.push(OwnedDevice { name: link.name.clone(), index: link.index, owner, is_cut, in_use });
+        devices.push(device);
     }
     for place in 0..devices.len() {
         let Some(device) = devices.get(place) else { break };
@@ -60,23 +102,6 @@ pub fn owned_devices(session: &mut Session) -> Result<Vec<OwnedDevice>, Error> {
         }
     }
     Ok(devices)
-}
-
-/// The attachment that an alias names, and whether the alias is cut. The device's name must be that of this attachment, unless the
-/// alias is cut.
-fn owner(link: &Link) -> Option<(Identity, bool)> {
-    let alias = link.alias.as_deref()?;
-    let (interface, rest) = alias.strip_prefix(MARK)?.split_once(" on ")?;
-    let (network, container_id) = rest.split_once(" of ")?;
-    let (served, if_name) = interface.split_once(" for ").unwrap_or((interface, interface));
-    let owner = Identity::new(network, container_id, if_name);
-    let names = [owner.host_name(), owner.ifb_name(served)];
-    if names.contains(&link.name) {
-        return Some((owner, false));
-    }
-    // A character that does not fit is left out as a whole.
-    let is_cut = alias.len() + 4 > ALIAS_BYTES && ["pb", "pi"].iter().any(|prefix| link.name.starts_with(prefix));
-    is_cut.then_some((owner, true))
 }
 
 /// The device that sends what it receives through an ifb, unless that is one of an attachment that nobody uses.
@@ -100,23 +125,34 @@ fn used_by(
     Ok(None)
 }
 
-/// The attachments that have elements of the packet filter, as the comments tell. Those whose container's ID is cut there are left
-/// out.
+/// An attachment that has elements of the packet filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ElementOwner {
+    /// [`Identity::host_name`] of the attachment.
+    pub host_name: String,
+    /// The attachment. The container's ID may be cut; see [`ElementOwner::is_cut`].
+    pub owner: Identity,
+    /// `owner` is not the whole truth: the comment has no room for the whole ID of the container.
+    pub is_cut: bool,
+}
+
+/// Lists the attachments that have elements of the packet filter, as the comments tell.
 ///
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has none.
-pub fn owners_of_elements(session: &mut Session) -> Result<Vec<Identity>, Error> {
+pub fn owners_of_elements(session: &mut Session) -> Result<Vec<ElementOwner>, Error> {
     let comments = elements::comments(session)?;
     Ok(comments.iter().filter_map(|comment| commented(comment)).collect())
 }
 
 /// The attachment in a comment such as `pbvd4zojfh5w7vp eth1 on home-net of vn1`.
-fn commented(comment: &str) -> Option<Identity> {
+fn commented(comment: &str) -> Option<ElementOwner> {
     let (host_name, rest) = comment.split_once(' ')?;
     let (if_name, rest) = rest.split_once(" on ")?;
     let (network, container_id) = rest.split_once(" of ")?;
     let owner = Identity::new(network, container_id, if_name);
-    (owner.host_name() == host_name).then_some(owner)
+    let is_cut = owner.host_name() != host_name;
+    Some(ElementOwner { host_name: host_name.to_owned(), owner, is_cut })
 }
 
 /// Removes a device of an attachment, whose plugin cannot be called, if it still has the attachment's alias. That it is gone
@@ -126,7 +162,7 @@ fn commented(comment: &str) -> Option<Identity> {
 /// The kernel does not remove it.
 pub fn remove_device(session: &mut Session, device: &OwnedDevice) -> Result<(), Error> {
     let found = session.find(&Device::host(&device.name))?;
-    if found.as_ref().and_then(owner) == Some((device.owner.clone(), device.is_cut)) {
+    if found.is_some_and(|link| link.index == device.index && link.alias.as_ref() == Some(&device.alias)) {
         session.remove(Side::Host, format!("remove {}", device.name), link::delete(&device.name))?;
     }
     session.flush()
@@ -141,16 +177,32 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_names_the_attachment_whose_name_the_device_has() {
+    fn a_device_is_known_by_its_name_and_by_its_alias() {
+        let read = |name: String, alias: String| OwnedDevice::read(&named(name, alias));
         let one = Identity::new("home-net", "vn1", "eth1");
-        assert_eq!(owner(&named(one.host_name(), one.alias())), Some((one.clone(), false)));
-        assert_eq!(owner(&named(one.ifb_name("eth2"), one.ifb_alias("eth2"))), Some((one.clone(), false)));
-        assert_eq!(owner(&named("pbsomebody".to_owned(), one.alias())), None);
-        assert_eq!(owner(&named(one.host_name(), "somebody's".to_owned())), None);
-        assert_eq!(commented(&one.comment()), Some(one));
+        for (name, alias) in [
+            (one.host_name(), one.alias()),
+            (one.ifb_name("eth2"), one.ifb_alias("eth2")),
+            ("renamed".to_owned(), one.alias()),
+            ("pbrenamed".to_owned(), one.ifb_alias("eth2")),
+        ] {
+            let device = read(name, alias).unwrap();
+            assert!(!device.is_cut && device.is_of(&one) && device.owner == one, "{device:?}");
+            assert!(device.owner_in("vn1") == Some(one.clone()) && device.owner_in("vn2").is_none(), "{device:?}");
+        }
+        assert_eq!(read(one.host_name(), "somebody's".to_owned()), None);
+        // Its name is that of another attachment.
+        let device = read(Identity::new("home-net", "vn2", "eth1").host_name(), one.alias()).unwrap();
+        assert!(device.is_cut && !device.is_of(&one));
+        let found = commented(&one.comment()).unwrap();
+        assert_eq!((found.owner, found.is_cut), (one, false));
         let long = Identity::new("home-net", "c".repeat(300), "eth1");
-        assert_eq!(commented(&long.comment()), None);
-        let (cut, is_cut) = owner(&named(long.host_name(), long.alias())).unwrap();
-        assert!(is_cut && long.container_id().starts_with(cut.container_id()) && cut.network() == "home-net");
+        let found = commented(&long.comment()).unwrap();
+        assert!(found.is_cut && found.host_name == long.host_name() && found.owner.network() == "home-net");
+        for (name, owner) in [(long.host_name(), Some(long.clone())), ("renamed".to_owned(), None)] {
+            let device = read(name, long.alias()).unwrap();
+            assert!(device.is_cut && device.is_of(&long) && device.owner.network() == "home-net");
+            assert_eq!(device.owner_in(long.container_id()), owner);
+        }
     }
 }

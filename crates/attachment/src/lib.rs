@@ -54,7 +54,7 @@ pub use difference::Difference;
 pub use error::Error;
 pub use finder::{Collect, Finder, Found, OfAttachment, OfNetwork, Printing, Removal};
 pub use identity::Identity;
-pub use in_use::{InUse, OwnedDevice, owned_devices, owners_of_elements, remove_device};
+pub use in_use::{ElementOwner, InUse, OwnedDevice, owned_devices, owners_of_elements, remove_device};
 pub use item::Item;
 pub use kind::Kind;
 pub use object::Object;

@@ -1,6 +1,7 @@
 //! The records of attachments, in the files of libcni (`libcni/api.go`, `cachedInfo`), so that runtimes built on it see
 //! ours and we see theirs.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirEntry, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -77,6 +78,11 @@ impl Cache {
         self.lock(Mode::Shared, limit)
     }
 
+    /// To be held while attachments are taken down: `gc` would take what is going for stale. `None` if there are no records.
+    pub(crate) fn lock_to_detach(&self, limit: Duration) -> anyhow::Result<Option<Lock>> {
+        self.dir.is_dir().then(|| Lock::take(Subject::Records(&self.dir), Mode::Shared, limit)).transpose()
+    }
+
     /// To be held by `gc`. Removes what an attach left that was killed while writing.
     pub(crate) fn lock_to_collect(&self, limit: Duration) -> anyhow::Result<Lock> {
         let lock = self.lock(Mode::Exclusive, limit)?;
@@ -124,18 +130,16 @@ impl Cache {
 
     /// All entries, by container and interface. Files that hold something else are skipped, as by libcni, but not
     /// silently: one may be damaged, and its attachment is not found then.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or a file in it that the caller lacks the permission for.
     pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
-        let (entries, unreadable) = read_all(&self.dir)?;
-        for file in unreadable {
+        let survey = self.survey()?;
+        survey.refuse_closed()?;
+        for file in survey.unreadable {
             tracing::warn!("{}: skipped, not an attachment: {}", file.path.display(), file.why);
         }
-        Ok(entries)
-    }
-
-    /// The same for callers that may lack the permission to read them: a file that they cannot read is an error.
-    pub(crate) fn open_entries(&self) -> anyhow::Result<Vec<Entry>> {
-        self.survey()?.refuse_closed()?;
-        self.entries()
+        Ok(survey.entries)
     }
 
     /// The records in the directory that is written to.
@@ -220,9 +224,10 @@ impl Cache {
         path.parent() == Some(&self.dir)
     }
 
-    /// Removes a file, which may be gone already.
+    /// Removes a file, or an empty directory in the place of one, which may be gone already.
     pub(crate) fn remove_file(&self, path: &Path) -> anyhow::Result<()> {
-        match fs::remove_file(path) {
+        let is_directory = fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
+        match if is_directory { fs::remove_dir(path) } else { fs::remove_file(path) } {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("cannot remove {}", path.display()))
             }
@@ -250,7 +255,7 @@ fn read_all(dir: &Path) -> anyhow::Result<(Vec<Entry>, Vec<Unreadable>)> {
     let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
     for file in files(dir)?.iter().filter(|file| is_record(file)) {
         let path = file.path();
-        match read(&path) {
+        match read(&path).and_then(|entry| entry.map(|entry| at_its_place(entry, &path)).transpose()) {
             Ok(entry) => entries.extend(entry),
             Err(error) => unreadable.push(Unreadable::new(path, &error)),
         }
@@ -261,10 +266,29 @@ fn read_all(dir: &Path) -> anyhow::Result<(Vec<Entry>, Vec<Unreadable>)> {
     Ok((entries, unreadable))
 }
 
+/// Refuses a record in another file than its own: the file may have been that of somebody else, or is a copy.
+fn at_its_place(entry: Entry, path: &Path) -> anyhow::Result<Entry> {
+    let Attachment { container_id, if_name, .. } = &entry.attachment;
+    if [&entry.network, container_id, if_name].iter().any(|part| part.is_empty()) {
+        bail!("the network, the container or the interface has no name in it");
+    }
+    let name = file_name(&entry);
+    if path.file_name() != Some(OsStr::new(&name)) {
+        bail!(
+            "it holds the record of {if_name} of container {container_id} on network '{}', which belongs into {name}",
+            entry.network
+        );
+    }
+    Ok(entry)
+}
+
 /// Reads a file; `None` if it is gone.
 fn read(path: &Path) -> anyhow::Result<Option<Entry>> {
     match regular::read(path, LONGEST_BYTES) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(path) {
+            Ok(_) => bail!("it is a symbolic link that leads to nothing"),
+            Err(_) => Ok(None),
+        },
         text => document::read(&text?).map(Some),
     }
 }
@@ -279,9 +303,12 @@ fn is_draft(file: &DirEntry) -> bool {
     file.file_name().as_encoded_bytes().starts_with(b".") && file.file_type().is_ok_and(|kind| kind.is_file())
 }
 
-/// A file that may be a record. Other runtimes put directories of theirs there.
+/// What may be a record, or be in the place of one. Other runtimes put directories of theirs there.
 fn is_record(file: &DirEntry) -> bool {
-    !file.file_name().as_encoded_bytes().starts_with(b".") && !file.file_type().is_ok_and(|kind| kind.is_dir())
+    let name = file.file_name();
+    let dashes = name.as_encoded_bytes().iter().filter(|byte| **byte == b'-').count();
+    let is_directory = file.file_type().is_ok_and(|kind| kind.is_dir());
+    !name.as_encoded_bytes().starts_with(b".") && (!is_directory || dashes >= 2)
 }
 
 /// A name so that `eth2` sorts before `eth10`.

@@ -87,10 +87,9 @@ impl Chain<'_> {
         self.call("UPDATE", plugin, Some(attachment), self.with_result(plugin, attachment, Some(result)))
     }
 
-    /// GC of every plugin of this chain.
-    pub(crate) fn gc(&self, valid: &Valid) -> Vec<Failure> {
-        let plugins = self.network.plugins.iter();
-        plugins.filter_map(|plugin| self.call("GC", plugin, None, self.with_valid(plugin, valid)).err()).collect()
+    /// GC of one plugin.
+    pub(crate) fn gc(&self, plugin: &Plugin, request: Map<String, Value>) -> Result<(), Failure> {
+        self.call("GC", plugin, None, request)
     }
 
     /// The request of a GC (GC-2: with the key of the specification and the one that it had before).

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use crate::cache::Entry;
-use crate::census::{Census, Usage};
+use crate::census::{self, Census, Usage};
 use crate::chain::Chain;
 use crate::cli::Detach;
 use crate::holders::Holders;
@@ -22,9 +22,10 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     let namespace = target.open().ok();
     let _locks = runtime.lock_container(&target.container_id, namespace.as_ref())?;
     runtime.cache.remove_drafts()?;
+    let _records = runtime.cache.lock_to_detach(runtime.lock_limit)?;
     let path = namespace.as_ref().map(|namespace| namespace.path.as_path());
-    let Remains { entries, untold, files } = Remains::of(&target, path, runtime)?;
-    if entries.is_empty() && untold.is_empty() {
+    let Remains { entries, unresolved, files } = Remains::of(&target, path, runtime)?;
+    if entries.is_empty() && unresolved.is_empty() {
         tracing::info!("container {} is not attached to any network", target.container_id);
     }
     let mut problems = Vec::new();
@@ -43,11 +44,11 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
             false => found.into_iter().map(|problem| format!("{problem}; {KEPT}")).collect(),
         });
     }
-    problems.extend(untold.iter().filter(|_| !args.force).map(|problem| format!("{problem}, or use --force")));
+    problems.extend(unresolved.iter().filter(|_| !args.force).map(|problem| format!("{problem}, or use --force")));
     if args.force {
-        untold.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
-        if !untold.is_empty() {
-            problems.extend(remove_devices(|device| device.owner.container_id() == target.container_id));
+        unresolved.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
+        if !unresolved.is_empty() {
+            problems.extend(remove_devices(|device| device.owner_in(&target.container_id).is_some()));
         }
         for file in &files {
             problems.extend(runtime.cache.remove_file(file).err().map(|error| format!("{error:#}")));
@@ -68,27 +69,41 @@ pub(crate) fn take_down(entry: &Entry, runtime: &Runtime) -> Vec<String> {
     };
     let chain = Chain { network: &network, plugins: &runtime.plugins };
     let attachment = entry.current();
-    let failures = chain.del(&attachment, entry.result.as_ref());
-    if failures.is_empty() {
-        if attachment.netns.is_none()
-            && let Some(problem) = left_elsewhere(entry)
-        {
-            return vec![problem];
-        }
-        return runtime.cache.remove(entry).err().map(|error| format!("{error:#}")).into_iter().collect();
+    if attachment.netns.is_none()
+        && let Some(problem) = left_elsewhere(entry)
+    {
+        return vec![problem];
     }
-    failures.iter().map(ToString::to_string).collect()
+    let failures = chain.del(&attachment, entry.result.as_ref());
+    if !failures.is_empty() {
+        return failures.iter().map(ToString::to_string).collect();
+    }
+    // The plugin does not find one whose name somebody has changed.
+    let mut problems = remove_devices_of(entry);
+    if problems.is_empty() {
+        problems.extend(runtime.cache.remove(entry).err().map(|error| format!("{error:#}")));
+    }
+    problems
 }
 
-/// A plugin that was told of no namespace has nothing to do in it. One that is being taken apart takes its interface with it; one that
-/// lives on by somebody else does not.
+/// A plugin that is told of no namespace has nothing to do in it, and would give back the address of an interface that is there. A
+/// namespace that is being taken apart takes its interface with it; one that lives on by somebody else does not.
 fn left_elsewhere(entry: &Entry) -> Option<String> {
-    let usage = Census::take().ok()?.usage_of_others(entry, &Holders::look()).filter(|usage| usage.is_sure)?;
-    let Usage { device, by, .. } = usage;
+    let look = || {
+        let usage = Census::take()?.usage_of_others(entry, &Holders::look());
+        let is_sure = usage.as_ref().is_none_or(|usage| usage.is_sure);
+        Ok((usage, is_sure))
+    };
+    let Usage { device, by, .. } = census::settled(look).ok()??;
     let (if_name, network) = (&entry.attachment.if_name, &entry.network);
     Some(format!(
         "{if_name} on network '{network}' is still there: {device}: {by}; remove it with `ip link delete {device}`"
     ))
+}
+
+fn remove_devices_of(entry: &Entry) -> Vec<String> {
+    let owner = entry.identity();
+    remove_devices(|device| device.owner_in(owner.container_id()).as_ref() == Some(&owner))
 }
 
 /// The configuration that an attachment was set up with; where that is damaged, what the network has now.
@@ -137,8 +152,7 @@ fn left_of(entry: &Entry) -> Option<String> {
 /// removed here: they have its alias.
 pub(crate) fn give_up(entry: &Entry, found: &[String], runtime: &Runtime) -> Vec<String> {
     found.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
-    let owner = entry.identity();
-    let mut problems = remove_devices(|device| device.owner == owner);
+    let mut problems = remove_devices_of(entry);
     problems.extend(left_of(entry));
     if problems.is_empty() {
         problems.extend(runtime.cache.remove(entry).err().map(|error| format!("{error:#}")));

@@ -6,12 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use attachment::Identity;
+use attachment::{Identity, OwnedDevice};
 use cni::AttachmentId;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::cache::{Entry, Reading, Survey, Unreadable};
 use crate::census::{self, Census, Usage};
@@ -21,28 +20,34 @@ use crate::detach;
 use crate::holders::Holders;
 use crate::interrupt;
 use crate::negotiation::{self, Newest};
-use crate::network::Network;
+use crate::network::{Network, Plugin};
 use crate::problems;
+use crate::remains::refuse_own_namespace;
+use crate::reservations;
 use crate::runtime::Runtime;
 use crate::table;
 
 pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let _lock = runtime.cache.lock_to_collect(runtime.lock_limit)?;
-    let Plan { stale, kept, networks, spent, mut problems, before, .. } =
+    let Plan { stale, kept, mut networks, emptied, mut problems, before, stays, .. } =
         plan(args, runtime, &runtime.cache.survey_all()?)?;
-    let mut lines: Vec<Line> = Vec::new();
+    let mut removed: Vec<Identity> = Vec::new();
     for entry in &stale {
         if interrupt::received().is_some() {
             break;
         }
-        match detach::take_down(entry, runtime) {
-            found if found.is_empty() => lines.push(Line::removed(&entry.identity())),
-            found if args.force => match detach::give_up(entry, &found, runtime) {
-                found if found.is_empty() => lines.push(Line::removed(&entry.identity())),
-                found => problems.extend(found),
-            },
-            found => problems.extend(found),
+        let mut found = detach::take_down(entry, runtime);
+        if args.force && !found.is_empty() {
+            found = detach::give_up(entry, &found, runtime);
         }
+        if found.is_empty() {
+            removed.push(entry.identity());
+        } else if Census::take()?.link_of_others(entry).is_some() {
+            // What is there keeps its addresses.
+            let of_network = networks.iter_mut().filter(|(network, _)| network.name == entry.network);
+            of_network.for_each(|(_, valid)| valid.push(id_of(&entry.identity())));
+        }
+        problems.extend(found);
     }
     let mut incomplete = BTreeSet::new();
     for (network, valid) in networks {
@@ -50,7 +55,10 @@ pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
             incomplete.insert(network.name.clone());
             continue;
         }
-        let found = collect(&network, &valid, runtime);
+        let with_address = reservations::owners(&network);
+        let found = go_round(&network, &valid, runtime, &mut Collecting);
+        let still_with_address = reservations::owners(&network);
+        removed.extend(with_address.difference(&still_with_address).cloned());
         if !found.is_empty() {
             incomplete.insert(network.name.clone());
         }
@@ -58,9 +66,12 @@ pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     }
     // What the plugins have removed, they do not tell.
     let after = Census::take()?;
-    let gone = before.owners().into_iter().filter(|owner| !after.owners().contains(owner)).map(Line::removed);
-    lines.extend(gone);
-    for file in spent.iter().filter(|file| file.networks.iter().all(|network| !incomplete.contains(network))) {
+    removed.retain(|owner| !stays.contains(owner));
+    let is_told = |device: &OwnedDevice| stays.iter().chain(&removed).any(|owner| device.is_of(owner));
+    let untold = before.devices.iter().filter(|device| !after.has(device) && !is_told(device));
+    let mut lines: Vec<Line> = untold.map(Line::of_device).collect();
+    lines.extend(removed.iter().map(Line::removed));
+    for file in emptied.iter().filter(|file| file.networks.iter().all(|network| !incomplete.contains(network))) {
         problems.extend(runtime.cache.remove_file(&file.path).err().map(|error| format!("{error:#}")));
     }
     lines.extend(kept.iter().map(Line::kept));
@@ -79,17 +90,19 @@ pub(crate) struct Plan {
     /// The networks to be collected, each with the attachments that stay.
     pub(crate) networks: Vec<(Network, Valid)>,
     /// Damaged files that nothing is left for when their networks have been collected.
-    pub(crate) spent: Vec<Spent>,
+    pub(crate) emptied: Vec<DamagedFile>,
     /// Why something is not done.
     pub(crate) problems: Vec<String>,
     before: Census,
+    /// The attachments that are not touched.
+    stays: BTreeSet<Identity>,
     /// Of all that is in use it is known by whom.
     is_sure: bool,
 }
 
 /// A damaged file.
 #[derive(Debug)]
-pub(crate) struct Spent {
+pub(crate) struct DamagedFile {
     pub(crate) path: PathBuf,
     networks: BTreeSet<String>,
 }
@@ -120,25 +133,19 @@ impl Kept {
     }
 }
 
-/// How long the kernel may take to take a namespace apart after its last user. Meanwhile its interfaces are there.
-const DISMANTLING: Duration = Duration::from_secs(3);
-
-const INTERVAL: Duration = Duration::from_millis(50);
-
 pub(crate) fn plan(args: &Gc, runtime: &Runtime, survey: &Survey) -> anyhow::Result<Plan> {
+    refuse_own_namespace(survey.entries.iter().chain(&survey.elsewhere))?;
     let configured = runtime.conf_dir.networks()?;
     let chosen = match &args.selection.network {
         Some(name) => vec![runtime.conf_dir.find(&configured, name)?],
         None => configured.clone(),
     };
-    let (start, wants) = (Instant::now(), Wants { args, runtime, configured: &configured, chosen: &chosen });
-    loop {
+    let wants = Wants { args, runtime, configured: &configured, chosen: &chosen };
+    census::settled(|| {
         let plan = wants.plan(survey)?;
-        if plan.is_sure || start.elapsed() >= DISMANTLING {
-            return Ok(plan);
-        }
-        thread::sleep(INTERVAL);
-    }
+        let is_sure = plan.is_sure;
+        Ok((plan, is_sure))
+    })
 }
 
 /// What is wanted, and what is known beforehand.
@@ -159,11 +166,12 @@ impl Wants<'_> {
         let holders = Holders::look();
         let mut held_back = BTreeSet::new();
         let Sorted { entries, given_up } = self.sort(survey, &mut plan, &mut held_back);
-        let mut stays: BTreeSet<Identity> = BTreeSet::new();
-        for (entry, is_own) in entries {
+        // Another record of the same attachment may know a way to its namespace.
+        let (stale, living): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(entry, _)| entry.is_stale());
+        let mut stays: BTreeSet<Identity> = living.iter().map(|(entry, _)| entry.identity()).collect();
+        for (entry, is_own) in stale {
             let is_ours = is_own && self.is_chosen(&entry.network);
-            if !entry.is_stale() {
-                stays.insert(entry.identity());
+            if stays.contains(&entry.identity()) {
                 continue;
             }
             match plan.before.usage_of(&entry, &holders).filter(|_| !self.args.force) {
@@ -184,6 +192,7 @@ impl Wants<'_> {
         }
         let networks = self.chosen.iter().filter(|network| !held_back.contains(&network.name));
         plan.networks = networks.map(|network| (network.clone(), valid(&network.name, &stays))).collect();
+        plan.stays = stays;
         Ok(plan)
     }
 
@@ -199,6 +208,9 @@ impl Wants<'_> {
             let readings = file.readings(known.iter().map(String::as_str));
             let entry = only_entry(file, &readings, self.configured);
             let is_own = self.runtime.cache.has(&file.path);
+            if file.is_directory && readings.is_empty() {
+                continue;
+            }
             let told: BTreeSet<String> = readings.iter().map(|reading| reading.network.clone()).collect();
             let networks = if told.is_empty() { known.clone() } else { told.clone() };
             match entry {
@@ -209,7 +221,7 @@ impl Wants<'_> {
                     held_back.extend(networks);
                 }
                 Some(entry) if is_own => sorted.given_up.push(entry),
-                None if is_own => plan.spent.push(Spent { path: file.path.clone(), networks }),
+                None if is_own => plan.emptied.push(DamagedFile { path: file.path.clone(), networks }),
                 _ => {}
             }
         }
@@ -227,32 +239,45 @@ impl Wants<'_> {
         let names: BTreeSet<String> = stays.iter().map(Identity::host_name).collect();
         for device in &plan.before.devices {
             let network = device.owner.network();
-            let is_known = names.contains(&device.name) || stays.contains(&device.owner);
+            let is_known = names.contains(&device.name) || stays.iter().any(|owner| device.is_of(owner));
             if is_known || !self.is_chosen(network) {
                 continue;
             }
             let Some(usage) = census::usage(device, holders) else { continue };
             plan.is_sure &= usage.is_sure;
             if device.is_cut {
-                plan.problems.push(format!(
-                    "network '{network}': nothing is collected: {} is in use ({}), and its alias has no room for the whole ID of \
-                     its container, {}…; detach that container, or use --force",
-                    device.name,
-                    usage.by,
-                    device.owner.container_id()
-                ));
+                plan.problems.push(cut(&device.owner, "its alias", &usage));
                 held_back.insert(network.to_owned());
             } else {
                 stays.insert(device.owner.clone());
                 plan.kept.push(Kept { owner: device.owner.clone(), usage, has_record: false });
             }
         }
-        for (owner, usage) in plan.before.lent() {
-            if self.is_chosen(owner.network()) && stays.insert(owner.clone()) {
+        for (one, usage) in plan.before.in_use_without_device() {
+            let (owner, network) = (&one.owner, one.owner.network());
+            if !self.is_chosen(network) || names.contains(&one.host_name) || stays.contains(owner) {
+                continue;
+            }
+            if one.is_cut {
+                plan.problems.push(cut(owner, "a rule of the packet filter", &usage));
+                held_back.insert(network.to_owned());
+            } else {
+                stays.insert(owner.clone());
                 plan.kept.push(Kept { owner: owner.clone(), usage, has_record: false });
             }
         }
     }
+}
+
+fn cut(owner: &Identity, what: &str, usage: &Usage) -> String {
+    format!(
+        "network '{}': nothing is collected: {} is in use ({}), and {what} does not tell the whole ID of its container, {}…; detach \
+         that container, or use --force",
+        owner.network(),
+        usage.device,
+        usage.by,
+        owner.container_id()
+    )
 }
 
 /// What was found in files.
@@ -264,13 +289,11 @@ struct Sorted {
 }
 
 fn valid(network: &str, stays: &BTreeSet<Identity>) -> Valid {
-    let of_network = stays.iter().filter(|identity| identity.network() == network);
-    of_network
-        .map(|identity| AttachmentId {
-            container_id: identity.container_id().to_owned(),
-            if_name: identity.if_name().to_owned(),
-        })
-        .collect()
+    stays.iter().filter(|identity| identity.network() == network).map(id_of).collect()
+}
+
+fn id_of(identity: &Identity) -> AttachmentId {
+    AttachmentId { container_id: identity.container_id().to_owned(), if_name: identity.if_name().to_owned() }
 }
 
 /// The entry that a file stands for if its name can be read in one way only, and the network is configured.
@@ -293,10 +316,22 @@ fn objection(file: &Unreadable, networks: &BTreeSet<String>) -> String {
     )
 }
 
-/// Tells a network's plugins which attachments are left.
-fn collect(network: &Network, valid: &Valid, runtime: &Runtime) -> Vec<String> {
+/// What is done with the plugins of a network, one after the other.
+pub(crate) trait Round {
+    /// Takes a note about what is left out.
+    fn note(&mut self, note: &str);
+
+    /// Passes a plugin its request.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    fn ask(&mut self, chain: Chain<'_>, plugin: &Plugin, request: Map<String, Value>) -> Result<(), String>;
+}
+
+/// Tells a network's plugins which attachments are left. Returns what went wrong.
+pub(crate) fn go_round(network: &Network, valid: &Valid, runtime: &Runtime, round: &mut impl Round) -> Vec<String> {
     if network.disable_gc {
-        tracing::info!("network '{}': nothing is collected (disableGC)", network.name);
+        round.note(&format!("network '{}': nothing is collected (disableGC)", network.name));
         return Vec::new();
     }
     let mut problems = Vec::new();
@@ -306,16 +341,31 @@ fn collect(network: &Network, valid: &Valid, runtime: &Runtime) -> Vec<String> {
             break;
         }
         match negotiation::newest(network, plugin, "GC", &runtime.plugins) {
-            Ok(Newest::Lacks(note)) => tracing::warn!("{note}"),
+            Ok(Newest::Lacks(note)) => round.note(&note),
             Ok(Newest::Speaks(alone, note)) => {
-                note.iter().for_each(|note| tracing::warn!("{note}"));
+                note.iter().for_each(|note| round.note(note));
                 let chain = Chain { network: &alone, plugins: &runtime.plugins };
-                problems.extend(chain.gc(valid).iter().map(ToString::to_string));
+                let asked =
+                    alone.plugins.iter().map(|plugin| round.ask(chain, plugin, chain.with_valid(plugin, valid)));
+                problems.extend(asked.filter_map(Result::err));
             }
             Err(error) => problems.push(format!("{error:#}")),
         }
     }
     problems
+}
+
+/// The plugins do it.
+struct Collecting;
+
+impl Round for Collecting {
+    fn note(&mut self, note: &str) {
+        tracing::warn!("{note}");
+    }
+
+    fn ask(&mut self, chain: Chain<'_>, plugin: &Plugin, request: Map<String, Value>) -> Result<(), String> {
+        chain.gc(plugin, request).map_err(|failure| failure.to_string())
+    }
 }
 
 /// What is printed of an attachment.
@@ -344,6 +394,15 @@ impl Line {
 
     fn removed(owner: &Identity) -> Self {
         Self::of(owner, "removed", String::new())
+    }
+
+    /// Of a device, which may not tell the whole ID of its container.
+    fn of_device(device: &OwnedDevice) -> Self {
+        let mut line = Self::removed(&device.owner);
+        if device.is_cut {
+            line.container_id.push('…');
+        }
+        line
     }
 
     fn kept(kept: &Kept) -> Self {

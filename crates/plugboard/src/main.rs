@@ -30,6 +30,7 @@ mod plan;
 mod plugins;
 mod problems;
 mod remains;
+mod reservations;
 mod runtime;
 mod status;
 mod table;

@@ -1,14 +1,18 @@
 //! What there is of a container: recorded, readable or not, or in the kernel alone.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use attachment::Identity;
 
 use crate::attachment::Attachment;
 use crate::cache::{Entry, Reading, Survey, Unreadable};
-use crate::census::Census;
+use crate::census::{self, Census};
+use crate::cli::Subject;
 use crate::known_plugins::SHAPER;
 use crate::limits;
+use crate::namespace::TargetNamespace;
 use crate::network::Network;
 use crate::plugins::Plugins;
 use crate::runtime::Runtime;
@@ -20,8 +24,8 @@ pub(crate) struct Remains {
     /// In the order of the interfaces: those of records, and then what stands in for a record that cannot be read, or that is lost.
     pub(crate) entries: Vec<Entry>,
     /// What cannot be taken down, each as a sentence without its end.
-    pub(crate) untold: Vec<String>,
-    /// The files that these are about.
+    pub(crate) unresolved: Vec<String>,
+    /// The files of these that are nobody else's.
     pub(crate) files: Vec<PathBuf>,
 }
 
@@ -29,14 +33,14 @@ impl Remains {
     /// Looks for what there is. `path` is the namespace's, if that exists.
     ///
     /// # Errors
-    /// The records cannot be listed, or the kernel's links.
+    /// The records cannot be listed, or the kernel's links; or plugboard runs in the container's own namespace.
     pub(crate) fn of(target: &Target, path: Option<&Path>, runtime: &Runtime) -> anyhow::Result<Self> {
         let id = target.container_id.as_str();
         let Survey { mut entries, unreadable, .. } = runtime.cache.survey()?;
         let others: Vec<Entry> = entries.extract_if(.., |entry| entry.attachment.container_id != id).collect();
+        refuse_own_namespace(&entries)?;
         let census = Census::take()?;
-        let mut lost: Vec<Identity> =
-            census.owners().into_iter().filter(|one| one.container_id() == id).cloned().collect();
+        let mut lost: BTreeSet<Identity> = census.devices.iter().filter_map(|device| device.owner_in(id)).collect();
         lost.retain(|one| !entries.iter().any(|entry| entry.identity() == *one));
         let mut remains = Self { entries, ..Self::default() };
         if unreadable.is_empty() && lost.is_empty() {
@@ -46,8 +50,15 @@ impl Remains {
             tracing::warn!("{error:#}");
             Vec::new()
         });
-        let search =
-            Search { id, path, census: &census, configured: &configured, plugins: &runtime.plugins, others: &others };
+        let search = Search {
+            id,
+            path,
+            census: &census,
+            configured: &configured,
+            plugins: &runtime.plugins,
+            others: &others,
+            recorded: &remains.entries.clone(),
+        };
         for file in &unreadable {
             match search.read(file) {
                 Read::Ours(entry) => {
@@ -55,20 +66,15 @@ impl Remains {
                     tracing::warn!("{}: {}: taken down by its name", file.path.display(), file.why);
                     remains.entries.push(entry);
                 }
-                Read::Untold(problem) => {
-                    remains.untold.push(format!("cannot read {}: {}; {problem}", file.path.display(), file.why));
-                    remains.files.push(file.path.clone());
+                Read::Unresolved { problem, is_ours } => {
+                    remains.unresolved.push(format!("cannot read {}: {}; {problem}", file.path.display(), file.why));
+                    remains.files.extend(is_ours.then(|| file.path.clone()));
                 }
                 Read::Others => {}
             }
         }
         for owner in lost {
-            let names: Vec<_> = census
-                .devices
-                .iter()
-                .filter(|device| device.owner == owner)
-                .map(|device| device.name.as_str())
-                .collect();
+            let names: Vec<_> = census.devices_of(&owner).map(|device| device.name.as_str()).collect();
             let names = names.join(", ");
             match search.stand_in(&owner) {
                 Some(entry) => {
@@ -80,7 +86,7 @@ impl Remains {
                     remains.entries.push(entry);
                 }
                 None => {
-                    remains.untold.push(format!(
+                    remains.unresolved.push(format!(
                         "{names} is the container's on network '{}', which has no record and is not configured; put its \
                          configuration into the configuration directory and detach again",
                         owner.network()
@@ -96,8 +102,13 @@ impl Remains {
 enum Read {
     /// An attachment of the container.
     Ours(Entry),
-    /// Perhaps one; what to do.
-    Untold(String),
+    /// Perhaps one.
+    Unresolved {
+        /// What to do.
+        problem: String,
+        /// It is about nobody else.
+        is_ours: bool,
+    },
     /// Others.
     Others,
 }
@@ -110,45 +121,123 @@ struct Search<'a> {
     plugins: &'a Plugins,
     /// The records of other containers.
     others: &'a [Entry],
+    /// Those of the container.
+    recorded: &'a [Entry],
 }
 
 impl Search<'_> {
     fn read(&self, file: &Unreadable) -> Read {
+        let names = || self.configured.iter().map(|network| network.name.as_str());
         let mut ours = file.readings_about(self.id);
+        // Another runtime may have a directory of such a name.
+        ours.retain(|reading| !file.is_directory || names().any(|name| name == reading.network));
         if ours.is_empty() {
             return Read::Others;
         }
-        let owners = self.census.owners();
-        let has_device = |reading: &Reading| owners.contains(&identity(reading));
-        let seen: Vec<Reading> = ours.iter().filter(|reading| has_device(reading)).cloned().collect();
-        if !seen.is_empty() {
-            ours = seen;
-        } else {
-            let names = self.configured.iter().map(|network| network.name.as_str());
-            let theirs = file.readings(names).into_iter().filter(|reading| reading.container_id != self.id);
+        let has_device = |reading: &Reading| self.census.devices_of(&identity(reading)).next().is_some();
+        let has_record =
+            |reading: &Reading| self.others.iter().any(|entry| entry.attachment.container_id == reading.container_id);
+        let only = |keep: &dyn Fn(&Reading) -> bool| ours.iter().filter(|one| keep(one)).cloned().collect::<Vec<_>>();
+        let with_device = only(&has_device);
+        if with_device.is_empty() {
+            let mut theirs = file.readings(names());
+            theirs.retain(|reading| reading.container_id != self.id);
             // A name that a device or a record of somebody else explains is not about this container.
-            let mut theirs = theirs.filter(|reading| {
-                has_device(reading)
-                    || self.others.iter().any(|entry| entry.attachment.container_id == reading.container_id)
-            });
-            if theirs.next().is_some() {
+            if theirs.iter().any(|reading| has_device(reading) || has_record(reading)) {
                 return Read::Others;
             }
+            let with_interface = only(&|reading| self.has_interface(reading));
+            match (with_interface.is_empty(), theirs.iter().any(|reading| self.has_interface(reading))) {
+                (true, true) => return Read::Others,
+                (false, false) => ours = with_interface,
+                _ if theirs.is_empty() => {}
+                _ => {
+                    let readings: Vec<Reading> = ours.into_iter().chain(theirs).collect();
+                    return Read::Unresolved {
+                        problem: format!(
+                            "its name may stand for {}, and nothing tells which; remove the file yourself if it is of no use",
+                            listed(&readings)
+                        ),
+                        is_ours: false,
+                    };
+                }
+            }
+        } else {
+            ours = with_device;
         }
         match ours.as_slice() {
             [reading] => match self.configured.iter().find(|network| network.name == reading.network) {
-                Some(network) => Read::Ours(self.in_place(file.entry(reading, self.config(network)))),
-                None => Read::Untold(format!(
-                    "network '{}', which its name tells, is not configured; put its configuration into the configuration \
-                     directory and detach again",
-                    reading.network
-                )),
+                Some(network) => {
+                    let entry = self.in_place(file.entry(reading, self.config(network)));
+                    match self.ports_perhaps_of(&entry, network) {
+                        ports if ports.is_empty() => Read::Ours(entry),
+                        ports => Read::Unresolved {
+                            problem: format!(
+                                "the namespace of its container is not known, and {} may be its interface on network '{}': remove \
+                                 the right one with `ip link delete` and detach again",
+                                ports.join(" or "),
+                                network.name
+                            ),
+                            is_ours: false,
+                        },
+                    }
+                }
+                None => Read::Unresolved {
+                    problem: format!(
+                        "network '{}', which its name tells, is not configured; put its configuration into the configuration \
+                         directory and detach again",
+                        reading.network
+                    ),
+                    is_ours: true,
+                },
             },
-            several => {
-                let told = several.iter().map(|one| format!("{} on {}", one.if_name, one.network)).collect::<Vec<_>>();
-                Read::Untold(format!("its name may stand for {}; remove the file if it is none", told.join(" or for ")))
-            }
+            several => Read::Unresolved {
+                problem: format!("its name may stand for {}; remove the file if it is none", listed(several)),
+                is_ours: true,
+            },
         }
+    }
+
+    /// The container's namespace has an interface of this name that no record tells of.
+    fn has_interface(&self, reading: &Reading) -> bool {
+        let Reading { container_id, if_name, .. } = reading;
+        let is_ours = container_id == self.id;
+        let mut records = if is_ours { self.recorded.iter() } else { self.others.iter() };
+        let is_recorded =
+            records.any(|entry| entry.attachment.container_id == *container_id && entry.attachment.if_name == *if_name);
+        let subject = Subject { target: container_id.clone(), container_id: None };
+        let open = || match self.path.filter(|_| is_ours) {
+            Some(path) => TargetNamespace::open(path),
+            None => Target::new(&subject)?.open(),
+        };
+        !is_recorded && open().and_then(|namespace| namespace.interfaces()).is_ok_and(|all| all.contains(if_name))
+    }
+
+    /// The devices of another's plugin on the host that may be an attachment's of which neither namespace nor result is known.
+    /// That plugin would not find them either.
+    fn ports_perhaps_of(&self, entry: &Entry, network: &Network) -> Vec<String> {
+        if entry.attachment.netns.is_some() || entry.result.is_some() {
+            return Vec::new();
+        }
+        let bridges = network.plugins.iter().filter_map(|plugin| match plugin.key("bridge") {
+            Some(name) => name.as_str(),
+            None => (plugin.kind == "bridge").then_some("cni0"),
+        });
+        let bridges: Vec<&str> = bridges.collect();
+        let ports = census::settled(|| {
+            let census = Census::take()?;
+            let ports = bridges.iter().flat_map(|bridge| {
+                census
+                    .unclaimed_ports(bridge, &[self.others, self.recorded].concat())
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            });
+            let ports: Vec<String> = ports.collect();
+            let is_sure = ports.is_empty();
+            Ok((ports, is_sure))
+        });
+        ports.unwrap_or_default()
     }
 
     /// An entry for an attachment without a record.
@@ -181,6 +270,26 @@ impl Search<'_> {
             None => entry,
         }
     }
+}
+
+/// What plugins do on the host would be done in the container.
+///
+/// # Errors
+/// Plugboard runs in the namespace of one of these.
+pub(crate) fn refuse_own_namespace<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> anyhow::Result<()> {
+    match entries.into_iter().find(|entry| entry.is_here()) {
+        Some(entry) => bail!(
+            "plugboard runs in the network namespace of container {}: run it in that of the host",
+            entry.attachment.container_id
+        ),
+        None => Ok(()),
+    }
+}
+
+/// The readings in words.
+fn listed(readings: &[Reading]) -> String {
+    let words = |one: &Reading| format!("{} on {} of {}", one.if_name, one.network, one.container_id);
+    readings.iter().map(words).collect::<Vec<_>>().join(" or for ")
 }
 
 fn identity(reading: &Reading) -> Identity {

@@ -114,8 +114,15 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
     Ok(found)
 }
 
-/// The names of an attachment's devices differ in their second letter.
+/// The names of an attachment's devices differ in their second letter. By the alias, if somebody has changed the name.
 fn owner(ifb: &Link, other: Option<&str>) -> Owner {
+    if !Identity::is_device_name(&ifb.name) {
+        let (alias, other) = (ifb.alias.clone(), other.map(str::to_owned));
+        return Owner::Whoever(Box::new(move |identity| {
+            let interface = other.as_deref().unwrap_or(identity.if_name());
+            alias.as_deref() == Some(&identity.ifb_alias(interface))
+        }));
+    }
     match (other, ifb.name.get(2..)) {
         (None, Some(rest)) => Owner::HostName(format!("pb{rest}")),
         _ => {

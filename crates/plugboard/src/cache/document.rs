@@ -63,10 +63,12 @@ pub(super) fn read(text: &[u8]) -> anyhow::Result<Entry> {
     if document.kind != KIND {
         bail!("its kind is '{}', not '{KIND}'", document.kind);
     }
+    // libcni before 1.2 records no path; the result has it as a rule.
+    let of_result = || Some(sandbox(document.result.as_ref()?, &document.if_name)?.to_owned());
     let attachment = Attachment {
+        netns: Some(document.netns).filter(|path| !path.is_empty()).or_else(of_result).map(PathBuf::from),
         container_id: document.container_id,
         if_name: document.if_name,
-        netns: Some(document.netns).filter(|path| !path.is_empty()).map(PathBuf::from),
         args: document.cni_args.unwrap_or_default(),
         capability_args: document.capability_args.unwrap_or_default(),
     };
@@ -77,6 +79,21 @@ pub(super) fn read(text: &[u8]) -> anyhow::Result<Entry> {
         result: document.result,
         namespace_id: document.plugboard.map(|own| own.namespace),
     })
+}
+
+/// The interfaces of the container in a result of ADD, each with the path of its namespace.
+pub(super) fn in_sandboxes(result: &Value) -> impl Iterator<Item = (&Value, &str)> {
+    let interfaces = result.get("interfaces").and_then(Value::as_array).into_iter().flatten();
+    interfaces.filter_map(|interface| {
+        let path = interface.get("sandbox")?.as_str().filter(|path| !path.is_empty())?;
+        Some((interface, path))
+    })
+}
+
+/// The path of the namespace of an interface in a result of ADD.
+pub(super) fn sandbox<'a>(result: &'a Value, if_name: &str) -> Option<&'a str> {
+    let mut found = in_sandboxes(result);
+    found.find(|(interface, _)| interface.get("name").and_then(Value::as_str) == Some(if_name)).map(|(_, path)| path)
 }
 
 #[cfg(test)]
@@ -104,6 +121,9 @@ mod tests {
             "cniArgs":null,"result":{}}"#;
         let entry = read(text).unwrap();
         assert_eq!((entry.attachment.netns, entry.namespace_id, entry.config), (None, None, b"{}".to_vec()));
+        let text = br#"{"kind":"cniCacheV1","containerId":"c","config":"e30=","ifName":"eth0","networkName":"n",
+            "result":{"interfaces":[{"name":"eth0"},{"name":"eth0","sandbox":"/run/netns/c"}]}}"#;
+        assert_eq!(read(text).unwrap().attachment.netns, Some("/run/netns/c".into()));
         assert!(read(br#"{"kind":"other","containerId":"c","config":"","ifName":"","networkName":""}"#).is_err());
         assert!(read(br#"{"cniVersion":"0.3.1"}"#).is_err());
     }

@@ -1,13 +1,20 @@
 //! The record of an attachment.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use ::attachment::Identity;
+use netlink::{Namespace, link};
 use serde_json::Value;
 
+use super::document;
 use crate::attachment::Attachment;
 use crate::holders::Holders;
 use crate::namespace;
+
+/// The namespace that plugboard runs in.
+const OWN: &str = "/proc/thread-self/ns/net";
 
 /// An attachment as remembered.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +41,15 @@ impl Entry {
     /// to take down, its namespace may live on by somebody else: that one's path then, and none if the namespace is gone.
     pub(crate) fn current(&self) -> Attachment {
         let netns = match &self.attachment.netns {
+            Some(path) if self.is_anothers(path) => {
+                tracing::warn!(
+                    "{} on network '{}': {} is the namespace of somebody else by now: its {0} has another hardware address",
+                    self.attachment.if_name,
+                    self.network,
+                    path.display()
+                );
+                None
+            }
             Some(_) if self.is_stale() => self.namespace_id.as_deref().and_then(|id| Holders::look().path_of(id)),
             path => path.clone(),
         };
@@ -55,6 +71,35 @@ impl Entry {
     /// Whether the namespace is known to be gone.
     pub(crate) fn is_stale(&self) -> bool {
         let netns = self.attachment.netns.as_deref();
-        netns.is_some_and(|path| namespace::is_gone(path, self.namespace_id.as_deref()))
+        !self.is_here() && netns.is_some_and(|path| namespace::is_gone(path, self.namespace_id.as_deref()))
+    }
+
+    /// Whether plugboard itself runs in its namespace. A path of a process is no proof: its number may be another one's by now.
+    pub(crate) fn is_here(&self) -> bool {
+        let number = |path: &Path| fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+        match (&self.namespace_id, &self.attachment.netns) {
+            (Some(id), _) => namespace::is_at(Path::new(OWN), id),
+            (None, Some(path)) if !path.starts_with("/proc") => {
+                number(path).is_some_and(|one| number(Path::new(OWN)) == Some(one))
+            }
+            _ => false,
+        }
+    }
+
+    /// The namespace at this path has the interface with another hardware address than it was made with, and nothing else tells
+    /// whether it is the right one.
+    fn is_anothers(&self, path: &Path) -> bool {
+        let look = || {
+            let recorded = self.result.as_ref().and_then(|result| {
+                let mut inside = document::in_sandboxes(result).map(|(interface, _)| interface);
+                let interface =
+                    inside.find(|one| one.get("name").and_then(Value::as_str) == Some(&self.attachment.if_name));
+                interface?.get("mac")?.as_str().filter(|mac| !mac.is_empty()).map(str::to_owned)
+            })?;
+            let mut socket = Namespace::open(path).ok()?.socket().ok()?;
+            let found = link::find(&mut socket, &self.attachment.if_name).ok()??.mac?;
+            Some(!found.to_string().eq_ignore_ascii_case(&recorded))
+        };
+        self.namespace_id.is_none() && look().unwrap_or(false)
     }
 }

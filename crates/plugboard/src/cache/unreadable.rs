@@ -1,5 +1,6 @@
 //! Files among the records that cannot be read, or not completely.
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use anyhow::anyhow;
 use cni::{Success, Version, objection_to_interface, objection_to_name, regular};
 use serde_json::Value;
 
+use super::document;
 use super::entry::Entry;
 use crate::attachment::Attachment;
 
@@ -18,6 +20,8 @@ pub(crate) struct Unreadable {
     pub(crate) why: String,
     /// The caller lacks the permission.
     pub(crate) is_closed: bool,
+    /// It is a directory: that of another runtime, unless it has the name of a record.
+    pub(crate) is_directory: bool,
     /// The result of ADD: libcni before 0.8 records nothing else.
     result: Option<Value>,
 }
@@ -38,7 +42,9 @@ impl Unreadable {
             .filter(|text| cni::refuse_excess(text).is_ok())
             .and_then(|text| serde_json::from_slice(&text).ok())
             .filter(is_result);
-        Self { path, why: format!("{error:#}"), is_closed: kind == Some(io::ErrorKind::PermissionDenied), result }
+        let is_directory = fs::symlink_metadata(&path).is_ok_and(|about| about.is_dir());
+        let is_closed = kind == Some(io::ErrorKind::PermissionDenied);
+        Self { path, why: format!("{error:#}"), is_closed, is_directory, result }
     }
 
     /// As an error, for those who need to read it.
@@ -91,7 +97,11 @@ impl Unreadable {
         let attachment = Attachment {
             container_id: reading.container_id.clone(),
             if_name: reading.if_name.clone(),
-            netns: self.sandbox(&reading.if_name).map(PathBuf::from),
+            netns: self
+                .result
+                .as_ref()
+                .and_then(|result| document::sandbox(result, &reading.if_name))
+                .map(PathBuf::from),
             ..Attachment::default()
         };
         Entry { network: reading.network.clone(), attachment, config, result: self.result.clone(), namespace_id: None }
@@ -104,24 +114,8 @@ impl Unreadable {
 
     /// The interfaces of the container, where the result names them.
     fn interfaces(&self) -> Vec<String> {
-        let named = self.in_sandboxes().filter_map(|(interface, _)| Some(interface.get("name")?.as_str()?.to_owned()));
-        named.collect()
-    }
-
-    /// The path of the namespace of an interface.
-    fn sandbox(&self, if_name: &str) -> Option<String> {
-        let mut found = self.in_sandboxes();
-        found
-            .find(|(interface, _)| interface.get("name").and_then(Value::as_str) == Some(if_name))
-            .map(|(_, path)| path)
-    }
-
-    fn in_sandboxes(&self) -> impl Iterator<Item = (&Value, String)> {
-        let interfaces = self.result.iter().filter_map(|result| result.get("interfaces")?.as_array()).flatten();
-        interfaces.filter_map(|interface| {
-            let path = interface.get("sandbox")?.as_str().filter(|path| !path.is_empty())?;
-            Some((interface, path.to_owned()))
-        })
+        let inside = self.result.iter().flat_map(document::in_sandboxes);
+        inside.filter_map(|(interface, _)| Some(interface.get("name")?.as_str()?.to_owned())).collect()
     }
 }
 
@@ -137,7 +131,13 @@ mod tests {
     use serde_json::json;
 
     fn unreadable(name: &str, result: Option<Value>) -> Unreadable {
-        Unreadable { path: format!("/nowhere/{name}").into(), why: String::new(), is_closed: false, result }
+        Unreadable {
+            path: format!("/nowhere/{name}").into(),
+            why: String::new(),
+            is_closed: false,
+            is_directory: false,
+            result,
+        }
     }
 
     fn told(readings: &[Reading]) -> Vec<String> {

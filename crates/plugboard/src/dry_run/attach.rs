@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     let (path, namespace) = target.look()?;
     let existing = namespace.map_or_else(|| Ok(Vec::new()), |namespace| namespace.interfaces())?;
     let mut script = Script::default();
-    let mut remembered = runtime.cache.open_entries().unwrap_or_else(|error| {
+    let mut remembered = runtime.cache.entries().unwrap_or_else(|error| {
         script.comment(format!("{error:#}: it is not known whether the container is attached already"));
         Vec::new()
     });

@@ -18,15 +18,15 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     let target = Target::new(&args.subject)?;
     runtime.cache.survey()?.refuse_closed()?;
     let path = target.look().ok().map(|(path, _)| path);
-    let Remains { entries, untold, files } = Remains::of(&target, path.as_deref(), runtime)?;
+    let Remains { entries, unresolved, files } = Remains::of(&target, path.as_deref(), runtime)?;
     let mut script = Script::default();
-    if entries.is_empty() && untold.is_empty() {
+    if entries.is_empty() && unresolved.is_empty() {
         script.comment(format!("container {} is not attached to any network", target.container_id));
     }
     let mut problems: Vec<String> = entries.iter().rev().flat_map(|entry| print(entry, runtime, &mut script)).collect();
     match args.force {
         true => files.iter().for_each(|file| script.comment(format!("then {} is removed", file.display()))),
-        false => problems.extend(untold.iter().map(|problem| format!("{problem}, or use --force"))),
+        false => problems.extend(unresolved.iter().map(|problem| format!("{problem}, or use --force"))),
     }
     script.print()?;
     Ok(problems::report(problems))

@@ -14,6 +14,7 @@ mod grammar;
 mod handover;
 mod hanging;
 mod interrupting;
+mod keeping;
 mod locking;
 mod own;
 mod reference;
