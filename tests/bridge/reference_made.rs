@@ -190,6 +190,15 @@ fn strangers_interfaces_stay() {
     assert!(left(&of_c1).contains(&"the guard"), "that of a port that is there stays too");
 }
 
+#[test]
+fn a_bridge_that_has_another_name_by_now_hides_no_nic() {
+    let (scene, _, of_c1, of_c2) = two();
+    harness::sh("ip link set br0 down && ip link set br0 name ren0 && ip link set ren0 up").ok();
+    del(&scene, &scene.c1, &of_c1).run().ok();
+    assert_eq!(left(&of_c1), [""; 0]);
+    assert!(has_link(&host_veth(&of_c2)));
+}
+
 /// The container's own address and the name of its interface are the container's affair.
 #[test]
 fn a_nic_that_the_container_has_changed_is_found_by_the_result() {

@@ -378,5 +378,9 @@ fn locks_are_roots_alone_whatever_the_umask() {
             let found = std::fs::metadata(path).expect("it was made").permissions().mode() & 0o777;
             assert_eq!(found, mode, "{path} has {found:o} with umask {mask}");
         }
+        // However it came to be open to others.
+        harness::sh("chmod 666 /run/plugboard/lock").ok();
+        scene.ready(Plugin::Bridge, "DEL").run().ok();
+        assert_eq!(harness::sh("stat -c %a /run/plugboard/lock").ok(), "600");
     }
 }
