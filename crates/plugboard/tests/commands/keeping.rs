@@ -180,7 +180,7 @@ fn a_damaged_record_whose_name_may_stand_for_two_containers() {
     let holder = held_open(&one);
     one.delete();
     assert_refused(&lab.plugboard("detach b"), "nothing tells which");
-    lab.plugboard("detach --force b");
+    assert_refused(&lab.plugboard("detach --force b"), "nothing tells which");
     assert!(fs::exists(&path).expect("a directory"));
     assert_eq!(taken(), "./lan/10.8.0.2");
     drop(holder);
@@ -201,8 +201,10 @@ fn an_interface_of_the_references_plugins_whose_namespace_no_path_leads_to() {
             _ => {}
         }
         c1.delete();
-        assert_refused(&lab.plugboard("detach c1"), "ip link delete");
-        assert_eq!(before, state(), "{how}");
+        for args in ["detach c1", "detach --force c1"] {
+            assert_refused(&lab.plugboard(args), "ip link delete");
+            assert_eq!(before, state(), "{how}: {args}");
+        }
         assert!(fs::exists(&path).expect("a directory"), "{how}");
         drop(holder);
         lab.plugboard("detach c1").ok();
