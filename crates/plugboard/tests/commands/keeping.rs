@@ -407,3 +407,26 @@ fn a_long_container_id_of_a_device_that_another_plugin_made() {
     lab.plugboard("gc").ok();
     assert_eq!(state(), (String::new(), String::new()));
 }
+
+#[test]
+fn an_ifb_that_somebody_has_renamed() {
+    let lab = Lab::with_own_plugins();
+    let shaper = json!({"type": "netem-shaper", "upload": {"rate": "10Mbit"}});
+    lab.network_with("lan", &json!({"cniVersion": "1.0.0", "plugins": [bridge("lan"), shaper]}));
+    let c1 = lab.host.namespace("c1");
+    lab.plugboard("attach c1 lan --primary lan").ok();
+    let ifb = sh("ip -br link show type ifb | grep -o '^pi[a-z0-9]*'").ok();
+    sh(&format!("ip link set {ifb} down; ip link set {ifb} name foo0 up")).ok();
+    let look = || (state(), sh("ip -br link show type ifb").ok());
+    let before = look();
+    lab.plugboard("gc").ok();
+    assert_eq!(before, look());
+    fs::remove_file(format!("{RESULTS}/lan-c1-eth0")).expect("it is there");
+    let output = lab.plugboard("gc");
+    output.ok();
+    assert_line(&output, &["kept", "eth0", "lan", "c1"]);
+    assert_eq!(before, look());
+    lab.plugboard("detach c1").ok();
+    assert_eq!(look(), ((String::new(), String::new()), String::new()));
+    assert_eq!(c1.ip("link show").as_array().map(Vec::len), Some(1));
+}
