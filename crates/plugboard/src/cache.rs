@@ -17,6 +17,7 @@ use crate::lock::{Lock, Mode, Subject};
 
 mod document;
 mod entry;
+mod result;
 mod unreadable;
 
 pub(crate) use entry::Entry;
@@ -25,9 +26,6 @@ pub(crate) use unreadable::{Reading, Unreadable};
 /// Where runtimes keep their records unless told otherwise: those on libcni (containerd, CRI-O, Podman, nerdctl, cnitool),
 /// and Multus, for the networks that it adds to a pod.
 const KNOWN: [&str; 2] = ["/var/lib/cni", "/var/lib/cni/multus"];
-
-/// The longest record that is read, in bytes: a configuration, as base64, and a result.
-const LONGEST_BYTES: u64 = 2 * cni::LONGEST as u64;
 
 /// The directory of the files, `results` in libcni's cache directory.
 #[derive(Debug)]
@@ -284,7 +282,7 @@ fn at_its_place(entry: Entry, path: &Path) -> anyhow::Result<Entry> {
 
 /// Reads a file; `None` if it is gone.
 fn read(path: &Path) -> anyhow::Result<Option<Entry>> {
-    match regular::read(path, LONGEST_BYTES) {
+    match regular::read(path, document::LONGEST_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(path) {
             Ok(_) => bail!("it is a symbolic link that leads to nothing"),
             Err(_) => Ok(None),

@@ -24,8 +24,8 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     runtime.cache.remove_drafts()?;
     let _records = runtime.cache.lock_to_detach(runtime.lock_limit)?;
     let path = namespace.as_ref().map(|namespace| namespace.path.as_path());
-    let Remains { entries, unresolved, files } = Remains::of(&target, path, runtime)?;
-    if entries.is_empty() && unresolved.is_empty() {
+    let Remains { entries, unresolved, files, undecided } = Remains::of(&target, path, runtime)?;
+    if entries.is_empty() && unresolved.is_empty() && undecided.is_empty() {
         tracing::info!("container {} is not attached to any network", target.container_id);
     }
     let mut problems = Vec::new();
@@ -45,6 +45,7 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
         });
     }
     problems.extend(unresolved.iter().filter(|_| !args.force).map(|problem| format!("{problem}, or use --force")));
+    problems.extend(undecided);
     if args.force {
         unresolved.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
         if !unresolved.is_empty() {

@@ -318,6 +318,9 @@ fn objection(file: &Unreadable, networks: &BTreeSet<String>) -> String {
 
 /// What is done with the plugins of a network, one after the other.
 pub(crate) trait Round {
+    /// Passes the network over, as its configuration has it.
+    fn skip(&mut self, note: &str);
+
     /// Takes a note about what is left out.
     fn note(&mut self, note: &str);
 
@@ -331,7 +334,7 @@ pub(crate) trait Round {
 /// Tells a network's plugins which attachments are left. Returns what went wrong.
 pub(crate) fn go_round(network: &Network, valid: &Valid, runtime: &Runtime, round: &mut impl Round) -> Vec<String> {
     if network.disable_gc {
-        round.note(&format!("network '{}': nothing is collected (disableGC)", network.name));
+        round.skip(&format!("network '{}': nothing is collected (disableGC)", network.name));
         return Vec::new();
     }
     let mut problems = Vec::new();
@@ -359,6 +362,10 @@ pub(crate) fn go_round(network: &Network, valid: &Valid, runtime: &Runtime, roun
 struct Collecting;
 
 impl Round for Collecting {
+    fn skip(&mut self, note: &str) {
+        tracing::info!("{note}");
+    }
+
     fn note(&mut self, note: &str) {
         tracing::warn!("{note}");
     }

@@ -23,10 +23,12 @@ use crate::target::Target;
 pub(crate) struct Remains {
     /// In the order of the interfaces: those of records, and then what stands in for a record that cannot be read, or that is lost.
     pub(crate) entries: Vec<Entry>,
-    /// What cannot be taken down, each as a sentence without its end.
+    /// What cannot be taken down, but may be given up, each as a sentence without its end.
     pub(crate) unresolved: Vec<String>,
-    /// The files of these that are nobody else's.
+    /// The files that these are about.
     pub(crate) files: Vec<PathBuf>,
+    /// What may be somebody else's, or be in use, and is not even given up; likewise.
+    pub(crate) undecided: Vec<String>,
 }
 
 impl Remains {
@@ -66,9 +68,12 @@ impl Remains {
                     tracing::warn!("{}: {}: taken down by its name", file.path.display(), file.why);
                     remains.entries.push(entry);
                 }
-                Read::Unresolved { problem, is_ours } => {
+                Read::Unresolved(problem) => {
                     remains.unresolved.push(format!("cannot read {}: {}; {problem}", file.path.display(), file.why));
-                    remains.files.extend(is_ours.then(|| file.path.clone()));
+                    remains.files.push(file.path.clone());
+                }
+                Read::Undecided(problem) => {
+                    remains.undecided.push(format!("cannot read {}: {}; {problem}", file.path.display(), file.why));
                 }
                 Read::Others => {}
             }
@@ -102,13 +107,10 @@ impl Remains {
 enum Read {
     /// An attachment of the container.
     Ours(Entry),
-    /// Perhaps one.
-    Unresolved {
-        /// What to do.
-        problem: String,
-        /// It is about nobody else.
-        is_ours: bool,
-    },
+    /// Nothing that can be taken down; what to do.
+    Unresolved(String),
+    /// Perhaps somebody else's, or one in use; what to do.
+    Undecided(String),
     /// Others.
     Others,
 }
@@ -153,13 +155,10 @@ impl Search<'_> {
                 _ if theirs.is_empty() => {}
                 _ => {
                     let readings: Vec<Reading> = ours.into_iter().chain(theirs).collect();
-                    return Read::Unresolved {
-                        problem: format!(
-                            "its name may stand for {}, and nothing tells which; remove the file yourself if it is of no use",
-                            listed(&readings)
-                        ),
-                        is_ours: false,
-                    };
+                    return Read::Undecided(format!(
+                        "its name may stand for {}, and nothing tells which; remove the file yourself if it is of no use",
+                        listed(&readings)
+                    ));
                 }
             }
         } else {
@@ -171,30 +170,23 @@ impl Search<'_> {
                     let entry = self.in_place(file.entry(reading, self.config(network)));
                     match self.ports_perhaps_of(&entry, network) {
                         ports if ports.is_empty() => Read::Ours(entry),
-                        ports => Read::Unresolved {
-                            problem: format!(
-                                "the namespace of its container is not known, and {} may be its interface on network '{}': remove \
-                                 the right one with `ip link delete` and detach again",
-                                ports.join(" or "),
-                                network.name
-                            ),
-                            is_ours: false,
-                        },
+                        ports => Read::Undecided(format!(
+                            "the namespace of its container is not known, and {} may be its interface on network '{}': remove the \
+                             right one with `ip link delete` and detach again",
+                            ports.join(" or "),
+                            network.name
+                        )),
                     }
                 }
-                None => Read::Unresolved {
-                    problem: format!(
-                        "network '{}', which its name tells, is not configured; put its configuration into the configuration \
-                         directory and detach again",
-                        reading.network
-                    ),
-                    is_ours: true,
-                },
+                None => Read::Unresolved(format!(
+                    "network '{}', which its name tells, is not configured; put its configuration into the configuration \
+                     directory and detach again",
+                    reading.network
+                )),
             },
-            several => Read::Unresolved {
-                problem: format!("its name may stand for {}; remove the file if it is none", listed(several)),
-                is_ours: true,
-            },
+            several => {
+                Read::Unresolved(format!("its name may stand for {}; remove the file if it is none", listed(several)))
+            }
         }
     }
 

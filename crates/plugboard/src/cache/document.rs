@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::entry::Entry;
+use super::result::sandbox;
 use crate::attachment::Attachment;
+
+/// The longest record that is read, in bytes: a configuration, as base64, and a result.
+pub(super) const LONGEST_BYTES: u64 = 2 * cni::LONGEST as u64;
 
 /// What the files call their format.
 const KIND: &str = "cniCacheV1";
@@ -79,21 +83,6 @@ pub(super) fn read(text: &[u8]) -> anyhow::Result<Entry> {
         result: document.result,
         namespace_id: document.plugboard.map(|own| own.namespace),
     })
-}
-
-/// The interfaces of the container in a result of ADD, each with the path of its namespace.
-pub(super) fn in_sandboxes(result: &Value) -> impl Iterator<Item = (&Value, &str)> {
-    let interfaces = result.get("interfaces").and_then(Value::as_array).into_iter().flatten();
-    interfaces.filter_map(|interface| {
-        let path = interface.get("sandbox")?.as_str().filter(|path| !path.is_empty())?;
-        Some((interface, path))
-    })
-}
-
-/// The path of the namespace of an interface in a result of ADD.
-pub(super) fn sandbox<'a>(result: &'a Value, if_name: &str) -> Option<&'a str> {
-    let mut found = in_sandboxes(result);
-    found.find(|(interface, _)| interface.get("name").and_then(Value::as_str) == Some(if_name)).map(|(_, path)| path)
 }
 
 #[cfg(test)]

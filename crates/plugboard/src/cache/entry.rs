@@ -8,7 +8,7 @@ use ::attachment::Identity;
 use netlink::{Namespace, link};
 use serde_json::Value;
 
-use super::document;
+use super::result;
 use crate::attachment::Attachment;
 use crate::holders::Holders;
 use crate::namespace;
@@ -91,7 +91,7 @@ impl Entry {
     fn is_anothers(&self, path: &Path) -> bool {
         let look = || {
             let recorded = self.result.as_ref().and_then(|result| {
-                let mut inside = document::in_sandboxes(result).map(|(interface, _)| interface);
+                let mut inside = result::in_sandboxes(result).map(|(interface, _)| interface);
                 let interface =
                     inside.find(|one| one.get("name").and_then(Value::as_str) == Some(&self.attachment.if_name));
                 interface?.get("mac")?.as_str().filter(|mac| !mac.is_empty()).map(str::to_owned)

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::document;
 use super::entry::Entry;
+use super::result;
 use crate::attachment::Attachment;
 
 /// A file that is empty, cut, of another form, or closed to us. What it is about may be told from its name.
@@ -37,7 +38,7 @@ pub(crate) struct Reading {
 impl Unreadable {
     pub(super) fn new(path: PathBuf, error: &anyhow::Error) -> Self {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        let text = regular::read(&path, super::LONGEST_BYTES).ok();
+        let text = regular::read(&path, document::LONGEST_BYTES).ok();
         let result = text
             .filter(|text| cni::refuse_excess(text).is_ok())
             .and_then(|text| serde_json::from_slice(&text).ok())
@@ -97,11 +98,7 @@ impl Unreadable {
         let attachment = Attachment {
             container_id: reading.container_id.clone(),
             if_name: reading.if_name.clone(),
-            netns: self
-                .result
-                .as_ref()
-                .and_then(|result| document::sandbox(result, &reading.if_name))
-                .map(PathBuf::from),
+            netns: self.result.as_ref().and_then(|result| result::sandbox(result, &reading.if_name)).map(PathBuf::from),
             ..Attachment::default()
         };
         Entry { network: reading.network.clone(), attachment, config, result: self.result.clone(), namespace_id: None }
@@ -114,7 +111,7 @@ impl Unreadable {
 
     /// The interfaces of the container, where the result names them.
     fn interfaces(&self) -> Vec<String> {
-        let inside = self.result.iter().flat_map(document::in_sandboxes);
+        let inside = self.result.iter().flat_map(result::in_sandboxes);
         inside.filter_map(|(interface, _)| Some(interface.get("name")?.as_str()?.to_owned())).collect()
     }
 }

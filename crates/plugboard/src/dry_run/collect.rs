@@ -36,6 +36,10 @@ pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
 
 /// The plugins say what they would remove.
 impl Round for Script {
+    fn skip(&mut self, note: &str) {
+        self.heading(note);
+    }
+
     fn note(&mut self, note: &str) {
         self.heading(note);
     }

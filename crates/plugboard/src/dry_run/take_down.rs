@@ -18,9 +18,9 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     let target = Target::new(&args.subject)?;
     runtime.cache.survey()?.refuse_closed()?;
     let path = target.look().ok().map(|(path, _)| path);
-    let Remains { entries, unresolved, files } = Remains::of(&target, path.as_deref(), runtime)?;
+    let Remains { entries, unresolved, files, undecided } = Remains::of(&target, path.as_deref(), runtime)?;
     let mut script = Script::default();
-    if entries.is_empty() && unresolved.is_empty() {
+    if entries.is_empty() && unresolved.is_empty() && undecided.is_empty() {
         script.comment(format!("container {} is not attached to any network", target.container_id));
     }
     let mut problems: Vec<String> = entries.iter().rev().flat_map(|entry| print(entry, runtime, &mut script)).collect();
@@ -28,6 +28,7 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
         true => files.iter().for_each(|file| script.comment(format!("then {} is removed", file.display()))),
         false => problems.extend(unresolved.iter().map(|problem| format!("{problem}, or use --force"))),
     }
+    problems.extend(undecided);
     script.print()?;
     Ok(problems::report(problems))
 }

@@ -180,7 +180,7 @@ fn a_damaged_record_whose_name_may_stand_for_two_containers() {
     let holder = held_open(&one);
     one.delete();
     assert_refused(&lab.plugboard("detach b"), "nothing tells which");
-    lab.plugboard("detach --force b");
+    assert_refused(&lab.plugboard("detach --force b"), "nothing tells which");
     assert!(fs::exists(&path).expect("a directory"));
     assert_eq!(taken(), "./lan/10.8.0.2");
     drop(holder);
@@ -201,8 +201,10 @@ fn an_interface_of_the_references_plugins_whose_namespace_no_path_leads_to() {
             _ => {}
         }
         c1.delete();
-        assert_refused(&lab.plugboard("detach c1"), "ip link delete");
-        assert_eq!(before, state(), "{how}");
+        for args in ["detach c1", "detach --force c1"] {
+            assert_refused(&lab.plugboard(args), "ip link delete");
+            assert_eq!(before, state(), "{how}: {args}");
+        }
         assert!(fs::exists(&path).expect("a directory"), "{how}");
         drop(holder);
         lab.plugboard("detach c1").ok();
@@ -376,4 +378,55 @@ fn a_record_that_the_caller_may_not_read_is_named() {
         let command = command.replacen("; ", "; setpriv --reuid 65534 --regid 65534 --clear-groups ", 1);
         assert_refused(&sh(&command), "/run/copy/results/lan-c1-eth0");
     }
+}
+
+/// The comment of a rule has no room for it either.
+#[test]
+fn a_long_container_id_of_a_device_that_another_plugin_made() {
+    let mut lab = Lab::with_own_plugins();
+    sh(&format!("mkdir -p /run/bin && cp {0}/bridge {0}/host-local /run/bin/", lab.plugin_dir.display())).ok();
+    lab.plugin_dir = "/run/bin".into();
+    lab.file(
+        "maker",
+        "#!/bin/sh\ncase $CNI_COMMAND in\nVERSION) echo '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"1.0.0\"]}';;\n\
+         ADD) ip link add vetht0 address 02:00:00:00:00:01 type veth peer name t1 netns ${CNI_NETNS##*/} && \
+         echo '{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"vetht0\",\"mac\":\"02:00:00:00:00:01\"}]}';;\n\
+         DEL) ip link del vetht0;;\nesac",
+    );
+    let mut plugin = bridge("lan");
+    plugin["ipMasq"] = json!(true);
+    lab.network_with("lan", &json!({"cniVersion": "1.0.0", "plugins": [{"type": "maker"}, plugin]}));
+    lab.host.namespace("c1");
+    let id = "c".repeat(235);
+    lab.plugboard(&format!("attach --container-id {id} c1 lan --primary lan")).ok();
+    let before = (state(), sh("nft list ruleset").ok());
+    fs::remove_file(format!("{RESULTS}/lan-{id}-eth0")).expect("it is there");
+    assert_refused(&lab.plugboard("gc"), "a rule of the packet filter does not tell the whole ID");
+    assert_eq!(before, (state(), sh("nft list ruleset").ok()));
+    sh("ip link delete vetht0").ok();
+    lab.plugboard("gc").ok();
+    assert_eq!(state(), (String::new(), String::new()));
+}
+
+#[test]
+fn an_ifb_that_somebody_has_renamed() {
+    let lab = Lab::with_own_plugins();
+    let shaper = json!({"type": "netem-shaper", "upload": {"rate": "10Mbit"}});
+    lab.network_with("lan", &json!({"cniVersion": "1.0.0", "plugins": [bridge("lan"), shaper]}));
+    let c1 = lab.host.namespace("c1");
+    lab.plugboard("attach c1 lan --primary lan").ok();
+    let ifb = sh("ip -br link show type ifb | grep -o '^pi[a-z0-9]*'").ok();
+    sh(&format!("ip link set {ifb} down; ip link set {ifb} name foo0 up")).ok();
+    let look = || (state(), sh("ip -br link show type ifb").ok());
+    let before = look();
+    lab.plugboard("gc").ok();
+    assert_eq!(before, look());
+    fs::remove_file(format!("{RESULTS}/lan-c1-eth0")).expect("it is there");
+    let output = lab.plugboard("gc");
+    output.ok();
+    assert_line(&output, &["kept", "eth0", "lan", "c1"]);
+    assert_eq!(before, look());
+    lab.plugboard("detach c1").ok();
+    assert_eq!(look(), ((String::new(), String::new()), String::new()));
+    assert_eq!(c1.ip("link show").as_array().map(Vec::len), Some(1));
 }
