@@ -8,25 +8,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use cni::regular;
 use nix::unistd::geteuid;
 
 use crate::attachment::Attachment;
 use crate::lock::{Lock, Mode, Subject};
+use crate::trust::Trust;
 
 mod document;
 mod entry;
+mod file;
 mod unreadable;
 
 pub(crate) use entry::Entry;
+use file::read;
 pub(crate) use unreadable::{Reading, Unreadable};
 
 /// Where runtimes keep their records unless told otherwise: those on libcni (containerd, CRI-O, Podman, nerdctl, cnitool),
 /// and Multus, for the networks that it adds to a pod.
 const KNOWN: [&str; 2] = ["/var/lib/cni", "/var/lib/cni/multus"];
-
-/// The longest record that is read, in bytes: a configuration, as base64, and a result.
-const LONGEST_BYTES: u64 = 2 * cni::LONGEST as u64;
 
 /// The directory of the files, `results` in libcni's cache directory.
 #[derive(Debug)]
@@ -34,6 +33,7 @@ pub(crate) struct Cache {
     dir: PathBuf,
     /// Others, which are only read.
     others: Vec<PathBuf>,
+    trust: Trust,
 }
 
 /// All records there are.
@@ -59,7 +59,7 @@ impl Survey {
 
 impl Cache {
     /// The cache in the first of `dirs`, each as libcni's `CacheDir`. The others are only read, and so are the known places.
-    pub(crate) fn new(dirs: &[PathBuf]) -> Self {
+    pub(crate) fn new(dirs: &[PathBuf], trust: Trust) -> Self {
         let mut all: Vec<PathBuf> = Vec::new();
         for dir in dirs.iter().map(PathBuf::as_path).chain(KNOWN.map(Path::new)) {
             let dir = dir.join("results");
@@ -68,7 +68,7 @@ impl Cache {
             }
         }
         let dir = all.remove(0);
-        Self { dir, others: all }
+        Self { dir, others: all, trust }
     }
 
     /// To be held while attachments are made, and waited for as long as given. A `gc` that has read the list of attachments would
@@ -125,7 +125,7 @@ impl Cache {
     /// All entries, by container and interface. Files that hold something else are skipped, as by libcni, but not
     /// silently: one may be damaged, and its attachment is not found then.
     pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
-        let (entries, unreadable) = read_all(&self.dir)?;
+        let (entries, unreadable) = read_all(&self.dir, &self.trust)?;
         for file in unreadable {
             tracing::warn!("{}: skipped, not an attachment: {}", file.path.display(), file.why);
         }
@@ -140,7 +140,7 @@ impl Cache {
 
     /// The records in the directory that is written to.
     pub(crate) fn survey(&self) -> anyhow::Result<Survey> {
-        let (entries, unreadable) = read_all(&self.dir)?;
+        let (entries, unreadable) = read_all(&self.dir, &self.trust)?;
         Ok(Survey { entries, elsewhere: Vec::new(), unreadable })
     }
 
@@ -148,7 +148,7 @@ impl Cache {
     pub(crate) fn survey_all(&self) -> anyhow::Result<Survey> {
         let mut survey = self.survey()?;
         for dir in &self.others {
-            let (entries, unreadable) = read_all(dir)?;
+            let (entries, unreadable) = read_all(dir, &self.trust)?;
             survey.elsewhere.extend(entries);
             survey.unreadable.extend(unreadable);
         }
@@ -184,7 +184,7 @@ impl Cache {
     /// so two attachments could have the same file; the second of them is refused.
     pub(crate) fn store(&self, entry: &Entry) -> anyhow::Result<()> {
         let path = self.path(entry);
-        match read(&path) {
+        match read(&path, &self.trust) {
             // It may be about an interface that is in use.
             Err(error) => bail!(
                 "cannot remember the attachment in {}: that file cannot be read ({error:#}); detach the container first, or remove \
@@ -246,11 +246,11 @@ fn files(dir: &Path) -> anyhow::Result<Vec<DirEntry>> {
 }
 
 /// The entries of a directory, by container and interface, and the files that are none.
-fn read_all(dir: &Path) -> anyhow::Result<(Vec<Entry>, Vec<Unreadable>)> {
+fn read_all(dir: &Path, trust: &Trust) -> anyhow::Result<(Vec<Entry>, Vec<Unreadable>)> {
     let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
     for file in files(dir)?.iter().filter(|file| is_record(file)) {
         let path = file.path();
-        match read(&path) {
+        match read(&path, trust) {
             Ok(entry) => entries.extend(entry),
             Err(error) => unreadable.push(Unreadable::new(path, &error)),
         }
@@ -259,14 +259,6 @@ fn read_all(dir: &Path) -> anyhow::Result<(Vec<Entry>, Vec<Unreadable>)> {
         (entry.attachment.container_id.clone(), natural(&entry.attachment.if_name), entry.network.clone())
     });
     Ok((entries, unreadable))
-}
-
-/// Reads a file; `None` if it is gone.
-fn read(path: &Path) -> anyhow::Result<Option<Entry>> {
-    match regular::read(path, LONGEST_BYTES) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        text => document::read(&text?).map(Some),
-    }
 }
 
 fn file_name(entry: &Entry) -> String {
@@ -316,7 +308,7 @@ mod tests {
     #[test]
     fn what_is_stored_is_found_in_the_order_of_interfaces_until_removed() {
         let dir = std::env::temp_dir().join(format!("plugboard-cache-{}", std::process::id()));
-        let cache = Cache::new(std::slice::from_ref(&dir));
+        let cache = Cache::new(std::slice::from_ref(&dir), Trust::usual());
         assert_eq!(cache.entries().unwrap(), []);
         for if_name in ["eth10", "eth0", "eth2"] {
             cache.store(&entry(if_name)).unwrap();

@@ -8,6 +8,7 @@ use cni::{Success, Version, objection_to_interface, objection_to_name, regular};
 use serde_json::Value;
 
 use super::entry::Entry;
+use super::file::{LONGEST_BYTES, Untrusted};
 use crate::attachment::Attachment;
 
 /// A file that is empty, cut, of another form, or closed to us. What it is about may be told from its name.
@@ -33,7 +34,8 @@ pub(crate) struct Reading {
 impl Unreadable {
     pub(super) fn new(path: PathBuf, error: &anyhow::Error) -> Self {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        let text = regular::read(&path, super::LONGEST_BYTES).ok();
+        let is_trusted = !error.is::<Untrusted>();
+        let text = is_trusted.then(|| regular::read(&path, LONGEST_BYTES).ok()).flatten();
         let result = text
             .filter(|text| cni::refuse_excess(text).is_ok())
             .and_then(|text| serde_json::from_slice(&text).ok())
