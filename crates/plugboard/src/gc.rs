@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
         }
         match detach::take_down(entry, runtime) {
             found if found.is_empty() => lines.push(Line::removed(&entry.identity())),
-            found if args.force => match detach::give_up(entry, &found, runtime) {
+            found if args.force && interrupt::received().is_none() => match detach::give_up(entry, &found, runtime) {
                 found if found.is_empty() => lines.push(Line::removed(&entry.identity())),
                 found => problems.extend(found),
             },
