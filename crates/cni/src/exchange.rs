@@ -82,8 +82,8 @@ pub trait GiveUp {
     /// What becomes readable when there is something to consider.
     fn fd(&self) -> BorrowedFd<'_>;
 
-    /// How much longer the plugin may take, asked whenever the descriptor is readable: nothing kills it at once, `None` leaves its
-    /// limit as it is. It has to take out what is there to read.
+    /// How much longer the plugin may take, asked at the beginning and whenever the descriptor is readable: nothing kills it at once,
+    /// `None` leaves its limit as it is. The shortest time counts. It has to take out what is there to read.
     fn consider(&self) -> Option<Duration>;
 }
 
@@ -154,7 +154,7 @@ impl Exchange {
     /// Talks to the process until it ends.
     fn finish(&mut self, give_up: Option<&dyn GiveUp>) -> Result<ExitStatus, Unanswered> {
         let mut exit = None;
-        let mut given_up: Option<Instant> = None;
+        let mut given_up = give_up.and_then(GiveUp::consider).map(|longest| Instant::now() + longest);
         loop {
             self.send_rest();
             self.collect()?;

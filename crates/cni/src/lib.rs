@@ -18,6 +18,7 @@ mod json;
 mod members;
 mod name;
 mod plugin_path;
+pub mod process;
 pub mod regular;
 mod result;
 mod version;

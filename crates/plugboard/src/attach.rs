@@ -38,12 +38,13 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     match set_up_all(&nics, &namespace, runtime) {
         Ok(entries) => {
             let views: Vec<_> = entries.iter().map(View::of).collect();
-            if args.json {
-                view::print_json(&views)?;
-            } else {
-                view::print_attached(&views)?;
-            }
-            Ok(ExitCode::SUCCESS)
+            let printed = if args.json { view::print_json(&views) } else { view::print_attached(&views) };
+            let Err(error) = printed else { return Ok(ExitCode::SUCCESS) };
+            // Who reads only the status would take it for not attached.
+            interrupt::count_again()?;
+            let problem = format!("cannot print what is attached: {error}; what was made is undone");
+            let undoing = entries.iter().rev().flat_map(|entry| detach::take_down(entry, runtime));
+            Ok(problems::report([problem].into_iter().chain(undoing)))
         }
         Err(problems) => Ok(problems::report(problems)),
     }

@@ -9,18 +9,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use cni::regular;
 use nix::unistd::geteuid;
 
 use crate::attachment::Attachment;
 use crate::lock::{Lock, Mode, Subject};
+use crate::trust::Trust;
 
 mod document;
 mod entry;
+mod file;
 mod result;
 mod unreadable;
 
 pub(crate) use entry::Entry;
+use file::read;
 pub(crate) use unreadable::{Reading, Unreadable};
 
 /// Where runtimes keep their records unless told otherwise: those on libcni (containerd, CRI-O, Podman, nerdctl, cnitool),
@@ -33,6 +35,7 @@ pub(crate) struct Cache {
     dir: PathBuf,
     /// Others, which are only read.
     others: Vec<PathBuf>,
+    trust: Trust,
 }
 
 /// All records there are.
@@ -58,7 +61,7 @@ impl Survey {
 
 impl Cache {
     /// The cache in the first of `dirs`, each as libcni's `CacheDir`. The others are only read, and so are the known places.
-    pub(crate) fn new(dirs: &[PathBuf]) -> Self {
+    pub(crate) fn new(dirs: &[PathBuf], trust: Trust) -> Self {
         let mut all: Vec<PathBuf> = Vec::new();
         for dir in dirs.iter().map(PathBuf::as_path).chain(KNOWN.map(Path::new)) {
             let dir = dir.join("results");
@@ -67,7 +70,7 @@ impl Cache {
             }
         }
         let dir = all.remove(0);
-        Self { dir, others: all }
+        Self { dir, others: all, trust }
     }
 
     /// To be held while attachments are made, and waited for as long as given. A `gc` that has read the list of attachments would
@@ -142,7 +145,7 @@ impl Cache {
 
     /// The records in the directory that is written to.
     pub(crate) fn survey(&self) -> anyhow::Result<Survey> {
-        let (entries, unreadable) = read_all(&self.dir)?;
+        let (entries, unreadable) = read_all(&self.dir, &self.trust)?;
         Ok(Survey { entries, elsewhere: Vec::new(), unreadable })
     }
 
@@ -150,7 +153,7 @@ impl Cache {
     pub(crate) fn survey_all(&self) -> anyhow::Result<Survey> {
         let mut survey = self.survey()?;
         for dir in &self.others {
-            let (entries, unreadable) = read_all(dir)?;
+            let (entries, unreadable) = read_all(dir, &self.trust)?;
             survey.elsewhere.extend(entries);
             survey.unreadable.extend(unreadable);
         }
@@ -186,7 +189,7 @@ impl Cache {
     /// so two attachments could have the same file; the second of them is refused.
     pub(crate) fn store(&self, entry: &Entry) -> anyhow::Result<()> {
         let path = self.path(entry);
-        match read(&path) {
+        match read(&path, &self.trust) {
             // It may be about an interface that is in use.
             Err(error) => bail!(
                 "cannot remember the attachment in {}: that file cannot be read ({error:#}); detach the container first, or remove \
@@ -249,11 +252,11 @@ fn files(dir: &Path) -> anyhow::Result<Vec<DirEntry>> {
 }
 
 /// The entries of a directory, by container and interface, and the files that are none.
-fn read_all(dir: &Path) -> anyhow::Result<(Vec<Entry>, Vec<Unreadable>)> {
+fn read_all(dir: &Path, trust: &Trust) -> anyhow::Result<(Vec<Entry>, Vec<Unreadable>)> {
     let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
     for file in files(dir)?.iter().filter(|file| is_record(file)) {
         let path = file.path();
-        match read(&path).and_then(|entry| entry.map(|entry| at_its_place(entry, &path)).transpose()) {
+        match read(&path, trust).and_then(|entry| entry.map(|entry| at_its_place(entry, &path)).transpose()) {
             Ok(entry) => entries.extend(entry),
             Err(error) => unreadable.push(Unreadable::new(path, &error)),
         }
@@ -278,17 +281,6 @@ fn at_its_place(entry: Entry, path: &Path) -> anyhow::Result<Entry> {
         );
     }
     Ok(entry)
-}
-
-/// Reads a file; `None` if it is gone.
-fn read(path: &Path) -> anyhow::Result<Option<Entry>> {
-    match regular::read(path, document::LONGEST_BYTES) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(path) {
-            Ok(_) => bail!("it is a symbolic link that leads to nothing"),
-            Err(_) => Ok(None),
-        },
-        text => document::read(&text?).map(Some),
-    }
 }
 
 fn file_name(entry: &Entry) -> String {
@@ -341,7 +333,7 @@ mod tests {
     #[test]
     fn what_is_stored_is_found_in_the_order_of_interfaces_until_removed() {
         let dir = std::env::temp_dir().join(format!("plugboard-cache-{}", std::process::id()));
-        let cache = Cache::new(std::slice::from_ref(&dir));
+        let cache = Cache::new(std::slice::from_ref(&dir), Trust::usual());
         assert_eq!(cache.entries().unwrap(), []);
         for if_name in ["eth10", "eth0", "eth2"] {
             cache.store(&entry(if_name)).unwrap();

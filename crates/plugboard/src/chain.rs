@@ -1,6 +1,7 @@
 //! The verbs on a network's chain of plugins, as the specification has runtimes carry them out.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use cni::{Answer, Code, Command, Error, Success, Version};
 use serde::Deserialize;
@@ -108,9 +109,8 @@ impl Chain<'_> {
         attachment: Option<&Attachment>,
         request: Map<String, Value>,
     ) -> Result<Option<Printed>, Failure> {
-        let executable = self.plugins.find(&plugin.kind);
-        let answer = executable
-            .map_err(|problem| Error::new(Code::InvalidEnvironment, problem))
+        let answer = self
+            .executable(plugin)
             .and_then(|executable| self.plugins.print(executable, verb, attachment, request))
             .and_then(|answer| answer.value());
         match answer {
@@ -190,15 +190,17 @@ impl Chain<'_> {
         attachment: Option<&Attachment>,
         request: Map<String, Value>,
     ) -> Result<Answer, Failure> {
-        let executable = self.plugins.find(&plugin.kind);
-        executable
-            .map_err(|problem| Error::new(Code::InvalidEnvironment, problem))
-            .map_err(|error| self.failure(verb, plugin, error))
-            .and_then(|executable| {
-                let answer = self.plugins.call(executable, verb, attachment, request);
-                // It was killed at its limit, or because of a signal; or it was never started.
-                answer.map_err(|error| Failure { is_broken_off: true, ..self.failure(verb, plugin, error) })
-            })
+        let executable = self.executable(plugin).map_err(|error| self.failure(verb, plugin, error))?;
+        let answer = self.plugins.call(executable, verb, attachment, request);
+        // It was killed at its limit, or because of a signal; or it was never started.
+        answer.map_err(|error| Failure { is_broken_off: true, ..self.failure(verb, plugin, error) })
+    }
+
+    /// The executable of a plugin, if it and those that it may call are trusted.
+    fn executable(&self, plugin: &Plugin) -> Result<PathBuf, Error> {
+        let refused = plugin.delegates().into_iter().find_map(|kind| self.plugins.refusal_of(kind));
+        let executable = refused.map_or_else(|| self.plugins.find(&plugin.kind), Err);
+        executable.map_err(|problem| Error::new(Code::InvalidEnvironment, problem))
     }
 
     fn failure(&self, verb: &'static str, plugin: &Plugin, error: Error) -> Failure {

@@ -39,14 +39,16 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
             break;
         }
         let found = take_down(entry, runtime);
-        problems.extend(match args.force && !found.is_empty() {
+        // What was broken off by a signal is not given up: nobody knows how far it has come.
+        problems.extend(match args.force && !found.is_empty() && interrupt::received().is_none() {
             true => give_up(entry, &found, runtime),
             false => found.into_iter().map(|problem| format!("{problem}; {KEPT}")).collect(),
         });
     }
-    problems.extend(unresolved.iter().filter(|_| !args.force).map(|problem| format!("{problem}, or use --force")));
+    let gives_up = args.force && interrupt::received().is_none();
+    problems.extend(unresolved.iter().filter(|_| !gives_up).map(|problem| format!("{problem}, or use --force")));
     problems.extend(undecided);
-    if args.force {
+    if gives_up {
         unresolved.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
         if !unresolved.is_empty() {
             problems.extend(remove_devices(|device| device.owner_in(&target.container_id).is_some()));

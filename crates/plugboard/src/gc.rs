@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
             break;
         }
         let mut found = detach::take_down(entry, runtime);
-        if args.force && !found.is_empty() {
+        if args.force && !found.is_empty() && interrupt::received().is_none() {
             found = detach::give_up(entry, &found, runtime);
         }
         if found.is_empty() {

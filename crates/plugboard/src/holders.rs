@@ -21,8 +21,8 @@ struct Found {
 /// What keeps a namespace, or has a device open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Holder {
-    /// A process.
-    Process { id: u32, name: String },
+    /// A process, in words.
+    Process(String),
     /// A file on which the namespace is mounted.
     Mount(PathBuf),
 }
@@ -91,17 +91,14 @@ impl Holder {
     }
 
     pub(crate) fn process(id: u32) -> Self {
-        let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-        // A process gives itself whatever name it likes.
-        let name = name.trim_end().chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
-        Self::Process { id, name }
+        Self::Process(cni::process::in_words(id))
     }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Process { id, name } => write!(f, "process {id} ({name})"),
+            Self::Process(words) => f.write_str(words),
             Self::Mount(path) => write!(f, "{}", path.display()),
         }
     }

@@ -4,7 +4,9 @@
 //! the count between its steps. Plugins run in process groups of their own meanwhile, where a terminal's Ctrl-C does not reach them:
 //! one that makes or removes something comes to its end, unless that takes long, or a second signal says that nobody wants to wait.
 
+use std::cell::Cell;
 use std::io::{self, PipeReader, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -33,7 +35,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The first signal; 0 for none.
 static FIRST: AtomicI32 = AtomicI32::new(0);
 static COUNT: AtomicU32 = AtomicU32::new(0);
-static LAST: AtomicI64 = AtomicI64::new(0);
+/// When the last signal came that was counted, in milliseconds.
+static LAST: AtomicI64 = AtomicI64::new(-BOUNCE);
 /// The end of the pipe that wakes whoever waits.
 static BELL: AtomicI32 = AtomicI32::new(-1);
 /// The signals that were not ignored before.
@@ -46,8 +49,9 @@ extern "C" fn count(signal: libc::c_int) {
     let _ = FIRST.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
     let now =
         clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| time.tv_sec() * 1000 + time.tv_nsec() / 1_000_000);
-    if COUNT.load(Ordering::SeqCst) == 0 || now - LAST.swap(now, Ordering::SeqCst) >= BOUNCE {
-        LAST.store(now, Ordering::SeqCst);
+    let last = LAST.load(Ordering::SeqCst);
+    // Of two handlers at once, in two threads or one in the other, one counts.
+    if now - last >= BOUNCE && LAST.compare_exchange(last, now, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
         COUNT.fetch_add(1, Ordering::SeqCst);
     }
     let bell = BELL.load(Ordering::SeqCst);
@@ -62,24 +66,34 @@ pub(crate) fn install() -> anyhow::Result<()> {
     for end in [reader.as_fd(), writer.as_fd()] {
         fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("cannot set up a pipe")?;
     }
-    let is_ignored = |signal: &Signal| -> anyhow::Result<bool> {
-        let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-        // SAFETY: no handler is set.
-        let former = unsafe { sigaction(*signal, &ignore) }.with_context(|| format!("cannot handle {signal}"))?;
-        Ok(matches!(former.handler(), SigHandler::SigIgn))
-    };
     let mut counted = Vec::new();
     for signal in SIGNALS {
-        if !is_ignored(&signal)? {
+        if !is_ignored(signal).with_context(|| format!("cannot handle {signal}"))? {
             counted.push(signal);
         }
     }
     let _ = COUNTED.set(counted);
+    // Plugins inherit it. In their process groups they are in the background of a terminal, which under `stty tostop` stops those that
+    // write to it.
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler is set.
+    unsafe { sigaction(Signal::SIGTTOU, &ignore) }.context("cannot ignore SIGTTOU")?;
     BELL.store(writer.as_raw_fd(), Ordering::SeqCst);
     // Its number is in the handler's hands until the process ends.
     std::mem::forget(writer);
     let _ = PIPE.set(reader);
     set(SigHandler::Handler(count))
+}
+
+/// Whether a signal is ignored. Nothing is changed meanwhile: a signal that came just then would be lost.
+fn is_ignored(signal: Signal) -> nix::Result<bool> {
+    let mut found = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action nothing is set; the kernel fills in the structure if it returns 0.
+    let found = unsafe {
+        Errno::result(libc::sigaction(signal as libc::c_int, std::ptr::null(), found.as_mut_ptr()))?;
+        found.assume_init()
+    };
+    Ok(found.sa_sigaction == libc::SIG_IGN)
 }
 
 fn set(handler: SigHandler) -> anyhow::Result<()> {
@@ -103,6 +117,11 @@ pub(crate) fn accept() -> anyhow::Result<()> {
         }
     }
     refuse()
+}
+
+/// What was accepted is undone after all: from here on signals are counted again.
+pub(crate) fn count_again() -> anyhow::Result<()> {
+    if is_installed() { set(SigHandler::Handler(count)) } else { Ok(()) }
 }
 
 /// Whether signals are counted here.
@@ -133,7 +152,8 @@ pub(crate) fn status(otherwise: ExitCode) -> ExitCode {
 /// What a signal means for a plugin at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// It makes or removes something, and is to finish within the grace. A second signal kills it, or the next one if it was started after the first.
+    /// It makes or removes something, and is to finish within the grace, which begins with the signal, or with the plugin if that was
+    /// started later. A second signal kills it, or the next one if it was started after the first.
     Finishing,
     /// It only looks, and is killed.
     Looking,
@@ -148,21 +168,19 @@ pub(crate) struct Watch<'a> {
     first: u32,
     /// The count at which it is killed.
     last: u32,
+    is_told: Cell<bool>,
 }
 
 impl Watch<'_> {
     /// Begins to watch; `None` where signals are not counted.
     pub(crate) fn begin(patience: Patience, plugin: String) -> Option<Self> {
         let pipe = PIPE.get()?;
-        if patience == Patience::Finishing {
-            empty(pipe);
-        }
         let first = COUNT.load(Ordering::SeqCst);
         let last = match patience {
             Patience::Finishing => first.max(1) + 1,
             Patience::Looking => 1,
         };
-        Some(Self { pipe, plugin, first, last })
+        Some(Self { pipe, plugin, first, last, is_told: Cell::new(false) })
     }
 }
 
@@ -183,7 +201,7 @@ impl GiveUp for Watch<'_> {
         if count >= self.last {
             return Some(Duration::ZERO);
         }
-        if count > self.first {
+        if count > self.first && !self.is_told.replace(true) {
             let signal = received().map_or("signal", Signal::as_str);
             let plugin = &self.plugin;
             let _ = writeln!(
@@ -192,6 +210,6 @@ impl GiveUp for Watch<'_> {
                 GRACE.as_secs()
             );
         }
-        (count > self.first).then_some(GRACE)
+        (count > 0).then_some(GRACE)
     }
 }

@@ -51,8 +51,8 @@ impl Invocation<'_> {
     /// a complete one that nobody waits for, and a DEL waits for it.
     ///
     /// # Errors
-    /// Code 5 if it cannot be run, or was killed because of a signal; code 6 if it prints without end, code 11 if it was still running at its limit: then it was
-    /// killed with what it had started.
+    /// Code 5 if it cannot be run, or was killed because of a signal; code 6 if it prints without end; code 11 if it was still running
+    /// at its limit. Then it was killed with what it had started.
     pub(crate) fn run(&self) -> Result<Answer, Error> {
         let begin = Instant::now();
         let executable = self.executable.display();

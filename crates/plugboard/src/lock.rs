@@ -69,7 +69,7 @@ impl Subject<'_> {
         match self {
             Self::Namespace(_) => "the namespace".to_owned(),
             Self::Container(id) => format!("container {id}"),
-            Self::Records(dir) => format!("the records in {}", dir.display()),
+            Self::Records(dir) => format!("the list of records in {}", dir.display()),
         }
     }
 }
@@ -92,7 +92,7 @@ impl Lock {
             let waited = start.elapsed();
             if waited >= limit {
                 bail!(
-                    "{} is locked by {} for {} s already: see what it waits for, or wait longer with --lock-timeout",
+                    "{} has been locked by {} for {} s: find out why, or wait longer with --lock-timeout",
                     subject.name(),
                     lock.holders(byte),
                     limit.as_secs()
@@ -101,7 +101,7 @@ impl Lock {
             if waited >= MOMENT && !is_told {
                 is_told = true;
                 tracing::warn!(
-                    "waiting for {}, at work on {}, for {} s at most",
+                    "waiting for {} to finish with {}, {} s at most",
                     lock.holders(byte),
                     subject.name(),
                     limit.as_secs()

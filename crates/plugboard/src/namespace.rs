@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -25,7 +26,7 @@ impl TargetNamespace {
     /// Opens the namespace at `path`. That of plugboard itself is refused: what a plugin does to a container's interfaces
     /// would hit those of the host.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let file = File::open(path).with_context(|| format!("cannot open the network namespace {}", path.display()))?;
+        let file = open(path).with_context(|| format!("cannot open the network namespace {}", path.display()))?;
         let namespace = Self { path: path.to_owned(), file };
         namespace.interfaces()?;
         if namespace.id().is_some_and(|id| own_identity().is_ok_and(|own| id == own)) {
@@ -37,7 +38,7 @@ impl TargetNamespace {
     /// The same for callers that may lack the permission: `None` for a namespace that the caller may not enter.
     pub(crate) fn open_if_allowed(path: &Path) -> anyhow::Result<Option<Self>> {
         let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
-        match File::open(path).and_then(|file| inside(&file, || Ok(()))) {
+        match open(path).and_then(|file| inside(&file, || Ok(()))) {
             Err(error) if is_closed(&error) => Ok(None),
             _ => Self::open(path).map(Some),
         }
@@ -69,7 +70,7 @@ impl TargetNamespace {
 /// Whether the namespace that was at `path` is gone: nothing is there, or that of plugboard itself, or another than the one
 /// of this `id`, where there is one to compare. One that cannot be looked at is not gone.
 pub(crate) fn is_gone(path: &Path, id: Option<&str>) -> bool {
-    let found = File::open(path).and_then(|file| inside(&file, own_identity));
+    let found = open(path).and_then(|file| inside(&file, own_identity));
     match (found, own_identity()) {
         (Ok(found), Ok(own)) => found == own || id.is_some_and(|id| id != found),
         (Err(error), _) => matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::EINVAL)),
@@ -79,7 +80,12 @@ pub(crate) fn is_gone(path: &Path, id: Option<&str>) -> bool {
 
 /// Whether the namespace at `path` is that of this `id`.
 pub(crate) fn is_at(path: &Path, id: &str) -> bool {
-    File::open(path).and_then(|file| inside(&file, own_identity)).is_ok_and(|found| found == id)
+    open(path).and_then(|file| inside(&file, own_identity)).is_ok_and(|found| found == id)
+}
+
+/// Opens what is at `path`. Nothing is waited for if it is a FIFO.
+fn open(path: &Path) -> io::Result<File> {
+    File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 /// Calls `look` in the namespace that `file` is.

@@ -141,6 +141,14 @@ impl Plugin {
         find(find(&self.object, "ipam")?.as_object()?, "type")?.as_str()
     }
 
+    /// The types of the plugins that it may call in turn: whatever has a `type` inside its configuration, as `ipam` does, and the
+    /// `delegate` of meta plugins.
+    pub(crate) fn delegates(&self) -> Vec<&str> {
+        let mut found = Vec::new();
+        self.object.values().for_each(|value| find_types(value, &mut found));
+        found
+    }
+
     /// Leaves a key out, however it is spelled.
     pub(crate) fn remove(&mut self, key: &str) {
         keys::remove(&mut self.object, key);
@@ -233,6 +241,18 @@ fn read_flag(object: &Map<String, Value>, key: &str) -> anyhow::Result<bool> {
     }
 }
 
+fn find_types<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(object) => {
+            let kind = find(object, "type").and_then(Value::as_str).filter(|kind| !kind.is_empty());
+            found.extend(kind);
+            object.values().for_each(|value| find_types(value, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| find_types(value, found)),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,6 +311,15 @@ mod tests {
         let again = Network::from_cache(&network.to_bytes()).unwrap();
         assert_eq!(again.plugins.len(), 1);
         assert!(Network::from_single(br#"{"NAME":"a","TYPE":"x"}"#).is_ok());
+    }
+
+    #[test]
+    fn plugins_of_plugins_are_found_at_any_depth() {
+        let plugin = Plugin::read(&json!({"type": "x", "IPAM": {"Type": "y"}, "n": 1,
+            "delegate": {"type": "z", "delegates": [{"type": "w", "ipam": {"type": ""}}]}}));
+        let mut found = plugin.unwrap().delegates().into_iter().map(str::to_owned).collect::<Vec<_>>();
+        found.sort();
+        assert_eq!(found, ["w", "y", "z"]);
     }
 
     #[test]

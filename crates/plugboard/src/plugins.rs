@@ -45,6 +45,12 @@ impl Plugins {
         }
     }
 
+    /// Why the plugin `kind` is not to be executed, although it is there: others can change it.
+    pub(crate) fn refusal_of(&self, kind: &str) -> Option<String> {
+        let executable = self.look_up(kind).ok()?;
+        self.trust.objection(&executable).map(|objection| refusal(&executable, &objection))
+    }
+
     fn look_up(&self, kind: &str) -> Result<PathBuf, String> {
         cni::find_plugin(kind, &self.directories).map_err(|problem| match problem {
             NoPlugin::NoName(objection) => format!("plugin type '{kind}': {objection}"),

@@ -33,7 +33,7 @@ impl Runtime {
         Self {
             conf_dir: ConfDir::new(conf_dir.unwrap_or_else(|| PathBuf::from("/etc/cni/net.d")), trust()),
             plugins: Plugins::new(plugin_dirs, plugin_timeout, trust()),
-            cache: Cache::new(&places.cache_dir),
+            cache: Cache::new(&places.cache_dir, trust()),
             lock_limit,
         }
     }

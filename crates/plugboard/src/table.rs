@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use comfy_table::{Table, presets};
 
-/// Prints a line of text.
+/// Prints lines of text, all at once: whoever reads the first one and goes has not missed the others.
 pub(crate) fn print_text(text: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{text}")
+    io::stdout().write_all(format!("{text}\n").as_bytes())
 }
 
 /// Prints a value as JSON.
@@ -28,5 +28,5 @@ pub(crate) fn print_lines<const N: usize>(rows: impl IntoIterator<Item = [String
     if table.is_empty() {
         return Ok(());
     }
-    writeln!(io::stdout(), "{}", table.trim_fmt())
+    print_text(&table.trim_fmt())
 }

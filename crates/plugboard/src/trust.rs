@@ -38,6 +38,14 @@ impl Trust {
         Self::Owners([0, geteuid().as_raw()].into_iter().chain(own).collect())
     }
 
+    /// Why what a file says cannot be trusted, whatever way led to it: who could have written it.
+    pub(crate) fn objection_to_file(&self, path: &Path, about: &Metadata) -> Option<String> {
+        match self {
+            Self::Owners(owners) => object(owners, path, about, true),
+            Self::All => None,
+        }
+    }
+
     /// Why what is at `path` cannot be trusted: who could change it, or any directory or link on the way to it.
     ///
     /// A directory on the way may be writable by all if it is sticky, as /tmp is: nobody can replace an entry there that is not his.
@@ -96,6 +104,8 @@ fn parts(path: &Path) -> Vec<PathBuf> {
     parts
 }
 
+/// Why a file or directory by itself cannot be trusted: it belongs to somebody else than the `owners`, or others can write it.
+/// `is_last` says that the path ends here.
 fn object(owners: &[u32], path: &Path, about: &Metadata, is_last: bool) -> Option<String> {
     let (path, mode) = (path.display(), about.mode());
     if !owners.contains(&about.uid()) {

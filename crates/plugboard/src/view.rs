@@ -1,6 +1,6 @@
 //! An attachment as it is shown.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
 
 use cni::{Success, Version};
@@ -111,8 +111,7 @@ pub(crate) fn print_table(views: &[View]) -> io::Result<()> {
 }
 
 pub(crate) fn print_json(views: &[View]) -> io::Result<()> {
-    let text = serde_json::to_string_pretty(views)?;
-    writeln!(io::stdout(), "{text}")
+    table::print_json(&views)
 }
 
 fn or_dash(text: &str) -> String {

@@ -1,7 +1,9 @@
 //! The files in the directory of a network's allocations: their names and modes.
 
+use std::fs::{File, Metadata, Permissions};
 use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use cni::regular;
@@ -13,9 +15,9 @@ pub(crate) const FILE_MODE: u32 = 0o600;
 /// The mode of directories, as the reference makes them, whatever the umask is.
 pub(crate) const DIRECTORY_MODE: u32 = 0o755;
 
-/// What others have no business with: the lock and what else is a file, and writing into the directory. An older release, or a umask
-/// of 0, may have left it to them.
-pub(crate) const FILE_EXCESS: u32 = 0o007;
+/// What nobody else has any business with: the lock and what else is a file, and writing into the directory. An older release, the
+/// reference, or a umask of 0 may have left it to them.
+pub(crate) const FILE_EXCESS: u32 = 0o177;
 pub(crate) const DIRECTORY_EXCESS: u32 = 0o002;
 
 /// The longest address that is noted, in bytes.
@@ -47,4 +49,17 @@ pub(crate) fn new_path(directory: &Path) -> PathBuf {
 pub(crate) fn remove_new(directory: &Path) -> bool {
     let removed = std::fs::remove_file(new_path(directory));
     removed.map_or_else(|cause| cause.kind() == ErrorKind::NotFound, |()| true)
+}
+
+/// The permissions without the `excess`, if there is any.
+pub(crate) fn tightened(found: &Metadata, excess: u32) -> Option<Permissions> {
+    let mode = found.mode() & 0o7777;
+    (mode & excess != 0).then(|| Permissions::from_mode(mode & !excess))
+}
+
+/// Takes from others what a file has no use for. Where that is not allowed, the file is somebody else's.
+pub(crate) fn tighten(file: &File, found: &Metadata) {
+    if let Some(mode) = tightened(found, FILE_EXCESS) {
+        let _ = file.set_permissions(mode);
+    }
 }

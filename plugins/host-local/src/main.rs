@@ -12,6 +12,7 @@ mod files;
 mod free;
 mod gc;
 mod index;
+mod lock;
 mod map;
 mod owner;
 mod pool;

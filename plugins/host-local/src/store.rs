@@ -10,22 +10,22 @@
 //! [`crate::reservation`]), the links and the mark of [`crate::index`], and the maps of [`crate::map`].
 
 use std::cell::Cell;
-use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use cni::Error;
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 
 use crate::error::io_error;
 use crate::files::{
-    DIRECTORY_EXCESS, DIRECTORY_MODE, FILE_EXCESS, FILE_MODE, address_path, last_reserved_path, remove_new,
+    DIRECTORY_EXCESS, DIRECTORY_MODE, FILE_MODE, address_path, last_reserved_path, remove_new, tighten, tightened,
 };
 use crate::free::Maps;
 use crate::index;
+use crate::lock::lock;
 use crate::map;
 use crate::owner::{Holder, Owner};
 use crate::scan::{read_holder, scan};
@@ -44,7 +44,7 @@ impl Store {
     /// Opens and locks the directory; makes it if it is missing.
     ///
     /// # Errors
-    /// Code 5.
+    /// Code 5; code 11 if somebody holds the lock for too long.
     pub(crate) fn create(directory: PathBuf) -> Result<Self, Error> {
         if let Some(lock) = lock(&directory)? {
             return Self::with_lock(directory, lock);
@@ -60,7 +60,7 @@ impl Store {
     /// Opens and locks the directory; `None` if it is missing.
     ///
     /// # Errors
-    /// Code 5.
+    /// As [`Store::create`].
     pub(crate) fn open(directory: PathBuf) -> Result<Option<Self>, Error> {
         lock(&directory)?.map(|lock| Self::with_lock(directory, lock)).transpose()
     }
@@ -182,45 +182,5 @@ impl Store {
             if metadata.len() > length { file.set_len(length) } else { Ok(()) }
         };
         write().map_err(|cause| io_error(&path, "note the last address", &cause))
-    }
-}
-
-/// The permissions without the `excess`, if there is any.
-fn tightened(found: &Metadata, excess: u32) -> Option<Permissions> {
-    let mode = found.mode() & 0o7777;
-    (mode & excess != 0).then(|| Permissions::from_mode(mode & !excess))
-}
-
-/// Takes from others what a file has no use for. Where that is not allowed, the file is somebody else's.
-fn tighten(file: &File, found: &Metadata) {
-    if let Some(mode) = tightened(found, FILE_EXCESS) {
-        let _ = file.set_permissions(mode);
-    }
-}
-
-/// Waits for the lock, as long as others hold it; `None` if the directory is missing.
-fn lock(directory: &Path) -> Result<Option<Flock<File>>, Error> {
-    let path = directory.join("lock");
-    // Reading is enough for flock(2), and it works on a file system that has become read-only.
-    let open = || match regular::open(&path, OpenOptions::new().read(true)) {
-        Err(cause) if cause.kind() == ErrorKind::NotFound => {
-            regular::open(&path, OpenOptions::new().read(true).append(true).create(true).mode(FILE_MODE))
-        }
-        result => result,
-    };
-    let mut file = match open() {
-        Ok((file, metadata)) => {
-            tighten(&file, &metadata);
-            file
-        }
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(io_error(&path, "open the lock of the address pool", &cause)),
-    };
-    loop {
-        match Flock::lock(file, FlockArg::LockExclusive) {
-            Ok(lock) => return Ok(Some(lock)),
-            Err((again, Errno::EINTR)) => file = again,
-            Err((_, cause)) => return Err(io_error(&path, "lock the address pool", &cause.into())),
-        }
     }
 }

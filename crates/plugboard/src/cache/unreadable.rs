@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::document;
 use super::entry::Entry;
+use super::file::Untrusted;
 use super::result;
 use crate::attachment::Attachment;
 
@@ -38,7 +39,8 @@ pub(crate) struct Reading {
 impl Unreadable {
     pub(super) fn new(path: PathBuf, error: &anyhow::Error) -> Self {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        let text = regular::read(&path, document::LONGEST_BYTES).ok();
+        let is_trusted = !error.is::<Untrusted>();
+        let text = is_trusted.then(|| regular::read(&path, document::LONGEST_BYTES).ok()).flatten();
         let result = text
             .filter(|text| cni::refuse_excess(text).is_ok())
             .and_then(|text| serde_json::from_slice(&text).ok())

@@ -63,9 +63,17 @@ fn whoever_waits_says_for_whom_and_not_for_ever() {
         }
         assert_refused(&output, &holder);
         assert!(output.stderr.contains("waiting for process"), "{command}: {output:?}");
-        assert!(output.stderr.contains("for 2 s already"), "{command}: {output:?}");
+        assert!(output.stderr.contains("for 2 s: find out why"), "{command}: {output:?}");
+        assert!(
+            output.stderr.contains("the namespace has been locked by process")
+                || output.stderr.contains("container c1 has been locked by process"),
+            "{command}: {output:?}"
+        );
     }
-    assert_refused(&lab.plugboard("--lock-timeout 1 gc"), "the records in /var/lib/cni/results is locked by");
+    assert_refused(
+        &lab.plugboard("--lock-timeout 1 gc"),
+        "the list of records in /var/lib/cni/results has been locked by",
+    );
     fs::write("/run/go", "").expect("written");
     assert!(attach.child().wait().is_ok_and(|status| status.success()));
     lab.plugboard("detach c1").ok();

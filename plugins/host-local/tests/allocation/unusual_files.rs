@@ -4,8 +4,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use harness::{Invocation, Reply, bin, sh};
+use harness::{Invocation, Reply, bin, sh, wait_until};
 use serde_json::{Value, json};
 
 use crate::common::{BLUE, OURS, REFERENCE, Scene, addresses, blue, files, taken, with};
@@ -68,10 +69,52 @@ fn what_an_older_release_left_open_is_closed() {
     {
         assert_eq!(mode(&path), others, "{path}");
     }
-    // That of the reference stays as it is.
+    // That of the reference is narrowed, and stays the same file: no other user can have it open.
     sh(&format!("chmod 750 {BLUE}/lock")).ok();
+    let before = fs::metadata(format!("{BLUE}/lock")).unwrap().ino();
     scene.add(OURS, "c3", &dual()).ok();
-    assert_eq!(fs::metadata(format!("{BLUE}/lock")).unwrap().mode() & 0o777, 0o750);
+    let found = fs::metadata(format!("{BLUE}/lock")).unwrap();
+    assert_eq!((found.mode() & 0o777, found.ino()), (0o600, before));
+    scene.add(REFERENCE, "c4", &dual()).ok();
+}
+
+/// To narrow the mode does not take it from those who have it open.
+#[test]
+fn a_lock_that_others_have_open_already_holds_nobody_up() {
+    let scene = Scene::new();
+    scene.add(OURS, "c1", &dual()).ok();
+    for open in ["chmod 644", "chmod 666", "chown 65534"] {
+        let old = fs::metadata(format!("{BLUE}/lock")).unwrap().ino();
+        sh(&format!("{open} {BLUE}/lock; rm -f /run/held")).ok();
+        let _holder = harness::spawn(&format!("exec 9< {BLUE}/lock; flock 9; touch /run/held; exec sleep 600"));
+        wait_until("it is held", || fs::exists("/run/held").unwrap());
+        // All at once, and no two of them in the directory at the same time.
+        let begin = Instant::now();
+        let id = |number| format!("{}-{number}", open.replace(' ', "-"));
+        let calls: Vec<_> = (0..8).map(|number| scene.call(OURS, "ADD", &id(number), &dual())).collect();
+        std::thread::scope(|scope| calls.into_iter().for_each(|call| drop(scope.spawn(|| call.run().ok()))));
+        assert!(begin.elapsed() < Duration::from_secs(15), "{open}");
+        let found = fs::metadata(format!("{BLUE}/lock")).unwrap();
+        assert_eq!((found.mode() & 0o777, found.uid()), (0o600, 0), "{open}");
+        assert_ne!(found.ino(), old, "{open}");
+        assert!(!fs::exists(format!("{BLUE}/.lock")).unwrap(), "{open}");
+    }
+    scene.add(REFERENCE, "theirs", &dual()).ok();
+    assert_eq!(taken(BLUE).len(), 2 * (1 + 3 * 8 + 1));
+    scene.del(OURS, "c1", &dual()).ok();
+}
+
+#[test]
+fn a_lock_is_not_waited_for_without_end() {
+    let scene = Scene::new();
+    scene.add(OURS, "c1", &dual()).ok();
+    let mut holder = harness::spawn(&format!("exec 9< {BLUE}/lock; flock 9; touch /run/held; exec sleep 600"));
+    wait_until("it is held", || fs::exists("/run/held").unwrap());
+    let (code, msg, _) = scene.add(OURS, "c2", &dual()).error();
+    assert_eq!(code, 11, "{msg}");
+    assert!(msg.contains("has been locked by process"), "{msg}");
+    let _ = holder.child().kill();
+    scene.add(OURS, "c2", &dual()).ok();
 }
 
 /// Makes something at a path.

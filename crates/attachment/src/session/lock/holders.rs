@@ -10,10 +10,10 @@ use std::path::Path;
 pub(super) fn of(file: &Metadata, byte: u64) -> Vec<String> {
     let mut holders = Vec::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let id = process.file_name().to_string_lossy().into_owned();
-        if id.parse::<u32>().is_ok() && holds(&process.path(), file, byte) {
-            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            holders.push(format!("process {id} ({})", name.trim()));
+        if let Ok(id) = process.file_name().to_string_lossy().parse()
+            && holds(&process.path(), file, byte)
+        {
+            holders.push(cni::process::in_words(id));
         }
     }
     holders
