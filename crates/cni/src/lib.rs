@@ -18,7 +18,6 @@ mod json;
 mod members;
 mod name;
 mod plugin_path;
-pub mod process;
 pub mod regular;
 mod result;
 mod version;

@@ -91,7 +91,7 @@ impl Holder {
     }
 
     pub(crate) fn process(id: u32) -> Self {
-        Self::Process(cni::process::in_words(id))
+        Self::Process(attachment::process_in_words(id))
     }
 }
 

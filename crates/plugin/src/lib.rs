@@ -14,6 +14,7 @@ mod streams;
 mod verbs;
 
 pub use added::Added;
+pub use attachment::process_in_words;
 pub use ipam::Allocator;
 pub use main_function::main;
 pub use plugin::Plugin;

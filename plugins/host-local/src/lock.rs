@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cni::{Code, Error, process, regular};
+use cni::{Code, Error, regular};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
@@ -149,7 +149,7 @@ fn try_for(file: File, time: Duration) -> io::Result<Option<Flock<File>>> {
 
 fn busy(path: &Path, found: Option<&Metadata>) -> Error {
     let holder = found.and_then(holder);
-    let holder = holder.map_or_else(|| "a process that cannot be seen from here".to_owned(), process::in_words);
+    let holder = holder.map_or_else(|| "a process that cannot be seen from here".to_owned(), plugin::process_in_words);
     let (path, patience) = (path.display(), PATIENCE.as_secs());
     Error::new(
         Code::TryAgainLater,

@@ -310,7 +310,7 @@ fn detach_and_gc_wait_for_each_other() {
     );
     let mut detach = harness::spawn(&lab.command("detach c1"));
     sh("cat /run/begun").ok();
-    assert_refused(&lab.plugboard("--lock-timeout 1 gc"), "is locked by");
+    assert_refused(&lab.plugboard("--lock-timeout 1 gc"), "has been locked by");
     sh("echo > /run/go").ok();
     assert!(detach.child().wait().expect("it is ours").success());
     lab.plugboard("gc").ok();

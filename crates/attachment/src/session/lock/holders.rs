@@ -5,6 +5,8 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::process_in_words;
+
 /// The processes that hold the lock on this byte of a file, as `process 123 (host-local)`. Those that may not be looked at are
 /// missing.
 pub(super) fn of(file: &Metadata, byte: u64) -> Vec<String> {
@@ -13,7 +15,7 @@ pub(super) fn of(file: &Metadata, byte: u64) -> Vec<String> {
         if let Ok(id) = process.file_name().to_string_lossy().parse()
             && holds(&process.path(), file, byte)
         {
-            holders.push(cni::process::in_words(id));
+            holders.push(process_in_words(id));
         }
     }
     holders
