@@ -85,7 +85,7 @@ impl Census {
             .find_map(|one| usage(one, holders))
             .or_else(|| {
                 let holder = holders.of_namespace(entry.namespace_id.as_deref()?)?;
-                Some(Usage { device: String::new(), by: format!("its namespace lives on, by {holder}"), is_sure: true })
+                Some(Usage { device: String::new(), by: format!("{holder} keeps its namespace alive"), is_sure: true })
             })
             .or_else(|| self.usage_of_others(entry, holders))
             .or_else(|| {
@@ -183,7 +183,7 @@ pub(crate) fn usage(device: &OwnedDevice, holders: &Holders) -> Option<Usage> {
 
 fn end_is_there(holder: Option<impl std::fmt::Display>) -> String {
     match holder {
-        Some(holder) => format!("its other end is in a namespace that lives by {holder}"),
-        None => "its other end is in a namespace that lives".to_owned(),
+        Some(holder) => format!("its other end is in a namespace that {holder} keeps alive"),
+        None => "its other end is in a namespace that still exists".to_owned(),
     }
 }

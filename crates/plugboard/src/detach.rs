@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
 }
 
 /// What is said after a failure.
-const KEPT: &str = "the record stays: mend this and detach again, or give it up with --force";
+const KEPT: &str = "the record stays: correct this and detach again, or give it up with --force";
 
 /// Takes one attachment down by the configuration that it was set up with, and removes its record. Returns what went wrong;
 /// then the record stays, so that taking it down can be tried again.

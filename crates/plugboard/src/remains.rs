@@ -184,9 +184,10 @@ impl Search<'_> {
                     reading.network
                 )),
             },
-            several => {
-                Read::Unresolved(format!("its name may stand for {}; remove the file if it is none", listed(several)))
-            }
+            several => Read::Unresolved(format!(
+                "its name may stand for {}; remove the file if it is no record",
+                listed(several)
+            )),
         }
     }
 

@@ -34,7 +34,7 @@ fn a_plugin_or_ipam_plugin_that_is_missing_is_named_and_given_up_when_forced() {
         sh(&format!("mv /run/bin/{missing} /run/")).ok();
         let refused = lab.plugboard("detach c1");
         assert_refused(&refused, missing);
-        assert_refused(&refused, "the record stays: mend this and detach again, or give it up with --force");
+        assert_refused(&refused, "the record stays: correct this and detach again, or give it up with --force");
         assert!(fs::exists(RECORD).expect("a directory"), "{missing}");
         let forced = lab.plugboard("detach --force c1");
         forced.ok();
