@@ -276,7 +276,10 @@ fn detach_finds_a_namespace_that_outlives_its_process() {
             record.as_object_mut().expect("an object").remove("plugboard");
             fs::write(&path, record.to_string()).expect("written");
             let refused = lab.plugboard(&format!("detach pid:{first}"));
-            assert_refused(&refused, &format!("process {second} (sleep); remove it with `ip link delete veth"));
+            assert_refused(
+                &refused,
+                &format!("process {second} (sleep) keeps alive; remove it with `ip link delete veth"),
+            );
             assert!(fs::exists(&path).expect("a directory"));
             sh(&format!("nsenter --net=/proc/{second}/ns/net ip link delete eth0")).ok();
             lab.plugboard(&format!("detach pid:{first}")).ok();
