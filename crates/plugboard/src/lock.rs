@@ -3,10 +3,10 @@
 //! All are bytes of one file that only root can open, beside those that plugins take (`attachment::Lock`): nobody else can hold one
 //! up. A lock on the namespace itself, or on a directory that others may read, could be held by any process that has it open.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -133,9 +133,6 @@ fn open() -> io::Result<attachment::Lock> {
     let file = fs::symlink_metadata(FILE)?;
     if !file.is_file() || !is_ours(file.uid()) {
         return Err(io::Error::other("it must be a file of root: remove it"));
-    }
-    if file.mode() & 0o077 != 0 {
-        fs::set_permissions(FILE, Permissions::from_mode(0o600))?;
     }
     Ok(lock)
 }
