@@ -225,16 +225,7 @@ fn an_interface_of_the_references_plugins_is_kept_with_its_namespace() {
 /// A device that another plugin has made is the bridge's port; nothing of ours is on it.
 #[test]
 fn the_address_and_the_rules_of_a_lent_device_are_kept() {
-    let mut lab = Lab::with_own_plugins();
-    sh(&format!("mkdir -p /run/bin && cp {0}/bridge {0}/host-local /run/bin/", lab.plugin_dir.display())).ok();
-    lab.plugin_dir = "/run/bin".into();
-    lab.file(
-        "maker",
-        "#!/bin/sh\ncase $CNI_COMMAND in\nVERSION) echo '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"1.0.0\"]}';;\n\
-         ADD) ip link add t0 address 02:00:00:00:00:01 type veth peer name t1 netns ${CNI_NETNS##*/} && \
-         echo '{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"t0\",\"mac\":\"02:00:00:00:00:01\"}]}';;\n\
-         DEL) ip link del t0;;\nesac",
-    );
+    let lab = Lab::with_a_maker_of("t0");
     lab.network_with(
         "walt-net",
         &json!({"cniVersion": "1.0.0", "plugins": [{"type": "maker"}, bridge("walt-net", 8)]}),

@@ -383,16 +383,7 @@ fn a_record_that_the_caller_may_not_read_is_named() {
 /// The comment of a rule has no room for it either.
 #[test]
 fn a_long_container_id_of_a_device_that_another_plugin_made() {
-    let mut lab = Lab::with_own_plugins();
-    sh(&format!("mkdir -p /run/bin && cp {0}/bridge {0}/host-local /run/bin/", lab.plugin_dir.display())).ok();
-    lab.plugin_dir = "/run/bin".into();
-    lab.file(
-        "maker",
-        "#!/bin/sh\ncase $CNI_COMMAND in\nVERSION) echo '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"1.0.0\"]}';;\n\
-         ADD) ip link add vetht0 address 02:00:00:00:00:01 type veth peer name t1 netns ${CNI_NETNS##*/} && \
-         echo '{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"vetht0\",\"mac\":\"02:00:00:00:00:01\"}]}';;\n\
-         DEL) ip link del vetht0;;\nesac",
-    );
+    let lab = Lab::with_a_maker_of("vetht0");
     let mut plugin = bridge("lan");
     plugin["ipMasq"] = json!(true);
     lab.network_with("lan", &json!({"cniVersion": "1.0.0", "plugins": [{"type": "maker"}, plugin]}));

@@ -56,6 +56,24 @@ impl Lab {
         Self { plugin_dir: harness::bin_dir(), ..Self::new() }
     }
 
+    /// The same beside a plugin `maker` of another project, which makes a veth pair and leaves this end on the host.
+    pub(crate) fn with_a_maker_of(device: &str) -> Self {
+        let mut lab = Self::with_own_plugins();
+        sh(&format!("mkdir -p /run/bin && cp {0}/bridge {0}/host-local /run/bin/", lab.plugin_dir.display())).ok();
+        lab.plugin_dir = "/run/bin".into();
+        let version = json!({"cniVersion": "1.0.0", "supportedVersions": ["1.0.0"]});
+        let result = json!({"cniVersion": "1.0.0", "interfaces": [{"name": device, "mac": "02:00:00:00:00:01"}]});
+        lab.file(
+            "maker",
+            &format!(
+                "#!/bin/sh\ncase $CNI_COMMAND in\nVERSION) echo '{version}';;\n\
+                 ADD) ip link add {device} address 02:00:00:00:00:01 type veth peer name t1 netns ${{CNI_NETNS##*/}} && \
+                 echo '{result}';;\nDEL) ip link del {device};;\nesac"
+            ),
+        );
+        lab
+    }
+
     /// Writes a network's configuration list.
     pub(crate) fn network(&self, name: &str, plugins: &Value) {
         self.network_with(name, &json!({"cniVersion": "1.1.0", "plugins": plugins}));
