@@ -147,8 +147,10 @@ fn members_reach_each_other_where_the_firewall_drops_what_it_forwards() {
     let scene = Scene::new();
     let c2 = scene.host.namespace("c2");
     for tool in ["iptables", "ip6tables"] {
-        sh(&format!("{tool} -P FORWARD DROP && {tool} -A FORWARD -s 192.0.2.77 -m comment --comment 'of the operator' -j ACCEPT"))
-            .ok();
+        sh(&format!(
+            "{tool} -P FORWARD DROP && {tool} -A FORWARD -s 192.0.2.77 -m comment --comment 'of the operator' -j ACCEPT"
+        ))
+        .ok();
     }
     let before = State::take(&[&scene.c1, &c2]);
     let first = add(&scene, &scene.c1, routed(json!({})));
