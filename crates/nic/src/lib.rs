@@ -13,6 +13,7 @@ mod mac;
 mod path;
 mod result;
 mod routes;
+mod source_routing;
 mod vlans;
 mod words;
 
@@ -23,6 +24,7 @@ pub use guard::Guard;
 pub use loan::{find_loan, lent_before};
 pub use path::Path;
 pub use result::{bridge_interface, expected, merge};
+pub use source_routing::{OnLink, SourceRouting, SourceRoutingKeys, set_metric};
 pub use vlans::Vlans;
 pub use words::error;
 

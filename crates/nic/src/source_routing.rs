@@ -1,0 +1,144 @@
+//! `sourceRouting`, `table` and `metric`: by which NIC packets leave a container that has several.
+
+use attachment::{Description, Device, Identity, SourceRoute, SourceRule, SourceTable};
+use cni::{Call, Error, IpConfig, Success};
+use ipnetwork::IpNetwork;
+use netlink::route::Route;
+
+use crate::contradictions::refuse;
+use crate::routes::{default_route, via};
+
+/// Tables that are not a NIC's: "any", and the kernel's own `default`, `main` and `local` (`RT_TABLE_*` in
+/// `include/uapi/linux/rtnetlink.h`).
+const RESERVED: [u32; 4] = [0, 253, MAIN, 255];
+const MAIN: u32 = 254;
+
+/// Answers leave by the NIC that has the address: a routing table for the NIC, and a rule for each of its addresses.
+#[derive(Debug, Clone)]
+pub struct SourceRouting {
+    identity: Identity,
+    table: u32,
+}
+
+/// What the NIC has for a neighbour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLink {
+    /// The whole subnet of each address.
+    Subnets,
+    /// The gateway alone: the rest is behind it.
+    Gateways,
+}
+
+/// The keys, as the configuration has them.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceRoutingKeys {
+    /// `sourceRouting`.
+    pub source_routing: bool,
+    /// `table`.
+    pub table: Option<u32>,
+}
+
+impl SourceRouting {
+    /// Parses the keys; `None` where they do not ask for it. `has_interface` says that the container has an interface that is given
+    /// addresses, rather than a device for a virtual machine or one that stays down.
+    ///
+    /// # Errors
+    /// Code 7 naming the key.
+    pub fn parse(
+        keys: SourceRoutingKeys,
+        call: &Call,
+        identity: &Identity,
+        has_interface: bool,
+    ) -> Result<Option<Self>, Error> {
+        let is_asked = keys.source_routing;
+        refuse(&[
+            (!is_asked && keys.table.is_some(), "table is for sourceRouting: set that, too, or remove table"),
+            (
+                is_asked && !has_interface,
+                "sourceRouting is for the addresses of a container interface, and there is none that gets any; remove it, or \
+                 nic \"tap\" and disableContainerInterface",
+            ),
+            (
+                is_asked && call.config.ipam.is_none(),
+                "sourceRouting is for addresses, and there is no ipam that gives the NIC any; add ipam, or remove sourceRouting",
+            ),
+        ])?;
+        if let Some(table) = keys.table.filter(|table| RESERVED.contains(table)) {
+            return Err(Error::invalid_config(format!(
+                "table: {table} is one of the kernel's own numbers (253 to 255, and 0 for any); choose another, or leave table \
+                 out for one that follows from the attachment"
+            )));
+        }
+        let table = keys.table.unwrap_or_else(|| identity.table());
+        Ok(is_asked.then(|| Self { identity: identity.clone(), table }))
+    }
+
+    /// The table, which nobody else may use.
+    pub fn describe(&self, description: &mut Description) {
+        description.own(SourceTable { identity: self.identity.clone(), table: self.table });
+    }
+
+    /// The routes of the table, and the rules that lead there. What is on the link comes first, because gateways must be reachable
+    /// when their routes come. The main table is left as it is.
+    pub fn addressing(&self, addressing: &Success, on_link: OnLink, description: &mut Description) {
+        let device = Device::container(self.identity.if_name());
+        for route in self.routes(addressing, on_link) {
+            description.own(SourceRoute::new(device.clone(), route, self.table));
+        }
+        for ip in &addressing.ips {
+            description.own(SourceRule { address: ip.address.ip(), table: self.table });
+        }
+    }
+
+    /// Of several of one destination and metric the first counts, as in the main table.
+    fn routes(&self, addressing: &Success, on_link: OnLink) -> Vec<Route> {
+        let mut routes: Vec<Route> = Vec::new();
+        let mut add = |route: Route| {
+            let key = |route: &Route| (route.destination, route.priority.unwrap_or_default());
+            if !routes.iter().any(|other| key(other) == key(&route)) {
+                routes.push(route);
+            }
+        };
+        addressing.ips.iter().filter_map(|ip| neighbours(ip, on_link)).for_each(|subnet| add(Route::new(subnet, None)));
+        // A route into another table leads nowhere from here, unless it is this very one.
+        let is_of_nic = |route: &&cni::Route| route.table.is_none_or(|table| table == MAIN);
+        for route in addressing.routes.iter().filter(is_of_nic) {
+            add(via(route, addressing));
+        }
+        let is_here = |route: &cni::Route| is_of_nic(&route) || route.table == Some(self.table);
+        for ip in &addressing.ips {
+            let Some(gateway) = ip.gateway.filter(|gateway| !gateway.is_unspecified()) else { continue };
+            let Some(default) = default_route(gateway) else { continue };
+            if !addressing.routes.iter().any(|route| route.dst == default && is_here(route)) {
+                add(Route::new(default, Some(gateway)));
+            }
+        }
+        routes
+    }
+
+    /// For DEL: the table that the configuration names, whether or not the rest of it is valid.
+    pub fn named(call: &Call, identity: &Identity, description: &mut Description) {
+        let table = keys::find(&call.config.object, "table").and_then(|table| table.as_u64());
+        if let Some(table) = table.and_then(|table| u32::try_from(table).ok()).filter(|table| !RESERVED.contains(table))
+        {
+            description.own(SourceTable { identity: identity.clone(), table });
+        }
+    }
+}
+
+/// What of an address' subnet can be reached without a gateway.
+fn neighbours(ip: &IpConfig, on_link: OnLink) -> Option<IpNetwork> {
+    match on_link {
+        OnLink::Subnets => IpNetwork::new(ip.address.network(), ip.address.prefix()).ok(),
+        OnLink::Gateways => ip.gateway.map(IpNetwork::from),
+    }
+}
+
+/// Gives the routes that have no priority of their own this metric. That of a subnet on the link is the kernel's affair.
+pub fn set_metric(metric: Option<u32>, addressing: &mut Success) {
+    // 0 says in either family that the kernel may choose.
+    let Some(metric) = metric.filter(|metric| *metric > 0) else { return };
+    for route in &mut addressing.routes {
+        route.priority = route.priority.or(Some(metric));
+    }
+}
