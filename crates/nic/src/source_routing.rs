@@ -29,53 +29,41 @@ pub enum OnLink {
     Gateways,
 }
 
-/// The keys, as the configuration has them.
-#[derive(Debug, Clone, Copy)]
-pub struct SourceRoutingKeys {
-    /// `sourceRouting`.
-    pub source_routing: bool,
-    /// `table`.
-    pub table: Option<u32>,
-}
-
 impl SourceRouting {
-    /// Parses the keys; `None` where they do not ask for it. `has_interface` says that the container has an interface that is given
-    /// addresses, rather than a device for a virtual machine or one that stays down.
+    /// Parses the keys; `None` where they do not ask for it.
     ///
     /// # Errors
     /// Code 7 naming the key.
-    pub fn parse(
-        keys: SourceRoutingKeys,
-        call: &Call,
-        identity: &Identity,
-        has_interface: bool,
-    ) -> Result<Option<Self>, Error> {
-        let is_asked = keys.source_routing;
+    pub fn parse(is_asked: bool, table: Option<u32>, call: &Call, identity: &Identity) -> Result<Option<Self>, Error> {
         refuse(&[
-            (!is_asked && keys.table.is_some(), "table is for sourceRouting: set that, too, or remove table"),
-            (
-                is_asked && !has_interface,
-                "sourceRouting is for the addresses of a container interface, and there is none that gets any; remove it, or \
-                 nic \"tap\" and disableContainerInterface",
-            ),
+            (!is_asked && table.is_some(), "table is for sourceRouting: set that, too, or remove table"),
             (
                 is_asked && call.config.ipam.is_none(),
                 "sourceRouting is for addresses, and there is no ipam that gives the NIC any; add ipam, or remove sourceRouting",
             ),
         ])?;
-        if let Some(table) = keys.table.filter(|table| RESERVED.contains(table)) {
+        if let Some(table) = table.filter(|table| RESERVED.contains(table)) {
             return Err(Error::invalid_config(format!(
                 "table: {table} is one of the kernel's own numbers (253 to 255, and 0 for any); choose another, or leave table \
                  out for one that follows from the attachment"
             )));
         }
-        let table = keys.table.unwrap_or_else(|| identity.table());
+        let table = table.unwrap_or_else(|| identity.table());
         Ok(is_asked.then(|| Self { identity: identity.clone(), table }))
     }
 
-    /// The table, which nobody else may use.
-    pub fn describe(&self, description: &mut Description) {
+    /// The table, which nobody else may use. `has_interface` says that the container has an interface that gets addresses.
+    ///
+    /// # Errors
+    /// Code 7 where it has none.
+    pub fn describe(&self, has_interface: bool, description: &mut Description) -> Result<(), Error> {
+        refuse(&[(
+            !has_interface,
+            "sourceRouting is for the addresses of a container interface, and there is none that gets any: a TAP device's are its \
+             guest's, and a device of the previous plugin's has its own; remove sourceRouting",
+        )])?;
         description.own(SourceTable { identity: self.identity.clone(), table: self.table });
+        Ok(())
     }
 
     /// The routes of the table, and the rules that lead there. What is on the link comes first, because gateways must be reachable

@@ -100,7 +100,7 @@ fn as_found(namespace: &Rc<Namespace>, rules: Vec<Rule>, nic: Nic) -> Found {
     let (whose, path) = (host_links::whose(&nic.tagged), namespace.path().to_owned());
     let commands: Vec<String> = rules.iter().map(|rule| command("del", rule)).collect();
     let namespace = Rc::clone(namespace);
-    let found = Found::own(nic.owner, Stage::Ready, move |_| {
+    let found = Found::own(nic.owner, Stage::Setting, move |_| {
         delete(&mut namespace.socket().map_err(Error::Namespace)?, &rules)
     });
     found.printed_by(move |_| {

@@ -70,7 +70,7 @@ impl Object for SourceTable {
     }
 
     fn stage(&self) -> Stage {
-        Stage::Ready
+        Stage::Setting
     }
 
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
