@@ -2,3 +2,4 @@
 
 mod on_bridge;
 mod routed;
+mod source_routing;
