@@ -1,6 +1,6 @@
 //! The configuration as an attachment.
 
-use attachment::{Description, Finder, Identity, Ifb, Session, SourceTable};
+use attachment::{Description, Finder, Identity, Ifb, RoutedRule, Session, SourceTable};
 use cni::{Call, Error, Success};
 use keys::SecondaryKeys;
 use nic::{OnBridge, SourceRouting};
@@ -60,7 +60,7 @@ impl Connected {
 impl Plugin for Secondary {
     const FINDERS: &'static [&'static Finder] = {
         let [bridge, rule, gateway, tap, veth, elements] = OnBridge::FINDERS;
-        &[bridge, rule, gateway, tap, veth, elements, SourceTable::FINDER, Ifb::COLLECTOR]
+        &[bridge, rule, RoutedRule::FINDER, gateway, tap, veth, elements, SourceTable::FINDER, Ifb::COLLECTOR]
     };
     const HAS_IPAM: bool = true;
     const SHARES: bool = true;

@@ -11,7 +11,7 @@ use netlink::{Namespace, Socket};
 
 use super::host_links;
 use super::rule_words::{command, label};
-use crate::{Device, Error, Found, Identity, Owner, Session, Side, Stage, Tag, inside};
+use crate::{Error, Found, Identity, Owner, Session, Side, Stage, Tag, inside};
 
 /// A link of a namespace that belongs to an attachment.
 struct Nic {
@@ -26,9 +26,9 @@ struct Nic {
 pub(super) fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     for namespace in Namespace::reachable().into_iter().map(Rc::new) {
-        let mut socket = match namespace.socket() {
+        let mut socket = match namespace.socket().map_err(Error::Namespace) {
             Ok(socket) => socket,
-            Err(error) if session.is_looking() => return Err(Error::Namespace(error)),
+            Err(error) if session.is_looking() && error.is_forbidden() => return Err(error),
             Err(_) => continue, // another user's
         };
         let rules = ours(&mut socket)?;
@@ -46,17 +46,14 @@ pub(super) fn of_network(session: &mut Session, network: &str) -> Result<Vec<Fou
     Ok(found)
 }
 
-/// Removes those of an attachment, in the namespace that its host interface leads to.
-pub(super) fn remove(session: &mut Session, identity: &Identity) -> Result<(), Error> {
-    let Some(host) = host_links::own(session, &Device::host(identity.host_name()), "veth", &identity.alias())? else {
-        return Ok(());
-    };
+/// Removes those of the attachment whose host interface this is, in the namespace that it leads to.
+pub(crate) fn remove(session: &mut Session, host: &Link) -> Result<(), Error> {
     let (Some(index), Some(number)) = (host.peer, host.peer_namespace) else { return Ok(()) };
     for namespace in Namespace::reachable() {
         if number_of(session, &namespace)? == Some(number) {
             let mut socket = namespace.socket().map_err(Error::Namespace)?;
             let (rules, routes) = (ours(&mut socket)?, tables(&mut socket)?);
-            return delete(&mut socket, &behind(&rules, &routes, index, Some(&identity.alias())));
+            return delete(&mut socket, &behind(&rules, &routes, index, host.alias.as_deref()));
         }
     }
     Ok(())

@@ -5,8 +5,8 @@ use netlink::route::{self, Route};
 use netlink::rule::{self, Rule};
 
 use super::rule_words::{command, label};
-use super::rules_behind;
-use crate::{Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy, Session, Side, Stage};
+use super::{host_links, rules_behind};
+use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy, Session, Side, Stage};
 
 pub(super) static KIND: Kind = Kind::found("source routing");
 static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
@@ -103,7 +103,9 @@ impl Object for SourceTable {
     /// Where the namespace is not known but lives, what is behind the NIC is found there.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
         if !session.has_container() {
-            return rules_behind::remove(session, &self.identity);
+            let (host, alias) = (Device::host(self.identity.host_name()), self.identity.alias());
+            let host = host_links::own(session, &host, "veth", &alias)?;
+            return host.map_or(Ok(()), |host| rules_behind::remove(session, &host));
         }
         let mut failed = Ok(());
         for rule in self.rules(session)? {
