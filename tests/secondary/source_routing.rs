@@ -379,33 +379,6 @@ fn nics_of_one_container_come_and_go_at_the_same_time() {
     }
 }
 
-/// One number is given to two NICs at the same time: at most one of them gets it.
-#[test]
-fn a_table_that_is_taken_meanwhile_is_refused() {
-    cites!("ADD-6");
-    let scene = Scene::new();
-    let before = scene.state();
-    for round in 0..10 {
-        let replies = std::thread::scope(|threads| {
-            let running = [2, 3].map(|number| {
-                let call = call(&scene, &format!("eth{number}"), "ADD", &network(number, json!({"table": 100})));
-                threads.spawn(move || call.run())
-            });
-            running.map(|call| call.join().expect("it ends"))
-        });
-        let made = replies.iter().filter(|reply| reply.status == 0).count();
-        assert!(made <= 1, "round {round}: {replies:?}");
-        for reply in replies.iter().filter(|reply| reply.status != 0) {
-            assert_eq!(reply.error().0, codes::CONFLICT, "round {round}: {reply}");
-        }
-        assert_eq!(is_left(&scene)[0], 2 * made, "round {round}");
-        for number in [2, 3] {
-            call(&scene, &format!("eth{number}"), "DEL", &network(number, json!({"table": 100}))).run().ok();
-        }
-        assert_eq!(before, scene.state(), "round {round}");
-    }
-}
-
 #[test]
 fn the_reference_and_ours_leave_each_other_alone() {
     let scene = Scene::new();

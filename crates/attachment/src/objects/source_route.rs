@@ -14,8 +14,9 @@ pub struct SourceRoute(LinkRoute);
 impl SourceRoute {
     /// The route in this table, through the container interface.
     #[must_use]
-    pub fn new(device: Device, route: Route, table: u32) -> Self {
-        Self(LinkRoute { device, route: Route { table: Some(table), ..route } })
+    pub fn new(device: Device, mut route: Route, table: u32) -> Self {
+        route.table = Some(table);
+        Self(LinkRoute { device, route })
     }
 }
 

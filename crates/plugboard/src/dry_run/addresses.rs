@@ -96,6 +96,9 @@ impl Addresses {
                 texts.join(" or ")
             ));
             if let Ok(address) = IpNetwork::new(stand_in, length) {
+                let is_one = known.iter().all(|range| range.subnet == first.subnet);
+                let subnet = if is_one { network(first.subnet) } else { format!("{}_SUBNET", word) };
+                self.words.push((network(address), subnet));
                 self.give(address, Some(first.gateway));
             }
         }
@@ -113,6 +116,7 @@ impl Addresses {
             "{word}, {length} and {gateway_word} are what {kind} gives, which may give more, and routes, too"
         ));
         if let Ok(address) = IpNetwork::new(address, NO_LENGTH) {
+            self.words.push((network(address), format!("{word}_SUBNET")));
             self.give(address, Some(gateway));
         }
     }
@@ -135,6 +139,11 @@ impl Addresses {
         let word = if is_taken(&base) { word.unwrap_or(base) } else { base };
         (address, word)
     }
+}
+
+/// The subnet of an address, as a route to it has it.
+fn network(address: IpNetwork) -> String {
+    format!("{}/{}", address.network(), address.prefix())
 }
 
 /// A range of addresses, as `host-local` reads it.
