@@ -1,5 +1,7 @@
 //! `sourceRouting`, `table` and `metric`: by which NIC packets leave a container that has several.
 
+use std::net::IpAddr;
+
 use attachment::{Description, Device, Identity, SourceRoute, SourceRule, SourceTable};
 use cni::{Call, Error, IpConfig, Success};
 use ipnetwork::IpNetwork;
@@ -87,7 +89,9 @@ impl SourceRouting {
                 routes.push(route);
             }
         };
-        addressing.ips.iter().filter_map(|ip| neighbours(ip, on_link)).for_each(|subnet| add(Route::new(subnet, None)));
+        for neighbours in addressing.ips.iter().flat_map(|ip| neighbours(ip, on_link)) {
+            add(Route::new(neighbours, None));
+        }
         // A route into another table leads nowhere from here, unless it is this very one.
         let is_of_nic = |route: &&cni::Route| route.table.is_none_or(|table| table == MAIN);
         for route in addressing.routes.iter().filter(is_of_nic) {
@@ -114,12 +118,15 @@ impl SourceRouting {
     }
 }
 
-/// What of an address' subnet can be reached without a gateway.
-fn neighbours(ip: &IpConfig, on_link: OnLink) -> Option<IpNetwork> {
-    match on_link {
-        OnLink::Subnets => IpNetwork::new(ip.address.network(), ip.address.prefix()).ok(),
-        OnLink::Gateways => ip.gateway.map(IpNetwork::from),
-    }
+/// What can be reached without a gateway: the gateway itself, too, where it is not in the subnet. A link-local one is on each link.
+fn neighbours(ip: &IpConfig, on_link: OnLink) -> Vec<IpNetwork> {
+    let subnet = IpNetwork::new(ip.address.network(), ip.address.prefix()).ok().filter(|_| on_link == OnLink::Subnets);
+    let is_near = |gateway: &IpAddr| match gateway {
+        IpAddr::V6(gateway) if gateway.is_unicast_link_local() => true,
+        gateway => gateway.is_unspecified() || subnet.is_some_and(|subnet| subnet.contains(*gateway)),
+    };
+    let gateway = ip.gateway.filter(|gateway| !is_near(gateway)).map(IpNetwork::from);
+    subnet.into_iter().chain(gateway).collect()
 }
 
 /// Gives the routes that have no priority of their own this metric. That of a subnet on the link is the kernel's affair.
@@ -128,5 +135,87 @@ pub fn set_metric(metric: Option<u32>, addressing: &mut Success) {
     let Some(metric) = metric.filter(|metric| *metric > 0) else { return };
     for route in &mut addressing.routes {
         route.priority = route.priority.or(Some(metric));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: u32 = 70_000;
+
+    /// The routes of the table, as `ip` would add them.
+    fn routes(addresses: &[(&str, &str)], more: Vec<cni::Route>, on_link: OnLink) -> Vec<String> {
+        let ip = |(address, gateway): &(&str, &str)| IpConfig {
+            address: address.parse().unwrap(),
+            gateway: gateway.parse().ok(),
+            interface: None,
+            extra: Success::default().extra,
+        };
+        let addressing = Success { ips: addresses.iter().map(ip).collect(), routes: more, ..Success::default() };
+        let routing = SourceRouting { identity: Identity::new("net", "c1", "eth1"), table: TABLE };
+        let text = |route: Route| {
+            let via = route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+            let metric = route.priority.map(|metric| format!(" metric {metric}")).unwrap_or_default();
+            format!("{}{via}{metric}", route.destination)
+        };
+        routing.routes(&addressing, on_link).into_iter().map(text).collect()
+    }
+
+    fn to(destination: &str) -> cni::Route {
+        cni::Route::new(destination.parse().unwrap(), None)
+    }
+
+    #[test]
+    fn the_table_has_the_subnets_the_routes_and_a_default_route_of_each_family() {
+        let both = [("10.1.0.5/24", "10.1.0.1"), ("fd00:1::5/64", "fe80::1")];
+        assert_eq!(
+            routes(&both, vec![to("10.7.0.0/16")], OnLink::Subnets),
+            ["10.1.0.0/24", "fd00:1::/64", "10.7.0.0/16 via 10.1.0.1", "0.0.0.0/0 via 10.1.0.1", "::/0 via fe80::1"]
+        );
+        assert_eq!(
+            routes(&both, Vec::new(), OnLink::Gateways),
+            ["10.1.0.1/32", "0.0.0.0/0 via 10.1.0.1", "::/0 via fe80::1"]
+        );
+        assert_eq!(routes(&[("10.1.0.5/24", "")], Vec::new(), OnLink::Subnets), ["10.1.0.0/24"]);
+    }
+
+    #[test]
+    fn a_default_route_of_the_nic_is_the_tables_too() {
+        let one = [("10.1.0.5/24", "10.1.0.1")];
+        let mut default = cni::Route::new("0.0.0.0/0".parse().unwrap(), "10.1.0.9".parse().ok());
+        default.priority = Some(7);
+        assert_eq!(
+            routes(&one, vec![default.clone()], OnLink::Subnets),
+            ["10.1.0.0/24", "0.0.0.0/0 via 10.1.0.9 metric 7"]
+        );
+        default.table = Some(100);
+        assert_eq!(
+            routes(&one, vec![default.clone()], OnLink::Subnets),
+            ["10.1.0.0/24", "0.0.0.0/0 via 10.1.0.1"],
+            "one of another table is not"
+        );
+        default.table = Some(TABLE);
+        assert_eq!(routes(&one, vec![default], OnLink::Subnets), ["10.1.0.0/24"], "it is there already");
+    }
+
+    #[test]
+    fn no_route_comes_twice_and_gateways_are_reachable() {
+        let several = [("10.1.0.5/24", "10.1.0.1"), ("10.1.0.6/24", "10.1.0.2"), ("10.3.0.5/32", "10.9.0.1")];
+        assert_eq!(
+            routes(&several, vec![to("10.1.0.0/24"), to("10.7.0.0/16"), to("10.7.0.0/16")], OnLink::Subnets),
+            ["10.1.0.0/24", "10.3.0.5/32", "10.9.0.1/32", "10.7.0.0/16 via 10.1.0.1", "0.0.0.0/0 via 10.1.0.1"]
+        );
+    }
+
+    #[test]
+    fn a_metric_is_for_routes_without_a_priority() {
+        let mut own = to("10.8.0.0/16");
+        own.priority = Some(0);
+        let mut addressing = Success { routes: vec![to("10.7.0.0/16"), own], ..Success::default() };
+        set_metric(Some(0), &mut addressing);
+        assert_eq!(addressing.routes[0].priority, None);
+        set_metric(Some(200), &mut addressing);
+        assert_eq!(addressing.routes.iter().map(|route| route.priority).collect::<Vec<_>>(), [Some(200), Some(0)]);
     }
 }

@@ -2,7 +2,7 @@
 
 use attachment::{
     Address, Creation, Description, Device, Error, Identity, LinkUp, Others, Session, SourceRoute, SourceRule,
-    SourceTable, Valid, Veth, collect, refuse_existing,
+    SourceTable, Valid, Veth, collect, owned_devices, refuse_existing, remove_device,
 };
 use harness::{Host, Snapshot};
 use netlink::Namespace;
@@ -86,4 +86,19 @@ fn rules_are_found_by_the_alias_of_a_link_in_the_container() {
     assert_eq!(rules(), 2, "{left}");
     assert!(left.contains("10.2.0.5") && left.contains("10.1.0.6") && left.contains("10.2.0.6"), "{left}");
     assert!(left.contains(&other.table().to_string()) && !left.contains(&stale.table().to_string()), "{left}");
+}
+
+/// As `plugboard` removes what a plugin that is not there any more has made.
+#[test]
+fn the_rules_of_a_device_without_a_plugin_go_with_it() {
+    let host = Host::enter();
+    let container = host.namespace("vn1");
+    let before = Snapshot::take::<&str>(&[&container], &[]);
+    let mut session = Session::new(Some(Namespace::open(&container.path).unwrap()));
+    Creation::new().make(&mut session, nic(1)).unwrap();
+    let mut session = Session::new(None);
+    let devices = owned_devices(&mut session).unwrap();
+    assert_eq!(devices.len(), 1);
+    remove_device(&mut session, &devices[0]).unwrap();
+    assert_eq!(before, Snapshot::take::<&str>(&[&container], &[]));
 }

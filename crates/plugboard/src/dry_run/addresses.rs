@@ -210,6 +210,7 @@ mod tests {
         for part in ["ETH0_ADDRESS/24", "10.9.0.1\"", "ETH0_ADDRESS6/64", "fd00:9::fe", "ETH0_ADDRESS_2/16"] {
             assert!(text.contains(part), "{text}");
         }
+        assert_eq!(given.in_words("250.111.213.0/24 2001:db8:5b1a:c3d2::/64"), "10.9.0.0/24 fd00:9::/64");
         assert_eq!(
             given.remarks[0],
             "ETH0_ADDRESS stands for the address that host-local would give, from 10.9.0.0/24 from 10.9.0.10 on"
@@ -223,6 +224,7 @@ mod tests {
             let text = result(&given);
             assert!(text.contains("ETH0_ADDRESS/ETH0_PREFIX") && text.contains("\"ETH0_GATEWAY\""), "{text}");
             assert_eq!(given.in_words("250.111.214.101/31 dev br0"), "ETH0_GATEWAY/ETH0_PREFIX dev br0");
+            assert_eq!(given.in_words("250.111.213.100/31 dev eth0"), "ETH0_ADDRESS_SUBNET dev eth0");
             assert_eq!(given.remarks.len(), 1);
         }
     }
