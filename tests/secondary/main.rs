@@ -3,3 +3,4 @@
 mod kill;
 mod on_bridge;
 mod routed;
+mod source_routing;

@@ -17,6 +17,10 @@ const NETWORK_BYTES: usize = 128;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const DIGITS: usize = 13;
 
+/// Numbers of routing tables of attachments: people choose smaller ones, as the kernel's own are, and tools that read them into a
+/// signed number take no larger ones.
+const TABLES: std::ops::Range<u32> = 1 << 16..1 << 31;
+
 /// The name of a link of the host that a network has: `prefix` and the network's name; or, where that is too long, a hash of it.
 #[must_use]
 pub fn network_link(prefix: &str, network: &str) -> String {
@@ -40,6 +44,13 @@ impl Identity {
     /// An attachment by its three parts.
     pub fn new(network: impl Into<String>, container_id: impl Into<String>, if_name: impl Into<String>) -> Self {
         Self { network: network.into(), container_id: container_id.into(), if_name: if_name.into() }
+    }
+
+    /// The attachment that an alias names. A long container ID may have been cut.
+    pub(crate) fn named_by(alias: &str) -> Option<Self> {
+        let (interface, rest) = alias.strip_prefix(MARK)?.split_once(" on ")?;
+        let (network, container_id) = rest.split_once(" of ")?;
+        (!interface.contains(' ')).then(|| Self::new(network, container_id, interface))
     }
 
     /// The attachment of the same container to the same network under another interface.
@@ -154,6 +165,13 @@ impl Identity {
         self.mac("joint")
     }
 
+    /// The number of the attachment's routing table in its container: 31 bits of a hash of all three parts, at least 2^16.
+    #[must_use]
+    pub fn table(&self) -> u32 {
+        let count = u128::from(TABLES.end - TABLES.start);
+        u32::try_from(self.hash("table") % count).map_or(TABLES.start, |place| TABLES.start + place)
+    }
+
     /// A number for the attachment's lock.
     pub(crate) fn number(&self) -> u64 {
         u64::try_from(self.hash("lock") & u128::from(u64::MAX)).unwrap_or_default()
@@ -232,6 +250,14 @@ mod tests {
         assert_eq!(vn1.alias(), "plugboard: eth1 on home-net of vn1");
         assert_eq!(network_link("br-", "home-net-0001"), "br-hpl3ubrtgjif");
         assert_eq!(network_link("br-", "home-net-001"), "br-home-net-001");
+        assert_eq!(vn1.table(), 1_323_837_894);
+    }
+
+    #[test]
+    fn tables_are_far_from_the_numbers_of_people() {
+        let tables: std::collections::BTreeSet<u32> =
+            (0..1000).map(|number| identity("home-net", "vn1", &format!("eth{number}")).table()).collect();
+        assert!(tables.len() == 1000 && tables.iter().all(|table| TABLES.contains(table)), "{tables:?}");
     }
 
     #[test]

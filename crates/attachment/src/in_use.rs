@@ -6,6 +6,7 @@ use netlink::qdisc::redirect;
 
 use crate::firewall::elements;
 use crate::identity::MARK;
+use crate::objects::rules_behind;
 use crate::{Device, Error, Identity, Session, Side};
 
 /// A device of the host whose alias names an attachment.
@@ -156,14 +157,17 @@ fn commented(comment: &str) -> Option<ElementOwner> {
 }
 
 /// Removes a device of an attachment, whose plugin cannot be called, if it still has the attachment's alias. That it is gone
-/// already is no error.
+/// already is no error. The rules of its container that lead to it go first: nobody finds them without it.
 ///
 /// # Errors
 /// The kernel does not remove it.
 pub fn remove_device(session: &mut Session, device: &OwnedDevice) -> Result<(), Error> {
     let found = session.find(&Device::host(&device.name))?;
-    if found.is_some_and(|link| link.index == device.index && link.alias.as_ref() == Some(&device.alias)) {
-        session.remove(Side::Host, format!("remove {}", device.name), link::delete(&device.name))?;
+    let is_it = |link: &Link| link.index == device.index && link.alias.as_ref() == Some(&device.alias);
+    if let Some(link) = found.filter(is_it) {
+        // Whatever comes of it: the rest goes all the same.
+        let behind = if link.kind == "veth" { rules_behind::remove(session, &link) } else { Ok(()) };
+        session.remove(Side::Host, format!("remove {}", device.name), link::delete(&device.name)).and(behind)?;
     }
     session.flush()
 }

@@ -26,6 +26,7 @@ pub mod offload;
 pub mod qdisc;
 mod request;
 pub mod route;
+pub mod rule;
 mod socket;
 pub mod tap;
 mod transaction;

@@ -1,23 +1,47 @@
 //! The configuration as an attachment.
 
-use attachment::{Description, Finder, Identity, Ifb, RoutedRule, Session};
+use attachment::{Description, Finder, Identity, Ifb, RoutedRule, Session, SourceTable};
 use cni::{Call, Error, Success};
 use keys::SecondaryKeys;
-use nic::OnBridge;
+use nic::{OnBridge, SourceRouting};
 use plugin::{Plugin, Prop};
 
 use crate::config::{Kind, default_bridge};
 use crate::connection::Connection;
 use crate::routed::Routed;
 
-/// A further NIC.
+/// A further NIC, and the way that its answers take.
 #[derive(Debug, Clone)]
-pub(crate) enum Secondary {
+pub(crate) struct Secondary {
+    connected: Connected,
+    source_routing: Option<SourceRouting>,
+    metric: Option<u32>,
+}
+
+/// A NIC with what it is connected to.
+#[derive(Debug, Clone)]
+enum Connected {
     OnBridge(Box<OnBridge>),
     Routed(Box<Routed>),
 }
 
-impl Secondary {
+impl Connected {
+    /// # Errors
+    /// Code 7 naming the key.
+    fn read(keys: &SecondaryKeys, call: &Call, identity: Identity) -> Result<Self, Error> {
+        let on_bridge = |device, identity| {
+            let default = default_bridge(&call.config.name);
+            let read = OnBridge::read(call, identity, device, keys.bridge.as_deref(), &default);
+            Ok(Self::OnBridge(Box::new(read?)))
+        };
+        match Kind::read(keys, call)? {
+            Kind::Veth => on_bridge(keys::Device::Veth, identity),
+            Kind::Tap => on_bridge(keys::Device::Tap, identity),
+            Kind::Routed => Ok(Self::Routed(Box::new(Routed::read(call, identity)?))),
+            Kind::Macvlan | Kind::Ipvlan | Kind::Vlan | Kind::HostDevice => Err(Error::invalid_config("nic")),
+        }
+    }
+
     fn connection(&self) -> &dyn Connection {
         match self {
             Self::OnBridge(on_bridge) => on_bridge.as_ref(),
@@ -36,61 +60,71 @@ impl Secondary {
 impl Plugin for Secondary {
     const FINDERS: &'static [&'static Finder] = {
         let [bridge, rule, gateway, tap, veth, elements] = OnBridge::FINDERS;
-        &[bridge, rule, RoutedRule::FINDER, gateway, tap, veth, elements, Ifb::COLLECTOR]
+        &[bridge, rule, RoutedRule::FINDER, gateway, tap, veth, elements, SourceTable::FINDER, Ifb::COLLECTOR]
     };
     const HAS_IPAM: bool = true;
     const SHARES: bool = true;
 
     fn read(call: &Call, identity: Identity) -> Result<Self, Error> {
         let keys: SecondaryKeys = call.config.keys()?;
-        let on_bridge = |device, identity| {
-            let default = default_bridge(&call.config.name);
-            let read = OnBridge::read(call, identity, device, keys.bridge.as_deref(), &default);
-            Ok(Self::OnBridge(Box::new(read?)))
-        };
-        match Kind::read(&keys, call)? {
-            Kind::Veth => on_bridge(keys::Device::Veth, identity),
-            Kind::Tap => on_bridge(keys::Device::Tap, identity),
-            Kind::Routed => Ok(Self::Routed(Box::new(Routed::read(call, identity)?))),
-            Kind::Macvlan | Kind::Ipvlan | Kind::Vlan | Kind::HostDevice => Err(Error::invalid_config("nic")),
-        }
+        Ok(Self {
+            source_routing: SourceRouting::parse(keys.source_routing, keys.table, call, &identity)?,
+            connected: Connected::read(&keys, call, identity)?,
+            metric: keys.metric,
+        })
     }
 
     fn survey(&mut self, call: &Call, session: &mut Session) -> Result<(), Error> {
-        self.connection_mut().survey(call, session)
+        self.connected.connection_mut().survey(call, session)
     }
 
     fn describe(&self) -> Result<Description, Error> {
-        Ok(self.connection().describe())
+        let connection = self.connected.connection();
+        let mut description = connection.describe();
+        if let Some(source_routing) = &self.source_routing {
+            source_routing.describe(connection.has_interface(), &mut description)?;
+        }
+        Ok(description)
     }
 
     fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error> {
         if addressing.dns == cni::Dns::default() {
             addressing.dns = call.config.dns()?;
         }
-        self.connection().complete(addressing)
+        self.connected.connection().complete(addressing)?;
+        nic::set_metric(self.metric, addressing);
+        Ok(())
     }
 
     fn addressing(&self, addressing: &Success) -> Description {
-        self.connection().addressing(addressing)
+        let connection = self.connected.connection();
+        let mut description = connection.addressing(addressing);
+        if let Some(source_routing) = &self.source_routing {
+            source_routing.addressing(addressing, connection.on_link(), &mut description);
+        }
+        description
     }
 
     fn result(&self, call: &Call, session: &mut Session, addressing: Success) -> Result<Success, Error> {
-        self.connection().result(call, session, addressing)
+        self.connected.connection().result(call, session, addressing)
     }
 
     fn expect(&mut self, call: &Call, previous: &Success) -> Result<Success, Error> {
-        self.connection_mut().expect(call, previous)
+        self.connected.connection_mut().expect(call, previous)
     }
 
-    /// The bridge that the configuration names, with what is attached to it, and a device that was lent to it.
+    /// The bridge that the configuration names, with what is attached to it, and a device that was lent to it; a table that the
+    /// configuration names.
     fn named(call: &Call, identity: &Identity, _session: &mut Session) -> Result<Description, Error> {
         let bridge = OnBridge::bridge_of(call, &default_bridge(&call.config.name));
-        Ok(bridge.map_or_else(Description::new, |bridge| OnBridge::named(call, identity, &bridge, true)))
+        let mut description =
+            bridge.map_or_else(Description::new, |bridge| OnBridge::named(call, identity, &bridge, true));
+        SourceRouting::named(call, identity, &mut description);
+        Ok(description)
     }
 
     fn rehearse(&mut self, session: &mut Session) -> Result<Vec<Prop>, Error> {
-        self.connection_mut().rehearse(session)
+        self.connected.connection_mut().rehearse(session)
     }
 
     fn error(error: &attachment::Error) -> Error {

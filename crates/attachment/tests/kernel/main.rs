@@ -10,3 +10,4 @@
 mod kinds_of_ones_own;
 mod print;
 mod print_impairments;
+mod source_routing;
