@@ -2,6 +2,8 @@
 
 mod address;
 mod bridge_port;
+mod child;
+mod children;
 mod elements;
 mod forwarding;
 mod host_links;
@@ -25,6 +27,7 @@ mod veth;
 
 pub use address::{Address, Others};
 pub use bridge_port::BridgePort;
+pub use child::Child;
 pub use elements::Elements;
 pub use forwarding::Forwarding;
 pub use ifb::Ifb;

@@ -9,7 +9,7 @@ use netlink_packet_route::link::{
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::attributes::{iterate, read_text, read_u16, read_u32, value_of};
-use crate::{Error, Mac, Namespace, Object, Request, Socket, tap};
+use crate::{Error, Mac, Namespace, Object, Request, Socket, ipvlan, macvlan, tap};
 
 pub use crate::name::NAME_BYTES;
 
@@ -42,9 +42,9 @@ pub struct Link {
     pub qdisc: String,
     /// The index of the bridge or switch that it is a port of.
     pub master: Option<u32>,
-    /// The index of the other end of a veth, in that end's namespace; of a VLAN device that of the link below it.
+    /// The index of the other end of a veth, in that end's namespace; of a macvlan, ipvlan or VLAN device that of the link below it.
     pub peer: Option<u32>,
-    /// Where the other end is in another namespace: the number of that namespace here; see [`Namespace::number_here`].
+    /// Where that is in another namespace: the number of that namespace here; see [`Namespace::number_here`].
     ///
     /// [`Namespace::number_here`]: crate::Namespace::number_here
     pub peer_namespace: Option<i32>,
@@ -64,6 +64,10 @@ pub struct Link {
     pub default_pvid: Option<u16>,
     /// For a VLAN device: its VLAN.
     pub vlan_id: Option<u16>,
+    /// For a macvlan device: its settings.
+    pub macvlan: Option<macvlan::Settings>,
+    /// For an ipvlan device: its mode.
+    pub ipvlan: Option<ipvlan::Mode>,
 }
 
 /// Whether frames pass a port of a bridge.
@@ -175,6 +179,8 @@ impl Link {
                     let is_8021q = value_of(value, IFLA_VLAN_PROTOCOL).is_none_or(|found| found == ETH_P_8021Q);
                     self.vlan_id = value_of(value, IFLA_VLAN_ID).filter(|_| is_8021q).and_then(|id| read_u16(id, 0));
                 }
+                IFLA_INFO_DATA if self.kind == macvlan::KIND => self.macvlan = Some(macvlan::Settings::read(value)),
+                IFLA_INFO_DATA if self.kind == ipvlan::KIND => self.ipvlan = ipvlan::Mode::read(value),
                 IFLA_INFO_SLAVE_KIND => port_kind = read_text(value),
                 IFLA_INFO_SLAVE_DATA if port_kind == "bridge" => {
                     self.hairpin = is_on(value, IFLA_BRPORT_MODE);
@@ -241,6 +247,17 @@ pub fn is_pair(socket: &mut Socket, near: &Link, far: &Link, there: &Namespace) 
     Ok(near.is_other_end_of(far, number))
 }
 
+/// Whether `child`, a macvlan, ipvlan or VLAN device of the socket's namespace, is on the link `below` of the namespace `there`.
+///
+/// # Errors
+/// The kernel cannot be asked for the namespace.
+pub fn is_on(socket: &mut Socket, child: &Link, below: u32, there: &Namespace) -> Result<bool, Error> {
+    if child.peer != Some(below) || child.peer_namespace.is_none() {
+        return Ok(false);
+    }
+    Ok(child.peer_namespace == socket.request(there.number_here())?.as_ref().and_then(Namespace::read_number))
+}
+
 /// Finds one link by its index; `None` if there is none.
 ///
 /// # Errors
@@ -295,6 +312,13 @@ fn read_all(socket: &mut Socket, message: LinkMessage) -> Result<Vec<Link>, Erro
 #[must_use]
 pub fn set_alias(name: &str, alias: &str) -> Request {
     let message = LinkUnspec::new_with_name(name).alias(alias).build();
+    Request::change(RouteNetlinkMessage::SetLink(message))
+}
+
+/// `ip link set dev OLD name NAME alias ALIAS`, of a link that is down, by its index: one message, so that no kill falls between the two.
+#[must_use]
+pub fn rename_and_tag(index: u32, name: &str, alias: &str) -> Request {
+    let message = LinkUnspec::new_with_index(index).name(name).alias(alias).build();
     Request::change(RouteNetlinkMessage::SetLink(message))
 }
 
