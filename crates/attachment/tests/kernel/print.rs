@@ -47,7 +47,7 @@ fn container() -> Device {
 }
 
 fn address(device: Device, address: &str, others: Others) -> Item {
-    own(Address { device, address: address.parse().unwrap(), others, is_detected: false })
+    own(Address { device, address: address.parse().unwrap(), others, is_detected: false, has_route: true })
 }
 
 fn setting(side: Side, path: &str, value: &'static str, stage: Stage) -> Item {
@@ -153,9 +153,9 @@ fn detected() -> Description {
         share(Bridge::shared("br0", "home-net")),
         veth(None),
         own(port("br0")),
-        own(LinkLocal { device: container(), mac: identity().container_mac(), is_detected: true }),
+        own(LinkLocal { device: container(), mac: identity().container_mac(), is_detected: true, has_route: true }),
         own(LinkUp { device: container() }),
-        own(Address { device: container(), address, others: Others::Alone, is_detected: true }),
+        own(Address { device: container(), address, others: Others::Alone, is_detected: true, has_route: true }),
         act(AwaitDetection { device: container() }),
     ])
 }
