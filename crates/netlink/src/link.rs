@@ -302,6 +302,16 @@ pub fn vlans_on(socket: &mut Socket, below: u32) -> Result<Vec<Link>, Error> {
     Ok(links)
 }
 
+/// The ipvlan devices: `ip link show type ipvlan`.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn ipvlans(socket: &mut Socket) -> Result<Vec<Link>, Error> {
+    let mut links = read_all(socket, of_kind(InfoKind::IpVlan).build())?;
+    links.retain(|link| link.kind == ipvlan::KIND);
+    Ok(links)
+}
+
 fn read_all(socket: &mut Socket, message: LinkMessage) -> Result<Vec<Link>, Error> {
     socket.expect_large_objects();
     let messages = socket.dump("links", &Request::dump(RouteNetlinkMessage::GetLink(message)))?;
@@ -392,6 +402,12 @@ pub fn set_mtu(name: &str, mtu: u32) -> Request {
 #[must_use]
 pub fn delete(name: &str) -> Request {
     Request::change(RouteNetlinkMessage::DelLink(LinkUnspec::new_with_name(name).build()))
+}
+
+/// The same, by its index.
+#[must_use]
+pub fn delete_index(index: u32) -> Request {
+    Request::change(RouteNetlinkMessage::DelLink(LinkUnspec::new_with_index(index).build()))
 }
 
 /// A message that changes a link that exists, sent as `RTM_NEWLINK` without `NLM_F_CREATE`: port settings in

@@ -108,6 +108,21 @@ impl Child {
         !matches!(self.sort, Sort::Vlan(_))
     }
 
+    /// A mode is that of all ipvlans on the link, and the last one that is made sets it: those of others would change theirs.
+    fn refuse_other_modes(&self, session: &mut Session, mode: ipvlan::Mode, parent: &Link) -> Result<(), Error> {
+        let below = parent.peer.filter(|_| parent.kind == ipvlan::KIND).unwrap_or(parent.index);
+        let mut all = children::ipvlans_on(session, self.parent.side, below)?.into_iter();
+        let other = all.find_map(|(place, link)| Some((place, link.name, link.ipvlan.filter(|have| *have != mode)?)));
+        let Some((place, name, have)) = other else { return Ok(()) };
+        let (object, mode, have) = (format!("link {}", self.parent), mode.word(), have.word());
+        Err(Error::Conflict {
+            object,
+            want: format!("an ipvlan on it in mode {mode}"),
+            have: format!("has one in mode {have}, {name} {place}"),
+            remedy: Remedy::act("all on a link have the same mode: choose that one, or another link"),
+        })
+    }
+
     /// Whether the link is on this parent, or on the link below it, where the parent is itself of its kind: the kernel puts such
     /// children side by side.
     fn is_on(&self, session: &mut Session, link: &Link, parent: &Link) -> Result<bool, Error> {
@@ -191,8 +206,8 @@ fn of_attachment(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Erro
     Ok(vec![Item::Object(Box::new(Child::left(identity.clone())))])
 }
 
-fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
-    children::of_network(session, network)
+fn of_network(_: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    children::of_network(network)
 }
 
 impl Object for Child {
@@ -210,8 +225,14 @@ impl Object for Child {
             let place = session.container()?.path().display();
             return Err(Error::Exists(format!("interface {} in {place}", interface.name)));
         }
-        let is_unseen = self.parent.side == Side::Container && !session.has_container();
-        if is_unseen { Ok(()) } else { self.usable_parent(session).map(drop) }
+        if self.parent.side == Side::Container && !session.has_container() {
+            return Ok(()); // commands are printed, and it cannot be seen
+        }
+        let parent = self.usable_parent(session)?;
+        match self.sort {
+            Sort::Ipvlan(mode) => self.refuse_other_modes(session, mode, &parent),
+            Sort::Macvlan(_) | Sort::Vlan(_) => Ok(()),
+        }
     }
 
     fn create(&self, session: &mut Session) -> Result<(), Error> {
