@@ -1,11 +1,12 @@
 //! The configuration as an attachment.
 
-use attachment::{Description, Finder, Identity, Ifb, Session};
+use attachment::{Child, Description, Finder, Identity, Ifb, Session};
 use cni::{Call, Error, Success};
 use keys::SecondaryKeys;
 use nic::OnBridge;
 use plugin::{Plugin, Prop};
 
+use crate::child::ChildNic;
 use crate::config::{Kind, default_bridge};
 use crate::connection::Connection;
 use crate::routed::Routed;
@@ -15,6 +16,7 @@ use crate::routed::Routed;
 pub(crate) enum Secondary {
     OnBridge(Box<OnBridge>),
     Routed(Box<Routed>),
+    Child(Box<ChildNic>),
 }
 
 impl Secondary {
@@ -22,6 +24,7 @@ impl Secondary {
         match self {
             Self::OnBridge(on_bridge) => on_bridge.as_ref(),
             Self::Routed(routed) => routed.as_ref(),
+            Self::Child(child) => child.as_ref(),
         }
     }
 
@@ -29,6 +32,7 @@ impl Secondary {
         match self {
             Self::OnBridge(on_bridge) => on_bridge.as_mut(),
             Self::Routed(routed) => routed.as_mut(),
+            Self::Child(child) => child.as_mut(),
         }
     }
 }
@@ -36,7 +40,7 @@ impl Secondary {
 impl Plugin for Secondary {
     const FINDERS: &'static [&'static Finder] = {
         let [bridge, rule, gateway, tap, veth, elements] = OnBridge::FINDERS;
-        &[bridge, rule, gateway, tap, veth, elements, Ifb::COLLECTOR]
+        &[bridge, rule, gateway, tap, veth, Child::FINDER, elements, Ifb::COLLECTOR]
     };
     const HAS_IPAM: bool = true;
     const SHARES: bool = true;
@@ -52,7 +56,10 @@ impl Plugin for Secondary {
             Kind::Veth => on_bridge(keys::Device::Veth, identity),
             Kind::Tap => on_bridge(keys::Device::Tap, identity),
             Kind::Routed => Ok(Self::Routed(Box::new(Routed::read(call, identity)?))),
-            Kind::Macvlan | Kind::Ipvlan | Kind::Vlan | Kind::HostDevice => Err(Error::invalid_config("nic")),
+            kind @ (Kind::Macvlan | Kind::Ipvlan | Kind::Vlan) => {
+                Ok(Self::Child(Box::new(ChildNic::read(&keys, kind, call, identity)?)))
+            }
+            Kind::HostDevice => Err(Error::invalid_config("nic")),
         }
     }
 

@@ -6,8 +6,7 @@ use netlink::{Mac, Namespace, ipvlan, macvlan};
 
 use super::children;
 use crate::{
-    Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy, Session, Side, Stage, Step,
-    Tag,
+    Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy, Session, Side, Stage, Step, Tag,
 };
 
 static KIND: Kind = Kind::found("child of a link");
@@ -53,7 +52,14 @@ impl Child {
         format!("{} {}", self.sort.kind(), self.device())
     }
 
-    /// The parent, if it can have such a child.
+    /// Fails unless the parent is there and can have such a child.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] or [`Error::Conflict`], with what to do; the kernel cannot be asked.
+    pub fn refuse_parent(&self, session: &mut Session) -> Result<(), Error> {
+        self.usable_parent(session).map(drop)
+    }
+
     fn usable_parent(&self, session: &mut Session) -> Result<Link, Error> {
         let (parent, kind) = (&self.parent, self.sort.kind());
         let unusable = |problem: String, remedy: &str| Error::Unusable { problem, remedy: Remedy::act(remedy) };
@@ -90,7 +96,11 @@ impl Child {
         }
         if self.mac.is_some() && self.mac == link.mac && matches!(self.sort, Sort::Macvlan(_)) {
             let remedy = "choose another address".to_owned();
-            return Err(conflict("has the address itself".to_owned(), &format!(" with address {}", in_words(self.mac)), remedy));
+            return Err(conflict(
+                "has the address itself".to_owned(),
+                &format!(" with address {}", in_words(self.mac)),
+                remedy,
+            ));
         }
         if let Some(index) = link.master.filter(|_| self.takes_the_frames()) {
             let master = session.known_index(parent.side, index)?;
@@ -290,9 +300,6 @@ impl Object for Child {
         }
         if let Some(want) = self.mtu {
             compare(" mtu", want.to_string(), link.mtu.to_string());
-        }
-        if !link.is_up {
-            compare("", "up".to_owned(), "down".to_owned());
         }
         match session.find(&self.parent)? {
             None => differences.push(Difference::missing(format!("link {}", self.parent))),

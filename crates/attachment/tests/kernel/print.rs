@@ -153,7 +153,7 @@ fn detected() -> Description {
         share(Bridge::shared("br0", "home-net")),
         veth(None),
         own(port("br0")),
-        own(LinkLocal { device: container(), mac: identity().container_mac(), is_detected: true, has_route: true }),
+        own(LinkLocal { device: container(), mac: identity().container_mac(), is_detected: true }),
         own(LinkUp { device: container() }),
         own(Address { device: container(), address, others: Others::Alone, is_detected: true, has_route: true }),
         act(AwaitDetection { device: container() }),
