@@ -325,25 +325,29 @@ pub fn set_alias(name: &str, alias: &str) -> Request {
     Request::change(RouteNetlinkMessage::SetLink(message))
 }
 
-/// `ip link set dev OLD name NAME alias ALIAS`, of a link that is down, by its index: one message, so that no kill falls between the two.
+/// `ip link set dev OLD name NAME alias ALIAS [addrgenmode none]`, of a link that is down, by its index: one message, so that no kill
+/// falls between the two. The last is for a link that has IPv6 and is not to get a link-local address of its own.
 #[must_use]
-pub fn rename_and_tag(index: u32, name: &str, alias: &str) -> Request {
-    let message = LinkUnspec::new_with_index(index).name(name).alias(alias).build();
-    Request::change(RouteNetlinkMessage::SetLink(message))
+pub fn rename_and_tag(index: u32, name: &str, alias: &str, has_link_local: bool) -> Request {
+    let link = LinkUnspec::new_with_index(index).name(name).alias(alias);
+    let link = if has_link_local { link } else { without_link_local(link) };
+    Request::change(RouteNetlinkMessage::SetLink(link.build()))
 }
 
 /// `ip link set dev NAME alias ALIAS addrgenmode none`: a tagged link without a link-local address of its own, nor the frames
 /// that look for duplicates of one. One message, because each makes the kernel tell everyone about the link (10 us).
 #[must_use]
 pub fn set_alias_without_link_local(name: &str, alias: &str) -> Request {
-    let link = LinkUnspec::new_with_name(name).alias(alias);
-    let link = if has_ipv6() {
-        let setting = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
-        link.append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![setting]))
-    } else {
-        link // a kernel without IPv6 would refuse all of it
-    };
+    let link = without_link_local(LinkUnspec::new_with_name(name).alias(alias));
     Request::change(RouteNetlinkMessage::SetLink(link.build()))
+}
+
+fn without_link_local(link: LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec> {
+    if !has_ipv6() {
+        return link; // a kernel without IPv6 would refuse all of it
+    }
+    let setting = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
+    link.append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![setting]))
 }
 
 fn has_ipv6() -> bool {

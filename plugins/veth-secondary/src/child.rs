@@ -183,8 +183,11 @@ impl Connection for ChildNic {
     fn describe(&self) -> Description {
         let mut description = Description::new();
         description.own(self.child());
-        // Those of a link all have its address, and the kernel gives each a link-local address of its own.
-        let mac = (self.sort.kind() != ipvlan::KIND).then(|| self.nic.mac(&self.found));
+        // Ipvlans all have the address of their link, from which their link-local addresses cannot follow.
+        let mac = match self.sort {
+            Sort::Ipvlan(_) => self.nic.identity.container_mac(),
+            Sort::Macvlan(_) | Sort::Vlan(_) => self.nic.mac(&self.found),
+        };
         self.nic.set_up(mac, &mut description);
         description
     }

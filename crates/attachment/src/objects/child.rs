@@ -16,6 +16,9 @@ static COLLECTOR: Finder = FINDER.for_gc();
 /// What the kernel says of a kind that it does not have, beside `EOPNOTSUPP`.
 const UNKNOWN: &str = "Unknown device type";
 
+/// Below this MTU a link has no IPv6 (RFC 8200, section 5).
+const IPV6_MTU_BYTES: u32 = 1280;
+
 /// A child of a link, as the container interface. It is made in the container's namespace under [`Identity::interim_name`]; the
 /// alias and the name of the container interface follow in one message. So whatever a kill leaves says whose it is.
 #[derive(Debug)]
@@ -116,6 +119,11 @@ impl Child {
     /// (`netdev_rx_handler_register`).
     fn takes_the_frames(&self) -> bool {
         !matches!(self.sort, Sort::Vlan(_))
+    }
+
+    /// The kernel may give it a link-local address. What it derives for an ipvlan depends on how many there are.
+    fn has_link_local(&self, mtu_bytes: u32) -> bool {
+        !matches!(self.sort, Sort::Ipvlan(_)) || mtu_bytes < IPV6_MTU_BYTES
     }
 
     /// A mode is that of all ipvlans on the link, and the last one that is made sets it: those of others would change theirs.
@@ -260,7 +268,8 @@ impl Object for Child {
         let made = Device::container(name);
         let index = session.find(&made)?.ok_or_else(|| Error::Missing(format!("link {made}")))?.index;
         let action = format!("name {made} {}", self.identity.if_name());
-        let request = link::rename_and_tag(index, self.identity.if_name(), &self.identity.alias());
+        let has_link_local = self.has_link_local(self.mtu.unwrap_or(parent.mtu));
+        let request = link::rename_and_tag(index, self.identity.if_name(), &self.identity.alias(), has_link_local);
         session.queue(Step::change(Side::Container, action, request));
         Ok(())
     }
@@ -329,10 +338,11 @@ impl Object for Child {
             Sort::Ipvlan(mode) => format!(" mode {}", mode.word()),
             Sort::Vlan(id) => format!(" id {id}"),
         };
+        let mode = if self.has_link_local(self.mtu.unwrap_or(IPV6_MTU_BYTES)) { "" } else { " addrgenmode none" };
         let (tool, inside, kind) = (self.parent.tool("ip"), own.tool("ip"), self.sort.kind());
         vec![
             format!("{tool} link add link {} name {name}{place}{mac}{mtu} type {kind}{settings}", self.parent.name),
-            format!("{inside} link set {name} name {} alias '{}'", own.name, self.identity.alias()),
+            format!("{inside} link set {name} name {} alias '{}'{mode}", own.name, self.identity.alias()),
         ]
     }
 

@@ -27,12 +27,14 @@ impl Object for LinkUp {
         let device = self.device.clone();
         // All that the kernel says of a macvlan whose address another one on its link has, or the link itself (`macvlan_open`).
         let explain = move |error| match error {
-            Error::Refused { source, .. } if source.errno() == Some(libc::EBUSY) => Error::Conflict {
-                object: format!("interface {device}"),
-                want: "it up".to_owned(),
-                have: "has a hardware address that another device on the same link has".to_owned(),
-                remedy: Remedy::act("choose another address"),
-            },
+            Error::Refused { source, .. } if matches!(source.errno(), Some(libc::EADDRINUSE | libc::EBUSY)) => {
+                Error::Conflict {
+                    object: format!("interface {device}"),
+                    want: "it up".to_owned(),
+                    have: "has a hardware address that another device on the same link has".to_owned(),
+                    remedy: Remedy::act("choose another address"),
+                }
+            }
             error => error,
         };
         session.queue(Step::change(self.device.side, action, link::set_up(&self.device.name)).explained(explain));
