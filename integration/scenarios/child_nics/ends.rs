@@ -170,6 +170,19 @@ fn a_link_of_the_same_name_that_somebody_else_made_stays() {
     });
 }
 
+/// The commands that a call would do, for a shell, and the result that it would have.
+pub(super) fn print(cable: &Cable, command: &str, config: &Value) -> (String, Value) {
+    let printed = call("PRINT", &cable.c1, "eth1", config).env("CNI_PRINT", command).run().ok();
+    let lines =
+        printed["commands"].as_array().unwrap_or_else(|| panic!("{printed:#}")).iter().filter_map(Value::as_str);
+    // Nothing is announced here: that is no state.
+    let lines: Vec<_> = lines.filter(|line| !line.contains("arping")).collect();
+    let script = ["-n", "netns", "netns exec"]
+        .into_iter()
+        .fold(lines.join("\n"), |script, word| script.replace(&format!("{word} CONTAINER"), &format!("{word} c1")));
+    (script, printed["result"].clone())
+}
+
 /// The commands of the dry run, executed by a shell, make the same as ADD, and remove the same as DEL.
 #[test]
 fn what_is_printed_is_what_is_done() {
@@ -177,16 +190,6 @@ fn what_is_printed_is_what_is_done() {
         let cable = Cable::new();
         cable.c1.sh("ip link add up1 up type veth peer name far1 && ip link set far1 up").ok();
         let before = cable.state();
-        let print = |command: &str, config: &Value| {
-            let call = call("PRINT", &cable.c1, "eth1", config).env("CNI_PRINT", command).run().ok();
-            let lines = call["commands"].as_array().unwrap_or_else(|| panic!("{call:#}")).clone();
-            let lines = lines.iter().filter_map(Value::as_str).map(|line| {
-                line.replace("-n CONTAINER", "-n c1")
-                    .replace("netns CONTAINER", "netns c1")
-                    .replace("netns exec CONTAINER", "netns exec c1")
-            });
-            lines.filter(|line| !line.contains("arping")).collect::<Vec<_>>().join("\n")
-        };
         let mut all: Vec<Value> = super::kinds().into_iter().map(|(keys, ..)| keys).collect();
         all.extend([
             json!({"nic": "macvlan", "mode": "passthru"}),
@@ -199,16 +202,47 @@ fn what_is_printed_is_what_is_done() {
             let config =
                 with(&config(&keys), &json!({"ipam": {"type": "static", "addresses": [{"address": "10.9.0.7/24"}]}}));
             let ipam = json!({"plugboard/ipam-result": {"cniVersion": "1.1.0", "ips": [{"address": "10.9.0.7/24"}]}});
-            let script = print("ADD", &with(&config, &ipam));
+            let (script, result) = print(&cable, "ADD", &with(&config, &ipam));
             assert_eq!(before, cable.state(), "printing changes nothing");
-            call("ADD", &cable.c1, "eth1", &config).run().ok();
+            let added = call("ADD", &cable.c1, "eth1", &config).run().ok();
+            for key in ["mtu", "sandbox", "name"] {
+                assert_eq!(result["interfaces"][0][key], added["interfaces"][0][key], "{result:#}");
+            }
             let made = cable.state();
-            let removal = print("DEL", &config);
+            let (removal, _) = print(&cable, "DEL", &config);
             sh(&removal).ok();
             assert_eq!(before, cable.state(), "{keys}: {removal}");
             sh(&format!("set -e\n{script}")).ok();
             assert_eq!(made, cable.state(), "{keys}: {script}");
             call("DEL", &cable.c1, "eth1", &config).run().ok();
+            assert_eq!(before, cable.state(), "{keys}");
+        }
+    });
+}
+
+/// A chain whose shaper finds the NIC that is to be made in the result before it.
+#[test]
+fn limits_are_printed_before_there_is_a_nic() {
+    with_features(FEATURES, || {
+        let cable = Cable::new();
+        let before = cable.state();
+        for keys in kinds() {
+            let config = with(&config(&keys), &json!({"ipam": null}));
+            let shaper =
+                json!({"cniVersion": "1.1.0", "name": "lan", "type": "netem-shaper", "bw": "10Mbps", "lat": "10ms"});
+            let (nic, promised) = print(&cable, "ADD", &config);
+            let (limits, _) = print(&cable, "ADD", &with(&shaper, &json!({"prevResult": promised})));
+            let result = call("ADD", &cable.c1, "eth1", &config).run().ok();
+            let shaper = with(&shaper, &json!({"prevResult": result}));
+            let config = with(&config, &json!({"prevResult": result}));
+            call("ADD", &cable.c1, "eth1", &shaper).run().ok();
+            // GC finds the ifb that serves it, too, wherever it is; and so does a DEL without the namespace.
+            gc(json!([])).run().ok();
+            assert_eq!(before, cable.state(), "{keys}");
+            sh(&format!("set -e\n{nic}\n{limits}")).ok();
+            call("CHECK", &cable.c1, "eth1", &config).run().ok();
+            call("CHECK", &cable.c1, "eth1", &shaper).run().ok();
+            call("DEL", &cable.c1, "eth1", &config).unset("CNI_NETNS").run().ok();
             assert_eq!(before, cable.state(), "{keys}");
         }
     });

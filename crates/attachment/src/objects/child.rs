@@ -89,8 +89,11 @@ impl Child {
             return Err(unusable(format!("{parent} is no Ethernet device, and has no {kind}"), another));
         }
         if !link.is_up {
-            let tool = if parent.side == Side::Host { "ip" } else { "ip -n NAMESPACE" };
-            let remedy = format!("set it up with `{tool} link set {} up`", parent.name);
+            let inside = match parent.side {
+                Side::Host => String::new(),
+                Side::Container => format!("nsenter --net={} ", session.container()?.path().display()),
+            };
+            let remedy = format!("set it up with `{inside}ip link set {} up`", parent.name);
             return Err(conflict("is down".to_owned(), ", which cannot be up then", remedy));
         }
         if let Some(bytes) = self.mtu.filter(|bytes| *bytes > link.mtu) {

@@ -56,13 +56,10 @@ fn is_child(link: &Link) -> bool {
     Sort::KINDS.contains(&&*link.kind)
 }
 
-/// Whether a link in the container is the attachment's own. Its alias says so. Without one of ours it is if it has the name under
+/// Whether a child in the container is the attachment's own. Its alias says so. Without one of ours it is if it has the name under
 /// which we make it, or, as somebody may have changed the alias, the address that we give it: anybody's link may have the name of
 /// the container interface.
 fn is_own(link: &Link, identity: &Identity) -> bool {
-    if !is_child(link) {
-        return false;
-    }
     if Tag::is_ours(link) {
         return link.alias.as_deref() == Some(&identity.alias());
     }
@@ -74,17 +71,24 @@ fn is_own(link: &Link, identity: &Identity) -> bool {
 fn inside(session: &mut Session, identity: &Identity) -> Result<Vec<Link>, Error> {
     let listed = link::list(session.socket(Side::Container)?);
     let mut links = listed.map_err(Error::refused("list the links in the container"))?;
-    links.retain(|link| is_own(link, identity));
+    links.retain(|link| is_child(link) && is_own(link, identity));
     Ok(links)
 }
 
 /// Those of an attachment, for a call that knows no namespace, although it lives.
 fn anywhere(identity: &Identity) -> Result<Vec<Elsewhere>, Error> {
-    Elsewhere::find(|socket| {
-        let mut links = link::list(socket)?;
-        links.retain(|link| is_own(link, identity));
-        Ok(links)
-    })
+    Elsewhere::find(|socket| Ok(with_ifbs(link::list(socket)?, |link| is_own(link, identity))))
+}
+
+/// Of the links of a namespace the children that are meant, and behind them the ifbs that serve them, which have the same alias: the
+/// plugin that makes those does not look into other namespaces.
+fn with_ifbs(links: Vec<Link>, is_meant: impl Fn(&Link) -> bool) -> Vec<Link> {
+    let (mut found, others): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| is_child(link) && is_meant(link));
+    let serves =
+        |ifb: &Link| ifb.kind == "ifb" && Tag::is_ours(ifb) && found.iter().any(|link| link.alias == ifb.alias);
+    let ifbs: Vec<_> = others.into_iter().filter(|link| serves(link)).collect();
+    found.extend(ifbs);
+    found
 }
 
 /// Removes those of an attachment.
@@ -114,11 +118,7 @@ pub(super) fn of_network(network: &str) -> Result<Vec<Found>, Error> {
         Some(tag) => matches!(tag, Tag::Attachment { network: of, other: None } if of == network),
         None => Identity::is_interim_name(&link.name, network),
     };
-    let all = Elsewhere::find(|socket| {
-        let mut links = link::list(socket)?;
-        links.retain(|link| is_child(link) && is_one(link));
-        Ok(links)
-    })?;
+    let all = Elsewhere::find(|socket| Ok(with_ifbs(link::list(socket)?, is_one)))?;
     let found = all.into_iter().map(|child| {
         let (owner, child) = (owner(&child.link), Rc::new(child));
         let printed = Rc::clone(&child);
