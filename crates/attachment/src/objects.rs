@@ -2,6 +2,8 @@
 
 mod address;
 mod bridge_port;
+mod child;
+mod children;
 mod elements;
 mod forwarding;
 mod host_links;
@@ -32,6 +34,7 @@ mod veth;
 
 pub use address::{Address, Others};
 pub use bridge_port::BridgePort;
+pub use child::Child;
 pub use elements::Elements;
 pub use forwarding::Forwarding;
 pub use host_route::HostRoute;

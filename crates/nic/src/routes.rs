@@ -31,8 +31,9 @@ pub(crate) fn via(route: &cni::Route, addressing: &Success) -> route::Route {
     }
 }
 
-/// `0.0.0.0/0` or `::/0`.
-pub(crate) fn default_route(gateway: IpAddr) -> Option<IpNetwork> {
+/// `0.0.0.0/0` or `::/0`, by the gateway's family.
+#[must_use]
+pub fn default_route(gateway: IpAddr) -> Option<IpNetwork> {
     let any = if gateway.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
     IpNetwork::new(any, 0).ok()
 }

@@ -1,11 +1,12 @@
 //! The configuration as an attachment.
 
-use attachment::{Description, Finder, Identity, Ifb, RoutedRule, Session, SourceTable};
+use attachment::{Child, Description, Finder, Identity, Ifb, RoutedRule, Session, SourceTable};
 use cni::{Call, Error, Success};
 use keys::SecondaryKeys;
 use nic::{OnBridge, SourceRouting};
 use plugin::{Plugin, Prop};
 
+use crate::child::ChildNic;
 use crate::config::{Kind, default_bridge};
 use crate::connection::Connection;
 use crate::routed::Routed;
@@ -23,6 +24,7 @@ pub(crate) struct Secondary {
 enum Connected {
     OnBridge(Box<OnBridge>),
     Routed(Box<Routed>),
+    Child(Box<ChildNic>),
 }
 
 impl Connected {
@@ -38,7 +40,10 @@ impl Connected {
             Kind::Veth => on_bridge(keys::Device::Veth, identity),
             Kind::Tap => on_bridge(keys::Device::Tap, identity),
             Kind::Routed => Ok(Self::Routed(Box::new(Routed::read(call, identity)?))),
-            Kind::Macvlan | Kind::Ipvlan | Kind::Vlan | Kind::HostDevice => Err(Error::invalid_config("nic")),
+            kind @ (Kind::Macvlan | Kind::Ipvlan | Kind::Vlan) => {
+                Ok(Self::Child(Box::new(ChildNic::read(keys, kind, call, identity)?)))
+            }
+            Kind::HostDevice => Err(Error::invalid_config("nic")),
         }
     }
 
@@ -46,6 +51,7 @@ impl Connected {
         match self {
             Self::OnBridge(on_bridge) => on_bridge.as_ref(),
             Self::Routed(routed) => routed.as_ref(),
+            Self::Child(child) => child.as_ref(),
         }
     }
 
@@ -53,6 +59,7 @@ impl Connected {
         match self {
             Self::OnBridge(on_bridge) => on_bridge.as_mut(),
             Self::Routed(routed) => routed.as_mut(),
+            Self::Child(child) => child.as_mut(),
         }
     }
 }
@@ -60,7 +67,18 @@ impl Connected {
 impl Plugin for Secondary {
     const FINDERS: &'static [&'static Finder] = {
         let [bridge, rule, gateway, tap, veth, elements] = OnBridge::FINDERS;
-        &[bridge, rule, RoutedRule::FINDER, gateway, tap, veth, elements, SourceTable::FINDER, Ifb::COLLECTOR]
+        &[
+            bridge,
+            rule,
+            RoutedRule::FINDER,
+            gateway,
+            tap,
+            veth,
+            Child::FINDER,
+            elements,
+            SourceTable::FINDER,
+            Ifb::COLLECTOR,
+        ]
     };
     const HAS_IPAM: bool = true;
     const SHARES: bool = true;
