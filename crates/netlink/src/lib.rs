@@ -17,6 +17,7 @@ mod error;
 pub mod ifb;
 pub mod layer3;
 pub mod link;
+mod link_change;
 mod mac;
 pub mod multicast;
 mod name;
@@ -33,6 +34,7 @@ pub mod veth;
 pub mod vlan;
 
 pub use error::{Error, KernelError};
+pub use link_change::LinkChange;
 pub use mac::Mac;
 pub use namespace::Namespace;
 pub use request::{Answer, Object, Request};
