@@ -13,6 +13,8 @@ pub const LATEST: &str = "1.1.0";
 pub enum Plugin {
     /// `bridge`: makes an interface.
     Bridge,
+    /// `veth-secondary`: makes a further interface.
+    Secondary,
     /// `netem-shaper`: chained, adjusts one.
     Shaper,
     /// `host-local`: IPAM with files.
@@ -22,10 +24,10 @@ pub enum Plugin {
 }
 
 /// All plugins.
-pub const ALL: [Plugin; 4] = [Plugin::Bridge, Plugin::Shaper, Plugin::HostLocal, Plugin::Static];
+pub const ALL: [Plugin; 5] = [Plugin::Bridge, Plugin::Secondary, Plugin::Shaper, Plugin::HostLocal, Plugin::Static];
 
 /// Those that make or adjust interfaces.
-pub const INTERFACE: [Plugin; 2] = [Plugin::Bridge, Plugin::Shaper];
+pub const INTERFACE: [Plugin; 3] = [Plugin::Bridge, Plugin::Secondary, Plugin::Shaper];
 
 /// Those that allocate addresses.
 pub const IPAM: [Plugin; 2] = [Plugin::HostLocal, Plugin::Static];
@@ -35,6 +37,7 @@ impl Plugin {
     pub fn name(self) -> &'static str {
         match self {
             Self::Bridge => "bridge",
+            Self::Secondary => "veth-secondary",
             Self::Shaper => "netem-shaper",
             Self::HostLocal => "host-local",
             Self::Static => "static",
@@ -45,6 +48,8 @@ impl Plugin {
     pub fn config(self, version: &str) -> Value {
         match self {
             Self::Bridge => json!({"cniVersion": version, "name": "net", "type": "bridge", "bridge": "br0",
+                "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
+            Self::Secondary => json!({"cniVersion": version, "name": "net", "type": "veth-secondary", "bridge": "br0",
                 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
             Self::Shaper => json!({"cniVersion": version, "name": "net", "type": "netem-shaper", "bw": "100Mbps"}),
             Self::HostLocal => json!({"cniVersion": version, "name": "net", "type": "bridge",

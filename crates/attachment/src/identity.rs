@@ -3,7 +3,7 @@
 //! DEL and GC find everything by these names: there is no state on disk. So they must never change between releases.
 
 use netlink::Mac;
-use netlink::link::ALIAS_BYTES;
+use netlink::link::{ALIAS_BYTES, NAME_BYTES};
 
 use crate::Error;
 
@@ -16,6 +16,17 @@ const NETWORK_BYTES: usize = 128;
 /// How hashes are written in names.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const DIGITS: usize = 13;
+
+/// The name of a link of the host that a network has: `prefix` and the network's name; or, where that is too long, a hash of it.
+#[must_use]
+pub fn network_link(prefix: &str, network: &str) -> String {
+    let name = format!("{prefix}{network}");
+    if name.len() <= NAME_BYTES {
+        return name;
+    }
+    let hash = hash(["network", network]);
+    format!("{prefix}{}", digits(hash, NAME_BYTES.saturating_sub(prefix.len()).min(DIGITS)))
+}
 
 /// An attachment: one interface of one container in one network.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,14 +133,7 @@ impl Identity {
     }
 
     fn name(&self, prefix: &str, role: &str) -> String {
-        let mut hash = self.hash(role);
-        let mut name = String::from(prefix);
-        for _ in 0..DIGITS {
-            let digit = usize::try_from(hash & 31).unwrap_or_default();
-            name.push(ALPHABET.get(digit).map_or('a', |byte| char::from(*byte)));
-            hash >>= 5;
-        }
-        name
+        format!("{prefix}{}", digits(self.hash(role), DIGITS))
     }
 
     /// The hardware address of the container interface, the same at every ADD.
@@ -160,17 +164,8 @@ impl Identity {
         Mac::local([a, b, c, d, e, f])
     }
 
-    /// FNV-1a with 128 bits: short, and stable over releases of Rust, which the hashers of `std` are not.
     fn hash(&self, role: &str) -> u128 {
-        const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-        let mut hash = BASIS;
-        for part in [role, &self.network, &self.container_id, &self.if_name] {
-            for byte in part.bytes().chain([0]) {
-                hash = (hash ^ u128::from(byte)).wrapping_mul(PRIME);
-            }
-        }
-        hash ^ (hash >> 64) // the low bits of FNV mix least
+        hash([role, &self.network, &self.container_id, &self.if_name])
     }
 
     /// The alias of the host interface: who it serves, for people and for GC. A very long container ID is cut, because GC
@@ -189,6 +184,29 @@ impl Identity {
         alias.truncate(end);
         alias
     }
+}
+
+/// FNV-1a with 128 bits: short, and stable over releases of Rust, which the hashers of `std` are not.
+fn hash<const N: usize>(parts: [&str; N]) -> u128 {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let mut hash = BASIS;
+    for part in parts {
+        for byte in part.bytes().chain([0]) {
+            hash = (hash ^ u128::from(byte)).wrapping_mul(PRIME);
+        }
+    }
+    hash ^ (hash >> 64) // the low bits of FNV mix least
+}
+
+fn digits(mut hash: u128, count: usize) -> String {
+    let mut text = String::with_capacity(count);
+    for _ in 0..count {
+        let digit = usize::try_from(hash & 31).unwrap_or_default();
+        text.push(ALPHABET.get(digit).map_or('a', |byte| char::from(*byte)));
+        hash >>= 5;
+    }
+    text
 }
 
 #[cfg(test)]
@@ -212,6 +230,8 @@ mod tests {
         assert_eq!(vn1.ifb_alias("eth2"), "plugboard: eth2 for eth1 on home-net of vn1");
         assert_eq!(vn1.host_mac().to_string(), "42:38:63:8b:1b:bb");
         assert_eq!(vn1.alias(), "plugboard: eth1 on home-net of vn1");
+        assert_eq!(network_link("br-", "home-net-0001"), "br-hpl3ubrtgjif");
+        assert_eq!(network_link("br-", "home-net-001"), "br-home-net-001");
     }
 
     #[test]

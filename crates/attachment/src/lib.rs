@@ -56,7 +56,7 @@ pub use device::{Device, Side};
 pub use difference::Difference;
 pub use error::Error;
 pub use finder::{Collect, Finder, Found, OfAttachment, OfNetwork, Printing, Removal};
-pub use identity::Identity;
+pub use identity::{Identity, network_link};
 pub use in_use::{ElementOwner, InUse, OwnedDevice, owned_devices, owners_of_elements, remove_device};
 pub use item::Item;
 pub use kind::Kind;

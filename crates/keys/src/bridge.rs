@@ -1,9 +1,10 @@
-//! The keys that only `bridge` has.
+//! The keys of a NIC on a Linux bridge.
 
+use crate::choice::choice;
 use crate::{keys, patterns};
 
 keys! {
-    /// A Linux bridge, and the NIC's place on it.
+    /// A Linux bridge.
     #[object(others = told, example = r#"{"bridge": "home-br"}"#)]
     pub struct BridgeKeys {
         /// the bridge's name; with `uplink` the default is `br-` and the uplink's name, as in `br-eth0` or, in a VLAN,
@@ -11,6 +12,14 @@ keys! {
         #[key("bridge", pattern = patterns::LINK, default = "`cni0`", example = r#""home-br""#)]
         pub bridge: Option<String>,
 
+        /// `tap` makes a TAP device for a [virtual machine](../virtual-machines.md) instead of a veth pair
+        #[key("nic", default = "`veth`", example = r#""tap""#, is_ours = true)]
+        pub nic: Device,
+    }
+
+    /// A NIC's place on a Linux bridge.
+    #[object(others = told, example = r#"{"isGateway": true}"#)]
+    pub struct OnBridgeKeys {
         /// the bridge gets the gateway's address, and the host forwards
         #[key("isGateway", default = "false", example = "true")]
         pub is_gateway: bool,
@@ -43,5 +52,15 @@ keys! {
         /// with `uplink` and `vlan`: a VLAN device that the uplink lacks is made, and goes with its last user
         #[key("autoVlan", default = "false", example = "true", is_ours = true)]
         pub auto_vlan: bool,
+    }
+}
+
+choice! {
+    /// What the container's NIC on a bridge is.
+    pub enum Device {
+        /// A veth pair, one end in the container's namespace.
+        Veth = "veth",
+        /// A TAP device, for a virtual machine.
+        Tap = "tap",
     }
 }

@@ -57,11 +57,11 @@ keys! {
         /// `runtimeConfig.mac`, `args.cni.mac`, `MAC=` in `CNI_ARGS`
         #[key("mac", pattern = patterns::MAC, accepts = "address", default = "derived", example = r#""02:00:00:00:00:01""#)]
         pub mac: Option<String>,
+    }
 
-        /// `tap` makes a TAP device for a [virtual machine](../virtual-machines.md) instead of a veth pair
-        #[key("nic", default = "`veth`", example = r#""tap""#, is_ours = true)]
-        pub nic: Device,
-
+    /// A TAP device.
+    #[object(others = told, example = r#"{"nic": "tap", "owner": 64055}"#)]
+    pub struct TapKeys {
         /// where the TAP device is: on the host, named after the attachment, or where the machine's process runs, named as the
         /// container interface
         #[key("tapNamespace", default = "`host`", example = r#""container""#, is_ours = true)]
@@ -94,16 +94,6 @@ keys! {
         /// the last VLAN of several
         #[key("maxID", accepts = "1 to 4094", example = "39")]
         pub max_id: Option<VlanId>,
-    }
-}
-
-choice! {
-    /// What the container's NIC is.
-    pub enum Device {
-        /// A veth pair, one end in the container's namespace.
-        Veth = "veth",
-        /// A TAP device, for a virtual machine.
-        Tap = "tap",
     }
 }
 

@@ -1,6 +1,9 @@
 //! The plugins, each with the tables of its keys.
 
-use keys::{BridgeKeys, DelegateKeys, HostLocalKeys, NicKeys, PluginKeys, StaticKeys, Table};
+use keys::{
+    BridgeKeys, DelegateKeys, HostLocalKeys, NicKeys, OnBridgeKeys, PluginKeys, SecondaryKeys, StaticKeys, Table,
+    TapKeys,
+};
 
 /// A plugin.
 #[derive(Debug)]
@@ -20,14 +23,22 @@ pub struct Manual {
 }
 
 /// All of them.
-pub const PLUGINS: [Manual; 4] = [
+pub const PLUGINS: [Manual; 5] = [
     Manual {
         name: "bridge",
         about: "a NIC of a container or a virtual machine on a Linux bridge of the host",
         object: "",
-        tables: &[&BridgeKeys::TABLE, &NicKeys::TABLE, &DelegateKeys::TABLE],
+        tables: &[&BridgeKeys::TABLE, &OnBridgeKeys::TABLE, &NicKeys::TABLE, &TapKeys::TABLE, &DelegateKeys::TABLE],
         common: &["dns", "ipam"],
         example: include_str!("../../../conf-examples/10-walt-net.conflist"),
+    },
+    Manual {
+        name: "veth-secondary",
+        about: "further NICs of a container or a virtual machine, of any kind",
+        object: "",
+        tables: &[&SecondaryKeys::TABLE, &OnBridgeKeys::TABLE, &NicKeys::TABLE, &TapKeys::TABLE, &DelegateKeys::TABLE],
+        common: &["dns", "ipam"],
+        example: include_str!("../../../conf-examples/20-home-net.conflist"),
     },
     Manual {
         name: "netem-shaper",

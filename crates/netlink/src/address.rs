@@ -24,6 +24,15 @@ pub fn add(index: u32, address: IpNetwork) -> Request {
     Request::create(RouteNetlinkMessage::NewAddress(message))
 }
 
+/// As [`add`], without the route to the subnet on the link (`noprefixroute`; for IPv4 since Linux 4.18).
+#[must_use]
+pub fn add_without_route(index: u32, address: IpNetwork) -> Request {
+    let mut message = message(index, address);
+    let detection = if address.is_ipv6() { AddressFlags::Nodad } else { AddressFlags::empty() };
+    message.attributes.push(AddressAttribute::Flags(detection | AddressFlags::Noprefixroute));
+    Request::create(RouteNetlinkMessage::NewAddress(message))
+}
+
 /// As [`add`], with duplicate detection for IPv6: the address cannot be used before its [`State`] says so.
 #[must_use]
 pub fn add_with_detection(index: u32, address: IpNetwork) -> Request {

@@ -1,9 +1,11 @@
 //! Network namespaces.
 
-use std::fs::File;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns};
@@ -73,6 +75,21 @@ impl Namespace {
         }
     }
 
+    /// The network namespaces that can be reached from here, each once, without the calling thread's own: those that are mounted
+    /// somewhere, and those of processes. One that can only be reached through a descriptor, or from another mount namespace, is not
+    /// among them.
+    #[must_use]
+    pub fn reachable() -> Vec<Self> {
+        let own = fs::metadata("/proc/thread-self/ns/net").map(|found| found.ino());
+        let mut seen: BTreeSet<u64> = own.into_iter().collect();
+        let mut found = Vec::new();
+        for path in mounted().into_iter().chain(of_processes()) {
+            let is_new = fs::metadata(&path).is_ok_and(|file| seen.insert(file.ino()));
+            found.extend(is_new.then(|| Self::open(&path).ok()).flatten());
+        }
+        found
+    }
+
     /// Where it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -124,6 +141,39 @@ impl AsFd for Namespace {
     }
 }
 
+/// Where namespaces are mounted (`proc_pid_mountinfo(5)`).
+fn mounted() -> Vec<PathBuf> {
+    let mounts = fs::read("/proc/thread-self/mountinfo").unwrap_or_default();
+    let lines = mounts.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| {
+            let mut fields = line.split(|byte| *byte == b' ').skip(3);
+            let (root, point) = (fields.next()?, fields.next()?);
+            root.starts_with(b"net:[").then(|| PathBuf::from(std::ffi::OsString::from_vec(unescaped(point))))
+        })
+        .collect()
+}
+
+fn of_processes() -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let is_process =
+        |entry: &fs::DirEntry| entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit());
+    entries.filter(is_process).map(|entry| entry.path().join("ns/net"))
+}
+
+/// Blanks and the like are written as three octal digits.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, behind)) = rest.split_first() {
+        let digits = behind.get(..3).filter(|_| *first == b'\\');
+        let byte = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        plain.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { behind.get(3..).unwrap_or_default() } else { behind };
+    }
+    plain
+}
+
 fn failed(path: &Path, call: &'static str, reason: io::Error) -> Error {
     Error::Namespace { path: path.to_owned(), call, reason }
 }
@@ -131,6 +181,20 @@ fn failed(path: &Path, call: &'static str, reason: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mounts_are_read_as_they_are_escaped() {
+        assert_eq!(unescaped(br"/run/netns/a\040b\134"), br"/run/netns/a b\");
+        assert_eq!(unescaped(br"/a\9"), br"/a\9");
+    }
+
+    /// Every process here has the test's own namespace or another one.
+    #[test]
+    fn the_own_namespace_is_not_among_others() {
+        let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+        let own = inode(Path::new("/proc/self/ns/net"));
+        assert!(Namespace::reachable().iter().all(|other| inode(other.path()) != own));
+    }
 
     #[test]
     fn says_what_is_there_instead() {

@@ -30,7 +30,8 @@ pub fn addressing(nic: &Nic, found: &Found, addressing: &Success, description: &
         if !(nic.is_allocated || (is_detected && ip.address.is_ipv6())) {
             description.act(AskForHolder { device: device.clone(), address });
         }
-        description.own(Address { device: device.clone(), address: ip.address, others: Others::Alone, is_detected });
+        let (device, others) = (device.clone(), Others::Alone);
+        description.own(Address { device, address: ip.address, others, is_detected, has_route: true });
     }
     if is_detected {
         description.act(AwaitDetection { device: device.clone() });
@@ -41,4 +42,23 @@ pub fn addressing(nic: &Nic, found: &Found, addressing: &Success, description: &
         description.act(Announce { device: device.clone(), address, mac: nic.mac(found) });
     }
     routes::describe(&device, addressing, description);
+}
+
+/// The addresses of a container interface that has only the host for a neighbour: nobody is asked, and nothing announced. The
+/// subnet is not on the link.
+pub fn alone(nic: &Nic, found: &Found, addressing: &Success, description: &mut Description) {
+    if !nic.has_interface(found) {
+        return;
+    }
+    let device = nic.container_interface();
+    if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
+        description.own(nic.container_setting("disable_ipv6", "0", Stage::Ready));
+    }
+    for ip in &addressing.ips {
+        let (device, others) = (device.clone(), Others::Alone);
+        description.own(Address { device, address: ip.address, others, is_detected: false, has_route: false });
+    }
+    for ip in &addressing.ips {
+        description.act(AwaitListening { device: device.clone(), address: ip.address.ip() });
+    }
 }

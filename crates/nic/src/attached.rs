@@ -2,7 +2,7 @@
 
 use attachment::{Description, Device, Identity, LinkLocal, LinkUp, Loan, Redirect, Side, Stage, Sysctl, Tap, Veth};
 use cni::{Call, Error};
-use keys::{NicKeys, TapNamespace};
+use keys::{NicKeys, TapKeys, TapNamespace};
 use netlink::Mac;
 use plugin::Allocator;
 
@@ -50,17 +50,23 @@ impl Nic {
     ///
     /// # Errors
     /// Code 7 naming the key, or those that contradict each other.
-    pub fn parse(keys: &NicKeys, call: &Call, identity: Identity) -> Result<Self, Error> {
-        refuse_contradictions(keys, call)?;
+    pub fn parse(
+        keys: &NicKeys,
+        device: keys::Device,
+        of_tap: &TapKeys,
+        call: &Call,
+        identity: Identity,
+    ) -> Result<Self, Error> {
+        refuse_contradictions(keys, device, of_tap, call)?;
         Ok(Self {
             mac: mac::asked(call, keys.mac.as_deref())?.unwrap_or_else(|| identity.container_mac()),
             identity,
             mtu_bytes: Some(keys.mtu).filter(|bytes| *bytes != 0),
-            device: keys.nic,
-            tap_namespace: keys.tap_namespace.unwrap_or_default(),
-            multi_queue: keys.multi_queue.unwrap_or_default(),
-            owner: keys.owner,
-            group: keys.group,
+            device,
+            tap_namespace: of_tap.tap_namespace.unwrap_or_default(),
+            multi_queue: of_tap.multi_queue.unwrap_or_default(),
+            owner: of_tap.owner,
+            group: of_tap.group,
             detects_duplicates: keys.enabledad,
             is_disabled: keys.disable_container_interface,
             is_allocated: Allocator::of(call).gives_each_once,

@@ -38,7 +38,7 @@ impl Gateway {
                 continue;
             };
             let device = Device::host(link);
-            description.own(Address { device: device.clone(), address, others, is_detected: false });
+            description.own(Address { device: device.clone(), address, others, is_detected: false, has_route: true });
             description.act(AwaitListening { device, address: address.ip() });
             description.own(Forwarding { is_ipv6: address.is_ipv6() });
         }

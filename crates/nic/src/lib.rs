@@ -10,19 +10,23 @@ mod gateway;
 mod guard;
 mod loan;
 mod mac;
+mod on_bridge;
 mod path;
 mod result;
 mod routes;
+mod segment;
 mod vlans;
 mod words;
 
-pub use addresses::addressing;
+pub use addresses::{addressing, alone};
 pub use attached::Nic;
 pub use gateway::Gateway;
 pub use guard::Guard;
 pub use loan::{find_loan, lent_before};
+pub use on_bridge::OnBridge;
 pub use path::Path;
 pub use result::{bridge_interface, expected, merge};
+pub use routes::describe as routes;
 pub use vlans::Vlans;
 pub use words::error;
 

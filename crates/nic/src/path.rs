@@ -19,6 +19,14 @@ impl Path {
         Self { mtu_bytes, is_for_the_bridge: false }
     }
 
+    /// Through the host, which forwards: by the device of its default route.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub fn of_the_host(session: &mut Session) -> Result<Self, Error> {
+        Ok(Self { mtu_bytes: of_default_route(session)?, is_for_the_bridge: false })
+    }
+
     /// Through a bridge: the existing one, or else, if it is going to be a gateway, the device of the host's default route.
     ///
     /// # Errors

@@ -7,8 +7,8 @@ use cni::Success;
 use ipnetwork::IpNetwork;
 use netlink::route;
 
-/// Those of a result.
-pub(crate) fn describe(device: &Device, addressing: &Success, description: &mut Description) {
+/// The routes of a result, through the container interface.
+pub fn describe(device: &Device, addressing: &Success, description: &mut Description) {
     for route in &addressing.routes {
         description.own(LinkRoute { device: device.clone(), route: via(route, addressing) });
     }

@@ -2,17 +2,22 @@
 //!
 //! Keys and results are those of the reference plugin of the same name.
 
-mod config;
 mod describe;
 mod reference;
-mod segment;
 
 use std::process::ExitCode;
 
 use describe::Bridged;
-use keys::{BridgeKeys, DelegateKeys, FromJson, NicKeys};
+use keys::{BridgeKeys, DelegateKeys, FromJson, NicKeys, OnBridgeKeys, TapKeys};
 use plugin::Verbs;
 
 fn main() -> ExitCode {
-    plugin::main(&const { Verbs::of::<Bridged>("bridge", &[BridgeKeys::NAMES, NicKeys::NAMES, DelegateKeys::NAMES]) })
+    plugin::main(
+        &const {
+            Verbs::of::<Bridged>(
+                "bridge",
+                &[BridgeKeys::NAMES, OnBridgeKeys::NAMES, NicKeys::NAMES, TapKeys::NAMES, DelegateKeys::NAMES],
+            )
+        },
+    )
 }

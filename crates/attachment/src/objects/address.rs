@@ -20,6 +20,8 @@ pub struct Address {
     pub others: Others,
     /// An IPv6 address goes through duplicate detection; it can be used after [`AwaitDetection`](crate::AwaitDetection).
     pub is_detected: bool,
+    /// The subnet is on the link, as a route of the kernel's says.
+    pub has_route: bool,
 }
 
 /// What an address means for the other addresses of its link.
@@ -125,9 +127,10 @@ impl Object for Address {
         }
         let index = session.index(&self.device)?;
         let (side, action) = (self.device.side, format!("add {}", self.label()));
-        let request = match self.is_detected {
-            true => address::add_with_detection(index, self.address),
-            false => address::add(index, self.address),
+        let request = match (self.is_detected, self.has_route) {
+            (true, _) => address::add_with_detection(index, self.address),
+            (false, true) => address::add(index, self.address),
+            (false, false) => address::add_without_route(index, self.address),
         };
         let step = Step::make(side, action, request);
         session.queue(match self.others {
@@ -160,11 +163,17 @@ impl Object for Address {
     }
 
     fn commands(&self) -> Vec<String> {
-        let option = match self.address.is_ipv6() {
+        let is_host = self.address.prefix() == if self.address.is_ipv4() { 32 } else { 128 };
+        let mut option = match self.address.is_ipv6() {
             true if self.is_detected => "",
             true => " nodad",
+            false if is_host => "",
             false => " brd +",
-        };
+        }
+        .to_owned();
+        if !self.has_route {
+            option.push_str(" noprefixroute");
+        }
         let tool = self.device.tool("ip");
         vec![format!("{tool} address add {} dev {}{option}", self.address, self.device.name)]
     }

@@ -47,7 +47,7 @@ fn container() -> Device {
 }
 
 fn address(device: Device, address: &str, others: Others) -> Item {
-    own(Address { device, address: address.parse().unwrap(), others, is_detected: false })
+    own(Address { device, address: address.parse().unwrap(), others, is_detected: false, has_route: true })
 }
 
 fn setting(side: Side, path: &str, value: &'static str, stage: Stage) -> Item {
@@ -155,7 +155,7 @@ fn detected() -> Description {
         own(port("br0")),
         own(LinkLocal { device: container(), mac: identity().container_mac(), is_detected: true }),
         own(LinkUp { device: container() }),
-        own(Address { device: container(), address, others: Others::Alone, is_detected: true }),
+        own(Address { device: container(), address, others: Others::Alone, is_detected: true, has_route: true }),
         act(AwaitDetection { device: container() }),
     ])
 }

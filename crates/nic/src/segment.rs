@@ -2,9 +2,10 @@
 
 use attachment::{Uplink, UplinkVlan};
 use cni::Error;
-use keys::{BridgeKeys, NicKeys};
+use keys::{NicKeys, OnBridgeKeys};
 use netlink::link::NAME_BYTES;
-use nic::Vlans;
+
+use crate::vlans::Vlans;
 
 /// The layer 2 network of the NIC.
 #[derive(Debug, Clone)]
@@ -20,7 +21,7 @@ pub(crate) enum Segment {
 impl Segment {
     /// # Errors
     /// Code 7 naming the keys that are malformed, contradict each other, or mean nothing without another.
-    pub(crate) fn parse(keys: &BridgeKeys, of_nic: &NicKeys, is_gateway: bool, bridge: &str) -> Result<Self, Error> {
+    pub(crate) fn parse(keys: &OnBridgeKeys, of_nic: &NicKeys, is_gateway: bool, bridge: &str) -> Result<Self, Error> {
         let Some(device) = &keys.uplink else {
             if keys.auto_vlan {
                 let msg = "autoVlan makes the VLAN device of an uplink: set uplink and vlan, too";
@@ -96,15 +97,4 @@ impl Segment {
         interfaces.retain(|name| name.len() <= NAME_BYTES);
         interfaces
     }
-}
-
-/// The name of the bridge where the configuration gives none. It follows from the configuration alone, so that DEL finds the
-/// bridge: with an uplink that of the device, or of the VLAN device as it is usually called. `None` where that is too long.
-pub(crate) fn default_bridge(uplink: Option<&str>, vlan: Option<u16>) -> Option<String> {
-    let name = match (uplink, vlan) {
-        (None, _) => "cni0".to_owned(),
-        (Some(uplink), None) => format!("br-{uplink}"),
-        (Some(uplink), Some(vlan)) => format!("br-{uplink}.{vlan}"),
-    };
-    (name.len() <= NAME_BYTES).then_some(name)
 }
