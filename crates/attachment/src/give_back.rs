@@ -3,7 +3,7 @@
 //! Each step can be repeated, and the alias, which tells what there is to do, goes last: a call that was killed is continued by the
 //! next, wherever it ended.
 
-use netlink::link::Link;
+use netlink::link::{self, Link};
 use netlink::{LinkChange, Namespace, Socket, address};
 
 use crate::{Device, Error, Moved, Remedy, Session, Side, Step};
@@ -20,6 +20,18 @@ pub(crate) fn fetch(socket: &mut Socket, link: &Link, name: &str) -> Result<(), 
         Err(source) if source.errno() != Some(libc::ENODEV) => Err(Error::Refused { action: action(), source }),
         _ => Ok(()),
     }
+}
+
+/// The device on the host of the attachment with this [`Identity::host_name`](crate::Identity::host_name), which is its name if a
+/// call of ours was broken off, and any name if the kernel has given it back.
+pub(crate) fn find_back(session: &mut Session, host_name: &str, is_searched: bool) -> Result<Option<Link>, Error> {
+    let is_it = |link: &Link| Moved::of(link).is_some_and(|moved| moved.host_name == host_name);
+    let found = session.find(&Device::host(host_name))?.filter(is_it);
+    if found.is_some() || !is_searched {
+        return Ok(found);
+    }
+    let links = link::list(session.socket(Side::Host)?).map_err(Error::refused("list the links of the host"))?;
+    Ok(links.into_iter().find(|link| is_it(link) && !session.gone().contains(&link.name)))
 }
 
 /// Makes a device on the host, which an attachment had taken over, what it was there.

@@ -1,16 +1,21 @@
 //! A device of the host that an attachment takes over.
 
+use std::rc::Rc;
+
 use netlink::link::{self, Link};
 use netlink::{LinkChange, Mac};
 
-use crate::give_back::{fetch, restore, restore_commands};
+use super::host_links::whose;
+use crate::give_back::{fetch, find_back, restore, restore_commands};
 use crate::{
     Device, Difference, Error, Finder, Found, Identity, Item, Kind, Moved, Object, Owner, Remedy, Session, Side, Stage,
     Step, Tag,
 };
 
+mod elsewhere;
 mod survey;
 
+use elsewhere::{Elsewhere, give_back_commands};
 pub use survey::SurveyedDevice;
 
 static KIND: Kind = Kind::found("host device");
@@ -85,16 +90,13 @@ impl HostDevice {
         Ok(links.find(|link| self.is_own(link)))
     }
 
-    /// The device on the host.
-    fn find_outside(&self, session: &mut Session, is_searched: bool) -> Result<Option<Link>, Error> {
-        let found = session.find(&self.host())?.filter(|link| self.is_own(link));
-        if found.is_some() || !is_searched {
-            return Ok(found);
-        }
-        let links = link::list(session.socket(Side::Host)?);
-        let links = links.map_err(Error::refused("list the links of the host"))?;
-        let is_it = |link: &Link| self.is_own(link) && !session.gone().contains(&link.name);
-        Ok(links.into_iter().find(is_it))
+    /// The call knows no namespace, although it may live.
+    fn may_be_elsewhere(&self, session: &Session) -> bool {
+        self.is_searched && !session.has_container()
+    }
+
+    fn find_elsewhere(&self) -> Result<Vec<Elsewhere>, Error> {
+        Elsewhere::find(|moved| moved.is_of(&self.identity))
     }
 
     /// What the device keeps of the host's, or was asked for.
@@ -107,7 +109,7 @@ fn of_attachment(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Erro
     Ok(vec![Item::Object(Box::new(HostDevice::of(identity.clone())))])
 }
 
-/// Those that the kernel has given back, and those that a killed call has left.
+/// Those that the kernel has given back, those that a killed call has left, and those that are in other namespaces.
 fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
     let is_one = |link: &&Link| matches!(Tag::of(link), Some(Tag::Moved { network: of }) if of == network);
     let found = |link: &Link| {
@@ -119,13 +121,16 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
                 None => Ok(()),
             }
         });
-        found.printed_by(move |_| {
-            let mut commands = vec![super::host_links::whose(&printed)];
-            commands.extend(restore_commands(&printed));
-            Ok(commands)
-        })
+        found.printed_by(move |_| Ok([vec![whose(&printed)], restore_commands(&printed)].concat()))
     };
-    Ok(session.host_links()?.iter().filter(is_one).map(found).collect())
+    let mut all: Vec<Found> = session.host_links()?.iter().filter(is_one).map(found).collect();
+    for device in Elsewhere::find(|moved| moved.network == network)?.into_iter().map(Rc::new) {
+        let printed = Rc::clone(&device);
+        let found =
+            Found::own(Owner::HostName(device.host_name()), Stage::Nic, move |session| device.give_back(session));
+        all.push(found.printed_by(move |_| Ok([vec![whose(&printed.link)], printed.commands()].concat())));
+    }
+    Ok(all)
 }
 
 impl Object for HostDevice {
@@ -211,8 +216,12 @@ impl Object for HostDevice {
             fetch(session.socket(Side::Container)?, link, &self.identity.host_name())?;
         }
         // Who else renames what appears on the host may have been quicker.
-        match self.find_outside(session, self.is_searched || inside.is_some())? {
+        let is_searched = self.is_searched || inside.is_some();
+        match find_back(session, &self.identity.host_name(), is_searched)? {
             Some(link) => restore(session, &link),
+            None if self.may_be_elsewhere(session) => {
+                self.find_elsewhere()?.iter().try_for_each(|device| device.give_back(session))
+            }
             None => Ok(()),
         }
     }
@@ -233,17 +242,15 @@ impl Object for HostDevice {
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let host_name = self.identity.host_name();
         if let Some(link) = self.find_inside(session)? {
-            let container = Device::container(&link.name);
-            // The namespace of the shell that runs it.
-            let back = format!(
-                "{} link set {container} netns $$ name {host_name}",
-                container.tool("ip"),
-                container = link.name
-            );
-            let outside = Link { name: host_name, is_up: false, ..link };
-            return Ok([vec![back], restore_commands(&outside)].concat());
+            return Ok(give_back_commands(&self.container().tool("ip"), &link, &host_name));
         }
-        Ok(self.find_outside(session, self.is_searched)?.map(|link| restore_commands(&link)).unwrap_or_default())
+        match find_back(session, &host_name, self.is_searched)? {
+            Some(link) => Ok(restore_commands(&link)),
+            None if self.may_be_elsewhere(session) => {
+                Ok(self.find_elsewhere()?.iter().flat_map(Elsewhere::commands).collect())
+            }
+            None => Ok(Vec::new()),
+        }
     }
 }
 

@@ -289,7 +289,7 @@ fn what_may_not_move_is_refused_and_the_refusal_says_whose_it_is() {
         ("ens3", "device ens3 has addresses of the host (192.0.2.7/24, 2001:db8::7/64); remove them, or ask for"),
         ("p0", "device p0 is a port of bridge br0; take it out with `ip link set p0 nomaster`, or name another one"),
         ("up0", "device up0 is the way of the host's default route; name another one"),
-        ("o0", "device o0 is another attachment's (eth3 on walt-net of vn7 as pb"),
+        ("o0", "device o0 is another attachment's (eth3 on walt-net of vn7); run DEL for that one, or GC"),
         ("o1", "device o1 is left of an earlier ADD of this attachment; run DEL or GC, which make it what it was"),
         ("br0", "device br0 serves attachments (shared by home-net); name a device that nobody uses"),
         ("p1", "device p1 is an attachment's own (eth3 on walt-net of vn7); name a device that nobody uses"),
@@ -304,6 +304,34 @@ fn what_may_not_move_is_refused_and_the_refusal_says_whose_it_is() {
     sh("ip address add 192.0.2.9 peer 192.0.2.10 dev ens3").ok();
     assert!(refusal("ens3", true).contains("point-to-point address 192.0.2.9/32"), "{}", refusal("ens3", true));
     sh("ip address del 192.0.2.9 peer 192.0.2.10 dev ens3").ok();
+    assert_eq!(place.look(), before);
+}
+
+/// The call knows no namespace, or GC that no such attachment is left; but its namespace lives.
+#[test]
+fn one_in_a_living_namespace_comes_back_too() {
+    let place = Place::new();
+    let before = place.look();
+    place.make();
+    let elsewhere =
+        "device ens3 is another attachment's (eth1 on home-net of vn1); run DEL for that one, or name another";
+    assert!(refusal("ens3", false).starts_with(elsewhere), "{}", refusal("ens3", false));
+    let as_made = place.look();
+    HostDevice::of(identity()).remove(&mut Session::new(None)).unwrap();
+    let valid: Valid = [identity()].into_iter().collect();
+    assert!(collect(&mut Session::new(None), &[HostDevice::FINDER], "home-net", &valid).is_empty());
+    assert!(collect(&mut Session::new(None), &[HostDevice::FINDER], "walt-net", &Valid::default()).is_empty());
+    assert_eq!(place.look(), as_made);
+    HostDevice::anywhere(identity()).remove(&mut Session::new(None)).unwrap();
+    assert_eq!(place.look(), before);
+    place.make();
+    let mut looking = Session::looking(None, Vec::new());
+    let (commands, errors) = collection_commands(&mut looking, &[HostDevice::FINDER], "home-net", &Valid::default());
+    assert!(errors.is_empty() && commands[0].starts_with("# eth1 of eth1 on home-net of vn1"), "{commands:#?}");
+    by_hand(commands, &place.container);
+    assert_eq!(place.look(), before);
+    place.make();
+    assert!(collect(&mut Session::new(None), &[HostDevice::FINDER], "home-net", &Valid::default()).is_empty());
     assert_eq!(place.look(), before);
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use netlink::link::Link;
 use netlink::{address, layer3};
 
+use super::elsewhere::Elsewhere;
 use crate::identity::MARK;
 use crate::{Device, Error, Identity, Moved, Origin, Remedy, Session, Side, Tag};
 
@@ -27,10 +28,7 @@ impl SurveyedDevice {
     /// [`Error::Unusable`] where it may not move, which says whose it is and what to do; the kernel cannot be asked.
     pub fn of(session: &mut Session, name: &str, identity: &Identity, force: bool) -> Result<Self, Error> {
         let Some(link) = session.find(&Device::host(name))? else {
-            return Err(Error::Unusable {
-                problem: format!("there is no device {name} on the host"),
-                remedy: Remedy::act("name one that `ip link` shows there"),
-            });
+            return Err(missing(name));
         };
         refuse_owned(&link, identity)?;
         refuse_needed(session, &link)?;
@@ -52,26 +50,47 @@ impl SurveyedDevice {
     }
 }
 
+/// An attachment may have it.
+fn missing(name: &str) -> Error {
+    let lent = Elsewhere::find(|moved| moved.origin.name == name).unwrap_or_default();
+    match lent.first() {
+        Some(device) => unusable(
+            &Link { name: name.to_owned(), ..Link::default() },
+            &format!("is another attachment's ({})", whose(&device.link)),
+            "run DEL for that one, or name another device",
+        ),
+        None => Error::Unusable {
+            problem: format!("there is no device {name} on the host"),
+            remedy: Remedy::act("name one that `ip link` shows there"),
+        },
+    }
+}
+
+/// The alias of a device without what it was.
+fn whose(link: &Link) -> &str {
+    let text = link.alias.as_deref().and_then(|alias| alias.strip_prefix(MARK)).unwrap_or_default();
+    text.split_once(" as ").map_or(text, |(owner, _)| owner)
+}
+
 fn unusable(link: &Link, problem: &str, remedy: impl Into<String>) -> Error {
     Error::Unusable { problem: format!("device {} {problem}", link.name), remedy: Remedy::act(remedy) }
 }
 
 fn refuse_owned(link: &Link, identity: &Identity) -> Result<(), Error> {
-    let whose = || link.alias.as_deref().and_then(|alias| alias.strip_prefix(MARK)).unwrap_or_default();
     Err(match Tag::of(link) {
         _ if link.is_loopback => unusable(link, "is the loopback device", "name another one"),
         Some(Tag::Moved { .. }) if Moved::of(link).is_some_and(|moved| moved.is_of(identity)) => {
             unusable(link, "is left of an earlier ADD of this attachment", "run DEL or GC, which make it what it was")
         }
         Some(Tag::Moved { .. }) => {
-            let problem = format!("is another attachment's ({})", whose());
+            let problem = format!("is another attachment's ({})", whose(link));
             unusable(link, &problem, "run DEL for that one, or GC if it is gone")
         }
         Some(Tag::Attachment { .. }) => {
-            unusable(link, &format!("is an attachment's own ({})", whose()), "name a device that nobody uses")
+            unusable(link, &format!("is an attachment's own ({})", whose(link)), "name a device that nobody uses")
         }
         Some(Tag::Shared { .. }) => {
-            unusable(link, &format!("serves attachments ({})", whose()), "name a device that nobody uses")
+            unusable(link, &format!("serves attachments ({})", whose(link)), "name a device that nobody uses")
         }
         None => return Ok(()),
     })
