@@ -1,6 +1,6 @@
 //! The configuration as an attachment.
 
-use attachment::{Description, Finder, Identity, Ifb, Session};
+use attachment::{Description, Finder, HostDevice, Identity, Ifb, Item, Session};
 use cni::{Call, Error, Success};
 use keys::SecondaryKeys;
 use nic::OnBridge;
@@ -8,6 +8,7 @@ use plugin::{Plugin, Prop};
 
 use crate::config::{Kind, default_bridge};
 use crate::connection::Connection;
+use crate::host_device::{self, HostDeviceNic};
 use crate::routed::Routed;
 
 /// A further NIC.
@@ -15,6 +16,7 @@ use crate::routed::Routed;
 pub(crate) enum Secondary {
     OnBridge(Box<OnBridge>),
     Routed(Box<Routed>),
+    HostDevice(Box<HostDeviceNic>),
 }
 
 impl Secondary {
@@ -22,6 +24,7 @@ impl Secondary {
         match self {
             Self::OnBridge(on_bridge) => on_bridge.as_ref(),
             Self::Routed(routed) => routed.as_ref(),
+            Self::HostDevice(device) => device.as_ref(),
         }
     }
 
@@ -29,6 +32,7 @@ impl Secondary {
         match self {
             Self::OnBridge(on_bridge) => on_bridge.as_mut(),
             Self::Routed(routed) => routed.as_mut(),
+            Self::HostDevice(device) => device.as_mut(),
         }
     }
 }
@@ -36,7 +40,7 @@ impl Secondary {
 impl Plugin for Secondary {
     const FINDERS: &'static [&'static Finder] = {
         let [bridge, rule, gateway, tap, veth, elements] = OnBridge::FINDERS;
-        &[bridge, rule, gateway, tap, veth, elements, Ifb::COLLECTOR]
+        &[bridge, rule, gateway, tap, veth, HostDevice::FINDER, elements, Ifb::COLLECTOR]
     };
     const HAS_IPAM: bool = true;
     const SHARES: bool = true;
@@ -52,7 +56,8 @@ impl Plugin for Secondary {
             Kind::Veth => on_bridge(keys::Device::Veth, identity),
             Kind::Tap => on_bridge(keys::Device::Tap, identity),
             Kind::Routed => Ok(Self::Routed(Box::new(Routed::read(call, identity)?))),
-            Kind::Macvlan | Kind::Ipvlan | Kind::Vlan | Kind::HostDevice => Err(Error::invalid_config("nic")),
+            Kind::HostDevice => Ok(Self::HostDevice(Box::new(HostDeviceNic::read(&keys, call, identity)?))),
+            Kind::Macvlan | Kind::Ipvlan | Kind::Vlan => Err(Error::invalid_config("nic")),
         }
     }
 
@@ -83,10 +88,15 @@ impl Plugin for Secondary {
         self.connection_mut().expect(call, previous)
     }
 
-    /// The bridge that the configuration names, with what is attached to it, and a device that was lent to it.
+    /// The bridge that the configuration names, with what is attached to it, and a device that was lent to it; and a device of the
+    /// host, under whatever name.
     fn named(call: &Call, identity: &Identity, _session: &mut Session) -> Result<Description, Error> {
         let bridge = OnBridge::bridge_of(call, &default_bridge(&call.config.name));
-        Ok(bridge.map_or_else(Description::new, |bridge| OnBridge::named(call, identity, &bridge, true)))
+        let mut named = bridge.map_or_else(Description::new, |bridge| OnBridge::named(call, identity, &bridge, true));
+        if host_device::is_asked_for(call) {
+            named.extend([Item::Object(Box::new(HostDevice::anywhere(identity.clone())))]);
+        }
+        Ok(named)
     }
 
     fn rehearse(&mut self, session: &mut Session) -> Result<Vec<Prop>, Error> {

@@ -4,7 +4,9 @@
 mod config;
 mod connection;
 mod describe;
+mod host_device;
 mod routed;
+mod search;
 
 use std::process::ExitCode;
 

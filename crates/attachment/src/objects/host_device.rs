@@ -20,7 +20,6 @@ pub use survey::SurveyedDevice;
 
 static KIND: Kind = Kind::found("host device");
 static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
-static COLLECTOR: Finder = FINDER.for_gc();
 
 /// A device of the host that moves into the container, under the name of the container interface, and comes back. Meanwhile its
 /// alias carries what it was: nothing of it is kept on disk. When a namespace dies, the kernel gives a device without
@@ -43,9 +42,6 @@ pub struct HostDevice {
 impl HostDevice {
     /// What finds it without a description.
     pub const FINDER: &'static Finder = &FINDER;
-
-    /// The same for the GC of plugins that take none over.
-    pub const COLLECTOR: &'static Finder = &COLLECTOR;
 
     /// The one that an attachment may have, to be given back. It is looked for under the names that it has between the steps of an
     /// ADD or a DEL.
@@ -202,9 +198,6 @@ impl Object for HostDevice {
         }
         if link.mtu != mtu {
             differences.push(Difference::new(format!("{label}, mtu"), mtu, link.mtu));
-        }
-        if !link.is_up {
-            differences.push(Difference::new(label, "up", "down"));
         }
         Ok(differences)
     }
