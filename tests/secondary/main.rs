@@ -1,4 +1,5 @@
 //! The plugin `veth-secondary`: further NICs of every kind.
 
+mod host_device;
 mod on_bridge;
 mod routed;

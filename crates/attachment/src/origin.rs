@@ -14,6 +14,9 @@ use crate::identity::MARK;
 pub struct Origin {
     /// Its name.
     pub name: String,
+    /// The inode of the host's namespace. Containers of other hosts can be reached from here, such as those of a container that runs
+    /// containers, and the names of networks are the same there.
+    pub namespace: Option<u64>,
     /// Its MTU in bytes.
     pub mtu: u32,
     /// Its hardware address, if it has one of Ethernet.
@@ -28,7 +31,9 @@ pub struct Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} mtu {}", self.name, self.mtu)?;
+        f.write_str(&self.name)?;
+        self.namespace.map_or(Ok(()), |inode| write!(f, " in {inode}"))?;
+        write!(f, " mtu {}", self.mtu)?;
         self.mac.map_or(Ok(()), |mac| write!(f, " mac {mac}"))?;
         f.write_str(if self.is_up { " up" } else { "" })?;
         self.addresses.iter().try_for_each(|address| write!(f, " {address}"))?;
@@ -44,6 +49,11 @@ impl Origin {
         while let Some((word, after)) = next_word(rest) {
             let value = || next_word(after);
             rest = match word {
+                "in" => {
+                    let (inode, rest) = value()?;
+                    origin.namespace = Some(inode.parse().ok()?);
+                    rest
+                }
                 "mtu" => {
                     let (mtu, rest) = value()?;
                     origin.mtu = mtu.parse().ok()?;
@@ -117,7 +127,7 @@ impl<'a> Moved<'a> {
 
 impl Identity {
     /// The alias of a device of the host that this attachment takes over, as in `plugboard: eth1 on home-net of vn1 as
-    /// pbvd4zojfh5w7vp, was enp3s0 mtu 1500 mac 52:54:00:12:34:56 up`. A long container ID is cut. `None` if it does not fit all
+    /// pbvd4zojfh5w7vp, was enp3s0 in 4026531833 mtu 1500 mac 52:54:00:12:34:56 up`. A long container ID is cut. `None` if it does not fit all
     /// the same.
     #[must_use]
     pub fn moved_alias(&self, origin: &Origin) -> Option<String> {
@@ -137,6 +147,7 @@ mod tests {
     fn enp3s0() -> Origin {
         Origin {
             name: "enp3s0".to_owned(),
+            namespace: Some(4_026_531_833),
             mtu: 1500,
             mac: Some(Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56])),
             is_up: true,
@@ -148,8 +159,8 @@ mod tests {
     #[test]
     fn the_alias_never_changes() {
         let vn1 = Identity::new("home-net", "vn1", "eth1");
-        let alias =
-            "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0 mtu 1500 mac 52:54:00:12:34:56 up";
+        let alias = "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0 in 4026531833 mtu 1500 \
+                     mac 52:54:00:12:34:56 up";
         assert_eq!(vn1.moved_alias(&enp3s0()).as_deref(), Some(alias));
         let read = Moved::read(alias).unwrap();
         assert_eq!((read.network, read.container_id, read.interface), ("home-net", "vn1", "eth1"));
@@ -164,7 +175,7 @@ mod tests {
         let alias = Some("to the roof, was up as mtu 9 alias x on y of z".to_owned());
         for origin in [
             enp3s0(),
-            Origin { is_up: false, mac: None, mtu: 9000, ..enp3s0() },
+            Origin { is_up: false, mac: None, namespace: None, mtu: 9000, ..enp3s0() },
             Origin { addresses: addresses.to_vec(), ..enp3s0() },
             Origin { addresses: addresses.to_vec(), alias, name: "a,was".to_owned(), ..enp3s0() },
         ] {
@@ -197,6 +208,7 @@ mod tests {
             "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was ",
             "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0",
             "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0 mtu x",
+            "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0 in mtu 1500",
             "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0 mtu 1500 mac",
             "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0 mtu 1500 down",
         ] {

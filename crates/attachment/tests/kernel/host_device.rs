@@ -82,8 +82,11 @@ fn a_device_moves_in_under_the_name_that_was_asked_for_and_comes_back() {
     place.make();
     let link = place.link("eth1");
     assert!(link.contains("mtu 1300 ") && link.contains(&format!("link/ether {MAC} ")), "{link}");
-    let alias = "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was ens3 mtu 1400 mac 02:00:00:00:00:01 up \
-                 192.0.2.7/24 2001:db8::7/64 alias the roof's";
+    let alias = format!(
+        "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was ens3 in {} mtu 1400 mac 02:00:00:00:00:01 up \
+         192.0.2.7/24 2001:db8::7/64 alias the roof's",
+        Namespace::own_inode().unwrap()
+    );
     assert!(link.contains(&format!("alias {alias}")), "{link}");
     assert_eq!(sh("ip -o link").ok().matches("ens3").count(), 0);
     let compared = HostDevice { mtu: Some(1300), mac: Some(MAC), ..HostDevice::of(identity()) };
@@ -321,6 +324,17 @@ fn one_in_a_living_namespace_comes_back_too() {
     let valid: Valid = [identity()].into_iter().collect();
     assert!(collect(&mut Session::new(None), &[HostDevice::FINDER], "home-net", &valid).is_empty());
     assert!(collect(&mut Session::new(None), &[HostDevice::FINDER], "walt-net", &Valid::default()).is_empty());
+    assert_eq!(place.look(), as_made);
+    // Another host, such as a container that runs containers, may have a network of the same name.
+    let reached = place.container.spawn("sleep 60");
+    let other = std::thread::spawn(|| {
+        let _host = Host::enter();
+        HostDevice::anywhere(identity()).remove(&mut Session::new(None)).unwrap();
+        assert!(collect(&mut Session::new(None), &[HostDevice::FINDER], "home-net", &Valid::default()).is_empty());
+        assert_eq!(sh("ip -o link").ok().lines().count(), 1, "only lo");
+    });
+    other.join().unwrap();
+    drop(reached);
     assert_eq!(place.look(), as_made);
     HostDevice::anywhere(identity()).remove(&mut Session::new(None)).unwrap();
     assert_eq!(place.look(), before);

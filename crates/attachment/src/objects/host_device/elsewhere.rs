@@ -16,9 +16,11 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// All that attachments have taken over, of which `is_it` is true. A namespace that cannot be entered has none: it may be
-    /// going.
+    /// All that attachments of this host have taken over, of which `is_it` is true. A namespace that cannot be entered has none: it
+    /// may be going.
     pub(super) fn find(is_it: impl Fn(&Moved<'_>) -> bool) -> Result<Vec<Self>, Error> {
+        let here = Namespace::own_inode();
+        let is_of_here = |moved: &Moved<'_>| here.is_some() && moved.origin.namespace == here;
         let mut found = Vec::new();
         for namespace in Namespace::reachable() {
             let mut socket = match namespace.socket() {
@@ -28,7 +30,7 @@ impl Elsewhere {
             };
             let namespace = Rc::new(namespace);
             let links = link::list(&mut socket).unwrap_or_default().into_iter();
-            let links = links.filter(|link| Moved::of(link).is_some_and(|moved| is_it(&moved)));
+            let links = links.filter(|link| Moved::of(link).is_some_and(|moved| is_of_here(&moved) && is_it(&moved)));
             found.extend(links.map(|link| Self { namespace: Rc::clone(&namespace), link }));
         }
         Ok(found)

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use netlink::link::Link;
-use netlink::{address, layer3};
+use netlink::{Namespace, address, layer3};
 
 use super::elsewhere::Elsewhere;
 use crate::identity::MARK;
@@ -41,8 +41,15 @@ impl SurveyedDevice {
                 format!("set another one (`ip link set {} alias …`)", link.name),
             ));
         }
-        let origin =
-            Origin { name: link.name.clone(), mtu: link.mtu, mac: link.mac, is_up: link.is_up, addresses, alias };
+        let origin = Origin {
+            name: link.name.clone(),
+            namespace: Namespace::own_inode(),
+            mtu: link.mtu,
+            mac: link.mac,
+            is_up: link.is_up,
+            addresses,
+            alias,
+        };
         match identity.moved_alias(&origin) {
             Some(alias) => Ok(Self { index: link.index, origin, alias }),
             None => Err(no_room(&link, &origin)),
