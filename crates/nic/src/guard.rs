@@ -19,8 +19,19 @@ pub struct Guard {
     macs: bool,
     /// Packets from other IP addresses than those of the result are dropped.
     addresses: bool,
-    /// The interfaces of the host through which traffic from the container to other networks arrives, to be masqueraded.
-    masquerades_from: Vec<String>,
+    /// What the container sends to other networks is translated.
+    translation: Translation,
+}
+
+/// Whose source address is replaced by the host's.
+#[derive(Debug, Clone, Default)]
+enum Translation {
+    #[default]
+    None,
+    /// What comes in by these interfaces of the host.
+    From(Vec<String>),
+    /// What comes in by the host interface, to which the host routes the container's addresses.
+    Routed,
 }
 
 impl Guard {
@@ -30,8 +41,15 @@ impl Guard {
     /// Code 7 for a guard that would let nothing pass.
     pub fn parse(keys: &NicKeys, call: &Call, ways_out: Vec<String>) -> Result<Self, Error> {
         refuse(&[(keys.ipspoofchk && call.config.ipam.is_none(), ADDRESSES_WITHOUT_IPAM)])?;
-        let masquerades_from = if keys.ip_masq { ways_out } else { Vec::new() };
-        Ok(Self { macs: keys.macspoofchk, addresses: keys.ipspoofchk, masquerades_from })
+        let translation = if keys.ip_masq { Translation::From(ways_out) } else { Translation::None };
+        Ok(Self { macs: keys.macspoofchk, addresses: keys.ipspoofchk, translation })
+    }
+
+    /// Of a routed NIC, which has no port that could be guarded.
+    #[must_use]
+    pub fn of_routed(keys: &NicKeys) -> Self {
+        let translation = if keys.ip_masq { Translation::Routed } else { Translation::None };
+        Self { macs: false, addresses: false, translation }
     }
 
     /// Refuses a guard that would let nothing pass.
@@ -76,8 +94,14 @@ impl Guard {
         if self.addresses {
             elements = elements.allowing(addresses());
         }
-        for interface in &self.masquerades_from {
-            elements = elements.masquerading(interface, addresses());
+        match &self.translation {
+            Translation::None => {}
+            Translation::From(interfaces) => {
+                for interface in interfaces {
+                    elements = elements.masquerading(interface, addresses());
+                }
+            }
+            Translation::Routed => elements = elements.masquerading_routed(addresses()),
         }
         description.own(elements);
     }

@@ -1,6 +1,6 @@
 //! The configuration as an attachment.
 
-use attachment::{Description, Finder, HostDevice, Identity, Ifb, Item, Session};
+use attachment::{Description, Finder, HostDevice, Identity, Ifb, Item, RoutedRule, Session};
 use cni::{Call, Error, Success};
 use keys::SecondaryKeys;
 use nic::OnBridge;
@@ -40,7 +40,7 @@ impl Secondary {
 impl Plugin for Secondary {
     const FINDERS: &'static [&'static Finder] = {
         let [bridge, rule, gateway, tap, veth, elements] = OnBridge::FINDERS;
-        &[bridge, rule, gateway, tap, veth, HostDevice::FINDER, elements, Ifb::COLLECTOR]
+        &[bridge, rule, RoutedRule::FINDER, gateway, tap, veth, HostDevice::FINDER, elements, Ifb::COLLECTOR]
     };
     const HAS_IPAM: bool = true;
     const SHARES: bool = true;

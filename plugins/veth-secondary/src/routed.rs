@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use attachment::{
     Address, AwaitListening, Description, Device, Forwarding, HostRoute, Identity, LinkLocal, LinkRoute, Others,
-    Session, Side, Stage, Sysctl,
+    RoutedRule, Session, Side, Stage, Sysctl,
 };
 use cni::{Call, Command, Error, IpConfig, Success};
 use ipnetwork::IpNetwork;
@@ -31,8 +31,7 @@ impl Routed {
         let on_bridge: OnBridgeKeys = call.config.keys()?;
         let keys: NicKeys = call.config.keys()?;
         let of_tap: TapKeys = call.config.keys()?;
-        let way_out = vec![identity.host_name()];
-        let guard = Guard::parse(&keys, call, way_out)?;
+        let guard = Guard::of_routed(&keys);
         let nic = Nic::parse(&keys, keys::Device::Veth, &of_tap, call, identity)?;
         let gateway = Gateway { is_default: on_bridge.is_default_gateway, replaces: false };
         Ok(Self { nic, gateway, guard, found: Found::default() })
@@ -53,6 +52,7 @@ impl Connection for Routed {
 
     fn describe(&self) -> Description {
         let mut description = Description::new();
+        description.own(RoutedRule { identity: self.nic.identity.clone() });
         self.nic.describe(&self.found, "", &mut description);
         let (device, mac) = (self.host(), self.nic.identity.host_mac());
         // No container must be able to give the host a route (CVE-2020-10749).

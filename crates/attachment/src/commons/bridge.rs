@@ -6,7 +6,7 @@ use netlink::{Mac, Request};
 use super::migration;
 use super::uplink::{NamedPort, Port, Uplink, uplink_of};
 use crate::bridge_members::{self, BridgeMembers};
-use crate::firewall::forward;
+use crate::firewall::forward::{self, Members};
 use crate::{
     Commons, Device, Difference, Error, Finder, Found, Identity, Item, Kind, Note, Object, Remedy, Session, Shared,
     Side, State, Step, Sysctl, Tag,
@@ -73,7 +73,15 @@ impl Bridge {
             return conflict(
                 "a bridge of that name".to_owned(),
                 format!("is {}", of_kind(&link.kind)),
-                Remedy::act("choose another name for the bridge, or remove the link"),
+                Remedy::act(match link.kind.as_str() {
+                    "openvswitch" => "for a bridge of Open vSwitch use the plugin ovs-port",
+                    // That is what a bridge of its userspace datapath looks like.
+                    "tun" => {
+                        "if it is a bridge of Open vSwitch, use the plugin ovs-port; else choose another name for the bridge, or \
+                         remove the link"
+                    }
+                    _ => "choose another name for the bridge, or remove the link",
+                }),
             );
         }
         if let Some(mtu) = self.own_mtu().filter(|mtu| *mtu != link.mtu) {
@@ -209,7 +217,7 @@ impl Bridge {
         if self.vlan_filtering {
             self.verify_filtering(session)?;
         }
-        if forward::has_legacy_filter() && !forward::is_lacking(session, &self.name)? {
+        if forward::has_legacy_filter() && !forward::is_lacking(session, Members::OfBridge(&self.name))? {
             session.note(Note::LegacyIptables { bridge: self.name.clone() });
         }
         match port {

@@ -1,7 +1,7 @@
 //! Members of a bridge reaching each other.
 
 use crate::bridge_members::{self, BridgeMembers};
-use crate::firewall::forward;
+use crate::firewall::forward::{self, Members};
 use crate::{Commons, Difference, Error, Finder, Found, Identity, Item, Kind, Session, Shared, State};
 
 static KIND: Kind = Kind::found("rule for the members of a bridge");
@@ -25,6 +25,10 @@ impl ForwardRule {
 
     fn bridge(&self) -> &str {
         &self.members.bridge
+    }
+
+    fn all(&self) -> Members<'_> {
+        Members::OfBridge(self.bridge())
     }
 }
 
@@ -64,7 +68,7 @@ impl Shared for ForwardRule {
     }
 
     fn adopt(&self, session: &mut Session) -> Result<(), Error> {
-        if forward::is_lacking(session, self.bridge())? { forward::ensure(session, self.bridge()) } else { Ok(()) }
+        if forward::is_lacking(session, self.all())? { forward::ensure(session, self.all()) } else { Ok(()) }
     }
 
     fn make(&self, session: &mut Session) -> Result<(), Error> {
@@ -72,19 +76,18 @@ impl Shared for ForwardRule {
     }
 
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
-        forward::differences(session, self.bridge())
+        forward::differences(session, self.all())
     }
 
     fn release(&self, session: &mut Session) -> Result<(), Error> {
-        forward::remove(session, self.bridge())
+        forward::remove(session, self.all())
     }
 
     fn commands(&self) -> Vec<String> {
         let command = |tool: &str| {
             format!(
-                "! {tool} -S FORWARD | grep -qx -e '-P FORWARD DROP' || {tool} -A FORWARD -i {0} -o {0} \
-                 -m comment --comment 'plugboard: members of {0}' -j ACCEPT",
-                self.bridge()
+                "! {tool} -S FORWARD | grep -qx -e '-P FORWARD DROP' || {tool} -A FORWARD {} -j ACCEPT",
+                self.all().options()
             )
         };
         vec![command("iptables"), command("ip6tables")]
@@ -92,7 +95,7 @@ impl Shared for ForwardRule {
 
     /// The commands look for themselves whether they are needed.
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        match forward::is_lacking(session, self.bridge()) {
+        match forward::is_lacking(session, self.all()) {
             Ok(true) => Ok(self.commands()),
             Ok(false) => Ok(Vec::new()),
             Err(error) if error.is_forbidden() => {
@@ -105,6 +108,6 @@ impl Shared for ForwardRule {
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        forward::removal_commands(session, self.bridge())
+        forward::removal_commands(session, self.all())
     }
 }

@@ -167,7 +167,7 @@ fn addition(comment: &str, entries: &[&Entry], stands: &[(Ours, Stand)]) -> (Vec
 }
 
 fn check_table(ours: Ours) -> Result<(), Error> {
-    if ours != Ours::Nat {
+    if ours == Ours::Filter {
         return Ok(());
     }
     let kernel = nix::sys::utsname::uname().ok();

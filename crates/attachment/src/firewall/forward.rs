@@ -1,9 +1,10 @@
-//! Members of a bridge where the firewall drops what it forwards.
+//! Members of a network where the firewall drops what it forwards.
 //!
 //! `br_netfilter` hands bridged packets to the hook forward of IP. A base chain there whose policy is drop, such as Docker's `ip
 //! filter FORWARD`, then keeps the members of a bridge apart. An accept in a table of our own cannot help: every base chain must
 //! let a packet pass. So one rule for each bridge is appended to such chains, where it only takes precedence over the policy, not
-//! over any rule of an operator. Nothing else in them is touched.
+//! over any rule of an operator. Nothing else in them is touched. What is sent from one routed NIC to another passes there anyway, and
+//! each such NIC has a rule.
 
 use std::path::Path;
 
@@ -23,67 +24,107 @@ const BRIDGED_PACKETS: &str = "/proc/sys/net/bridge";
 /// The tables of the older iptables, which nf_tables does not show.
 const LEGACY_TABLES: &str = "/proc/net/ip_tables_names";
 
-const COMMENT: &str = "plugboard: members of ";
+const OF_BRIDGE: &str = "plugboard: members of ";
+const OF_ROUTED: &str = "plugboard: routed NIC ";
 
-/// The rule as iptables writes it: `-i BRIDGE -o BRIDGE -j ACCEPT`, so that iptables shows it too.
-fn accept(bridge: &str) -> Rule {
-    let is_bridge = || {
-        let name = bridge.bytes().chain([0]).collect();
-        Expression::Compare(Comparison::Equal, name)
-    };
-    Rule {
-        expressions: vec![
-            Expression::Meta(Meta::Iifname),
-            is_bridge(),
-            Expression::Meta(Meta::Oifname),
-            is_bridge(),
-            Expression::Counter,
-            Expression::Verdict(Verdict::Accept),
-        ],
-        comment: comment(bridge),
-    }
+/// How the names of all host interfaces of attachments begin.
+const HOST_INTERFACES: &[u8] = b"pb";
+
+/// Who is to be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Members<'a> {
+    /// The members of this bridge, by each other.
+    OfBridge(&'a str),
+    /// The routed NIC with this host interface, by others.
+    Routed(&'a str),
 }
 
-fn comment(bridge: &str) -> String {
-    format!("{COMMENT}{bridge}")
+impl Members<'_> {
+    fn comment(self) -> String {
+        match self {
+            Self::OfBridge(bridge) => format!("{OF_BRIDGE}{bridge}"),
+            Self::Routed(host) => format!("{OF_ROUTED}{host}"),
+        }
+    }
+
+    /// The rule as iptables writes it, so that iptables shows it too: `-i BRIDGE -o BRIDGE -j ACCEPT`, or `-i pb+ -o HOST …`.
+    fn accept(self) -> Rule {
+        let whole = |name: &str| name.bytes().chain([0]).collect::<Vec<u8>>();
+        let (from, to) = match self {
+            Self::OfBridge(bridge) => (whole(bridge), whole(bridge)),
+            Self::Routed(host) => (HOST_INTERFACES.to_vec(), whole(host)),
+        };
+        Rule {
+            expressions: vec![
+                Expression::Meta(Meta::Iifname),
+                Expression::Compare(Comparison::Equal, from),
+                Expression::Meta(Meta::Oifname),
+                Expression::Compare(Comparison::Equal, to),
+                Expression::Counter,
+                Expression::Verdict(Verdict::Accept),
+            ],
+            comment: self.comment(),
+        }
+    }
+
+    /// What they send to each other is seen by the packet filter.
+    fn are_filtered(self) -> bool {
+        matches!(self, Self::Routed(_)) || Path::new(BRIDGED_PACKETS).exists()
+    }
+
+    /// The options of iptables that say what is meant.
+    pub(crate) fn options(self) -> String {
+        let comment = self.comment();
+        match self {
+            Self::OfBridge(bridge) => format!("-i {bridge} -o {bridge} -m comment --comment '{comment}'"),
+            Self::Routed(host) => format!("-i pb+ -o {host} -m comment --comment '{comment}'"),
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::OfBridge(bridge) => bridge.to_owned(),
+            Self::Routed(host) => host.to_owned(),
+        }
+    }
 }
 
 /// Whether a rule is missing that the members of a bridge need to reach each other.
 ///
 /// # Errors
 /// The kernel cannot be asked.
-pub(crate) fn is_lacking(session: &mut Session, bridge: &str) -> Result<bool, Error> {
-    Ok(!closed_to(session, bridge)?.is_empty())
+pub(crate) fn is_lacking(session: &mut Session, members: Members<'_>) -> Result<bool, Error> {
+    Ok(!closed_to(session, members)?.is_empty())
 }
 
 /// Lets the members of a bridge reach each other.
 ///
 /// # Errors
 /// What the kernel refuses; a chain that belongs to another program is only noted.
-pub(crate) fn ensure(session: &mut Session, bridge: &str) -> Result<(), Error> {
+pub(crate) fn ensure(session: &mut Session, members: Members<'_>) -> Result<(), Error> {
     for _ in 0..ATTEMPTS {
         let generation = match session.netfilter() {
             Ok(socket) => self::generation(socket),
             Err(error) => return unless_unsupported(of_netfilter(error), ()),
         };
-        let closed = closed_to(session, bridge)?;
+        let closed = closed_to(session, members)?;
         if closed.is_empty() {
             return Ok(());
         }
-        let requests: Vec<Request> = closed.iter().map(|chain| accept(bridge).create(chain, Place::Last)).collect();
+        let requests: Vec<Request> = closed.iter().map(|chain| members.accept().create(chain, Place::Last)).collect();
         match nftables::transaction(session.netfilter().map_err(of_netfilter)?, generation, requests) {
             Ok(()) => return Ok(()),
             Err(refusal) if matches!(refusal.error.errno(), Some(libc::ERESTART | libc::ENOENT)) => {}
             Err(refusal) if refusal.error.is_unanswered() => {
                 return Err(Error::Refused {
-                    action: format!("add a rule for the members of {bridge}"),
+                    action: format!("add the rule {:?}", members.comment()),
                     source: refusal.error,
                 });
             }
             Err(refusal) => {
                 let chain = refusal.place.and_then(|place| closed.get(place)).or(closed.first());
                 session.note(Note::ClosedChain {
-                    bridge: bridge.to_owned(),
+                    bridge: members.name(),
                     chain: chain.map(ToString::to_string).unwrap_or_default(),
                     reason: refusal.error.to_string(),
                 });
@@ -95,11 +136,11 @@ pub(crate) fn ensure(session: &mut Session, bridge: &str) -> Result<(), Error> {
 }
 
 /// The chains that keep the members of a bridge apart; none without `br_netfilter`, or without nf_tables.
-fn closed_to(session: &mut Session, bridge: &str) -> Result<Vec<Chain>, Error> {
-    if !Path::new(BRIDGED_PACKETS).exists() {
+fn closed_to(session: &mut Session, members: Members<'_>) -> Result<Vec<Chain>, Error> {
+    if !members.are_filtered() {
         return Ok(Vec::new());
     }
-    match session.netfilter().map_err(of_netfilter).and_then(|socket| lacking(socket, bridge)) {
+    match session.netfilter().map_err(of_netfilter).and_then(|socket| lacking(socket, members)) {
         Ok(closed) => Ok(closed),
         Err(error) => unless_unsupported(error, Vec::new()),
     }
@@ -111,8 +152,8 @@ fn generation(socket: &mut Socket) -> Option<u32> {
 }
 
 /// Foreign base chains that drop what nobody accepts, without the rule for this bridge.
-fn lacking(socket: &mut Socket, bridge: &str) -> Result<Vec<Chain>, Error> {
-    let comment = comment(bridge);
+fn lacking(socket: &mut Socket, members: Members<'_>) -> Result<Vec<Chain>, Error> {
+    let comment = members.comment();
     let mut chains = Vec::new();
     for found in forwarding(socket)? {
         if found.policy == Some(Policy::Drop)
@@ -141,19 +182,19 @@ fn rules(socket: &mut Socket, chain: &Chain) -> Result<Vec<rule::Found>, Error> 
 ///
 /// # Errors
 /// The kernel cannot be asked.
-pub(crate) fn differences(session: &mut Session, bridge: &str) -> Result<Vec<Difference>, Error> {
+pub(crate) fn differences(session: &mut Session, members: Members<'_>) -> Result<Vec<Difference>, Error> {
     let missing = |chain: &Chain| {
-        Difference::missing(format!("rule {:?} in chain {chain}, whose policy is drop", comment(bridge)))
+        Difference::missing(format!("rule {:?} in chain {chain}, whose policy is drop", members.comment()))
     };
-    Ok(closed_to(session, bridge)?.iter().map(missing).collect())
+    Ok(closed_to(session, members)?.iter().map(missing).collect())
 }
 
 /// Removes the rule from all chains.
 ///
 /// # Errors
 /// What the kernel refuses.
-pub(crate) fn remove(session: &mut Session, bridge: &str) -> Result<(), Error> {
-    let comment = comment(bridge);
+pub(crate) fn remove(session: &mut Session, members: Members<'_>) -> Result<(), Error> {
+    let comment = members.comment();
     let action = || format!("remove the rule {comment:?}");
     for _ in 0..ATTEMPTS {
         let rules = ours(session)?;
@@ -175,8 +216,8 @@ pub(crate) fn remove(session: &mut Session, bridge: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// The kernel cannot be asked.
-pub(crate) fn removal_commands(session: &mut Session, bridge: &str) -> Result<Vec<String>, Error> {
-    let comment = comment(bridge);
+pub(crate) fn removal_commands(session: &mut Session, members: Members<'_>) -> Result<Vec<String>, Error> {
+    let comment = members.comment();
     let rules = ours(session)?;
     let found = rules.iter().filter(|rule| rule.comment == comment);
     Ok(found.map(|rule| format!("nft delete rule {} handle {}", rule.chain, rule.handle)).collect())
@@ -187,8 +228,20 @@ pub(crate) fn removal_commands(session: &mut Session, bridge: &str) -> Result<Ve
 /// # Errors
 /// The kernel cannot be asked.
 pub(crate) fn bridges(session: &mut Session) -> Result<Vec<String>, Error> {
+    names(session, OF_BRIDGE)
+}
+
+/// The host interfaces of routed NICs that have a rule.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub(crate) fn routed(session: &mut Session) -> Result<Vec<String>, Error> {
+    names(session, OF_ROUTED)
+}
+
+fn names(session: &mut Session, of: &str) -> Result<Vec<String>, Error> {
     let mut names: Vec<String> =
-        ours(session)?.iter().filter_map(|rule| Some(rule.comment.strip_prefix(COMMENT)?.to_owned())).collect();
+        ours(session)?.iter().filter_map(|rule| Some(rule.comment.strip_prefix(of)?.to_owned())).collect();
     names.sort();
     names.dedup();
     Ok(names)
@@ -201,7 +254,7 @@ fn ours(session: &mut Session) -> Result<Vec<rule::Found>, Error> {
         for found in forwarding(socket)? {
             all.extend(rules(socket, &found.chain)?);
         }
-        all.retain(|rule| rule.comment.starts_with(COMMENT));
+        all.retain(|rule| [OF_BRIDGE, OF_ROUTED].iter().any(|of| rule.comment.starts_with(of)));
         Ok(all)
     };
     match session.netfilter().map_err(of_netfilter).and_then(list) {

@@ -52,7 +52,7 @@ fn no_nf_tables() -> Error {
 
 fn lacks(ours: Ours) -> Error {
     match ours {
-        Ours::Nat => Error::Unsupported {
+        Ours::Nat | Ours::Routed => Error::Unsupported {
             feature: "source NAT in nf_tables".to_owned(),
             remedy: Remedy::Masquerade(
                 "load the modules nft_chain_nat and nft_masq, or use a kernel with CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT and \

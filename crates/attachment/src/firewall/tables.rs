@@ -1,4 +1,4 @@
-//! Our two tables: sets, chains and rules.
+//! Our tables: sets, chains and rules.
 //!
 //! Attachments of other releases live beside ours, and share the tables. What a release has published therefore stays: the names
 //! and types of sets, and the rules of a chain, whose number earlier releases compare. New features get sets and chains of
@@ -17,8 +17,10 @@ use nftables::{
 pub(crate) use growth::{Parts, Stand, examine};
 use label::labelled;
 
-/// The name of both.
+/// The name of those that releases have had from the start.
 const NAME: &str = "plugboard";
+/// That of the table of routed NICs. It is one of its own so that attachments on bridges need nothing of it.
+const ROUTED: &str = "plugboard-routed";
 
 /// A table of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(crate) enum Ours {
     Nat,
     /// `bridge plugboard`: who may send what.
     Filter,
+    /// `inet plugboard-routed`: source NAT of routed NICs.
+    Routed,
 }
 
 /// Addresses behind the gateway interface of the first part: what comes in there from them, and leaves elsewhere, is
@@ -34,6 +38,11 @@ pub(crate) enum Ours {
 pub(crate) static MASQUERADE4: Set = Set::new("masquerade4", &[Type::Ifname, Type::Ipv4]);
 /// The same for IPv6.
 pub(crate) static MASQUERADE6: Set = Set::new("masquerade6", &[Type::Ifname, Type::Ipv6]);
+/// Routed addresses, each behind the host interface of the first part: what comes in there from them, and does not go to another
+/// one of them, is translated.
+pub(crate) static ROUTED4: Set = Set::new("routed4", &[Type::Ifname, Type::Ipv4]);
+/// The same for IPv6.
+pub(crate) static ROUTED6: Set = Set::new("routed6", &[Type::Ifname, Type::Ipv6]);
 /// Ports whose hardware addresses are checked.
 pub(crate) static GUARDED: Set = Set::new("guarded", &[Type::Ifname]);
 /// The hardware addresses of those ports.
@@ -62,6 +71,7 @@ const ARP_TARGET_IP: Field = Field { base: Base::Network, offset: 24, length: 4 
 const IPV4_SOURCE: Field = Field { base: Base::Network, offset: 12, length: 4 };
 const IPV4_DESTINATION: Field = Field { base: Base::Network, offset: 16, length: 4 };
 const IPV6_SOURCE: Field = Field { base: Base::Network, offset: 8, length: 16 };
+const IPV6_DESTINATION: Field = Field { base: Base::Network, offset: 24, length: 16 };
 const IPV6_DESTINATION_FIRST: Field = Field { base: Base::Network, offset: 24, length: 1 };
 const IPV6_LENGTH: Field = Field { base: Base::Network, offset: 4, length: 2 };
 const IPV6_NEXT: Field = Field { base: Base::Network, offset: 6, length: 1 };
@@ -106,25 +116,29 @@ const FIRST: i32 = -300;
 const SECOND: i32 = -299;
 
 impl Ours {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::Nat, Self::Filter];
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Nat, Self::Filter, Self::Routed];
 
     pub(crate) fn table(self) -> Table {
-        let family = if self == Self::Nat { Family::Inet } else { Family::Bridge };
-        Table::new(family, NAME)
+        match self {
+            Self::Nat => Table::new(Family::Inet, NAME),
+            Self::Filter => Table::new(Family::Bridge, NAME),
+            Self::Routed => Table::new(Family::Inet, ROUTED),
+        }
     }
 
     pub(crate) fn sets(self) -> Vec<&'static Set> {
         match self {
             Self::Nat => vec![&MASQUERADE4, &MASQUERADE6],
             Self::Filter => vec![&GUARDED, &MACS, &IPGUARDED, &ADDRESSES4, &ADDRESSES6, &NEIGHBOURS, &TOLD_MACS],
+            Self::Routed => vec![&ROUTED4, &ROUTED6],
         }
     }
 
     /// The names of its chains, and how many rules each has: what can be compared at the least expense.
     pub(crate) fn outline(self) -> &'static [(&'static str, u32)] {
         match self {
-            Self::Nat => &[("postrouting", 6)],
+            Self::Nat | Self::Routed => &[("postrouting", 6)],
             Self::Filter => &[("prerouting", 7), ("input", 1), ("discovery", 13)],
         }
     }
@@ -135,6 +149,10 @@ impl Ours {
         self.outline().iter().map(move |(name, _)| named(name).get())
     }
 
+    fn translation(self) -> BaseChain {
+        self.chain("postrouting", Kind::Nat, Hook::Postrouting, SRCNAT)
+    }
+
     fn chain(self, name: &str, kind: Kind, hook: Hook, priority: i32) -> BaseChain {
         let chain = Chain { table: self.table(), name: name.to_owned() };
         BaseChain { chain, kind, hook, priority, policy: Policy::Accept }
@@ -143,7 +161,16 @@ impl Ours {
     /// Its chains, each with its rules in order.
     pub(crate) fn chains(self) -> Vec<(BaseChain, Vec<Rule>)> {
         match self {
-            Self::Nat => vec![(self.chain("postrouting", Kind::Nat, Hook::Postrouting, SRCNAT), translation())],
+            Self::Nat => {
+                // What leaves through the gateway interface that it came in by is traffic between the members of the bridge, which
+                // `br_netfilter` may hand to these hooks.
+                let members = [("members4", IPV4_SOURCE), ("members6", IPV6_SOURCE)];
+                vec![(self.translation(), translation(members, &MASQUERADE4, &MASQUERADE6))]
+            }
+            Self::Routed => {
+                let members = [("members4", IPV4_DESTINATION), ("members6", IPV6_DESTINATION)];
+                vec![(self.translation(), translation(members, &ROUTED4, &ROUTED6))]
+            }
             Self::Filter => vec![
                 (self.chain("prerouting", Kind::Filter, Hook::Prerouting, FIRST), [mac_guard(), ip_guard()].concat()),
                 // Frames to the bridge's own group addresses come by here alone, and the bridge learns from them.
@@ -170,13 +197,14 @@ impl Ours {
         match self {
             Self::Nat => include_str!("nat.nft"),
             Self::Filter => include_str!("filter.nft"),
+            Self::Routed => include_str!("routed.nft"),
         }
     }
 }
 
-/// Source NAT. What leaves through the gateway interface it belongs to stays as it is: that is traffic between the members
-/// of the bridge, which `br_netfilter` may hand to these hooks.
-fn translation() -> Vec<Rule> {
+/// Source NAT of what comes in from the addresses of a set. What goes to the members, who have one of these addresses in the given
+/// field, each behind the interface that it leaves by, stays as it is.
+fn translation([members4, members6]: [(&str, Field); 2], set4: &'static Set, set6: &'static Set) -> Vec<Rule> {
     let of = |name: &str, family: [u8; 1], rest: Vec<Expression>| {
         let mut expressions = vec![Expression::Meta(Meta::Nfproto), equal(&family)];
         expressions.extend(rest);
@@ -187,7 +215,7 @@ fn translation() -> Vec<Rule> {
     };
     let stays = || Expression::Verdict(Verdict::Return);
     vec![
-        of("members4", NFPROTO_IPV4, from(Meta::Oifname, IPV4_SOURCE, &MASQUERADE4, stays())),
+        of(members4.0, NFPROTO_IPV4, from(Meta::Oifname, members4.1, set4, stays())),
         of(
             "multicast4",
             NFPROTO_IPV4,
@@ -198,10 +226,10 @@ fn translation() -> Vec<Rule> {
                 stays(),
             ],
         ),
-        of("masquerade4", NFPROTO_IPV4, from(Meta::Iifname, IPV4_SOURCE, &MASQUERADE4, Expression::Masquerade)),
-        of("members6", NFPROTO_IPV6, from(Meta::Oifname, IPV6_SOURCE, &MASQUERADE6, stays())),
+        of("masquerade4", NFPROTO_IPV4, from(Meta::Iifname, IPV4_SOURCE, set4, Expression::Masquerade)),
+        of(members6.0, NFPROTO_IPV6, from(Meta::Oifname, members6.1, set6, stays())),
         of("multicast6", NFPROTO_IPV6, vec![Expression::Field(IPV6_DESTINATION_FIRST), equal(&[0xff]), stays()]),
-        of("masquerade6", NFPROTO_IPV6, from(Meta::Iifname, IPV6_SOURCE, &MASQUERADE6, Expression::Masquerade)),
+        of("masquerade6", NFPROTO_IPV6, from(Meta::Iifname, IPV6_SOURCE, set6, Expression::Masquerade)),
     ]
 }
 

@@ -8,15 +8,15 @@ use nftables::{Key, Set};
 
 use crate::firewall::elements::{Entry, add, differences, host_names, removal_commands, remove};
 use crate::firewall::tables::{
-    ADDRESSES4, ADDRESSES6, GUARDED, IPGUARDED, MACS, MASQUERADE4, MASQUERADE6, NEIGHBOURS, Ours, TOLD_MACS,
+    ADDRESSES4, ADDRESSES6, GUARDED, IPGUARDED, MACS, MASQUERADE4, MASQUERADE6, NEIGHBOURS, Ours, ROUTED4, ROUTED6,
+    TOLD_MACS,
 };
 use crate::{Difference, Error, Finder, Found, Identity, Item, Kind, Object, Owner, Session, Stage};
 
 static KIND: Kind = Kind::found("elements of the packet filter");
 static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network).collected_by(collect);
 
-/// Elements of the sets of `table inet plugboard` and `table bridge plugboard`, which are made with their first element and go
-/// with their last.
+/// Elements of the sets of our tables, which are made with their first element and go with their last.
 #[derive(Debug)]
 pub struct Elements {
     identity: Identity,
@@ -48,6 +48,20 @@ impl Elements {
             match address {
                 IpAddr::V4(v4) => self.push_v4(Ours::Nat, &MASQUERADE4, gateway, v4),
                 IpAddr::V6(v6) => self.push_v6(Ours::Nat, &MASQUERADE6, gateway, v6),
+            }
+        }
+        self
+    }
+
+    /// What comes from these addresses through the host interface, to which the host routes them, and does not go to another routed
+    /// address that is translated, carries the address of the interface by which it leaves.
+    #[must_use]
+    pub fn masquerading_routed(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let host = self.identity.host_name();
+        for address in addresses {
+            match address {
+                IpAddr::V4(v4) => self.push_v4(Ours::Routed, &ROUTED4, &host, v4),
+                IpAddr::V6(v6) => self.push_v6(Ours::Routed, &ROUTED6, &host, v6),
             }
         }
         self
