@@ -132,7 +132,7 @@ fn by_plugboard(before: &Snapshot) {
     std::fs::create_dir_all("/etc/cni/net.d").expect("a directory");
     std::fs::write("/etc/cni/net.d/home-net.conflist", list.to_string()).expect("a network");
     let container = Container::start();
-    plugboard("attach vn1 home-net").ok();
+    plugboard("attach --primary home-net vn1 home-net").ok();
     assert!(container.namespace.ping(LAN, 2).all_answered());
     assert!(plugboard("gc").ok().is_empty(), "it lives");
     container.die();
@@ -153,7 +153,8 @@ fn shaped(before: &Snapshot) {
         json!({"cniVersion": "1.1.0", "name": "home-net", "type": "netem-shaper", "lat": "10ms", "prevResult": result});
     container.call("ADD", &shaper).run().ok();
     container.call("CHECK", &shaper).run().ok();
-    assert!(container.namespace.sh("tc qdisc show dev eth1").ok().contains("netem"));
+    let queues = container.namespace.sh("tc qdisc show").ok();
+    assert!(queues.contains("netem"), "{queues}");
     let ping = container.namespace.sh(&format!("ping -c 2 -i 0.2 {LAN} >/dev/null; ping -c 5 -i 0.2 -q {LAN}")).ok();
     let mean: f64 = ping
         .rsplit(" = ")
