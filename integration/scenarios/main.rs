@@ -8,6 +8,7 @@ mod delayed_nics;
 mod examples;
 mod firewall;
 mod guest_on_a_tap;
+mod host_device;
 mod impairments;
 mod multus;
 mod placement;

@@ -19,6 +19,7 @@ pub mod ifb;
 pub mod ipvlan;
 pub mod layer3;
 pub mod link;
+mod link_change;
 mod mac;
 pub mod macvlan;
 pub mod multicast;
@@ -37,6 +38,7 @@ pub mod veth;
 pub mod vlan;
 
 pub use error::{Error, KernelError};
+pub use link_change::LinkChange;
 pub use mac::Mac;
 pub use namespace::Namespace;
 pub use request::{Answer, Object, Request};

@@ -126,7 +126,7 @@ impl Nic {
         match self.attached(found) {
             Attached::Veth => {
                 description.own(self.veth(found, false));
-                self.set_up(self.mac(found), description);
+                self.set_up(Some(self.mac(found)), description);
             }
             Attached::HostTap => _ = description.own(self.tap(found, Side::Host)),
             Attached::ContainerTap => {
@@ -139,8 +139,9 @@ impl Nic {
         }
     }
 
-    /// What sets the container interface up, unless it stays down, with the link-local address that follows from `mac`.
-    pub fn set_up(&self, mac: Mac, description: &mut Description) {
+    /// What sets the container interface up, unless it stays down: with the link-local address that follows from `mac`, or else
+    /// the one that the kernel gives it, which is in use at once likewise.
+    pub fn set_up(&self, mac: Option<Mac>, description: &mut Description) {
         if self.is_disabled {
             return;
         }
@@ -149,8 +150,12 @@ impl Nic {
             // RFC 7527: a question of our own that comes back (hairpinMode) is not taken for a duplicate.
             description.own(self.container_setting("enhanced_dad", "1", Stage::Setting));
             description.own(self.container_setting("accept_dad", "1", Stage::Setting));
+        } else if mac.is_none() {
+            description.own(self.container_setting("accept_dad", "0", Stage::Setting));
         }
-        description.own(LinkLocal { device: device.clone(), mac, is_detected });
+        if let Some(mac) = mac {
+            description.own(LinkLocal { device: device.clone(), mac, is_detected });
+        }
         description.own(LinkUp { device });
     }
 

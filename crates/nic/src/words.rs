@@ -27,6 +27,7 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::IsBridge => {
             "name it in `bridge`, or name the device that leads to the physical network in `uplink`".to_owned()
         }
+        Remedy::TakeAddresses => "remove them, or set force: then they come back when the device does".to_owned(),
         Remedy::DefineVlan { command } => format!("define it with `{command}`, or set autoVlan"),
         Remedy::OtherTable => {
             "set another number with table, or leave table out for one that follows from the attachment".to_owned()

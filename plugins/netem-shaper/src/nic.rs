@@ -98,6 +98,9 @@ impl Search<'_> {
             true => session.find(&Device::container(self.name))?.filter(|link| !nic.disowns(link)),
             false => None,
         };
+        if let Some(inside) = inside.as_ref().filter(|link| Tag::is_moved(link)) {
+            return Ok(Some(found(Side::Container, inside.clone()))); // what is behind a device of the host is not the NIC's
+        }
         if let Some(inside) = &inside
             && let Some(outside) = session.find_other_end(inside)?
             && !nic.disowns(&outside)
@@ -217,6 +220,9 @@ impl Search<'_> {
         let nic = self.attachment.beside(self.name);
         let found = session.find(&Device::container(self.name))?;
         let Some(inside) = found.filter(|link| !nic.disowns(link)) else { return Ok(false) };
+        if Tag::is_moved(&inside) {
+            return Ok(true);
+        }
         match session.find_other_end(&inside)? {
             Some(outside) => Ok(!nic.disowns(&outside) && self.is_the_nics(&inside, Some(&outside), session)?),
             None => Ok(inside.kind != "veth" && self.is_the_nics(&inside, None, session)?),

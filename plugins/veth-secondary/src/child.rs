@@ -6,7 +6,7 @@ use keys::{NicKeys, OnBridgeKeys, SecondaryKeys, TapKeys};
 use netlink::child::Sort;
 use netlink::link::{Link, NAME_BYTES};
 use netlink::{Mac, ipvlan, layer3, macvlan};
-use nic::{Found, Nic, Path, default_route, expected, merge};
+use nic::{Found, Nic, Path, expected, merge};
 use plugin::Prop;
 
 use crate::config::Kind;
@@ -188,24 +188,12 @@ impl Connection for ChildNic {
             Sort::Ipvlan(_) => self.nic.identity.container_mac(),
             Sort::Macvlan(_) | Sort::Vlan(_) => self.nic.mac(&self.found),
         };
-        self.nic.set_up(mac, &mut description);
+        self.nic.set_up(Some(mac), &mut description);
         description
     }
 
     fn complete(&self, addressing: &mut Success) -> Result<(), Error> {
-        for ip in addressing.ips.iter().filter(|_| self.is_default) {
-            let Some(gateway) = ip.gateway else {
-                return Err(Error::invalid_config(format!(
-                    "isDefaultGateway: ipam gives no gateway with {}; name it there",
-                    ip.address
-                )));
-            };
-            let is_new = |default| !addressing.routes.iter().any(|route| route.dst == default);
-            if let Some(default) = default_route(gateway).filter(|default| is_new(*default)) {
-                addressing.routes.push(cni::Route::new(default, Some(gateway)));
-            }
-        }
-        Ok(())
+        if self.is_default { nic::by_gateways_of_ipam(addressing) } else { Ok(()) }
     }
 
     fn addressing(&self, addressing: &Success) -> Description {

@@ -1,6 +1,6 @@
 //! The configuration as an attachment.
 
-use attachment::{Child, Description, Finder, Identity, Ifb, RoutedRule, Session, SourceTable};
+use attachment::{Child, Description, Finder, HostDevice, Identity, Ifb, Item, RoutedRule, Session, SourceTable};
 use cni::{Call, Error, Success};
 use keys::SecondaryKeys;
 use nic::{OnBridge, SourceRouting};
@@ -9,6 +9,7 @@ use plugin::{Plugin, Prop};
 use crate::child::ChildNic;
 use crate::config::{Kind, default_bridge};
 use crate::connection::Connection;
+use crate::host_device::{self, HostDeviceNic};
 use crate::routed::Routed;
 
 /// A further NIC, and the way that its answers take.
@@ -25,6 +26,7 @@ enum Connected {
     OnBridge(Box<OnBridge>),
     Routed(Box<Routed>),
     Child(Box<ChildNic>),
+    HostDevice(Box<HostDeviceNic>),
 }
 
 impl Connected {
@@ -43,7 +45,7 @@ impl Connected {
             kind @ (Kind::Macvlan | Kind::Ipvlan | Kind::Vlan) => {
                 Ok(Self::Child(Box::new(ChildNic::read(keys, kind, call, identity)?)))
             }
-            Kind::HostDevice => Err(Error::invalid_config("nic")),
+            Kind::HostDevice => Ok(Self::HostDevice(Box::new(HostDeviceNic::read(keys, call, identity)?))),
         }
     }
 
@@ -52,6 +54,7 @@ impl Connected {
             Self::OnBridge(on_bridge) => on_bridge.as_ref(),
             Self::Routed(routed) => routed.as_ref(),
             Self::Child(child) => child.as_ref(),
+            Self::HostDevice(device) => device.as_ref(),
         }
     }
 
@@ -60,6 +63,7 @@ impl Connected {
             Self::OnBridge(on_bridge) => on_bridge.as_mut(),
             Self::Routed(routed) => routed.as_mut(),
             Self::Child(child) => child.as_mut(),
+            Self::HostDevice(device) => device.as_mut(),
         }
     }
 }
@@ -75,6 +79,7 @@ impl Plugin for Secondary {
             tap,
             veth,
             Child::FINDER,
+            HostDevice::FINDER,
             elements,
             SourceTable::FINDER,
             Ifb::COLLECTOR,
@@ -131,14 +136,16 @@ impl Plugin for Secondary {
         self.connected.connection_mut().expect(call, previous)
     }
 
-    /// The bridge that the configuration names, with what is attached to it, and a device that was lent to it; a table that the
-    /// configuration names.
+    /// The bridge that the configuration names, with what is attached to it, and a device that was lent to it; a device of the host,
+    /// under whatever name; a table that the configuration names.
     fn named(call: &Call, identity: &Identity, _session: &mut Session) -> Result<Description, Error> {
         let bridge = OnBridge::bridge_of(call, &default_bridge(&call.config.name));
-        let mut description =
-            bridge.map_or_else(Description::new, |bridge| OnBridge::named(call, identity, &bridge, true));
-        SourceRouting::named(call, identity, &mut description);
-        Ok(description)
+        let mut named = bridge.map_or_else(Description::new, |bridge| OnBridge::named(call, identity, &bridge, true));
+        if host_device::is_asked_for(call) {
+            named.extend([Item::Object(Box::new(HostDevice::anywhere(identity.clone())))]);
+        }
+        SourceRouting::named(call, identity, &mut named);
+        Ok(named)
     }
 
     fn rehearse(&mut self, session: &mut Session) -> Result<Vec<Prop>, Error> {

@@ -5,7 +5,9 @@ mod child;
 mod config;
 mod connection;
 mod describe;
+mod host_device;
 mod routed;
+mod search;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod host_device;
 mod kinds_of_ones_own;
 mod print;
 mod print_impairments;
