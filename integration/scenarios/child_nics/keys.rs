@@ -1,6 +1,6 @@
 //! Keys that other kinds of NICs have, too, and links of unusual kinds.
 
-use harness::sh;
+use harness::{Invocation, sh};
 use integration::{all_at_once, call, with};
 use lab::{on_virtual_clock, with_features};
 use serde_json::{Value, json};
@@ -109,6 +109,21 @@ fn routes_are_as_for_other_nics() {
                 }
                 assert!(cable.c1.sh("ip rule show").ok().contains("from 10.9.0.7 lookup"), "{keys}");
             });
+            // The rules do not go with the NIC, whoever removes it.
+            let config = with(&config(&keys), &keys_of_routes);
+            let before = cable.state();
+            call("ADD", &cable.c1, "eth1", &config).run().ok();
+            Invocation::new("veth-secondary", "GC")
+                .config(with(&config, &json!({"cni.dev/valid-attachments": []})))
+                .run()
+                .ok();
+            assert_eq!(before, cable.state(), "{keys}: GC");
+            for table in [json!(null), json!(77)] {
+                let config = with(&config, &json!({"table": table}));
+                call("ADD", &cable.c1, "eth1", &config).run().ok();
+                call("DEL", &cable.c1, "eth1", &config).unset("CNI_NETNS").run().ok();
+                assert_eq!(before, cable.state(), "{keys}: DEL without the namespace");
+            }
         }
     });
 }

@@ -7,7 +7,8 @@ use netlink::link::{self, Link};
 use netlink::{Namespace, Socket, macvlan};
 
 use super::host_links::whose;
-use crate::{Device, Error, Found, Identity, Owner, Session, Side, Stage, Tag};
+use super::rules_behind;
+use crate::{Device, Error, Found, Identity, Owner, Session, Side, Stage, Tag, inside};
 
 /// A child that is neither on the host nor in the session's container.
 struct Elsewhere {
@@ -36,19 +37,28 @@ impl Elsewhere {
         format!("in {}", self.namespace.path().display())
     }
 
+    /// The rules that lead to the table of a NIC go first: nobody finds them without it.
     fn remove(&self) -> Result<(), Error> {
         let mut socket = self.namespace.socket().map_err(Error::Namespace)?;
+        let behind = if is_child(&self.link) { rules_behind::remove_of(&mut socket, &self.link) } else { Ok(()) };
         match socket.request(link::delete_index(self.link.index)) {
             Err(source) if !source.is_missing() => {
                 Err(Error::Refused { action: format!("remove {} {}", self.link.name, self.place()), source })
             }
-            _ => Ok(()),
+            _ => behind,
         }
     }
 
-    fn removal_command(&self) -> String {
-        let path = self.namespace.path().display().to_string().replace('\'', r"'\''");
-        format!("nsenter --net='{path}' ip link delete {}", self.link.name)
+    fn removal_commands(&self) -> Result<Vec<String>, Error> {
+        let mut commands = match is_child(&self.link) {
+            true => {
+                let mut socket = self.namespace.socket().map_err(Error::Namespace)?;
+                rules_behind::removal_commands_of(&mut socket, &self.link)?
+            }
+            false => Vec::new(),
+        };
+        commands.push(format!("{} link delete {}", Device::container("").tool("ip"), self.link.name));
+        Ok(inside(commands, self.namespace.path()))
     }
 }
 
@@ -68,7 +78,7 @@ fn is_own(link: &Link, identity: &Identity) -> bool {
 }
 
 /// Those of an attachment in its container.
-fn inside(session: &mut Session, identity: &Identity) -> Result<Vec<Link>, Error> {
+fn in_container(session: &mut Session, identity: &Identity) -> Result<Vec<Link>, Error> {
     let listed = link::list(session.socket(Side::Container)?);
     let mut links = listed.map_err(Error::refused("list the links in the container"))?;
     links.retain(|link| is_child(link) && is_own(link, identity));
@@ -96,7 +106,7 @@ pub(super) fn remove(session: &mut Session, identity: &Identity) -> Result<(), E
     if !session.has_container() {
         return anywhere(identity)?.iter().try_for_each(Elsewhere::remove);
     }
-    for link in inside(session, identity)? {
+    for link in in_container(session, identity)? {
         let action = format!("remove {}", Device::container(&link.name));
         session.remove(Side::Container, action, link::delete_index(link.index))?;
     }
@@ -106,10 +116,14 @@ pub(super) fn remove(session: &mut Session, identity: &Identity) -> Result<(), E
 /// The commands that would do so.
 pub(super) fn removal_commands(session: &mut Session, identity: &Identity) -> Result<Vec<String>, Error> {
     if !session.has_container() {
-        return Ok(anywhere(identity)?.iter().map(Elsewhere::removal_command).collect());
+        let mut commands = Vec::new();
+        for child in anywhere(identity)? {
+            commands.extend(child.removal_commands()?);
+        }
+        return Ok(commands);
     }
     let tool = Device::container("").tool("ip");
-    Ok(inside(session, identity)?.iter().map(|link| format!("{tool} link delete {}", link.name)).collect())
+    Ok(in_container(session, identity)?.iter().map(|link| format!("{tool} link delete {}", link.name)).collect())
 }
 
 /// Those of a network, wherever they are.
@@ -122,8 +136,11 @@ pub(super) fn of_network(network: &str) -> Result<Vec<Found>, Error> {
     let found = all.into_iter().map(|child| {
         let (owner, child) = (owner(&child.link), Rc::new(child));
         let printed = Rc::clone(&child);
-        Found::own(owner, Stage::Nic, move |_| child.remove())
-            .printed_by(move |_| Ok(vec![whose(&printed.link), printed.removal_command()]))
+        Found::own(owner, Stage::Nic, move |_| child.remove()).printed_by(move |_| {
+            let mut commands = vec![whose(&printed.link)];
+            commands.extend(printed.removal_commands()?);
+            Ok(commands)
+        })
     });
     Ok(found.collect())
 }

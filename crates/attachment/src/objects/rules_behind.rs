@@ -59,6 +59,26 @@ pub(crate) fn remove(session: &mut Session, host: &Link) -> Result<(), Error> {
     Ok(())
 }
 
+/// Removes those of a NIC in the namespace of the socket, which has the attachment's alias itself.
+pub(super) fn remove_of(socket: &mut Socket, nic: &Link) -> Result<(), Error> {
+    let rules = of_nic(socket, nic)?;
+    delete(socket, &rules)
+}
+
+/// The commands that would do so.
+pub(super) fn removal_commands_of(socket: &mut Socket, nic: &Link) -> Result<Vec<String>, Error> {
+    Ok(of_nic(socket, nic)?.iter().map(|rule| command("del", rule)).collect())
+}
+
+fn of_nic(socket: &mut Socket, nic: &Link) -> Result<Vec<Rule>, Error> {
+    let rules = ours(socket)?;
+    if rules.is_empty() {
+        return Ok(rules);
+    }
+    let routes = tables(socket)?;
+    Ok(behind(&rules, &routes, nic.index, nic.alias.as_deref()))
+}
+
 /// The rules to tables whose routes go through a link, or whose number follows from the attachment that the alias names: a link
 /// that is down has no routes.
 fn behind(rules: &[Rule], routes: &[(u32, u32)], index: u32, alias: Option<&str>) -> Vec<Rule> {
