@@ -7,7 +7,6 @@ use netlink::link::{self, Link};
 use netlink::{Namespace, Socket, macvlan};
 
 use super::host_links::whose;
-use super::rules_behind;
 use crate::{Device, Error, Found, Identity, Owner, Session, Side, Stage, Tag, inside};
 
 /// A child that is neither on the host nor in the session's container.
@@ -37,28 +36,19 @@ impl Elsewhere {
         format!("in {}", self.namespace.path().display())
     }
 
-    /// The rules that lead to the table of a NIC go first: nobody finds them without it.
     fn remove(&self) -> Result<(), Error> {
         let mut socket = self.namespace.socket().map_err(Error::Namespace)?;
-        let behind = if is_child(&self.link) { rules_behind::remove_of(&mut socket, &self.link) } else { Ok(()) };
         match socket.request(link::delete_index(self.link.index)) {
             Err(source) if !source.is_missing() => {
                 Err(Error::Refused { action: format!("remove {} {}", self.link.name, self.place()), source })
             }
-            _ => behind,
+            _ => Ok(()),
         }
     }
 
-    fn removal_commands(&self) -> Result<Vec<String>, Error> {
-        let mut commands = match is_child(&self.link) {
-            true => {
-                let mut socket = self.namespace.socket().map_err(Error::Namespace)?;
-                rules_behind::removal_commands_of(&mut socket, &self.link)?
-            }
-            false => Vec::new(),
-        };
-        commands.push(format!("{} link delete {}", Device::container("").tool("ip"), self.link.name));
-        Ok(inside(commands, self.namespace.path()))
+    fn removal_commands(&self) -> Vec<String> {
+        let command = format!("{} link delete {}", Device::container("").tool("ip"), self.link.name);
+        inside(vec![command], self.namespace.path())
     }
 }
 
@@ -116,11 +106,7 @@ pub(super) fn remove(session: &mut Session, identity: &Identity) -> Result<(), E
 /// The commands that would do so.
 pub(super) fn removal_commands(session: &mut Session, identity: &Identity) -> Result<Vec<String>, Error> {
     if !session.has_container() {
-        let mut commands = Vec::new();
-        for child in anywhere(identity)? {
-            commands.extend(child.removal_commands()?);
-        }
-        return Ok(commands);
+        return Ok(anywhere(identity)?.iter().flat_map(Elsewhere::removal_commands).collect());
     }
     let tool = Device::container("").tool("ip");
     Ok(in_container(session, identity)?.iter().map(|link| format!("{tool} link delete {}", link.name)).collect())
@@ -136,11 +122,8 @@ pub(super) fn of_network(network: &str) -> Result<Vec<Found>, Error> {
     let found = all.into_iter().map(|child| {
         let (owner, child) = (owner(&child.link), Rc::new(child));
         let printed = Rc::clone(&child);
-        Found::own(owner, Stage::Nic, move |_| child.remove()).printed_by(move |_| {
-            let mut commands = vec![whose(&printed.link)];
-            commands.extend(printed.removal_commands()?);
-            Ok(commands)
-        })
+        Found::own(owner, Stage::Nic, move |_| child.remove())
+            .printed_by(move |_| Ok([vec![whose(&printed.link)], printed.removal_commands()].concat()))
     });
     Ok(found.collect())
 }
