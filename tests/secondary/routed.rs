@@ -148,7 +148,7 @@ fn members_reach_each_other_where_the_firewall_drops_what_it_forwards() {
     let c2 = scene.host.namespace("c2");
     for tool in ["iptables", "ip6tables"] {
         sh(&format!(
-            "{tool} -P FORWARD DROP && {tool} -A FORWARD -s 192.0.2.77 -m comment --comment 'of the operator' -j ACCEPT"
+            "{tool} -P FORWARD DROP && {tool} -A FORWARD -i eth-none -m comment --comment 'of the operator' -j ACCEPT"
         ))
         .ok();
     }
@@ -166,7 +166,7 @@ fn members_reach_each_other_where_the_firewall_drops_what_it_forwards() {
     sh("iptables -F FORWARD").ok();
     let reply = scene.call_for(&scene.c1, "eth1", Plugin::Secondary, "CHECK", whole.clone()).run();
     assert!(reply.error().1.contains("routed NIC"), "{reply:?}");
-    sh("iptables -A FORWARD -s 192.0.2.77 -m comment --comment 'of the operator' -j ACCEPT").ok();
+    sh("iptables -A FORWARD -i eth-none -m comment --comment 'of the operator' -j ACCEPT").ok();
     del(&scene, &scene.c1, whole);
     scene.call(Plugin::Secondary, "GC", routed(json!({"cni.dev/valid-attachments": []}))).run().ok();
     assert_eq!(before, State::take(&[&scene.c1, &c2]));
