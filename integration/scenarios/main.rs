@@ -15,6 +15,7 @@ mod rocks;
 mod secondary_nics;
 mod shape;
 mod shaping_sources;
+mod user_mode_guests;
 mod vagga;
 mod verified_lines;
 mod verify;

@@ -208,39 +208,3 @@ fn a_guest_has_a_limit_in_each_direction() {
         assert_eq!(names(&ip("link show")), ["lo"]);
     }
 }
-
-/// User-mode Linux, which opens its device as the monitor of a virtual machine does.
-#[test]
-fn a_user_mode_guest_is_behind_each_tap_of_a_further_nic() {
-    let host = Host::enter();
-    let (pod1, pod2) = (host.namespace("pod1"), host.namespace("pod2"));
-    let on_host = with(&network("veth-secondary", 1), &json!({"nic": "tap"}));
-    let inside = with(&on_host, &json!({"tapNamespace": "container"}));
-    let (result1, result2) = (add(&pod1, "eth1", &on_host), add(&pod2, "eth1", &inside));
-    let guests = [Vm::boot_user_mode(None, &[host_nic(&result1)]), {
-        Vm::boot_user_mode(Some(&pod2), &[container_nic(&result2)])
-    }];
-    for (guest, (own, other)) in guests.iter().zip([(&result1, &result2), (&result2, &result1)]) {
-        assert_eq!(guest.sh("cat /sys/class/net/eth0/address").ok(), own["interfaces"][2]["mac"]);
-        assert_eq!(guest.ping(address(other), 4).received, 4, "{own}");
-    }
-    let c1 = host.namespace("c1");
-    let peer = add(&c1, "eth1", &network("veth-secondary", 1));
-    for guest in &guests {
-        for options in ["-n 20M", "-R -n 20M"] {
-            let sent = guest.iperf3_from(&c1, address(&peer), options);
-            println!("{options}: {:.0} Mbit/s", sent.received_bit_s / MBIT);
-            assert!(
-                sent.report["end"]["sum_received"]["bytes"].as_u64() >= Some(20_000_000),
-                "{:#}",
-                sent.report["end"]
-            );
-        }
-    }
-    for (ns, config, result) in [(&pod1, &on_host, &result1), (&pod2, &inside, &result2)] {
-        call("CHECK", ns, "eth1", &with(config, &json!({"prevResult": result}))).run().ok();
-        call("DEL", ns, "eth1", config).run().ok();
-    }
-    call("DEL", &c1, "eth1", &network("veth-secondary", 1)).run().ok();
-    assert_eq!(names(&ip("link show")), ["lo"]);
-}

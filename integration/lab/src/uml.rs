@@ -1,6 +1,5 @@
 //! User-mode Linux: a kernel that is a process, and runs in the lab at the lab's own speed.
 
-use crate::IN_LAB;
 use crate::cache::{Cache, default_cache, remove};
 use crate::nic::{Nic, program_in};
 use crate::packages::{ask_apt_cache, require, take_out};
@@ -47,21 +46,14 @@ fn unpack(directory: &Path) -> Result<()> {
     remove(&directory.join("usr/share"))
 }
 
-/// Starts a guest: in the lab, or on this machine.
+/// Starts a guest in the lab.
 pub(crate) fn command(namespace: Option<&Namespace>, nics: &[Nic]) -> Result<Command> {
-    let (kernel, root) = if std::env::var_os(IN_LAB).is_some() {
-        ensure!(
-            Path::new(KERNEL).is_file(),
-            "the lab has no {KERNEL}; a test with virtual machines in the lab runs by `with_guests_on_virtual_clock`"
-        );
-        (KERNEL.into(), ROOT.into())
-    } else {
-        let [(_, kernel), (_, root)] = files()?;
-        (kernel, root)
-    };
-    let mut uml = program_in(namespace, &kernel);
-    uml.env("TMPDIR", MEMORY).args(ARGUMENTS.split(' '));
-    uml.arg(format!("initrd={}", root.display())).arg(format!("uml_dir={MEMORY}"));
+    ensure!(
+        Path::new(KERNEL).is_file(),
+        "the lab has no {KERNEL}; a test with virtual machines in the lab runs by `with_guests_on_virtual_clock`"
+    );
+    let mut uml = program_in(namespace, Path::new(KERNEL));
+    uml.env("TMPDIR", MEMORY).args(ARGUMENTS.split(' ')).arg(format!("initrd={ROOT}")).arg(format!("uml_dir={MEMORY}"));
     for (place, nic) in nics.iter().enumerate() {
         uml.arg(device(place, nic).with_context(|| format!("the NIC on {}", nic.tap))?);
     }

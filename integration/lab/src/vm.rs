@@ -41,22 +41,16 @@ pub struct Vm {
 impl Vm {
     /// Boots in the thread's namespace, where the machine's process opens the TAP devices by their names.
     pub fn boot(nics: &[Nic]) -> Self {
-        Self::start(usual(), None, nics)
+        Self::start(None, nics)
     }
 
     /// The same with the process in a namespace: a container's that holds the TAP devices.
     pub fn boot_in(namespace: &Namespace, nics: &[Nic]) -> Self {
-        Self::start(usual(), Some(namespace), nics)
+        Self::start(Some(namespace), nics)
     }
 
-    /// User-mode Linux on this machine too, on its clock: a guest whose process opens TAP devices in another way than QEMU.
-    pub fn boot_user_mode(namespace: Option<&Namespace>, nics: &[Nic]) -> Self {
-        Self::start(Monitor::UserMode, namespace, nics)
-    }
-
-    fn start(monitor: Monitor, namespace: Option<&Namespace>, nics: &[Nic]) -> Self {
-        let machine =
-            Connection::open(monitor, namespace, nics).unwrap_or_else(|error| panic!("no virtual machine: {error:#}"));
+    fn start(namespace: Option<&Namespace>, nics: &[Nic]) -> Self {
+        let machine = Connection::open(namespace, nics).unwrap_or_else(|error| panic!("no virtual machine: {error:#}"));
         let vm = Self { machine: RefCell::new(machine) };
         for (place, nic) in nics.iter().enumerate() {
             let address = nic.address.as_ref().map(|address| format!("ip address add {address} dev eth{place} && "));
@@ -89,18 +83,6 @@ impl Vm {
     }
 }
 
-/// What runs a machine.
-#[derive(Debug, Clone, Copy)]
-enum Monitor {
-    Qemu,
-    UserMode,
-}
-
-/// In the lab a machine within a machine would take minutes to boot.
-fn usual() -> Monitor {
-    if std::env::var_os(IN_LAB).is_some() { Monitor::UserMode } else { Monitor::Qemu }
-}
-
 /// A running machine, and the port by which its first process takes scripts.
 #[derive(Debug)]
 struct Connection {
@@ -112,11 +94,12 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(monitor: Monitor, namespace: Option<&Namespace>, nics: &[Nic]) -> Result<Self> {
+    fn open(namespace: Option<&Namespace>, nics: &[Nic]) -> Result<Self> {
         let (console, mut complaints) = (MemoryFile::new("console")?, MemoryFile::new("errors of the machine")?);
-        let (mut command, end) = match monitor {
-            Monitor::UserMode => (uml::command(namespace, nics)?, uml::END),
-            Monitor::Qemu => (qemu(namespace, nics, &console)?, Signal::SIGKILL),
+        let (mut command, end) = if std::env::var_os(IN_LAB).is_some() {
+            (uml::command(namespace, nics)?, uml::END)
+        } else {
+            (qemu(namespace, nics, &console)?, Signal::SIGKILL)
         };
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints.file().try_clone()?);
         let mut machine = Machine::start(command, end).context("cannot start the virtual machine")?;
