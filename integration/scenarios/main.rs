@@ -7,6 +7,7 @@ mod delayed_nics;
 mod dhcp_in_a_node;
 mod examples;
 mod firewall;
+mod further_kinds;
 mod guest_on_a_tap;
 mod impairments;
 mod multus;
