@@ -12,6 +12,7 @@ mod guest_on_a_tap;
 mod impairments;
 mod multus;
 mod placement;
+mod podman;
 mod rocks;
 mod secondary_nics;
 mod shape;
