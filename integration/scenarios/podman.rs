@@ -36,7 +36,7 @@ impl Podman {
     }
 
     fn network(&self, name: &str, plugins: &Value) {
-        let list = json!({"cniVersion": "0.4.0", "name": name, "plugins": plugins});
+        let list = json!({"cniVersion": "1.0.0", "name": name, "plugins": plugins});
         std::fs::write(self.directory.join(format!("net.d/{name}.conflist")), list.to_string()).expect("a file");
     }
 
