@@ -22,7 +22,41 @@ fn kinds() -> Vec<Kind> {
         kind("bridged", &[], json!({"isGateway": true})),
         kind("routed", &[], json!({"mode": "routed"})),
         kind("tap", &[Feature::Tap], json!({"nic": "tap", "tapNamespace": "container", "isGateway": true})),
+        kind("macvlan", &[Feature::Macvlan], json!({"nic": "macvlan", "link": "lan0"})),
+        kind("ipvlan", &[Feature::Ipvlan], json!({"nic": "ipvlan", "link": "lan1"})),
+        kind("vlan", &[Feature::Vlan], json!({"nic": "vlan", "link": "lan0", "vlan": VLAN})),
+        kind("device", &[], json!({"nic": "host-device", "device": "lan2"})),
     ]
+}
+
+/// The VLAN of `lan0` that a NIC is in.
+const VLAN: u16 = 30;
+
+/// Devices of the host, and behind them the machines that are the gateways of the networks there: a link has either children with
+/// addresses of their own or such with its address.
+fn lan(host: &Host) -> Namespace {
+    let far = host.namespace("far");
+    for place in 0..3 {
+        sh(&format!("ip link add lan{place} type veth peer name far{place} netns far && ip link set lan{place} up"))
+            .ok();
+        far.sh(&format!("ip link set far{place} up")).ok();
+    }
+    far
+}
+
+/// Gives a gateway its address.
+fn gateway_of(far: &Namespace, number: usize, kind: &Kind) {
+    let device = match kind.name {
+        "macvlan" => "far0",
+        "ipvlan" => "far1",
+        "vlan" => {
+            far.sh(&format!("ip link add link far0 name tagged up type vlan id {VLAN}")).ok();
+            "tagged"
+        }
+        "device" => "far2",
+        _ => return,
+    };
+    far.sh(&format!("ip address add 10.{number}.0.1/24 dev {device}")).ok();
 }
 
 /// A network of a kind. Its addresses are 10.NUMBER.0.0/24, and 172.16.NUMBER.0/24 is behind its gateway.
@@ -113,12 +147,15 @@ fn known(look: impl Fn(&str) -> String) -> Vec<String> {
 
 fn all_at_once(kinds: &[Kind]) {
     let host = Host::enter();
-    let (ctn, other) = (host.namespace("ctn"), host.namespace("other"));
+    let (ctn, other, far) = (host.namespace("ctn"), host.namespace("other"), lan(&host));
     for ns in [&ctn, &other] {
         add(ns, "eth0", &first());
         ns.ping("10.250.0.1", 1);
     }
-    let look = || Snapshot::take::<&str>(&[&ctn, &other], &[]);
+    for (number, kind) in (1..).zip(kinds) {
+        gateway_of(&far, number, kind);
+    }
+    let look = || Snapshot::take::<&str>(&[&ctn, &other, &far], &[]);
     let (alone, default) = (look(), default_routes(&ctn));
     assert!(default.contains("via 10.250.0.1 dev eth0") && default.contains("via fd00:250::1 dev eth0"), "{default}");
 
