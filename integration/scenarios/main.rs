@@ -1,6 +1,7 @@
 //! Scenarios on a real kernel, one file per source of requirements.
 
 mod accuracy;
+mod child_nics;
 mod container_nics;
 mod containerd;
 mod delayed_nics;
@@ -9,6 +10,7 @@ mod examples;
 mod firewall;
 mod further_kinds;
 mod guest_on_a_tap;
+mod host_device;
 mod impairments;
 mod multus;
 mod placement;
