@@ -60,8 +60,10 @@ fn the_world_is_reached_only_where_that_was_asked_for() {
     let host = Host::enter();
     let (c1, c2, _world) = (host.namespace("c1"), host.namespace("c2"), world(&host));
     let alone = network("alone", "10.40.0.0/24", &json!({}));
+    let with_gateway = network("with-gateway", "10.44.0.0/24", &json!({"isGateway": true, "ipMasq": true}));
+    let routed = network("routed", "10.45.0.0/24", &json!({"mode": "routed", "ipMasq": true}));
     let connected = network("connected", "10.41.0.0/24", &json!({"isDefaultGateway": true, "ipMasq": true}));
-    for (config, reached) in [(&alone, 0), (&connected, 2)] {
+    for (config, reached) in [(&alone, 0), (&with_gateway, 0), (&routed, 0), (&connected, 2)] {
         let results = [add(&c1, "eth1", config), add(&c2, "eth1", config)];
         for (ns, result) in [&c1, &c2].into_iter().zip(&results) {
             assert_eq!(default_routes(ns).is_empty(), reached == 0, "{}: {}", config["name"], default_routes(ns));
