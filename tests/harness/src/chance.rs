@@ -148,7 +148,7 @@ false_alarms! {
 
     /// That something is done at once: within a second where it takes milliseconds, or in at most ten times the time that the same
     /// takes without what must not cost anything, as the shortest of 20 runs each.
-    PROMPT: once 0.05, attempts 5, times 10, pause 1000;
+    PROMPT: once 0.05, attempts 5, times 12, pause 1000;
 
     /// A kill after so many microseconds comes in the middle of a call, several times of a hundred or more: the call takes 1 to 3 ms
     /// on a quiet machine, and longer on a busy one, so that all kills may come before it has begun.
