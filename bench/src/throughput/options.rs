@@ -12,7 +12,7 @@ Run it as root; it works in network and mount namespaces of its own.
 usage: bench-throughput [--turns N] [--bytes BYTES] [--only NIC] [--markdown]
 
   --turns N      turns of either for each kind of NIC; 10 by default
-  --bytes BYTES  what is sent each time, with K, M or G as iperf3 reads them; 2G by default
+  --bytes BYTES  what is sent each time, with K, M or G as iperf3 reads them; 1G by default
   --only NIC     one of veth, routed, macvlan, ipvlan, vlan, host-device
   --markdown     prints tables for docs/benchmarks.md
 ";
@@ -29,7 +29,7 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the command line; `None` when the usage was asked for.
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
-        let mut options = Self { turns: 10, bytes: "2G".to_owned(), only: None, markdown: false };
+        let mut options = Self { turns: 10, bytes: "1G".to_owned(), only: None, markdown: false };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--turns" => {
