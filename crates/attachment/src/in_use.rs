@@ -6,7 +6,8 @@ use netlink::qdisc::redirect;
 
 use crate::firewall::elements;
 use crate::identity::MARK;
-use crate::{Device, Error, Identity, Session, Side};
+use crate::objects::rules_behind;
+use crate::{Device, Error, Identity, Moved, Session, Side, Tag, give_back};
 
 /// A device of the host whose alias names an attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,9 @@ impl OwnedDevice {
     /// changed the name, its alias. GC of the plugins goes by the same.
     #[must_use]
     pub fn is_of(&self, attachment: &Identity) -> bool {
+        if let Some(moved) = Moved::read(&self.alias) {
+            return moved.is_of(attachment); // whatever name the kernel has given it back under
+        }
         match Identity::is_device_name(&self.name) {
             true => [attachment.host_name(), attachment.ifb_name(&self.interface)].contains(&self.name),
             false => self.alias == attachment.ifb_alias(&self.interface),
@@ -41,12 +45,24 @@ impl OwnedDevice {
     #[must_use]
     pub fn owner_in(&self, container_id: &str) -> Option<Identity> {
         let owner = Identity::new(self.owner.network(), container_id, self.owner.if_name());
-        let is_told = !self.is_cut || Identity::is_device_name(&self.name);
+        let is_told = !self.is_cut || Identity::is_device_name(&self.name) || Moved::read(&self.alias).is_some();
         (is_told && self.is_of(&owner)).then_some(owner)
     }
 
     fn read(link: &Link) -> Option<Self> {
         let alias = link.alias.as_deref()?;
+        if let Some(moved) = Moved::read(alias) {
+            let owner = Identity::new(moved.network, moved.container_id, moved.interface);
+            return Some(Self {
+                name: link.name.clone(),
+                index: link.index,
+                is_cut: !moved.is_of(&owner),
+                owner,
+                in_use: None,
+                alias: alias.to_owned(),
+                interface: moved.interface.to_owned(),
+            });
+        }
         let (interface, rest) = alias.strip_prefix(MARK)?.split_once(" on ")?;
         let (network, container_id) = rest.split_once(" of ")?;
         let (interface, if_name) = interface.split_once(" for ").unwrap_or((interface, interface));
@@ -88,6 +104,7 @@ pub fn owned_devices(session: &mut Session) -> Result<Vec<OwnedDevice>, Error> {
     for link in &links {
         let Some(mut device) = OwnedDevice::read(link) else { continue };
         device.in_use = match link.kind.as_str() {
+            _ if Tag::is_moved(link) => None, // a container that uses it has it
             "veth" => Some(InUse::OtherEnd(link.peer_namespace)),
             "tun" => link.is_running.then_some(InUse::Carrier),
             _ => None,
@@ -155,15 +172,22 @@ fn commented(comment: &str) -> Option<ElementOwner> {
     Some(ElementOwner { host_name: host_name.to_owned(), owner, is_cut })
 }
 
-/// Removes a device of an attachment, whose plugin cannot be called, if it still has the attachment's alias. That it is gone
-/// already is no error.
+/// Removes a device of an attachment, whose plugin cannot be called, if it still has the attachment's alias. One that was taken over
+/// becomes again what it was on the host. That it is gone already is no error. The rules of its container that lead to it go first:
+/// nobody finds them without it.
 ///
 /// # Errors
-/// The kernel does not remove it.
+/// The kernel does not remove it, or change it back.
 pub fn remove_device(session: &mut Session, device: &OwnedDevice) -> Result<(), Error> {
     let found = session.find(&Device::host(&device.name))?;
-    if found.is_some_and(|link| link.index == device.index && link.alias.as_ref() == Some(&device.alias)) {
-        session.remove(Side::Host, format!("remove {}", device.name), link::delete(&device.name))?;
+    match found.filter(|link| link.index == device.index && link.alias.as_ref() == Some(&device.alias)) {
+        Some(link) if Tag::is_moved(&link) => give_back::restore(session, &link)?,
+        Some(link) => {
+            // Whatever comes of it: the rest goes all the same.
+            let behind = if link.kind == "veth" { rules_behind::remove(session, &link) } else { Ok(()) };
+            session.remove(Side::Host, format!("remove {}", device.name), link::delete(&device.name)).and(behind)?;
+        }
+        None => {}
     }
     session.flush()
 }
@@ -171,6 +195,7 @@ pub fn remove_device(session: &mut Session, device: &OwnedDevice) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Origin;
 
     fn named(name: String, alias: String) -> Link {
         Link { name, alias: Some(alias), ..Link::default() }
@@ -194,6 +219,13 @@ mod tests {
         // Its name is that of another attachment.
         let device = read(Identity::new("home-net", "vn2", "eth1").host_name(), one.alias()).unwrap();
         assert!(device.is_cut && !device.is_of(&one));
+        let origin = Origin { name: "enp3s0".to_owned(), mtu: 1500, ..Origin::default() };
+        for name in [one.host_name(), "eth1".to_owned(), "dev7".to_owned()] {
+            let device = read(name, one.moved_alias(&origin).unwrap()).unwrap();
+            assert!(!device.is_cut && device.is_of(&one) && device.owner == one, "{device:?}");
+            assert!(device.owner_in("vn1") == Some(one.clone()) && device.owner_in("vn2").is_none(), "{device:?}");
+        }
+
         let found = commented(&one.comment()).unwrap();
         assert_eq!((found.owner, found.is_cut), (one, false));
         let long = Identity::new("home-net", "c".repeat(300), "eth1");
@@ -204,5 +236,7 @@ mod tests {
             assert!(device.is_cut && device.is_of(&long) && device.owner.network() == "home-net");
             assert_eq!(device.owner_in(long.container_id()), owner);
         }
+        let device = read("eth1".to_owned(), long.moved_alias(&origin).unwrap()).unwrap();
+        assert!(device.is_cut && device.owner_in(long.container_id()) == Some(long), "{device:?}");
     }
 }

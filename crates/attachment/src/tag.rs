@@ -2,8 +2,8 @@
 
 use netlink::link::Link;
 
-use crate::Identity;
 use crate::identity::MARK;
+use crate::{Identity, Moved};
 
 /// What the alias of a device of ours says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,12 @@ pub enum Tag<'a> {
         network: &'a str,
         /// The container interface that it serves, where that is not the attachment's own.
         other: Option<&'a str>,
+    },
+    /// It is a device of the host that an attachment of this network has taken over; see [`Moved`](crate::Moved). It is given back,
+    /// and never removed.
+    Moved {
+        /// The network.
+        network: &'a str,
     },
     /// Attachments share it.
     Shared {
@@ -37,7 +43,10 @@ impl<'a> Tag<'a> {
             });
         }
         let (interface, text) = text.split_once(" on ")?;
-        let (network, _) = text.split_once(" of ")?;
+        let (network, container) = text.split_once(" of ")?;
+        if container.contains(' ') {
+            return Some(Self::Moved { network }); // the container's ID has no blank
+        }
         Some(Self::Attachment { network, other: interface.split_once(" for ").map(|(other, _)| other) })
     }
 
@@ -58,7 +67,7 @@ impl<'a> Tag<'a> {
     #[must_use]
     pub fn is_of_network(self) -> bool {
         match self {
-            Self::Attachment { .. } => true,
+            Self::Attachment { .. } | Self::Moved { .. } => true,
             Self::Shared { by, .. } => !by.contains(' '),
         }
     }
@@ -87,10 +96,16 @@ impl<'a> Tag<'a> {
         matches!(Tag::of(link), Some(Tag::Shared { .. }))
     }
 
-    /// Whether a device is an attachment's own.
+    /// Whether an attachment has taken over a device of the host.
+    #[must_use]
+    pub fn is_moved(link: &Link) -> bool {
+        matches!(Tag::of(link), Some(Tag::Moved { .. }))
+    }
+
+    /// Whether a device is an attachment's own, or was taken over by one.
     #[must_use]
     pub fn is_attachment(link: &Link) -> bool {
-        matches!(Tag::of(link), Some(Tag::Attachment { .. }))
+        matches!(Tag::of(link), Some(Tag::Attachment { .. } | Tag::Moved { .. }))
     }
 }
 
@@ -104,6 +119,10 @@ impl Identity {
                 let its_own = Self::new(network, self.container_id(), self.if_name());
                 link.alias.as_deref() != Some(&its_own.alias())
             }
+            Some(Tag::Moved { network }) => {
+                let its_own = Self::new(network, self.container_id(), self.if_name());
+                !Moved::of(link).is_some_and(|moved| moved.is_of(&its_own))
+            }
             Some(_) => true,
             None => false,
         }
@@ -115,6 +134,7 @@ mod tests {
     use netlink::link::ALIAS_BYTES;
 
     use super::*;
+    use crate::Origin;
 
     fn identity(network: &str, container: &str, interface: &str) -> Identity {
         Identity::new(network, container, interface)
@@ -139,6 +159,11 @@ mod tests {
         assert_eq!(Tag::read(&lac), Some(Tag::Shared { by: "lac 14789/1", uplink: Some("eth1") }));
         assert!(!Tag::read(&lac).unwrap().is_of_network() && Tag::read(&Tag::shared("net")).unwrap().is_of_network());
         assert_eq!(Tag::read("somebody's"), None);
+        let origin = Origin { name: "enp3s0".to_owned(), mtu: 1500, ..Origin::default() };
+        let alias = identity("home-net", "vn1", "eth1").moved_alias(&origin).unwrap();
+        assert_eq!(Tag::read(&alias), Some(Tag::Moved { network: "home-net" }));
+        // Whatever somebody has made of it, it is nothing to be removed.
+        assert_eq!(Tag::read(&alias.replace("mtu", "")), Some(Tag::Moved { network: "home-net" }));
     }
 
     #[test]
@@ -146,6 +171,9 @@ mod tests {
         let of = |alias: Option<&str>| Link { alias: alias.map(str::to_owned), ..Link::default() };
         let vn1 = identity("home-net", "vn1", "eth1");
         let disowned = |alias: &str| vn1.disowns(&of(Some(alias)));
+        let origin = Origin { name: "enp3s0".to_owned(), mtu: 1500, ..Origin::default() };
+        let moved = |identity: Identity| identity.moved_alias(&origin).unwrap();
+        assert!(!disowned(&moved(vn1.clone())) && !disowned(&moved(identity("walt-net", "vn1", "eth1"))));
         for alias in [&vn1.alias(), &identity("walt-net", "vn1", "eth1").alias(), "somebody's", ""] {
             assert!(!disowned(alias), "{alias}");
         }
@@ -154,6 +182,8 @@ mod tests {
             &identity("home-net", "vn1", "eth2").alias(),
             &vn1.ifb_alias("eth2"),
             &Tag::shared("home-net"),
+            &moved(identity("home-net", "vn2", "eth1")),
+            &moved(vn1.beside("eth2")),
         ] {
             assert!(disowned(alias), "{alias}");
             assert!(Tag::contradicts(&of(Some(alias)), &vn1.alias()), "{alias}");

@@ -78,6 +78,43 @@ fn all(socket: &mut Socket, message: AddressMessage) -> Result<Vec<AddressMessag
     Ok(messages.into_iter().filter_map(|object| object.decode::<AddressMessage>(RTM_NEWADDR)).collect())
 }
 
+/// An address with what is needed to give it to the link again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The address.
+    pub address: IpNetwork,
+    /// The other end of a point-to-point link.
+    pub peer: Option<IpAddr>,
+    /// It has no lifetime: no router or server has given it for a while.
+    pub is_permanent: bool,
+}
+
+/// The addresses of one link, but for link-local ones of IPv6.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn held(socket: &mut Socket, index: u32) -> Result<Vec<Held>, Error> {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    let messages = all(socket, message)?;
+    let of_link = messages.iter().filter(|message| message.header.index == index).filter_map(read_held);
+    let is_link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    Ok(of_link.filter(|held| !is_link_local(held.address.ip())).collect())
+}
+
+fn read_held(message: &AddressMessage) -> Option<Held> {
+    let (address, _) = read(message)?;
+    let mut held = Held { address, peer: None, is_permanent: false };
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Address(other) if *other != address.ip() => held.peer = Some(*other),
+            AddressAttribute::Flags(flags) => held.is_permanent = flags.contains(AddressFlags::Permanent),
+            _ => {}
+        }
+    }
+    Some(held)
+}
+
 /// The addresses of one link with their states.
 ///
 /// # Errors

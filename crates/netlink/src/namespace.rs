@@ -75,13 +75,18 @@ impl Namespace {
         }
     }
 
+    /// The inode of the calling thread's own, which tells it from all others that there are; `None` when `/proc` is not mounted.
+    #[must_use]
+    pub fn own_inode() -> Option<u64> {
+        fs::metadata("/proc/thread-self/ns/net").ok().map(|found| found.ino())
+    }
+
     /// The network namespaces that can be reached from here, each once, without the calling thread's own: those that are mounted
     /// somewhere, and those of processes. One that can only be reached through a descriptor, or from another mount namespace, is not
     /// among them.
     #[must_use]
     pub fn reachable() -> Vec<Self> {
-        let own = fs::metadata("/proc/thread-self/ns/net").map(|found| found.ino());
-        let mut seen: BTreeSet<u64> = own.into_iter().collect();
+        let mut seen: BTreeSet<u64> = Self::own_inode().into_iter().collect();
         let mut found = Vec::new();
         for path in mounted().into_iter().chain(of_processes()) {
             let is_new = fs::metadata(&path).is_ok_and(|file| seen.insert(file.ino()));

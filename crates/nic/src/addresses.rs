@@ -16,6 +16,14 @@ pub fn addressing(nic: &Nic, found: &Found, addressing: &Success, description: &
         description.act(forwards);
         return;
     }
+    if nic.has_interface(found) {
+        description.act(forwards);
+    }
+    on_link(nic, found, addressing, description);
+}
+
+/// The same without a port of a switch that has to forward first.
+pub fn on_link(nic: &Nic, found: &Found, addressing: &Success, description: &mut Description) {
     if !nic.has_interface(found) {
         return;
     }
@@ -24,7 +32,6 @@ pub fn addressing(nic: &Nic, found: &Found, addressing: &Success, description: &
     if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
         description.own(nic.container_setting("disable_ipv6", "0", Stage::Ready));
     }
-    description.act(forwards);
     for ip in &addressing.ips {
         let address = ip.address.ip();
         if !(nic.is_allocated || (is_detected && ip.address.is_ipv6())) {
@@ -40,6 +47,22 @@ pub fn addressing(nic: &Nic, found: &Found, addressing: &Success, description: &
         let address = ip.address.ip();
         description.act(AwaitListening { device: device.clone(), address });
         description.act(Announce { device: device.clone(), address, mac: nic.mac(found) });
+    }
+    routes::describe(&device, addressing, description);
+}
+
+/// The addresses and routes of a container interface that knows no neighbours: what it sends is routed by the kernel below it.
+pub fn without_neighbours(nic: &Nic, found: &Found, addressing: &Success, description: &mut Description) {
+    if !nic.has_interface(found) {
+        return;
+    }
+    let device = nic.container_interface();
+    if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
+        description.own(nic.container_setting("disable_ipv6", "0", Stage::Ready));
+    }
+    for ip in &addressing.ips {
+        let (device, others) = (device.clone(), Others::Alone);
+        description.own(Address { device, address: ip.address, others, is_detected: false, has_route: true });
     }
     routes::describe(&device, addressing, description);
 }

@@ -16,6 +16,8 @@ pub struct Nic {
     pub identity: Identity,
     /// The hardware address that the container or the guest has.
     pub mac: Mac,
+    /// That address is one that was asked for.
+    pub is_mac_asked: bool,
     /// The MTU that is asked for, in bytes; without one that of the path counts.
     pub mtu_bytes: Option<u32>,
     device: keys::Device,
@@ -58,8 +60,10 @@ impl Nic {
         identity: Identity,
     ) -> Result<Self, Error> {
         refuse_contradictions(keys, device, of_tap, call)?;
+        let asked = mac::asked(call, keys.mac.as_deref())?;
         Ok(Self {
-            mac: mac::asked(call, keys.mac.as_deref())?.unwrap_or_else(|| identity.container_mac()),
+            mac: asked.unwrap_or_else(|| identity.container_mac()),
+            is_mac_asked: asked.is_some(),
             identity,
             mtu_bytes: Some(keys.mtu).filter(|bytes| *bytes != 0),
             device,
@@ -122,9 +126,7 @@ impl Nic {
         match self.attached(found) {
             Attached::Veth => {
                 description.own(self.veth(found, false));
-                if !self.is_disabled {
-                    self.describe_container_link(found, description);
-                }
+                self.set_up(Some(self.mac(found)), description);
             }
             Attached::HostTap => _ = description.own(self.tap(found, Side::Host)),
             Attached::ContainerTap => {
@@ -137,15 +139,23 @@ impl Nic {
         }
     }
 
-    /// What sets the container interface up.
-    fn describe_container_link(&self, found: &Found, description: &mut Description) {
+    /// What sets the container interface up, unless it stays down: with the link-local address that follows from `mac`, or else
+    /// the one that the kernel gives it, which is in use at once likewise.
+    pub fn set_up(&self, mac: Option<Mac>, description: &mut Description) {
+        if self.is_disabled {
+            return;
+        }
         let (device, is_detected) = (self.container_interface(), self.detects_duplicates);
         if is_detected {
             // RFC 7527: a question of our own that comes back (hairpinMode) is not taken for a duplicate.
             description.own(self.container_setting("enhanced_dad", "1", Stage::Setting));
             description.own(self.container_setting("accept_dad", "1", Stage::Setting));
+        } else if mac.is_none() {
+            description.own(self.container_setting("accept_dad", "0", Stage::Setting));
         }
-        description.own(LinkLocal { device: device.clone(), mac: self.mac(found), is_detected });
+        if let Some(mac) = mac {
+            description.own(LinkLocal { device: device.clone(), mac, is_detected });
+        }
         description.own(LinkUp { device });
     }
 

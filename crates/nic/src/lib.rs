@@ -15,10 +15,11 @@ mod path;
 mod result;
 mod routes;
 mod segment;
+mod source_routing;
 mod vlans;
 mod words;
 
-pub use addresses::{addressing, alone};
+pub use addresses::{addressing, alone, on_link, without_neighbours};
 pub use attached::Nic;
 pub use gateway::Gateway;
 pub use guard::Guard;
@@ -26,7 +27,8 @@ pub use loan::{find_loan, lent_before};
 pub use on_bridge::OnBridge;
 pub use path::Path;
 pub use result::{bridge_interface, expected, merge};
-pub use routes::describe as routes;
+pub use routes::{by_gateways_of_ipam, default_route, describe as routes};
+pub use source_routing::{OnLink, SourceRouting, set_metric};
 pub use vlans::Vlans;
 pub use words::error;
 

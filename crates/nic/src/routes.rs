@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use attachment::{Description, Device, LinkRoute};
-use cni::Success;
+use cni::{Error, Success};
 use ipnetwork::IpNetwork;
 use netlink::route;
 
@@ -15,7 +15,7 @@ pub fn describe(device: &Device, addressing: &Success, description: &mut Descrip
 }
 
 /// The route for the kernel: without a next hop, the gateway of its family's address is meant (DLG-9).
-fn via(route: &cni::Route, addressing: &Success) -> route::Route {
+pub(crate) fn via(route: &cni::Route, addressing: &Success) -> route::Route {
     let of_family = |ip: &&cni::IpConfig| ip.address.is_ipv4() == route.dst.is_ipv4();
     // 0.0.0.0 and :: say that there is none.
     let own = route.gw.map(|gateway| Some(gateway).filter(|gateway| !gateway.is_unspecified()));
@@ -31,8 +31,30 @@ fn via(route: &cni::Route, addressing: &Success) -> route::Route {
     }
 }
 
-/// `0.0.0.0/0` or `::/0`.
-pub(crate) fn default_route(gateway: IpAddr) -> Option<IpNetwork> {
+/// `0.0.0.0/0` or `::/0`, by the gateway's family.
+#[must_use]
+pub fn default_route(gateway: IpAddr) -> Option<IpNetwork> {
     let any = if gateway.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
     IpNetwork::new(any, 0).ok()
+}
+
+/// The default routes by the gateways of an answer of IPAM, where it has none of its own: `isDefaultGateway` of a NIC whose gateway
+/// is not made here.
+///
+/// # Errors
+/// Code 7 for an address without a gateway.
+pub fn by_gateways_of_ipam(addressing: &mut Success) -> Result<(), Error> {
+    for ip in &addressing.ips {
+        let Some(gateway) = ip.gateway else {
+            return Err(Error::invalid_config(format!(
+                "isDefaultGateway: ipam gives no gateway with {}; name it there",
+                ip.address
+            )));
+        };
+        let is_new = |default: &IpNetwork| !addressing.routes.iter().any(|route| route.dst == *default);
+        if let Some(default) = default_route(gateway).filter(is_new) {
+            addressing.routes.push(cni::Route::new(default, Some(gateway)));
+        }
+    }
+    Ok(())
 }

@@ -16,6 +16,13 @@ pub enum Prop {
         /// Its MTU in bytes.
         mtu_bytes: u32,
     },
+    /// The same in the container.
+    DeviceInContainer {
+        /// Its name.
+        name: String,
+        /// Its MTU in bytes.
+        mtu_bytes: u32,
+    },
     /// A VLAN device that is up.
     Vlan {
         /// Its name.
@@ -56,22 +63,25 @@ fn leave() -> Result<(), Error> {
 
 impl Prop {
     fn put_up(&self, session: &mut Session) -> Result<(), Error> {
-        let own = Namespace::own().map_err(Error::Namespace)?;
         let action = format!("put up a device to try things out with ({self:?})");
+        let pair = |namespace: &Namespace, name: &str, mtu_bytes| {
+            let mac = || Mac::random().map_err(Error::refused(&action));
+            let peer = veth::Peer { namespace, name: "far-end", mac: mac()? };
+            let pair = veth::NewVeth { name, mac: mac()?, mtu: Some(mtu_bytes), peer };
+            Ok(vec![pair.create(), link::set_up("far-end"), link::set_up(name)])
+        };
+        let own = Namespace::own().map_err(Error::Namespace)?; // open until it has been sent
         let requests = match self {
-            Self::Device { name, mtu_bytes } => {
-                let mac = || Mac::random().map_err(Error::refused(&action));
-                let peer = veth::Peer { namespace: &own, name: "far-end", mac: mac()? };
-                let pair = veth::NewVeth { name, mac: mac()?, mtu: Some(*mtu_bytes), peer };
-                vec![pair.create(), link::set_up("far-end"), link::set_up(name)]
-            }
+            Self::Device { name, mtu_bytes } => pair(&own, name, *mtu_bytes)?,
+            Self::DeviceInContainer { name, mtu_bytes } => pair(session.container()?, name, *mtu_bytes)?,
             Self::Vlan { name, below, id } => {
                 let below = session.index(&attachment::Device::host(below))?;
                 vec![vlan::NewVlan { name, below, id: *id }.create(), link::set_up(name)]
             }
         };
+        let side = if matches!(self, Self::DeviceInContainer { .. }) { Side::Container } else { Side::Host };
         for request in requests {
-            session.queue(Step::change(Side::Host, &action, request));
+            session.queue(Step::change(side, &action, request));
         }
         session.flush()
     }

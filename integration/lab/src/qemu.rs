@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const VIRTUAL: &str = "-accel tcg,thread=single,tb-size=1024 -icount shift=1,align=off,sleep=off -rtc clock=vm -smp 1";
 const REAL: &str = "-accel tcg,thread=multi,tb-size=1024 -smp 2";
 
-/// A plain machine without devices; a kernel that panics ends it.
+/// A plain machine without devices of its own; a kernel that panics ends it.
 const MACHINE: &str = "-machine q35 -cpu Nehalem -nodefaults -display none -no-reboot";
 /// With `norandmaps` a program is where it was before, so that QEMU need not translate it anew: starting one takes a seventh.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off cryptomgr.notests norandmaps";
@@ -28,6 +28,10 @@ const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable mitiga
 const STEP: Duration = Duration::from_millis(10);
 /// How many lines of its console tell of a guest that died.
 const CONSOLE_LINES: usize = 80;
+
+/// The hardware addresses of two NICs of the machine, `eth0` and `eth1` of its first namespace once `virtio_net` is loaded. A wire
+/// leads from the one to the other.
+pub const NICS: [&str; 2] = ["52:54:00:00:00:01", "52:54:00:00:00:02"];
 
 /// The size of the disk that brings a run's own files. Only what is written takes memory.
 const DISK_BYTES: u64 = 1 << 30;
@@ -179,6 +183,10 @@ pub(crate) fn command(guest: &Guest, boot: &Boot, state: Option<&Path>, ports: &
     for (name, port) in [("stdout", &ports.stdout), ("stderr", &ports.stderr), ("status", &ports.status)] {
         qemu.args(["-chardev", &format!("file,id={name},path={}", port.path())]);
         qemu.args(["-device", &format!("virtserialport,chardev={name},name={name}")]);
+    }
+    for (place, mac) in NICS.iter().enumerate() {
+        qemu.args(["-netdev", &format!("hubport,id=wire{place},hubid=0")]);
+        qemu.args(["-device", &format!("virtio-net-pci,netdev=wire{place},mac={mac},romfile=,ioeventfd=off")]);
     }
     let complaints = ports.complaints.file().try_clone()?;
     qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(complaints);

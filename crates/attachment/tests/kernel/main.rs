@@ -7,6 +7,8 @@
     reason = "a test reports by panicking"
 )]
 
+mod host_device;
 mod kinds_of_ones_own;
 mod print;
 mod print_impairments;
+mod source_routing;

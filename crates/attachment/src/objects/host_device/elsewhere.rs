@@ -1,0 +1,64 @@
+//! Devices of the host that are neither there nor in the session's container: in any namespace that can be entered.
+
+use std::rc::Rc;
+
+use netlink::link::{self, Link};
+use netlink::{Namespace, Socket};
+
+use crate::give_back::{fetch, find_back, restore, restore_commands};
+use crate::{Error, Moved, Session};
+
+/// A device in a namespace.
+pub(super) struct Elsewhere {
+    namespace: Rc<Namespace>,
+    /// The device as it is there.
+    pub(super) link: Link,
+}
+
+impl Elsewhere {
+    /// All that attachments of this host have taken over, of which `is_it` is true. A namespace that cannot be entered has none: it
+    /// may be going.
+    pub(super) fn find(is_it: impl Fn(&Moved<'_>) -> bool) -> Result<Vec<Self>, Error> {
+        let here = Namespace::own_inode();
+        let is_of_here = |moved: &Moved<'_>| here.is_some() && moved.origin.namespace == here;
+        let mut found = Vec::new();
+        for namespace in Namespace::reachable() {
+            let mut socket = match namespace.socket() {
+                Ok(socket) => socket,
+                Err(netlink::Error::Namespace { path, .. }) if path == namespace.path() => continue,
+                Err(error) => return Err(Error::Namespace(error)), // the thread may be lost
+            };
+            let namespace = Rc::new(namespace);
+            let links = link::list(&mut socket).unwrap_or_default().into_iter();
+            let links = links.filter(|link| Moved::of(link).is_some_and(|moved| is_of_here(&moved) && is_it(&moved)));
+            found.extend(links.map(|link| Self { namespace: Rc::clone(&namespace), link }));
+        }
+        Ok(found)
+    }
+
+    /// [`Identity::host_name`](crate::Identity::host_name) of its attachment.
+    pub(super) fn host_name(&self) -> String {
+        Moved::of(&self.link).map(|moved| moved.host_name.to_owned()).unwrap_or_default()
+    }
+
+    /// Gives it back to the host, as what it was there.
+    pub(super) fn give_back(&self, session: &mut Session) -> Result<(), Error> {
+        let mut socket: Socket = self.namespace.socket().map_err(Error::Namespace)?;
+        let host_name = self.host_name();
+        fetch(&mut socket, &self.link, &host_name)?;
+        find_back(session, &host_name, true)?.map_or(Ok(()), |link| restore(session, &link))
+    }
+
+    /// The commands that do the same.
+    pub(super) fn commands(&self) -> Vec<String> {
+        let path = self.namespace.path().display().to_string().replace('\'', r"'\''");
+        give_back_commands(&format!("nsenter --net='{path}' ip"), &self.link, &self.host_name())
+    }
+}
+
+/// The commands by which a device comes back from where `tool` is `ip`, to the namespace of the shell that runs them.
+pub(super) fn give_back_commands(tool: &str, link: &Link, host_name: &str) -> Vec<String> {
+    let back = format!("{tool} link set {} netns $$ name {host_name}", link.name);
+    let outside = Link { name: host_name.to_owned(), is_up: false, ..link.clone() };
+    [vec![back], restore_commands(&outside)].concat()
+}
