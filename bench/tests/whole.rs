@@ -1,4 +1,4 @@
-//! The benchmark comes to its end, with all that it names.
+//! The benchmarks come to their ends, with all that they name.
 
 use harness::{bin_dir, sh};
 
@@ -26,5 +26,18 @@ fn one_round_measures_everything() {
         "ADD of the shaper alone",
     ] {
         assert!(report.contains(&format!("\n{table}")), "no table of {table}");
+    }
+}
+
+#[test]
+#[ignore = "soaks: it is a benchmark, if a short one"]
+fn one_turn_sends_through_each_kind_that_the_kernel_has() {
+    let program = env!("CARGO_BIN_EXE_bench-throughput");
+    let report = sh(&format!("PLUGBOARD_BIN_DIR={} {program} --turns 1 --bytes 20M", bin_dir().display())).ok();
+    println!("{report}");
+    for kind in ["veth", "routed", "macvlan", "ipvlan", "vlan", "host-device"] {
+        let is_measured = report.contains(&format!("\n{kind} "));
+        let is_lacking = report.contains(&format!("\n- not measured: {kind}: this kernel has none\n"));
+        assert!(is_measured != is_lacking, "nothing of {kind}");
     }
 }

@@ -41,14 +41,15 @@ pub(crate) fn connect(kind: Kind, near: &Namespace, far: &Namespace) {
     }
 }
 
-/// Removes what is on the host, but for a link that was there.
-pub(crate) fn remove(kind: Kind) {
+/// Removes it, but for a link of the host, with which its children go.
+pub(crate) fn remove(kind: Kind, near: &Namespace) {
     let ports = format!("ip link delete {} && ip link delete {}", port(2), port(3));
     match kind {
-        Kind::Bridged => sh(&format!("{ports} && ip link delete {}", Maker::Hand.link())).ok(),
-        Kind::Routed => sh(&ports).ok(),
-        Kind::Macvlan | Kind::Ipvlan | Kind::Vlan | Kind::Device => return,
-    };
+        Kind::Bridged => drop(sh(&format!("{ports} && ip link delete {}", Maker::Hand.link())).ok()),
+        Kind::Routed => drop(sh(&ports).ok()),
+        Kind::Device => drop(near.sh(&format!("ip link delete {INTERFACE}")).ok()),
+        Kind::Macvlan | Kind::Ipvlan | Kind::Vlan => {}
+    }
 }
 
 fn pair(arguments: &str, number: u8, container: &Namespace) {

@@ -1,7 +1,7 @@
 //! What NICs of `veth-secondary` carry, beside the same made by `ip`.
 //!
-//! For each kind and each turn both are made anew, and iperf3 sends from the one container and then from the other; the next turn
-//! begins with the other. All of it happens in namespaces of its own. On the lab's virtual clock a processor carries out so many
+//! For each kind and each turn both are made anew, and iperf3 sends from the one container, from the other, from the other and from
+//! the one. All of it happens in namespaces of its own. On the lab's virtual clock a processor carries out so many
 //! instructions in a second, whatever else the machine does; on a real clock the rates are this machine's.
 
 mod by_hand;
@@ -80,7 +80,10 @@ fn run(options: &Options) -> Result<()> {
         let of = |rate: fn(&Turn) -> f64| median(&measured.iter().map(rate).collect::<Vec<_>>());
         let gigabits = [of(|turn| turn.by_hand), of(|turn| turn.ours)].map(|rate| format!("{:.3}", rate / 1e9));
         let (ratio, interval) = (median(&ratios), median_interval(&ratios));
-        let figures = [format!("{ratio:.3}"), format!("{:.3} to {:.3}", interval.low, interval.high)];
+        // Few turns say nothing of it.
+        let interval = Some(interval).filter(|interval| interval.low.is_finite());
+        let interval = interval.map(|interval| format!("{:.3} to {:.3}", interval.low, interval.high));
+        let figures = [format!("{ratio:.3}"), interval.unwrap_or_default()];
         table.row(std::iter::once(kind.to_string()).chain(gigabits).chain(figures));
         // NaN is the worst.
         if worst.1.is_empty() || ratio.is_nan() || ratio < worst.0 {

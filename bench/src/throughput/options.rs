@@ -11,8 +11,8 @@ Run it as root; it works in network and mount namespaces of its own.
 
 usage: bench-throughput [--turns N] [--bytes BYTES] [--only NIC] [--markdown]
 
-  --turns N      turns of either for each kind of NIC; 10 by default
-  --bytes BYTES  what is sent each time, with K, M or G as iperf3 reads them; 1G by default
+  --turns N      turns for each kind of NIC, of two transfers by either; 10 by default
+  --bytes BYTES  what a transfer sends, with K, M or G as iperf3 reads them; 1G by default
   --only NIC     one of veth, routed, macvlan, ipvlan, vlan, host-device
   --markdown     prints tables for docs/benchmarks.md
 ";

@@ -68,36 +68,34 @@ impl Site {
         };
         if let Err(error) = made {
             // What was made of it is in the way of the next one.
-            site.remove().ok();
+            drop(site.remove());
             return Err(error);
         }
         Ok(site)
     }
 
-    /// What arrives in bit/s while the container sends so many bytes.
+    /// What the container sends in bit/s until it has sent so many bytes. What arrived would not do: iperf3 does not wait for all of it.
     pub(crate) fn rate(&self, bytes: &str) -> f64 {
         let address = format!("{}.0.{}", self.maker.subnet(), if self.kind.has_link() { 1 } else { 3 });
-        self.near.iperf3_from(&self.far, &address, &format!("--bytes {bytes}")).received_bit_s
+        self.near.iperf3_from(&self.far, &address, &format!("--bytes {bytes}")).sent_bit_s
     }
 
-    /// Leaves nothing.
+    /// Leaves the namespaces, empty: removing them is work for the kernel that would go on beside the next turn.
     ///
     /// # Errors
     /// A plugin fails.
-    pub(crate) fn remove(self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         let removed = match self.maker {
             Maker::Ours => self.call_for_all("DEL"),
             Maker::Hand => {
-                by_hand::remove(self.kind);
+                by_hand::remove(self.kind, &self.near);
                 Ok(())
             }
         };
         if self.kind.has_link() {
-            // Unless it has gone with the container that it was in.
+            // Unless it has gone with the container's interface that it was.
             sh(&format!("ip link delete {}", self.maker.link()));
         }
-        self.near.delete();
-        self.far.delete();
         removed
     }
 
