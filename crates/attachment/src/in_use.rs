@@ -184,7 +184,10 @@ pub fn remove_device(session: &mut Session, device: &OwnedDevice) -> Result<(), 
         Some(link) if Tag::is_moved(&link) => give_back::restore(session, &link)?,
         Some(link) => {
             // Whatever comes of it: the rest goes all the same.
-            let behind = if link.kind == "veth" { rules_behind::remove(session, &link) } else { Ok(()) };
+            let behind = match link.kind.as_str() {
+                "veth" => rules_behind::remove(session, &device.owner, Some(link)),
+                _ => Ok(()),
+            };
             session.remove(Side::Host, format!("remove {}", device.name), link::delete(&device.name)).and(behind)?;
         }
         None => {}
