@@ -13,8 +13,9 @@ IMAGE_TOOL ?= docker
 PLUGINS := bridge veth-secondary netem-shaper host-local static
 PROGRAMS := $(PLUGINS) plugboard
 
-# Options of bench-shaping, such as --quick.
+# Options of bench-shaping, such as --quick, and of bench-throughput, such as --only.
 BENCH_SHAPING ?= --markdown
+BENCH_THROUGHPUT ?= --markdown
 
 # Newer reference plugins than those that TEST_TOOLS install, for the benchmarks.
 NEWER := target/newer-reference
@@ -25,10 +26,10 @@ DEMO_TOOLS := iproute2 iputils-ping iperf3 jq procps kmod util-linux qemu-system
 TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-appc-cni-dev strace \
               containerd runc python3-grpcio dnsmasq-base podman
 
-.PHONY: help demo test soak t bench bench-shaping build install image lint conformance demo-tools test-tools nextest clean
+.PHONY: help demo test soak t bench bench-shaping bench-throughput build install image lint conformance demo-tools test-tools nextest clean
 
 help: ## this text
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: demo-tools build ## two containers on two networks, one with limits, and the kernel's figures for them
 	demo/run $(RELEASE)
@@ -58,6 +59,14 @@ bench-shaping: test-tools build ## how true limits are: in the lab, on its virtu
 	    -- env PLUGBOARD_BIN_DIR=/plugboard/bin /plugboard/bin/bench-shaping $(BENCH_SHAPING)
 	@echo
 	$(RELEASE)/bench-shaping --fast $(BENCH_SHAPING)
+
+bench-throughput: test-tools build ## what further NICs carry: in the lab, which has all kinds, and on this machine
+	$(STATIC) cargo build --quiet --release --target $(TARGET) --package bench
+	cargo run --quiet --package lab -- --limit 1800 $(foreach program,veth-secondary host-local bench-throughput,\
+	    --file /plugboard/bin/$(program)=$(RELEASE)/$(program)) \
+	    -- env PLUGBOARD_BIN_DIR=/plugboard/bin /plugboard/bin/bench-throughput --bytes 40M $(BENCH_THROUGHPUT)
+	@echo
+	$(RELEASE)/bench-throughput $(BENCH_THROUGHPUT)
 
 build: ## the static executables
 	$(STATIC) cargo build --release --target $(TARGET) $(PROGRAMS:%=--package %)

@@ -1,5 +1,6 @@
 //! One container on one network, and the calls that a runtime makes for it.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -8,9 +9,10 @@ use serde_json::Value;
 
 use crate::call::{Call, Observer};
 use crate::contender::Contender;
-use crate::network::{Network, Plugin};
+use crate::network::{Kind, Network, Plugin};
 
-const INTERFACE: &str = "eth0";
+/// The containers' interface.
+pub(crate) const INTERFACE: &str = "eth0";
 
 /// What is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +53,8 @@ impl<'a> Attachment<'a> {
         Self { network, container: container.to_owned(), netns: netns.to_owned(), result: String::new() }
     }
 
-    /// Makes the calls of a verb, and returns what was observed of each. The floor has no CHECK.
+    /// Makes the calls of a verb, and returns what was observed of each: nothing where there is no
+    /// CHECK ([`Network::has_check`]).
     ///
     /// # Errors
     /// A call fails.
@@ -80,7 +83,7 @@ impl<'a> Attachment<'a> {
     }
 
     fn check<O: Observer>(&self, observer: &O) -> Result<Vec<O::Seen>> {
-        if self.network.contender == Contender::Floor {
+        if !self.network.has_check() {
             return Ok(Vec::new());
         }
         self.run_all(Verb::Check, &self.network.chain(), observer)
@@ -123,34 +126,33 @@ impl<'a> Attachment<'a> {
     }
 
     fn floor_add(&self) -> Call {
-        let mut arguments = vec![
-            "add".into(),
-            self.network.bridge().into(),
+        let options = [self.network.floor_queue(), self.network.floor_table()];
+        self.floor_call("add", self.network.subnet(), options)
+    }
+
+    fn floor_del(&self) -> Call {
+        self.floor_call("del", self.result.clone(), [None, self.network.floor_table()])
+    }
+
+    fn floor_call(&self, verb: &str, address: String, options: [Option<String>; 2]) -> Call {
+        let mut arguments: Vec<OsString> = vec![
+            verb.into(),
+            self.network.floor_kind().into(),
             self.floor_name().into(),
             self.netns.clone().into(),
             INTERFACE.into(),
             self.network.floor_pool().into(),
-            self.network.subnet().into(),
+            address.into(),
         ];
-        arguments.extend(self.network.queue().into_iter().map(Into::into));
-        self.floor_call(arguments)
-    }
-
-    fn floor_del(&self) -> Call {
-        self.floor_call(vec![
-            "del".into(),
-            self.floor_name().into(),
-            self.network.floor_pool().into(),
-            self.result.clone().into(),
-        ])
-    }
-
-    fn floor_call(&self, arguments: Vec<std::ffi::OsString>) -> Call {
+        arguments.extend(options.into_iter().flatten().map(Into::into));
         Call { program: self.network.floor(), arguments, environment: Vec::new(), stdin: String::new() }
     }
 
-    /// The host's end of the floor's pair; the plugins name theirs themselves.
+    /// The host's end of the floor's pair, or the device; the plugins name theirs themselves.
     fn floor_name(&self) -> String {
+        if self.network.job.kind() == Some(Kind::Device) {
+            return self.network.device();
+        }
         format!("{}-{}", self.network.subnet().replace('.', ""), self.container)
     }
 }

@@ -56,9 +56,10 @@ impl Programs {
         let Some(ours) = harness::find_bin_dir() else {
             bail!("no executables to measure: run `make build` first, or name their directory in PLUGBOARD_BIN_DIR")
         };
-        require(&ours, &["bridge", "host-local", "netem-shaper"], "run `make build` first")?;
+        require(&ours, &["bridge", "veth-secondary", "host-local", "netem-shaper"], "run `make build` first")?;
         let hint = "install Debian's containernetworking-plugins, or name another directory with --reference";
-        require(reference, &["bridge", "host-local", "bandwidth"], hint)?;
+        let plugins = ["bridge", "ptp", "host-device", "sbr", "host-local", "bandwidth"];
+        require(reference, &plugins, hint)?;
         if let Some(newer) = newer {
             let hint = "`scripts/newer-reference` gets them, and without --newer they are left out";
             require(newer, &["bridge", "host-local", "tap"], hint)?;

@@ -1,4 +1,4 @@
-//! What both benchmarks print: tables, the machine, and goals.
+//! What all benchmarks print: tables, the machine, and goals.
 
 pub mod goal;
 pub mod machine;

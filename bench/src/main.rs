@@ -73,7 +73,10 @@ fn run(options: &Options) -> Result<Report> {
         // One job that this machine, or this version, cannot do keeps none of the others from being measured.
         match rounds::measure(job, options.rounds, &mut networks, &spaces) {
             Ok(measured) => jobs.push((job, measured)),
-            Err(error) => left_out.push((job, format!("{error:#}"))),
+            Err(error) => {
+                spaces.clear();
+                left_out.push((job, format!("{error:#}")));
+            }
         }
     }
     eprintln!("bench: {}", burst::TITLE);

@@ -34,33 +34,101 @@ pub(crate) enum Job {
     /// A TAP device for a virtual machine. Ours is a port of the bridge on the host; the reference's is in the container's
     /// namespace and on no bridge.
     Tap,
+    /// A further NIC with an address from a pool and a default route, by `veth-secondary`, beside the reference's plugin for the
+    /// kind.
+    Further(Kind),
+    /// As [`Job::Further`], and its answers leave by the NIC that the question came in by; the reference chains `sbr` for that.
+    SourceRouted(Kind),
+}
+
+/// What a further NIC is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A veth pair on a bridge.
+    Bridged,
+    /// A veth pair whose host end has the gateway's address.
+    Routed,
+    /// A device of the host.
+    Device,
+}
+
+impl Kind {
+    /// In the order in which they are measured.
+    pub(crate) const ALL: [Self; 3] = [Self::Bridged, Self::Routed, Self::Device];
+
+    /// The reference's plugin.
+    fn reference(self) -> &'static str {
+        match self {
+            Self::Bridged => "bridge",
+            Self::Routed => "ptp",
+            Self::Device => "host-device",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Bridged => "on a bridge",
+            Self::Routed => "routed",
+            Self::Device => "a device of the host",
+        })
+    }
 }
 
 impl Job {
     /// In the order in which they are measured.
-    pub(crate) const ALL: [Self; 5] = [Self::Bridge, Self::Shaped, Self::Masquerade, Self::DualStack, Self::Tap];
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Bridge,
+        Self::Shaped,
+        Self::Masquerade,
+        Self::DualStack,
+        Self::Tap,
+        Self::Further(Kind::Bridged),
+        Self::SourceRouted(Kind::Bridged),
+        Self::Further(Kind::Routed),
+        Self::SourceRouted(Kind::Routed),
+        Self::Further(Kind::Device),
+        Self::SourceRouted(Kind::Device),
+    ];
 
     /// Who can do it. The older reference masquerades by iptables and has no TAP devices.
     pub(crate) fn contenders(self, programs: &Programs) -> Vec<Contender> {
         let all: &[Contender] = match self {
-            Self::Bridge | Self::Shaped => &[Contender::Ours, Contender::Reference, Contender::Floor],
+            Self::Bridge | Self::Shaped | Self::Further(_) | Self::SourceRouted(_) => {
+                &[Contender::Ours, Contender::Reference, Contender::Floor]
+            }
             Self::Masquerade => &[Contender::Ours, Contender::Reference, Contender::Newer],
             Self::DualStack => &[Contender::Ours, Contender::Reference],
             Self::Tap => &[Contender::Ours, Contender::Newer],
         };
         all.iter().copied().filter(|contender| *contender != Contender::Newer || programs.has_newer()).collect()
     }
+
+    /// What the NIC is, where it is a further one.
+    pub(crate) fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Further(kind) | Self::SourceRouted(kind) => Some(kind),
+            Self::Bridge | Self::Shaped | Self::Masquerade | Self::DualStack | Self::Tap => None,
+        }
+    }
 }
 
 impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+        let words = match self {
+            Self::Further(kind) => return write!(f, "Further NIC, {kind} (reference: {})", kind.reference()),
+            Self::SourceRouted(kind) => {
+                let reference = kind.reference();
+                return write!(f, "Further NIC, {kind}, with source routing (reference: {reference}, then sbr)");
+            }
             Self::Bridge => "bridge + host-local",
             Self::Shaped => "bridge + host-local, then 100 Mbit/s by tbf",
             Self::Masquerade => "bridge + host-local with ipMasq (reference: iptables, newer: nftables)",
             Self::DualStack => "bridge + host-local, IPv4 and IPv6",
             Self::Tap => "TAP + host-local (ours on a bridge, the reference's on none)",
-        })
+        };
+        f.pad(words)
     }
 }
 
@@ -91,15 +159,10 @@ impl Network {
 
     /// The plugins that a runtime runs for ADD, in that order.
     pub(crate) fn chain(&self) -> Vec<Plugin> {
-        let mut keys = json!({
-            "bridge": self.bridge(),
-            "isGateway": true,
-            "ipam": {
-                "type": "host-local",
-                "ranges": [[{ "subnet": format!("{}.0.0/16", self.subnet()) }]],
-                "routes": [{ "dst": "0.0.0.0/0" }],
-            },
-        });
+        if let Some(kind) = self.job.kind() {
+            return self.further(kind);
+        }
+        let mut keys = json!({ "bridge": self.bridge(), "isGateway": true, "ipam": self.ipam() });
         let mut more = |added: Value| merge(&mut keys, added);
         match (self.job, self.contender) {
             (Job::Masquerade, Contender::Newer) => more(json!({ "ipMasq": true, "ipMasqBackend": "nftables" })),
@@ -115,26 +178,70 @@ impl Network {
             (Job::Tap, Contender::Ours) => more(json!({ "nic": "tap" })),
             // It would look for its bridge in the container.
             (Job::Tap, _) => more(json!({ "bridge": "", "isGateway": false })),
-            (Job::Bridge | Job::Shaped, _) => {}
+            (Job::Bridge | Job::Shaped | Job::Further(_) | Job::SourceRouted(_), _) => {}
         }
         let kind = if (self.job, self.contender) == (Job::Tap, Contender::Newer) { "tap" } else { "bridge" };
         let mut chain = vec![self.plugin(kind, keys)];
         match (self.job, self.contender) {
-            (Job::Bridge | Job::Masquerade | Job::DualStack | Job::Tap, _) => {}
             // Its "ingress" is what the pod receives. Bits.
             (Job::Shaped, Contender::Reference) => chain.push(self.plugin(
                 "bandwidth",
                 json!({ "ingressRate": u64::from(RATE) * 8, "ingressBurst": u64::from(BURST) * 8 }),
             )),
             (Job::Shaped, _) => chain.push(self.plugin("netem-shaper", json!({ "bw": "100Mbps" }))),
+            _ => {}
         }
         chain
+    }
+
+    /// The chain of a further NIC: ours is one plugin, with or without source routing.
+    fn further(&self, kind: Kind) -> Vec<Plugin> {
+        let is_source_routed = matches!(self.job, Job::SourceRouted(_));
+        let mut keys = json!({ "ipam": self.ipam() });
+        let mut more = |added: Value| merge(&mut keys, added);
+        match kind {
+            Kind::Bridged => more(json!({ "bridge": self.bridge(), "isGateway": true })),
+            Kind::Routed => {}
+            Kind::Device => more(json!({ "device": self.device() })),
+        }
+        if self.contender != Contender::Ours {
+            let chained = is_source_routed.then(|| self.plugin("sbr", json!({})));
+            return std::iter::once(self.plugin(kind.reference(), keys)).chain(chained).collect();
+        }
+        match kind {
+            Kind::Bridged => {}
+            Kind::Routed => more(json!({ "mode": "routed" })),
+            Kind::Device => more(json!({ "nic": "host-device" })),
+        }
+        if is_source_routed {
+            more(json!({ "sourceRouting": true }));
+        }
+        vec![self.plugin("veth-secondary", keys)]
+    }
+
+    /// Addresses of one family, and a default route.
+    fn ipam(&self) -> Value {
+        json!({
+            "type": "host-local",
+            "ranges": [[{ "subnet": format!("{}.0.0/16", self.subnet()) }]],
+            "routes": [{ "dst": "0.0.0.0/0" }],
+        })
     }
 
     fn plugin(&self, kind: &str, keys: Value) -> Plugin {
         let mut config = json!({ "cniVersion": CNI_VERSION, "name": self.bridge(), "type": kind });
         merge(&mut config, keys);
         Plugin { program: self.programs.plugins(self.contender).join(kind), config }
+    }
+
+    /// Whether CHECK can be measured. The floor has none; and `sbr` takes the default route out of the main table, where the
+    /// reference's plugin before it misses it.
+    pub(crate) fn has_check(&self) -> bool {
+        match self.contender {
+            Contender::Ours => true,
+            Contender::Reference | Contender::Newer => !matches!(self.job, Job::SourceRouted(_)),
+            Contender::Floor => false,
+        }
     }
 
     /// Where the plugins look for their delegates.
@@ -152,17 +259,33 @@ impl Network {
         self.programs.floor().to_owned()
     }
 
-    /// The floor's arguments for the queue.
-    pub(crate) fn queue(&self) -> Vec<String> {
-        match self.job {
-            Job::Bridge | Job::Masquerade | Job::DualStack | Job::Tap => Vec::new(),
-            Job::Shaped => [RATE, BURST, LIMIT].map(|number| number.to_string()).to_vec(),
+    /// What the floor makes: its argument KIND.
+    pub(crate) fn floor_kind(&self) -> String {
+        match self.job.kind() {
+            Some(Kind::Routed) => "routed".to_owned(),
+            Some(Kind::Device) => "device".to_owned(),
+            None | Some(Kind::Bridged) => format!("on={}", self.bridge()),
         }
+    }
+
+    /// The floor's option for the queue, which only ADD has.
+    pub(crate) fn floor_queue(&self) -> Option<String> {
+        (self.job == Job::Shaped).then(|| format!("queue={RATE},{BURST},{LIMIT}"))
+    }
+
+    /// The floor's option for the table of source routing, each container's own.
+    pub(crate) fn floor_table(&self) -> Option<String> {
+        matches!(self.job, Job::SourceRouted(_)).then(|| "table=100".to_owned())
     }
 
     /// The bridge, by whose name the network goes too.
     pub(crate) fn bridge(&self) -> String {
         format!("bench{}", self.number)
+    }
+
+    /// The device that moves into the containers, one after the other.
+    pub(crate) fn device(&self) -> String {
+        format!("device{}", self.number)
     }
 
     /// The first half of the addresses.

@@ -39,7 +39,7 @@ pub(crate) struct Figures {
     pub(crate) system_calls: usize,
 }
 
-/// The figures of each verb by each contender. The floor has no CHECK.
+/// The figures of each verb by each contender.
 pub(crate) type Measured = BTreeMap<(Verb, Contender), Figures>;
 
 type Seen<T> = BTreeMap<(Verb, Contender), Vec<T>>;

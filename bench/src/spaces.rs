@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use harness::Host;
+use harness::{Host, sh};
 
+use crate::attachment::INTERFACE;
 use crate::contender::Contender;
 
 /// Namespaces made beforehand, for each contender its own: making and removing them is work for the kernel that would go on
@@ -19,6 +20,14 @@ impl Spaces {
     pub(crate) fn make(host: &Host, count: usize) -> Self {
         let make = |round: usize| Contender::ALL.map(|contender| host.namespace(&format!("{contender:?}{round}")).path);
         Self { paths: (0..count).map(make).collect() }
+    }
+
+    /// Removes what calls have left that did not come to their end.
+    pub(crate) fn clear(&self) {
+        let names = self.paths.iter().flatten().filter_map(|path| path.file_name());
+        let batch: String =
+            names.map(|name| format!("ip -n {} link delete {INTERFACE} || :\n", name.display())).collect();
+        sh(&batch).ok();
     }
 
     /// The namespace of one of a contender's containers.

@@ -8,7 +8,7 @@ use bench::goal::Goal;
 use crate::attachment::Verb;
 use crate::burst::{self, Burst};
 use crate::contender::Contender;
-use crate::network::Job;
+use crate::network::{Job, Kind};
 use crate::pool::{self, State};
 use crate::rounds::Measured;
 use crate::shaper::{self, Ran, Shape};
@@ -19,6 +19,10 @@ const BURST_RATIO: f64 = 3.0;
 /// The delegate.
 const CHILDREN: usize = 1;
 const PEAK_MIB: f64 = 3.0;
+/// ADD of a further NIC on a bridge or routed, and how much a device of the host takes beside the kernel's move.
+const FURTHER_FLOOR_RATIO: f64 = 1.2;
+const FURTHER_REFERENCE_RATIO: f64 = 5.0;
+const DEVICE_MS: f64 = 1.0;
 /// ADD with ipMasq beside ADD without, and beside the reference's.
 const MASQUERADE_RATIO: f64 = 1.3;
 const MASQUERADE_REFERENCE_RATIO: f64 = 10.0;
@@ -46,6 +50,7 @@ pub(crate) fn targets(
         targets.push(at_least(&format!("ADD of {job} beside the reference"), to_reference, REFERENCE_RATIO));
     }
     targets.extend(of_masquerading(jobs));
+    targets.extend(Kind::ALL.into_iter().flat_map(|kind| of_further(jobs, kind)));
     targets.extend(of_all_calls(jobs));
     let wall = |contender| bursts.get(&contender).map(|burst| burst.wall).unwrap_or_default();
     let to_reference = ratio(wall(Contender::Reference), wall(Contender::Ours));
@@ -69,6 +74,23 @@ fn of_shapers(shapers: &shaper::Measured) -> Vec<Goal> {
 fn add(jobs: &[(Job, Measured)], job: Job, contender: Contender) -> Option<Duration> {
     let (_, measured) = jobs.iter().find(|(measured, _)| *measured == job)?;
     measured.get(&(Verb::Add, contender)).map(|figures| figures.wall)
+}
+
+fn of_further(jobs: &[(Job, Measured)], kind: Kind) -> Vec<Goal> {
+    let all = [Contender::Ours, Contender::Floor, Contender::Reference];
+    let [Some(ours), Some(floor), Some(reference)] = all.map(|contender| add(jobs, Job::Further(kind), contender))
+    else {
+        return Vec::new();
+    };
+    if kind == Kind::Device {
+        let over = ours.saturating_sub(floor).as_secs_f64() * 1000.0;
+        return vec![at_most(&format!("ADD of a further NIC, {kind}, over the floor"), over, DEVICE_MS, "ms")];
+    }
+    let beside = |whom| format!("ADD of a further NIC, {kind}, beside the {whom}");
+    vec![
+        at_most(&beside("floor"), ratio(ours, floor), FURTHER_FLOOR_RATIO, "times its time"),
+        at_least(&beside("reference"), ratio(reference, ours), FURTHER_REFERENCE_RATIO),
+    ]
 }
 
 fn of_masquerading(jobs: &[(Job, Measured)]) -> Vec<Goal> {

@@ -1,4 +1,4 @@
-//! The benchmark comes to its end, with all that it names.
+//! The benchmarks come to their ends, with all that they name.
 
 use harness::{bin_dir, sh};
 
@@ -15,10 +15,29 @@ fn one_round_measures_everything() {
         "bridge + host-local with ipMasq",
         "bridge + host-local, IPv4 and IPv6\n",
         "TAP + host-local",
+        "Further NIC, on a bridge (",
+        "Further NIC, on a bridge, with source routing",
+        "Further NIC, routed (",
+        "Further NIC, routed, with source routing",
+        "Further NIC, a device of the host (",
+        "Further NIC, a device of the host, with source routing",
         "100 ADDs of bridge + host-local, 8 at a time\n",
         "host-local alone",
         "ADD of the shaper alone",
     ] {
         assert!(report.contains(&format!("\n{table}")), "no table of {table}");
+    }
+}
+
+#[test]
+#[ignore = "soaks: it is a benchmark, if a short one"]
+fn one_turn_sends_through_each_kind_that_the_kernel_has() {
+    let program = env!("CARGO_BIN_EXE_bench-throughput");
+    let report = sh(&format!("PLUGBOARD_BIN_DIR={} {program} --turns 1 --bytes 20M", bin_dir().display())).ok();
+    println!("{report}");
+    for kind in ["veth", "routed", "macvlan", "ipvlan", "vlan", "host-device"] {
+        let is_measured = report.contains(&format!("\n{kind} "));
+        let is_lacking = report.contains(&format!("\n- not measured: {kind}: this kernel has none\n"));
+        assert!(is_measured != is_lacking, "nothing of {kind}");
     }
 }

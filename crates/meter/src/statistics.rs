@@ -128,6 +128,28 @@ pub fn mean_interval(samples: &[f64]) -> Interval {
     Interval { low: mean - half, high: mean + half }
 }
 
+/// The 95 % interval, or a wider one, for the median of the distribution that independent samples come from, whatever its shape: its
+/// ends are samples, since how many of those lie below the median is binomial. Fewer than 6 say nothing: from -∞ to ∞.
+#[must_use]
+pub fn median_interval(samples: &[f64]) -> Interval {
+    let n = samples.len() as f64;
+    // How likely it is that so many lie below the median, and that at most so many do.
+    let (mut exactly, mut at_most, mut below) = (-n * 2.0_f64.ln(), 0.0, 0);
+    while below < samples.len() {
+        at_most += f64::exp(exactly);
+        if at_most > 0.025 {
+            break;
+        }
+        exactly += ((n - below as f64) / (below as f64 + 1.0)).ln();
+        below += 1;
+    }
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let low = below.checked_sub(1).and_then(|place| sorted.get(place));
+    let high = samples.len().checked_sub(below).and_then(|place| sorted.get(place));
+    Interval { low: low.copied().unwrap_or(f64::NEG_INFINITY), high: high.copied().unwrap_or(f64::INFINITY) }
+}
+
 /// The 95 % interval for the standard deviation of the distribution that independent samples come from, whatever its shape:
 /// the variance's own deviation is taken from the samples' fourth moment (for 100 samples or more).
 #[must_use]
@@ -217,6 +239,20 @@ mod tests {
         let periods: Vec<bool> = (0..10_000).map(|trial| trial % 200 >= 100 && trial % 2 == 0).collect();
         let (series, single) = (wilson_of_series(&periods), wilson(2_500, 10_000));
         assert!(series.contains(0.25) && series.high - series.low > 3.0 * (single.high - single.low), "{series:?}");
+    }
+
+    #[test]
+    fn the_interval_of_a_median_ends_at_samples() {
+        // Conover, Practical Nonparametric Statistics: of 10 samples the 2nd and the 9th (97.9 %), of 20 the 6th and the 15th.
+        let of = |count: u32| median_interval(&(1..=count).rev().map(f64::from).collect::<Vec<_>>());
+        for (count, low, high) in
+            [(6, 1.0, 6.0), (10, 2.0, 9.0), (20, 6.0, 15.0), (100, 40.0, 61.0), (2000, 956.0, 1045.0)]
+        {
+            assert_eq!(of(count), Interval { low, high }, "of {count}");
+        }
+        for few in [0, 1, 5] {
+            assert_eq!(of(few), Interval { low: f64::NEG_INFINITY, high: f64::INFINITY }, "of {few}");
+        }
     }
 
     #[test]

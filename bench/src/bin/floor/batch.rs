@@ -13,6 +13,13 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// What `fill` appends.
+    pub(crate) fn of(fill: impl FnOnce(&mut Self)) -> Self {
+        let mut batch = Self::default();
+        fill(&mut batch);
+        batch
+    }
+
     /// Appends a message: its fixed part is `body`, and `attributes` appends the rest.
     pub(crate) fn message(&mut self, kind: u16, flags: i32, body: &[u8], attributes: impl FnOnce(&mut Self)) {
         let start = self.bytes.len();

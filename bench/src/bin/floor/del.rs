@@ -1,18 +1,52 @@
 //! DEL.
 
+use std::fs::File;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use libc::{IFLA_IFNAME, RTM_DELLINK};
+use nix::sched::{CloneFlags, setns};
 
 use crate::batch::Batch;
+use crate::messages::{gone, moved, rule};
+use crate::nic::{Kind, Nic};
 use crate::pool;
 use crate::socket::Socket;
 
-/// `ip link delete HOST_NAME`, and gives the address back.
-pub(crate) fn del(host_name: &str, directory: &str, address: &str) -> Result<()> {
-    let mut batch = Batch::default();
-    batch.message(RTM_DELLINK, 0, &[0; 16], |batch| batch.name(IFLA_IFNAME, host_name));
-    Socket::open()?.send(batch).context("delete the pair")?;
-    pool::release(Path::new(directory), address)
+/// Removes the attachment and gives its address back.
+pub(crate) fn del(nic: &Nic<'_>, address: &str) -> Result<()> {
+    let source: Ipv4Addr = address.parse().context("ADDRESS")?;
+    let no_rule = |batch: &mut Batch| {
+        if let Some(table) = nic.table {
+            rule(batch, libc::RTM_DELRULE, source, table);
+        }
+    };
+    match (nic.kind, nic.table) {
+        (Kind::Device, _) => {
+            let host = File::open("/proc/thread-self/ns/net").context("the host's namespace")?;
+            enter(nic)?;
+            let container = Socket::open()?;
+            let index = container.index(nic.container_name)?;
+            let back = Batch::of(|batch| {
+                no_rule(batch);
+                moved(batch, index, &host, nic.name);
+            });
+            container.send(back).context("move the device back")?;
+        }
+        (_, Some(_)) => {
+            enter(nic)?;
+            let both = Batch::of(|batch| {
+                no_rule(batch);
+                gone(batch, nic.container_name);
+            });
+            Socket::open()?.send(both).context("delete rule and pair")?;
+        }
+        (_, None) => Socket::open()?.send(Batch::of(|batch| gone(batch, nic.name))).context("delete the pair")?,
+    }
+    pool::release(Path::new(nic.pool), address)
+}
+
+fn enter(nic: &Nic<'_>) -> Result<()> {
+    let netns = File::open(nic.netns).with_context(|| nic.netns.to_owned())?;
+    setns(netns, CloneFlags::CLONE_NEWNET).context("enter the namespace")
 }

@@ -1,17 +1,22 @@
-//! The floor: what ADD and DEL of bridge + host-local cost when a process does nothing but the job.
+//! The floor: what ADD and DEL of a NIC and host-local cost when a process does nothing but the job.
 //!
 //! ```text
-//! floor add BRIDGE HOST_NAME NETNS CONTAINER_NAME POOL SUBNET [RATE BURST LIMIT]   prints the address
-//! floor del HOST_NAME POOL ADDRESS
+//! floor add KIND NAME NETNS CONTAINER_NAME POOL SUBNET [queue=RATE,BURST,LIMIT] [table=NUMBER]   prints the address
+//! floor del KIND NAME NETNS CONTAINER_NAME POOL ADDRESS [table=NUMBER]
 //! ```
 //!
-//! SUBNET is a /16 as its first two numbers, such as `10.1`; its gateway is .0.1. RATE (bytes/s), BURST and LIMIT (bytes) ask
-//! for a tbf queue on the host's end. The bridge and its address exist.
+//! KIND is `on=BRIDGE` or `routed`, for a veth pair whose end on the host is NAME, or `device`, for the host's device NAME, which
+//! moves into the container and comes back. SUBNET is a /16 as its first two numbers, such as `10.1`; its gateway is .0.1. `queue`
+//! asks for a tbf queue on the host's end, in bytes/s and bytes. `table` asks for source routing by that table. A bridge and its
+//! address exist, and the host forwards.
 //!
-//! ADD allocates an address as host-local must, under its lock; makes a veth pair whose one end is up and a port of the
-//! bridge, and whose other end is in the container's namespace; and sets the address, up and the default route there.
-//! Messages that can go together are sent together, and only the last asks for an acknowledgement: refusals come anyway.
-//! DEL deletes the pair and the address's file.
+//! ADD allocates an address as host-local must, under its lock; makes the veth pair, one end up and a port of the bridge, the
+//! other in the container's namespace, or moves the device there; and sets the address, up and the default route. Without a
+//! bridge the address makes no route: the container has one to its gateway, and one to its subnet by way of that; the host's end
+//! has the gateway's address, and the host a route to the container's. With source routing the same routes are in a table too,
+//! which a rule names for what has the address as its source. Messages that can go together are sent together, and only the last
+//! asks for an acknowledgement: refusals come anyway. DEL deletes the pair, or moves the device back with its name and up, and
+//! deletes the rule and the address's file.
 //!
 //! Left out is everything that makes a plugin of it: the protocol and JSON, versions, the delegate's process, validation,
 //! names derived from the attachment and the alias that GC needs, chosen hardware addresses, a container end that is
@@ -21,29 +26,28 @@
 mod add;
 mod batch;
 mod del;
+mod messages;
+mod nic;
 mod pool;
 mod socket;
 
 use anyhow::{Result, bail};
 
+use nic::Nic;
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match *arguments.as_slice() {
-        ["add", bridge, host_name, netns, container_name, pool, subnet, ref queue @ ..] => {
-            let queue = match *queue {
-                [] => None,
-                [rate, burst, limit] => {
-                    Some(add::Queue { rate: rate.parse()?, burst: burst.parse()?, limit: limit.parse()? })
-                }
-                _ => bail!("a queue needs RATE BURST LIMIT"),
-            };
-            add::add(&add::Add { bridge, host_name, netns, container_name, pool, subnet, queue })
+        ["add", kind, name, netns, container_name, pool, subnet, ref options @ ..] => {
+            add::add(&Nic::read([kind, name, netns, container_name, pool], options)?, subnet)
         }
-        ["del", host_name, pool, address] => del::del(host_name, pool, address),
+        ["del", kind, name, netns, container_name, pool, address, ref options @ ..] => {
+            del::del(&Nic::read([kind, name, netns, container_name, pool], options)?, address)
+        }
         _ => bail!(
-            "usage: floor add BRIDGE HOST_NAME NETNS CONTAINER_NAME POOL SUBNET [RATE BURST LIMIT] | \
-             floor del HOST_NAME POOL ADDRESS"
+            "usage: floor add KIND NAME NETNS CONTAINER_NAME POOL SUBNET [queue=RATE,BURST,LIMIT] [table=NUMBER] | \
+             floor del KIND NAME NETNS CONTAINER_NAME POOL ADDRESS [table=NUMBER]; KIND is on=BRIDGE, routed or device"
         ),
     }
 }
