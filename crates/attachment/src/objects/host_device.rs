@@ -15,7 +15,8 @@ use crate::{
 mod elsewhere;
 mod survey;
 
-use elsewhere::{Elsewhere, give_back_commands};
+pub(crate) use elsewhere::Elsewhere;
+use elsewhere::give_back_commands;
 pub use survey::SurveyedDevice;
 
 static KIND: Kind = Kind::found("host device");
