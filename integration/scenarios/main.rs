@@ -1,6 +1,7 @@
 //! Scenarios on a real kernel, one file per source of requirements.
 
 mod accuracy;
+mod child_nics;
 mod container_nics;
 mod containerd;
 mod delayed_nics;

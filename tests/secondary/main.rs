@@ -4,3 +4,4 @@ mod host_device;
 mod kill;
 mod on_bridge;
 mod routed;
+mod source_routing;

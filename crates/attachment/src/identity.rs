@@ -16,6 +16,12 @@ const NETWORK_BYTES: usize = 128;
 /// How hashes are written in names.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const DIGITS: usize = 13;
+/// How many of them are those of the network, in names that tell it.
+const NETWORK_DIGITS: usize = 5;
+
+/// Numbers of routing tables of attachments: people choose smaller ones, as the kernel's own are, and tools that read them into a
+/// signed number take no larger ones.
+const TABLES: std::ops::Range<u32> = 1 << 16..1 << 31;
 
 /// The name of a link of the host that a network has: `prefix` and the network's name; or, where that is too long, a hash of it.
 #[must_use]
@@ -40,6 +46,13 @@ impl Identity {
     /// An attachment by its three parts.
     pub fn new(network: impl Into<String>, container_id: impl Into<String>, if_name: impl Into<String>) -> Self {
         Self { network: network.into(), container_id: container_id.into(), if_name: if_name.into() }
+    }
+
+    /// The attachment that an alias names. A long container ID may have been cut.
+    pub(crate) fn named_by(alias: &str) -> Option<Self> {
+        let (interface, rest) = alias.strip_prefix(MARK)?.split_once(" on ")?;
+        let (network, container_id) = rest.split_once(" of ")?;
+        (!interface.contains(' ')).then(|| Self::new(network, container_id, interface))
     }
 
     /// The attachment of the same container to the same network under another interface.
@@ -107,6 +120,25 @@ impl Identity {
         self.device_name("pj")
     }
 
+    /// The name of a device in the container's namespace until it has its alias and the name of the container interface. It tells
+    /// the network: `pc`, 25 bits of a hash of that, and 40 bits of one of all three parts.
+    #[must_use]
+    pub fn interim_name(&self) -> String {
+        let own = self.name("", "interim");
+        format!("{}{}", Self::interim_prefix(&self.network), own.get(..DIGITS - NETWORK_DIGITS).unwrap_or_default())
+    }
+
+    /// Whether a name is an [`Identity::interim_name`] of an attachment to this network.
+    pub(crate) fn is_interim_name(name: &str, network: &str) -> bool {
+        Self::has_form(name, "pc") && name.starts_with(&Self::interim_prefix(network))
+    }
+
+    fn interim_prefix(network: &str) -> String {
+        let mut prefix = Self::new(network, "", "").name("pc", "network of the interim");
+        prefix.truncate(2 + NETWORK_DIGITS);
+        prefix
+    }
+
     /// The name of the ifb of what the device of a container interface receives, which may be another one than that of the
     /// attachment: a plugin may shape several in one call.
     #[must_use]
@@ -152,6 +184,13 @@ impl Identity {
     #[must_use]
     pub fn joint_mac(&self) -> Mac {
         self.mac("joint")
+    }
+
+    /// The number of the attachment's routing table in its container: 31 bits of a hash of all three parts, at least 2^16.
+    #[must_use]
+    pub fn table(&self) -> u32 {
+        let count = u128::from(TABLES.end - TABLES.start);
+        u32::try_from(self.hash("table") % count).map_or(TABLES.start, |place| TABLES.start + place)
     }
 
     /// A number for the attachment's lock.
@@ -230,8 +269,29 @@ mod tests {
         assert_eq!(vn1.ifb_alias("eth2"), "plugboard: eth2 for eth1 on home-net of vn1");
         assert_eq!(vn1.host_mac().to_string(), "42:38:63:8b:1b:bb");
         assert_eq!(vn1.alias(), "plugboard: eth1 on home-net of vn1");
+        assert_eq!(vn1.interim_name(), "pcmdwuelggaawzu");
         assert_eq!(network_link("br-", "home-net-0001"), "br-hpl3ubrtgjif");
         assert_eq!(network_link("br-", "home-net-001"), "br-home-net-001");
+        assert_eq!(vn1.table(), 1_323_837_894);
+    }
+
+    #[test]
+    fn tables_are_far_from_the_numbers_of_people() {
+        let tables: std::collections::BTreeSet<u32> =
+            (0..1000).map(|number| identity("home-net", "vn1", &format!("eth{number}")).table()).collect();
+        assert!(tables.len() == 1000 && tables.iter().all(|table| TABLES.contains(table)), "{tables:?}");
+    }
+
+    #[test]
+    fn an_interim_name_tells_the_network() {
+        let name = identity("home-net", "vn1", "eth1").interim_name();
+        assert_eq!(name.len(), 15);
+        assert!(Identity::is_interim_name(&name, "home-net") && !Identity::is_interim_name(&name, "walt-net"));
+        for other in [identity("home-net", "vn1", "eth2"), identity("home-net", "vn2", "eth1")] {
+            assert_ne!(other.interim_name(), name);
+            assert!(Identity::is_interim_name(&other.interim_name(), "home-net"));
+        }
+        assert!(!Identity::is_interim_name(&identity("home-net", "vn1", "eth1").host_name(), "home-net"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use netlink::qdisc::redirect;
 
 use crate::firewall::elements;
 use crate::identity::MARK;
-use crate::objects::DeviceElsewhere;
+use crate::objects::{DeviceElsewhere, rules_behind};
 use crate::{Device, Error, Identity, Moved, Session, Side, Tag, give_back};
 
 /// A device of the host whose alias names an attachment: one that is there, or one that a container has.
@@ -191,7 +191,8 @@ fn commented(comment: &str) -> Option<ElementOwner> {
 }
 
 /// Removes a device of an attachment, whose plugin cannot be called, if it still has the attachment's alias. One that was taken over
-/// becomes again what it was on the host. That it is gone already is no error.
+/// becomes again what it was on the host. That it is gone already is no error. The rules of its container that lead to it go first:
+/// nobody finds them without it.
 ///
 /// # Errors
 /// The kernel does not remove it, or change it back.
@@ -203,7 +204,11 @@ pub fn remove_device(session: &mut Session, device: &OwnedDevice) -> Result<(), 
     let found = session.find(&Device::host(&device.name))?;
     match found.filter(|link| link.index == device.index && link.alias.as_ref() == Some(&device.alias)) {
         Some(link) if Tag::is_moved(&link) => give_back::restore(session, &link)?,
-        Some(_) => session.remove(Side::Host, format!("remove {}", device.name), link::delete(&device.name))?,
+        Some(link) => {
+            // Whatever comes of it: the rest goes all the same.
+            let behind = if link.kind == "veth" { rules_behind::remove(session, &link) } else { Ok(()) };
+            session.remove(Side::Host, format!("remove {}", device.name), link::delete(&device.name)).and(behind)?;
+        }
         None => {}
     }
     session.flush()

@@ -42,6 +42,8 @@ pub enum Remedy {
         /// The command that makes it.
         command: String,
     },
+    /// A routing table is in use.
+    OtherTable,
     /// Source NAT is not available.
     Masquerade(String),
     /// The packet filter is not available for guarding a NIC.
@@ -75,6 +77,7 @@ impl fmt::Display for Remedy {
             Self::IsBridge => {
                 f.write_str("use it as the bridge, or name the device that leads to the physical network")
             }
+            Self::OtherTable => f.write_str("choose another table, or remove what uses it"),
             Self::TakeAddresses => f.write_str("remove them, or ask for the device with its addresses"),
             Self::DefineVlan { command } => write!(f, "define it with `{command}`"),
         }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use ipnetwork::IpNetwork;
 use netlink::link::{self, Link};
 use netlink::route::Route;
+use netlink::rule::Rule;
 use netlink::{Namespace, Request, Socket, address};
 
 use crate::ordered::ordered;
@@ -65,6 +66,8 @@ pub struct Session {
     routes: Option<(Side, Routes)>,
     /// The addresses of a side, likewise.
     addresses: Option<(Side, Addresses)>,
+    /// The rules of policy routing of the container, likewise.
+    rules: Option<Rc<[Rule]>>,
     /// The session only looks, for printing; nothing is changed.
     is_looking: bool,
     /// Links of the host that count as gone, because commands that remove them have been printed. Elements of the packet filter
@@ -97,6 +100,7 @@ impl Session {
             links: None,
             routes: None,
             addresses: None,
+            rules: None,
             is_looking: false,
             gone: Vec::new(),
         }
@@ -499,10 +503,21 @@ impl Session {
         Ok(addresses)
     }
 
-    /// Routes and addresses may have changed.
+    /// The container's rules of policy routing, as [`Session::routes`] are.
+    pub(crate) fn listed_rules(&mut self) -> Result<Rc<[Rule]>, Error> {
+        if let Some(rules) = &self.rules {
+            return Ok(Rc::clone(rules));
+        }
+        let listed = netlink::rule::list(self.socket(Side::Container)?);
+        let rules: Rc<[Rule]> = listed.map_err(Error::refused("list the rules of the container"))?.into();
+        Ok(Rc::clone(self.rules.insert(rules)))
+    }
+
+    /// Routes, addresses and rules may have changed.
     pub(crate) fn forget_listed(&mut self) {
         self.routes = None;
         self.addresses = None;
+        self.rules = None;
     }
 
     /// Runs `work` with the lock for what the host's attachments share, which is free again at its end, however it ends. Within

@@ -9,7 +9,7 @@ use netlink_packet_route::link::{
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::attributes::{iterate, read_text, read_u16, read_u32, value_of};
-use crate::{Error, Mac, Namespace, Object, Request, Socket, tap};
+use crate::{Error, Mac, Namespace, Object, Request, Socket, ipvlan, macvlan, tap};
 
 pub use crate::name::NAME_BYTES;
 
@@ -42,9 +42,9 @@ pub struct Link {
     pub qdisc: String,
     /// The index of the bridge or switch that it is a port of.
     pub master: Option<u32>,
-    /// The index of the other end of a veth, in that end's namespace; of a VLAN device that of the link below it.
+    /// The index of the other end of a veth, in that end's namespace; of a macvlan, ipvlan or VLAN device that of the link below it.
     pub peer: Option<u32>,
-    /// Where the other end is in another namespace: the number of that namespace here; see [`Namespace::number_here`].
+    /// Where that is in another namespace: the number of that namespace here; see [`Namespace::number_here`].
     ///
     /// [`Namespace::number_here`]: crate::Namespace::number_here
     pub peer_namespace: Option<i32>,
@@ -64,6 +64,10 @@ pub struct Link {
     pub default_pvid: Option<u16>,
     /// For a VLAN device: its VLAN.
     pub vlan_id: Option<u16>,
+    /// For a macvlan device: its settings.
+    pub macvlan: Option<macvlan::Settings>,
+    /// For an ipvlan device: its mode.
+    pub ipvlan: Option<ipvlan::Mode>,
 }
 
 /// Whether frames pass a port of a bridge.
@@ -175,6 +179,8 @@ impl Link {
                     let is_8021q = value_of(value, IFLA_VLAN_PROTOCOL).is_none_or(|found| found == ETH_P_8021Q);
                     self.vlan_id = value_of(value, IFLA_VLAN_ID).filter(|_| is_8021q).and_then(|id| read_u16(id, 0));
                 }
+                IFLA_INFO_DATA if self.kind == macvlan::KIND => self.macvlan = Some(macvlan::Settings::read(value)),
+                IFLA_INFO_DATA if self.kind == ipvlan::KIND => self.ipvlan = ipvlan::Mode::read(value),
                 IFLA_INFO_SLAVE_KIND => port_kind = read_text(value),
                 IFLA_INFO_SLAVE_DATA if port_kind == "bridge" => {
                     self.hairpin = is_on(value, IFLA_BRPORT_MODE);
@@ -241,6 +247,17 @@ pub fn is_pair(socket: &mut Socket, near: &Link, far: &Link, there: &Namespace) 
     Ok(near.is_other_end_of(far, number))
 }
 
+/// Whether `child`, a macvlan, ipvlan or VLAN device of the socket's namespace, is on the link `below` of the namespace `there`.
+///
+/// # Errors
+/// The kernel cannot be asked for the namespace.
+pub fn is_on(socket: &mut Socket, child: &Link, below: u32, there: &Namespace) -> Result<bool, Error> {
+    if child.peer != Some(below) || child.peer_namespace.is_none() {
+        return Ok(false);
+    }
+    Ok(child.peer_namespace == socket.request(there.number_here())?.as_ref().and_then(Namespace::read_number))
+}
+
 /// Finds one link by its index; `None` if there is none.
 ///
 /// # Errors
@@ -285,6 +302,16 @@ pub fn vlans_on(socket: &mut Socket, below: u32) -> Result<Vec<Link>, Error> {
     Ok(links)
 }
 
+/// The ipvlan devices: `ip link show type ipvlan`.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn ipvlans(socket: &mut Socket) -> Result<Vec<Link>, Error> {
+    let mut links = read_all(socket, of_kind(InfoKind::IpVlan).build())?;
+    links.retain(|link| link.kind == ipvlan::KIND);
+    Ok(links)
+}
+
 fn read_all(socket: &mut Socket, message: LinkMessage) -> Result<Vec<Link>, Error> {
     socket.expect_large_objects();
     let messages = socket.dump("links", &Request::dump(RouteNetlinkMessage::GetLink(message)))?;
@@ -298,18 +325,29 @@ pub fn set_alias(name: &str, alias: &str) -> Request {
     Request::change(RouteNetlinkMessage::SetLink(message))
 }
 
+/// `ip link set dev OLD name NAME alias ALIAS [addrgenmode none]`, of a link that is down, by its index: one message, so that no kill
+/// falls between the two. The last is for a link that has IPv6 and is not to get a link-local address of its own.
+#[must_use]
+pub fn rename_and_tag(index: u32, name: &str, alias: &str, has_link_local: bool) -> Request {
+    let link = LinkUnspec::new_with_index(index).name(name).alias(alias);
+    let link = if has_link_local { link } else { without_link_local(link) };
+    Request::change(RouteNetlinkMessage::SetLink(link.build()))
+}
+
 /// `ip link set dev NAME alias ALIAS addrgenmode none`: a tagged link without a link-local address of its own, nor the frames
 /// that look for duplicates of one. One message, because each makes the kernel tell everyone about the link (10 us).
 #[must_use]
 pub fn set_alias_without_link_local(name: &str, alias: &str) -> Request {
-    let link = LinkUnspec::new_with_name(name).alias(alias);
-    let link = if has_ipv6() {
-        let setting = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
-        link.append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![setting]))
-    } else {
-        link // a kernel without IPv6 would refuse all of it
-    };
+    let link = without_link_local(LinkUnspec::new_with_name(name).alias(alias));
     Request::change(RouteNetlinkMessage::SetLink(link.build()))
+}
+
+fn without_link_local(link: LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec> {
+    if !has_ipv6() {
+        return link; // a kernel without IPv6 would refuse all of it
+    }
+    let setting = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
+    link.append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![setting]))
 }
 
 fn has_ipv6() -> bool {
@@ -368,6 +406,12 @@ pub fn set_mtu(name: &str, mtu: u32) -> Request {
 #[must_use]
 pub fn delete(name: &str) -> Request {
     Request::change(RouteNetlinkMessage::DelLink(LinkUnspec::new_with_name(name).build()))
+}
+
+/// The same, by its index.
+#[must_use]
+pub fn delete_index(index: u32) -> Request {
+    Request::change(RouteNetlinkMessage::DelLink(LinkUnspec::new_with_index(index).build()))
 }
 
 /// A message that changes a link that exists, sent as `RTM_NEWLINK` without `NLM_F_CREATE`: port settings in

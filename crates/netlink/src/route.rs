@@ -109,10 +109,28 @@ pub fn list(socket: &mut Socket) -> Result<Vec<(u32, Route)>, Error> {
         .into_iter()
         .filter_map(|object| object.decode::<RouteMessage>(RTM_NEWROUTE))
         .filter_map(|message| read(&message))
+        .filter_map(|(link, route)| Some((link?, route)))
         .collect())
 }
 
-fn read(message: &RouteMessage) -> Option<(u32, Route)> {
+/// The routes of both families in one table, each with the index of the link that it goes through; none where it goes through
+/// several, or nowhere (`blackhole`).
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn in_table(socket: &mut Socket, table: u32) -> Result<Vec<(Option<u32>, Route)>, Error> {
+    let mut message = RouteMessage::default();
+    message.attributes.push(RouteAttribute::Table(table));
+    let messages = socket.dump("routes", &Request::dump(RouteNetlinkMessage::GetRoute(message)))?;
+    Ok(messages
+        .into_iter()
+        .filter_map(|object| object.decode::<RouteMessage>(RTM_NEWROUTE))
+        .filter_map(|message| read(&message))
+        .filter(|(_, route)| route.table == Some(table)) // kernels before 4.20 do not filter
+        .collect())
+}
+
+fn read(message: &RouteMessage) -> Option<(Option<u32>, Route)> {
     let any = match message.header.address_family {
         AddressFamily::Inet => IpAddr::from([0; 4]),
         AddressFamily::Inet6 => IpAddr::from([0; 16]),
@@ -143,7 +161,7 @@ fn read(message: &RouteMessage) -> Option<(u32, Route)> {
         }
     }
     route.destination = IpNetwork::new(destination, message.header.destination_prefix_length).ok()?;
-    Some((oif?, route))
+    Some((oif, route))
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

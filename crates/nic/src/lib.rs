@@ -15,6 +15,7 @@ mod path;
 mod result;
 mod routes;
 mod segment;
+mod source_routing;
 mod vlans;
 mod words;
 
@@ -27,6 +28,7 @@ pub use on_bridge::OnBridge;
 pub use path::Path;
 pub use result::{bridge_interface, expected, merge};
 pub use routes::{by_gateways_of_ipam, default_route, describe as routes};
+pub use source_routing::{OnLink, SourceRouting, set_metric};
 pub use vlans::Vlans;
 pub use words::error;
 

@@ -193,6 +193,12 @@ impl OnBridge {
         description
     }
 
+    /// The container has an interface that gets addresses.
+    #[must_use]
+    pub fn has_interface(&self) -> bool {
+        self.nic.has_interface(&self.found)
+    }
+
     /// Bridge, host interface, container interface, gateway in a VLAN, in the reference's order (RES-20).
     ///
     /// # Errors

@@ -15,7 +15,7 @@ pub fn describe(device: &Device, addressing: &Success, description: &mut Descrip
 }
 
 /// The route for the kernel: without a next hop, the gateway of its family's address is meant (DLG-9).
-fn via(route: &cni::Route, addressing: &Success) -> route::Route {
+pub(crate) fn via(route: &cni::Route, addressing: &Success) -> route::Route {
     let of_family = |ip: &&cni::IpConfig| ip.address.is_ipv4() == route.dst.is_ipv4();
     // 0.0.0.0 and :: say that there is none.
     let own = route.gw.map(|gateway| Some(gateway).filter(|gateway| !gateway.is_unspecified()));

@@ -29,6 +29,9 @@ fn words(remedy: &Remedy) -> Option<String> {
         }
         Remedy::TakeAddresses => "remove them, or set force: then they come back when the device does".to_owned(),
         Remedy::DefineVlan { command } => format!("define it with `{command}`, or set autoVlan"),
+        Remedy::OtherTable => {
+            "set another number with table, or leave table out for one that follows from the attachment".to_owned()
+        }
         Remedy::Masquerade(text) => format!("ipMasq needs it; {text}"),
         Remedy::Guard(text) => format!("macspoofchk and ipspoofchk need it; {text}"),
         Remedy::Firewall(text) => format!("ipMasq, macspoofchk and ipspoofchk need it; {text}"),

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::network::Plugin;
 
 /// Our shaper, which keeps limits on any interface that plugins before it have made. A network without a shaper gets it.
@@ -21,19 +23,10 @@ pub(crate) const RANGES: &str = "ipRanges";
 const FIXED_ADDRESSES: &str = "static";
 
 /// Keys that a second container cannot have too, that make a machine's NIC, or that keep a container from reaching others of its
-/// network: it must be up, and isolated ports do not reach each other. They are those of our `bridge`, and names that others use
-/// in the same sense.
-const KEYS_OF_ONE: [&str; 9] = [
-    "args",
-    "disableContainerInterface",
-    "group",
-    "mac",
-    "multiQueue",
-    "nic",
-    "owner",
-    "portIsolation",
-    "tapNamespace",
-];
+/// network: it must be up, and isolated ports do not reach each other. They are those of our plugins, and names that others use in
+/// the same sense.
+const KEYS_OF_ONE: [&str; 8] =
+    ["args", "disableContainerInterface", "group", "mac", "multiQueue", "owner", "portIsolation", "tapNamespace"];
 
 /// Whether the plugin keeps limits, and `shaping_keys` reads which.
 pub(crate) fn keeps_limits(plugin: &Plugin) -> bool {
@@ -48,6 +41,10 @@ pub(crate) fn takes_limits(plugin: &Plugin) -> bool {
 /// Removes from a plugin's configuration what only one container can have.
 pub(crate) fn make_common(plugin: &mut Plugin) {
     KEYS_OF_ONE.iter().for_each(|key| plugin.remove(key));
+    // A machine's NIC and a container's are on the same bridge; other kinds are of another network.
+    if plugin.key("nic").and_then(Value::as_str) == Some("tap") {
+        plugin.remove("nic");
+    }
     if plugin.ipam() == Some(FIXED_ADDRESSES) {
         plugin.remove("ipam");
     }

@@ -70,8 +70,9 @@ impl Prop {
             let pair = veth::NewVeth { name, mac: mac()?, mtu: Some(mtu_bytes), peer };
             Ok(vec![pair.create(), link::set_up("far-end"), link::set_up(name)])
         };
+        let own = Namespace::own().map_err(Error::Namespace)?; // open until it has been sent
         let requests = match self {
-            Self::Device { name, mtu_bytes } => pair(&Namespace::own().map_err(Error::Namespace)?, name, *mtu_bytes)?,
+            Self::Device { name, mtu_bytes } => pair(&own, name, *mtu_bytes)?,
             Self::DeviceInContainer { name, mtu_bytes } => pair(session.container()?, name, *mtu_bytes)?,
             Self::Vlan { name, below, id } => {
                 let below = session.index(&attachment::Device::host(below))?;

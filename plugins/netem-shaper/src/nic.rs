@@ -120,8 +120,18 @@ impl Search<'_> {
         // A veth has another end; if that is not on the host, its queues are not ours to set.
         match inside.filter(|link| link.kind != "veth") {
             Some(link) if self.is_the_nics(&link, None, session)? => Ok(Some(found(Side::Container, link))),
-            _ => Ok(None),
+            Some(_) => Ok(None),
+            None => Ok(self.promised_inside(session).map(|link| found(Side::Container, link))),
         }
+    }
+
+    /// Where commands are printed: the container interface that an earlier plugin of the chain is going to make without any on the
+    /// host, as its result says.
+    fn promised_inside(&self, session: &Session) -> Option<Link> {
+        let netns = self.call.environment.netns.as_deref();
+        let is_it = |one: &&Interface| one.name == self.name && netns == Some(Path::new(&one.sandbox));
+        let is_alone = session.is_looking() && of_host(self.previous).next().is_none();
+        self.previous.interfaces.iter().find(is_it).filter(|_| is_alone).map(to_be_made)
     }
 
     /// The ifb that the reference plugin `bandwidth` has made for the attachment, before our executable took its place. The result
@@ -238,10 +248,13 @@ fn has_address(link: &Link, interface: &Interface) -> bool {
 
 /// Where commands are printed: the host interface that an earlier plugin of the chain is going to make, as its result says.
 fn promised(own: &Device, previous: &Success, session: &Session) -> Option<Link> {
+    of_host(previous).find(|interface| interface.name == own.name).filter(|_| session.is_looking()).map(to_be_made)
+}
+
+fn to_be_made(interface: &Interface) -> Link {
     /// That of Ethernet, where the result does not tell (`ETH_DATA_LEN`).
     const MTU_BYTES: u32 = 1500;
-    let interface = of_host(previous).find(|interface| interface.name == own.name).filter(|_| session.is_looking())?;
-    Some(Link { name: own.name.clone(), mtu: interface.mtu.unwrap_or(MTU_BYTES), ..Link::default() })
+    Link { name: interface.name.clone(), mtu: interface.mtu.unwrap_or(MTU_BYTES), ..Link::default() }
 }
 
 /// The error of a call that needs the device.

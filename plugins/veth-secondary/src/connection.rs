@@ -2,7 +2,7 @@
 
 use attachment::{Description, Session};
 use cni::{Call, Error, Success};
-use nic::OnBridge;
+use nic::{OnBridge, OnLink};
 use plugin::Prop;
 
 /// A kind of NIC with what it is connected to. Its functions are those of [`plugin::Plugin`].
@@ -24,6 +24,16 @@ pub(crate) trait Connection {
 
     /// What must exist because of the addresses.
     fn addressing(&self, addressing: &Success) -> Description;
+
+    /// The container has an interface that gets addresses.
+    fn has_interface(&self) -> bool {
+        true
+    }
+
+    /// What the container interface reaches without a gateway.
+    fn on_link(&self) -> OnLink {
+        OnLink::Subnets
+    }
 
     /// The result of ADD.
     ///
@@ -59,6 +69,10 @@ impl Connection for OnBridge {
 
     fn addressing(&self, addressing: &Success) -> Description {
         OnBridge::addressing(self, addressing)
+    }
+
+    fn has_interface(&self) -> bool {
+        OnBridge::has_interface(self)
     }
 
     fn result(&self, call: &Call, session: &mut Session, addressing: Success) -> Result<Success, Error> {

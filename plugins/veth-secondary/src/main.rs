@@ -1,6 +1,7 @@
 //! The plugin `veth-secondary`: further NICs of containers and virtual machines, of any kind. The first NIC and its default route
 //! stay as they are.
 
+mod child;
 mod config;
 mod connection;
 mod describe;

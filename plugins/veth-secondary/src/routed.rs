@@ -10,7 +10,7 @@ use cni::{Call, Command, Error, IpConfig, Success};
 use ipnetwork::IpNetwork;
 use keys::{NicKeys, OnBridgeKeys, TapKeys};
 use netlink::route::Route;
-use nic::{Found, Gateway, Guard, Nic, Path, expected, merge};
+use nic::{Found, Gateway, Guard, Nic, OnLink, Path, expected, merge};
 use plugin::Prop;
 
 use crate::connection::Connection;
@@ -111,6 +111,14 @@ impl Connection for Routed {
         }
         nic::routes(&inside, addressing, &mut description);
         description
+    }
+
+    fn has_interface(&self) -> bool {
+        self.nic.has_interface(&self.found)
+    }
+
+    fn on_link(&self) -> OnLink {
+        OnLink::Gateways
     }
 
     fn result(&self, call: &Call, _session: &mut Session, addressing: Success) -> Result<Success, Error> {

@@ -34,7 +34,7 @@ pub(super) fn of_network(session: &mut Session, network: &str, kind: &str) -> Re
 }
 
 /// By its name, which tells the owner by itself; by the alias, if somebody has changed the name.
-fn owner(link: &Link) -> Owner {
+pub(super) fn owner(link: &Link) -> Owner {
     if Identity::is_host_name(&link.name) {
         return Owner::HostName(link.name.clone());
     }

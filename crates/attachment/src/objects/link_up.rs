@@ -2,7 +2,7 @@
 
 use netlink::link;
 
-use crate::{Device, Difference, Error, Kind, Object, Session, Stage, Step, Tag};
+use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Stage, Step, Tag};
 
 static KIND: Kind = Kind::of_a_link("link that is up");
 
@@ -24,7 +24,20 @@ impl Object for LinkUp {
 
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         let action = format!("set {} up", self.device);
-        session.queue(Step::change(self.device.side, action, link::set_up(&self.device.name)));
+        let device = self.device.clone();
+        // All that the kernel says of a macvlan whose address another one on its link has, or the link itself (`macvlan_open`).
+        let explain = move |error| match error {
+            Error::Refused { source, .. } if matches!(source.errno(), Some(libc::EADDRINUSE | libc::EBUSY)) => {
+                Error::Conflict {
+                    object: format!("interface {device}"),
+                    want: "it up".to_owned(),
+                    have: "has a hardware address that another device on the same link has".to_owned(),
+                    remedy: Remedy::act("choose another address"),
+                }
+            }
+            error => error,
+        };
+        session.queue(Step::change(self.device.side, action, link::set_up(&self.device.name)).explained(explain));
         Ok(())
     }
 

@@ -17,7 +17,7 @@ pub struct LinkRoute {
 }
 
 impl LinkRoute {
-    fn label(&self) -> String {
+    pub(super) fn label(&self) -> String {
         let via = self.route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
         format!("route {}{via} dev {}", self.route.destination, self.device)
     }

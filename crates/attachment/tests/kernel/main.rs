@@ -11,3 +11,4 @@ mod host_device;
 mod kinds_of_ones_own;
 mod print;
 mod print_impairments;
+mod source_routing;

@@ -96,6 +96,9 @@ impl Addresses {
                 texts.join(" or ")
             ));
             if let Ok(address) = IpNetwork::new(stand_in, length) {
+                let is_one = known.iter().all(|range| range.subnet == first.subnet);
+                let subnet = if is_one { network(first.subnet) } else { format!("{}_SUBNET", word) };
+                self.words.push((network(address), subnet));
                 self.give(address, Some(first.gateway));
             }
         }
@@ -113,6 +116,7 @@ impl Addresses {
             "{word}, {length} and {gateway_word} are what {kind} gives, which may give more, and routes, too"
         ));
         if let Ok(address) = IpNetwork::new(address, NO_LENGTH) {
+            self.words.push((network(address), format!("{word}_SUBNET")));
             self.give(address, Some(gateway));
         }
     }
@@ -135,6 +139,11 @@ impl Addresses {
         let word = if is_taken(&base) { word.unwrap_or(base) } else { base };
         (address, word)
     }
+}
+
+/// The subnet of an address, as a route to it has it.
+fn network(address: IpNetwork) -> String {
+    format!("{}/{}", address.network(), address.prefix())
 }
 
 /// A range of addresses, as `host-local` reads it.
@@ -201,6 +210,7 @@ mod tests {
         for part in ["ETH0_ADDRESS/24", "10.9.0.1\"", "ETH0_ADDRESS6/64", "fd00:9::fe", "ETH0_ADDRESS_2/16"] {
             assert!(text.contains(part), "{text}");
         }
+        assert_eq!(given.in_words("250.111.213.0/24 2001:db8:5b1a:c3d2::/64"), "10.9.0.0/24 fd00:9::/64");
         assert_eq!(
             given.remarks[0],
             "ETH0_ADDRESS stands for the address that host-local would give, from 10.9.0.0/24 from 10.9.0.10 on"
@@ -214,6 +224,7 @@ mod tests {
             let text = result(&given);
             assert!(text.contains("ETH0_ADDRESS/ETH0_PREFIX") && text.contains("\"ETH0_GATEWAY\""), "{text}");
             assert_eq!(given.in_words("250.111.214.101/31 dev br0"), "ETH0_GATEWAY/ETH0_PREFIX dev br0");
+            assert_eq!(given.in_words("250.111.213.100/31 dev eth0"), "ETH0_ADDRESS_SUBNET dev eth0");
             assert_eq!(given.remarks.len(), 1);
         }
     }

@@ -168,6 +168,7 @@ mod tests {
             json!({"name": "lan", "cniVersion": "1.0.0", "plugins": [
                 {"type": "bridge", "nic": "tap", "owner": 5, "mac": "02:00:00:00:00:01", "vlan": 7,
                     "portIsolation": true, "disableContainerInterface": true, "ipam": {"type": "static"}},
+                {"type": "veth-secondary", "nic": "macvlan", "link": "eth0", "mac": "02:00:00:00:00:02"},
                 {"type": "netem-shaper", "bw": "1Mbps"}, {"type": "bandwidth"}]})
             .to_string()
             .as_bytes(),
@@ -175,7 +176,11 @@ mod tests {
         .unwrap();
         let network = without_limits(&network);
         let plugins: Vec<_> = network.plugins.iter().map(|plugin| plugin.request(&network, &Map::new())).collect();
-        assert_eq!(json!(plugins), json!([{"type": "bridge", "vlan": 7, "name": "lan", "cniVersion": "1.0.0"}]));
+        let left = json!([
+            {"type": "bridge", "vlan": 7, "name": "lan", "cniVersion": "1.0.0"},
+            {"type": "veth-secondary", "nic": "macvlan", "link": "eth0", "name": "lan", "cniVersion": "1.0.0"},
+        ]);
+        assert_eq!(json!(plugins), left);
     }
 
     #[test]

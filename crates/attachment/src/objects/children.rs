@@ -1,0 +1,159 @@
+//! Children of links wherever they are, and whose they are.
+
+use std::rc::Rc;
+
+use netlink::child::Sort;
+use netlink::link::{self, Link};
+use netlink::{Namespace, Socket, macvlan};
+
+use super::host_links::whose;
+use crate::{Device, Error, Found, Identity, Owner, Session, Side, Stage, Tag};
+
+/// A child that is neither on the host nor in the session's container.
+struct Elsewhere {
+    namespace: Rc<Namespace>,
+    link: Link,
+}
+
+impl Elsewhere {
+    /// All that can be reached, of which `list` says so. A namespace that cannot be entered has none: others may be going.
+    fn find(mut list: impl FnMut(&mut Socket) -> Result<Vec<Link>, netlink::Error>) -> Result<Vec<Self>, Error> {
+        let mut found = Vec::new();
+        for namespace in Namespace::reachable() {
+            let mut socket = match namespace.socket() {
+                Ok(socket) => socket,
+                Err(netlink::Error::Namespace { path, .. }) if path == namespace.path() => continue,
+                Err(error) => return Err(Error::Namespace(error)), // the thread may be lost
+            };
+            let namespace = Rc::new(namespace);
+            let links = list(&mut socket).unwrap_or_default();
+            found.extend(links.into_iter().map(|link| Self { namespace: Rc::clone(&namespace), link }));
+        }
+        Ok(found)
+    }
+
+    fn place(&self) -> String {
+        format!("in {}", self.namespace.path().display())
+    }
+
+    fn remove(&self) -> Result<(), Error> {
+        let mut socket = self.namespace.socket().map_err(Error::Namespace)?;
+        match socket.request(link::delete_index(self.link.index)) {
+            Err(source) if !source.is_missing() => {
+                Err(Error::Refused { action: format!("remove {} {}", self.link.name, self.place()), source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn removal_command(&self) -> String {
+        let path = self.namespace.path().display().to_string().replace('\'', r"'\''");
+        format!("nsenter --net='{path}' ip link delete {}", self.link.name)
+    }
+}
+
+fn is_child(link: &Link) -> bool {
+    Sort::KINDS.contains(&&*link.kind)
+}
+
+/// Whether a child in the container is the attachment's own. Its alias says so. Without one of ours it is if it has the name under
+/// which we make it, or, as somebody may have changed the alias, the address that we give it: anybody's link may have the name of
+/// the container interface.
+fn is_own(link: &Link, identity: &Identity) -> bool {
+    if Tag::is_ours(link) {
+        return link.alias.as_deref() == Some(&identity.alias());
+    }
+    let has_its_address = link.kind == macvlan::KIND && link.mac == Some(identity.container_mac());
+    link.name == identity.interim_name() || (link.name == identity.if_name() && has_its_address)
+}
+
+/// Those of an attachment in its container.
+fn inside(session: &mut Session, identity: &Identity) -> Result<Vec<Link>, Error> {
+    let listed = link::list(session.socket(Side::Container)?);
+    let mut links = listed.map_err(Error::refused("list the links in the container"))?;
+    links.retain(|link| is_child(link) && is_own(link, identity));
+    Ok(links)
+}
+
+/// Those of an attachment, for a call that knows no namespace, although it lives.
+fn anywhere(identity: &Identity) -> Result<Vec<Elsewhere>, Error> {
+    Elsewhere::find(|socket| Ok(with_ifbs(link::list(socket)?, |link| is_own(link, identity))))
+}
+
+/// Of the links of a namespace the children that are meant, and behind them the ifbs that serve them, which have the same alias: the
+/// plugin that makes those does not look into other namespaces.
+fn with_ifbs(links: Vec<Link>, is_meant: impl Fn(&Link) -> bool) -> Vec<Link> {
+    let (mut found, others): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| is_child(link) && is_meant(link));
+    let serves =
+        |ifb: &Link| ifb.kind == "ifb" && Tag::is_ours(ifb) && found.iter().any(|link| link.alias == ifb.alias);
+    let ifbs: Vec<_> = others.into_iter().filter(|link| serves(link)).collect();
+    found.extend(ifbs);
+    found
+}
+
+/// Removes those of an attachment.
+pub(super) fn remove(session: &mut Session, identity: &Identity) -> Result<(), Error> {
+    if !session.has_container() {
+        return anywhere(identity)?.iter().try_for_each(Elsewhere::remove);
+    }
+    for link in inside(session, identity)? {
+        let action = format!("remove {}", Device::container(&link.name));
+        session.remove(Side::Container, action, link::delete_index(link.index))?;
+    }
+    Ok(())
+}
+
+/// The commands that would do so.
+pub(super) fn removal_commands(session: &mut Session, identity: &Identity) -> Result<Vec<String>, Error> {
+    if !session.has_container() {
+        return Ok(anywhere(identity)?.iter().map(Elsewhere::removal_command).collect());
+    }
+    let tool = Device::container("").tool("ip");
+    Ok(inside(session, identity)?.iter().map(|link| format!("{tool} link delete {}", link.name)).collect())
+}
+
+/// Those of a network, wherever they are.
+pub(super) fn of_network(network: &str) -> Result<Vec<Found>, Error> {
+    let is_one = |link: &Link| match Tag::of(link) {
+        Some(tag) => matches!(tag, Tag::Attachment { network: of, other: None } if of == network),
+        None => Identity::is_interim_name(&link.name, network),
+    };
+    let all = Elsewhere::find(|socket| Ok(with_ifbs(link::list(socket)?, is_one)))?;
+    let found = all.into_iter().map(|child| {
+        let (owner, child) = (owner(&child.link), Rc::new(child));
+        let printed = Rc::clone(&child);
+        Found::own(owner, Stage::Nic, move |_| child.remove())
+            .printed_by(move |_| Ok(vec![whose(&printed.link), printed.removal_command()]))
+    });
+    Ok(found.collect())
+}
+
+fn owner(link: &Link) -> Owner {
+    let (name, alias) = (link.name.clone(), link.alias.clone().filter(|_| Tag::is_ours(link)));
+    Owner::Whoever(Box::new(move |identity| match &alias {
+        Some(alias) => *alias == identity.alias(),
+        None => name == identity.interim_name(),
+    }))
+}
+
+/// The ipvlans on a link of one side, each with where it is. Those on a link of the host may be in any namespace.
+pub(super) fn ipvlans_on(session: &mut Session, side: Side, below: u32) -> Result<Vec<(String, Link)>, Error> {
+    let near = link::ipvlans(session.socket(side)?).map_err(Error::refused("list ipvlan devices"))?;
+    let is_here = |link: &Link| link.peer == Some(below) && link.peer_namespace.is_none();
+    let place = if side == Side::Host { "on the host" } else { "in the container" };
+    let mut found: Vec<_> = near.into_iter().filter(is_here).map(|link| (place.to_owned(), link)).collect();
+    if side == Side::Host && found.is_empty() {
+        let host = Namespace::own().map_err(Error::Namespace)?;
+        let far = Elsewhere::find(|socket| {
+            let mut on_link = Vec::new();
+            for link in link::ipvlans(socket)? {
+                if link::is_on(socket, &link, below, &host)? {
+                    on_link.push(link);
+                }
+            }
+            Ok(on_link)
+        })?;
+        found.extend(far.into_iter().map(|child| (child.place(), child.link)));
+    }
+    Ok(found)
+}

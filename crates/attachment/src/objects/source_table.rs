@@ -1,0 +1,152 @@
+//! The routing table of an attachment in its container, and the rules that lead there.
+
+use netlink::link::Link;
+use netlink::route::{self, Route};
+use netlink::rule::{self, Rule};
+
+use super::rule_words::{command, label};
+use super::{host_links, rules_behind};
+use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy, Session, Side, Stage};
+
+pub(super) static KIND: Kind = Kind::found("source routing");
+static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
+
+/// The priority of our rules: the last before that of the main table (`fib_default_rule_pref` in `net/core/fib_rules.c` gives a
+/// rule without a priority one before all others). So a rule of the container's own, with or without a priority, comes first; the
+/// order of ours does not matter, for no two have the same source; and CHECK knows the number.
+pub(super) const PRIORITY: u32 = 32765;
+
+/// A routing table that the attachment has in its container for itself: it is made with its first route
+/// ([`SourceRoute`](super::SourceRoute)) and gone with the NIC. The rules that lead there
+/// ([`SourceRule`](super::SourceRule)) outlive that, and are found by their table's number and our protocol's.
+#[derive(Debug)]
+pub struct SourceTable {
+    /// The attachment.
+    pub identity: Identity,
+    /// The table's number.
+    pub table: u32,
+}
+
+impl SourceTable {
+    /// What finds it without a description.
+    pub const FINDER: &'static Finder = &FINDER;
+
+    /// The table whose number follows from the attachment.
+    #[must_use]
+    pub fn of(identity: Identity) -> Self {
+        Self { table: identity.table(), identity }
+    }
+
+    /// Our rules that lead to the table, unless it is another attachment's: two of one container may have been given the same number,
+    /// and the second was refused.
+    fn rules(&self, session: &mut Session) -> Result<Vec<Rule>, Error> {
+        if !session.has_container() {
+            return Ok(Vec::new());
+        }
+        let mut rules = listed(session)?;
+        rules.retain(|rule| rule.is_ours() && rule.table == self.table);
+        let is_found = !rules.is_empty() && !self.is_of_another(session)?;
+        Ok(if is_found { rules } else { Vec::new() })
+    }
+
+    /// A route of the table goes through another attachment's NIC, as that one's alias, or its other end's, says.
+    fn is_of_another(&self, session: &mut Session) -> Result<bool, Error> {
+        let links: Vec<u32> = routes(session, self.table)?.iter().filter_map(|(link, _)| *link).collect();
+        for index in links {
+            let Some(link) = session.known_index(Side::Container, index)? else { continue };
+            let other_end = if link.kind == "veth" { session.find_other_end(&link)? } else { None };
+            let is_disowned = |link: &Link| self.identity.disowns(link);
+            if is_disowned(&link) || other_end.as_ref().is_some_and(is_disowned) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Object for SourceTable {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Setting
+    }
+
+    fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
+        if !session.has_container() {
+            return Ok(());
+        }
+        if let Some(rule) = listed(session)?.into_iter().find(|rule| rule.table == self.table) {
+            return Err(match rule.is_ours() && self.table == self.identity.table() {
+                true => Error::Exists(format!("{} of {}", label(&rule), self.identity.alias())),
+                false => conflict(self.table, format!("is looked up by the rule `{rule}`")),
+            });
+        }
+        if let Some((link, route)) = routes(session, self.table)?.into_iter().next() {
+            let link = link.map(|index| session.known_index(Side::Container, index)).transpose()?.flatten();
+            let through = link.map(|link| format!(" through {}", link.name)).unwrap_or_default();
+            return Err(conflict(self.table, format!("has a route to {}{through}", route.destination)));
+        }
+        Ok(())
+    }
+
+    /// Its routes make it.
+    fn create(&self, _session: &mut Session) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn differences(&self, _session: &mut Session) -> Result<Vec<Difference>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// Where the namespace is not known but lives, what is behind the NIC is found there.
+    fn remove(&self, session: &mut Session) -> Result<(), Error> {
+        if !session.has_container() {
+            let (host, alias) = (Device::host(self.identity.host_name()), self.identity.alias());
+            let host = host_links::own(session, &host, "veth", &alias)?;
+            return host.map_or(Ok(()), |host| rules_behind::remove(session, &host));
+        }
+        let mut failed = Ok(());
+        for rule in self.rules(session)? {
+            let removed = session.remove(Side::Container, format!("remove {}", label(&rule)), rule.delete());
+            failed = failed.and(removed);
+        }
+        failed
+    }
+
+    fn commands(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        Ok(self.rules(session)?.iter().map(|rule| command("del", rule)).collect())
+    }
+}
+
+fn of_attachment(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error> {
+    Ok(vec![Item::Object(Box::new(SourceTable::of(identity.clone())))])
+}
+
+fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    rules_behind::of_network(session, network)
+}
+
+fn listed(session: &mut Session) -> Result<Vec<Rule>, Error> {
+    rule::list(session.socket(Side::Container)?).map_err(Error::refused("list the rules of the container"))
+}
+
+fn routes(session: &mut Session, table: u32) -> Result<Vec<(Option<u32>, Route)>, Error> {
+    let action = format!("list the routes of table {table} in the container");
+    route::in_table(session.socket(Side::Container)?, table).map_err(Error::refused(action))
+}
+
+/// Others use the table.
+pub(super) fn conflict(table: u32, have: String) -> Error {
+    Error::Conflict {
+        object: format!("routing table {table} in the container"),
+        want: "a table of the NIC's own".to_owned(),
+        have,
+        remedy: Remedy::OtherTable,
+    }
+}
