@@ -11,7 +11,7 @@ use netlink::{Namespace, Socket};
 
 use super::host_links;
 use super::rule_words::{command, label};
-use crate::{Error, Found, Identity, Owner, Session, Side, Stage, Tag, inside};
+use crate::{Error, Found, Identity, Moved, Owner, Session, Side, Stage, Tag, inside};
 
 /// A link of a namespace that belongs to an attachment.
 struct Nic {
@@ -59,6 +59,16 @@ pub(crate) fn remove(session: &mut Session, host: &Link) -> Result<(), Error> {
     Ok(())
 }
 
+/// Removes those behind a device of the host, before it leaves the namespace of `socket`.
+pub(super) fn remove_behind(socket: &mut Socket, device: &Link) -> Result<(), Error> {
+    let rules = ours(socket)?;
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let routes = tables(socket)?;
+    delete(socket, &behind(&rules, &routes, device.index, device.alias.as_deref()))
+}
+
 /// The rules to tables whose routes go through a link, or whose number follows from the attachment that the alias names: a link
 /// that is down has no routes.
 fn behind(rules: &[Rule], routes: &[(u32, u32)], index: u32, alias: Option<&str>) -> Vec<Rule> {
@@ -71,14 +81,22 @@ fn behind(rules: &[Rule], routes: &[(u32, u32)], index: u32, alias: Option<&str>
 fn nics(session: &mut Session, namespace: &Namespace, socket: &mut Socket, network: &str) -> Result<Vec<Nic>, Error> {
     let is_of_network =
         |link: &Link| matches!(Tag::of(link), Some(Tag::Attachment { network: of, other: None }) if of == network);
+    let here = Namespace::own_inode();
     let there = link::list(socket).map_err(Error::refused("list the links of a container"))?;
     let mut nics: Vec<Nic> = there
         .into_iter()
-        .filter(&is_of_network)
-        .map(|link| {
-            let alias = link.alias.clone();
-            let owner = Owner::Whoever(Box::new(move |identity| alias.as_deref() == Some(&identity.alias())));
-            Nic { index: link.index, tagged: link, owner }
+        .filter_map(|link| {
+            let owner = match Moved::of(&link) {
+                Some(moved) if moved.network == network && moved.origin.namespace == here => {
+                    Owner::HostName(moved.host_name.to_owned())
+                }
+                None if is_of_network(&link) => {
+                    let alias = link.alias.clone();
+                    Owner::Whoever(Box::new(move |identity| alias.as_deref() == Some(&identity.alias())))
+                }
+                _ => return None,
+            };
+            Some(Nic { index: link.index, tagged: link, owner })
         })
         .collect();
     if let Some(number) = number_of(session, namespace)? {
