@@ -253,6 +253,10 @@ fn it_is_shaped_inside() {
     call("DEL");
     place.call("DEL", &attached).run().ok();
     assert_eq!(before, place.scene.state());
+    place.added(&plain());
+    call("ADD");
+    place.call("GC", &with(&plain(), json!({"cni.dev/valid-attachments": []}))).run().ok();
+    assert_eq!(before, place.scene.state());
 }
 
 /// The name and the alias of the device on the host; `None` while the container has it.

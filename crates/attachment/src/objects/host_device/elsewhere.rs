@@ -66,6 +66,10 @@ impl Elsewhere {
         let host_name = self.host_name();
         rules_behind::remove_behind(&mut socket, &self.link)?;
         fetch(&mut socket, &self.link, &host_name)?;
+        if let Some(ifb) = ifb_of(&mut socket, &host_name)? {
+            let action = format!("remove {} in {}", ifb.name, self.path().display());
+            socket.request(link::delete_index(ifb.index)).map_err(Error::refused(action))?;
+        }
         find_back(session, &host_name, true)?.map_or(Ok(()), |link| restore(session, &link))
     }
 
@@ -74,6 +78,14 @@ impl Elsewhere {
         let path = self.namespace.path().display().to_string().replace('\'', r"'\''");
         give_back_commands(&format!("nsenter --net='{path}' ip"), &self.link, &self.host_name())
     }
+}
+
+/// The ifb of what the device received, which the plugin that makes it does not look for in other namespaces. Its name differs in the
+/// second letter.
+fn ifb_of(socket: &mut Socket, host_name: &str) -> Result<Option<Link>, Error> {
+    let name = host_name.replacen("pb", "pi", 1);
+    let found = link::find(socket, &name).map_err(Error::refused(format!("look up {name}")))?;
+    Ok(found.filter(|link| link.kind == "ifb" && Tag::is_attachment(link)))
 }
 
 /// The commands by which a device comes back from where `tool` is `ip`, to the namespace of the shell that runs them.
