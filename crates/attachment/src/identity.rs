@@ -51,8 +51,7 @@ impl Identity {
     /// The attachment that an alias names. A long container ID may have been cut.
     pub(crate) fn named_by(alias: &str) -> Option<Self> {
         let (interface, rest) = alias.strip_prefix(MARK)?.split_once(" on ")?;
-        let (network, rest) = rest.split_once(" of ")?;
-        let container_id = rest.split(' ').next().unwrap_or_default(); // that of a device of the host says more
+        let (network, container_id) = rest.split_once(" of ")?;
         (!interface.contains(' ')).then(|| Self::new(network, container_id, interface))
     }
 

@@ -198,15 +198,19 @@ fn commented(comment: &str) -> Option<ElementOwner> {
 /// The kernel does not remove it, or change it back.
 pub fn remove_device(session: &mut Session, device: &OwnedDevice) -> Result<(), Error> {
     if let Some(path) = &device.namespace {
-        let found = DeviceElsewhere::again(path, device.index, &device.alias)?;
-        return found.map_or(Ok(()), |found| found.give_back(session));
+        let Some(found) = DeviceElsewhere::again(path, device.index, &device.alias)? else { return Ok(()) };
+        let behind = rules_behind::remove(session, &device.owner, None);
+        return found.give_back(session).and(behind);
     }
     let found = session.find(&Device::host(&device.name))?;
     match found.filter(|link| link.index == device.index && link.alias.as_ref() == Some(&device.alias)) {
         Some(link) if Tag::is_moved(&link) => give_back::restore(session, &link)?,
         Some(link) => {
             // Whatever comes of it: the rest goes all the same.
-            let behind = if link.kind == "veth" { rules_behind::remove(session, &link) } else { Ok(()) };
+            let behind = match link.kind.as_str() {
+                "veth" => rules_behind::remove(session, &device.owner, Some(link)),
+                _ => Ok(()),
+            };
             session.remove(Side::Host, format!("remove {}", device.name), link::delete(&device.name)).and(behind)?;
         }
         None => {}

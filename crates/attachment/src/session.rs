@@ -1,12 +1,10 @@
 //! One call's work on an attachment: its channels to objects, what is queued, what was made, and what is locked.
 
 use std::any::Any;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use ipnetwork::IpNetwork;
 use netlink::link::{self, Link};
-use netlink::route::Route;
 use netlink::rule::Rule;
 use netlink::{Namespace, Request, Socket, address};
 
@@ -15,6 +13,7 @@ use crate::{Device, Error, Side};
 
 mod channel;
 mod end;
+mod listed;
 mod lock;
 mod note;
 mod step;
@@ -22,16 +21,12 @@ mod step;
 pub use channel::Channel;
 use channel::PacketFilter;
 use end::End;
+use listed::Listed;
+pub(crate) use listed::{Addresses, Routes};
 pub use lock::{Lock, Mode};
 pub use note::Note;
 pub use step::Step;
 use step::{Reading, Refusal};
-
-/// Routes, each with the index of the link that it goes through.
-pub(crate) type Routes = Rc<[(u32, Route)]>;
-
-/// Addresses, each with the index of the link that has it.
-pub(crate) type Addresses = Rc<BTreeSet<(u32, IpNetwork)>>;
 
 /// Takes back a change.
 type TakeBack = Box<dyn FnOnce(&mut Session) -> Result<(), Error>>;
@@ -62,12 +57,7 @@ pub struct Session {
     notes: Vec<Note>,
     /// All links of the host, once they have been listed.
     links: Option<Vec<Link>>,
-    /// The routes of a side, once they have been listed to be compared.
-    routes: Option<(Side, Routes)>,
-    /// The addresses of a side, likewise.
-    addresses: Option<(Side, Addresses)>,
-    /// The rules of policy routing of the container, likewise.
-    rules: Option<Rc<[Rule]>>,
+    listed: Listed,
     /// The session only looks, for printing; nothing is changed.
     is_looking: bool,
     /// Links of the host that count as gone, because commands that remove them have been printed. Elements of the packet filter
@@ -98,9 +88,7 @@ impl Session {
             lock: None,
             notes: Vec::new(),
             links: None,
-            routes: None,
-            addresses: None,
-            rules: None,
+            listed: Listed::default(),
             is_looking: false,
             gone: Vec::new(),
         }
@@ -483,41 +471,39 @@ impl Session {
     /// [`Session::forget_listed`]: to list thousands for each of them takes minutes.
     pub(crate) fn routes(&mut self, device: &Device) -> Result<Routes, Error> {
         let side = device.side;
-        if let Some((_, routes)) = self.routes.as_ref().filter(|(known, _)| *known == side) {
+        if let Some((_, routes)) = self.listed.routes.as_ref().filter(|(known, _)| *known == side) {
             return Ok(Rc::clone(routes));
         }
         let listed = netlink::route::list(self.socket(side)?);
         let listed = listed.map_err(Error::refused(format!("list the routes of {device}")))?;
         let routes: Routes = listed.into();
-        self.routes = Some((side, Rc::clone(&routes)));
+        self.listed.routes = Some((side, Rc::clone(&routes)));
         Ok(routes)
     }
 
     /// The addresses of a side's links, each with the index of its link, as [`Session::routes`] are.
     pub(crate) fn listed_addresses(&mut self, side: Side) -> Result<Addresses, Error> {
-        if let Some((_, addresses)) = self.addresses.as_ref().filter(|(known, _)| *known == side) {
+        if let Some((_, addresses)) = self.listed.addresses.as_ref().filter(|(known, _)| *known == side) {
             return Ok(Rc::clone(addresses));
         }
         let addresses: Addresses = Rc::new(self.all_addresses(side)?.into_iter().collect());
-        self.addresses = Some((side, Rc::clone(&addresses)));
+        self.listed.addresses = Some((side, Rc::clone(&addresses)));
         Ok(addresses)
     }
 
     /// The container's rules of policy routing, as [`Session::routes`] are.
     pub(crate) fn listed_rules(&mut self) -> Result<Rc<[Rule]>, Error> {
-        if let Some(rules) = &self.rules {
+        if let Some(rules) = &self.listed.rules {
             return Ok(Rc::clone(rules));
         }
         let listed = netlink::rule::list(self.socket(Side::Container)?);
         let rules: Rc<[Rule]> = listed.map_err(Error::refused("list the rules of the container"))?.into();
-        Ok(Rc::clone(self.rules.insert(rules)))
+        Ok(Rc::clone(self.listed.rules.insert(rules)))
     }
 
     /// Routes, addresses and rules may have changed.
     pub(crate) fn forget_listed(&mut self) {
-        self.routes = None;
-        self.addresses = None;
-        self.rules = None;
+        self.listed = Listed::default();
     }
 
     /// Runs `work` with the lock for what the host's attachments share, which is free again at its end, however it ends. Within

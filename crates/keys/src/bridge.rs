@@ -24,7 +24,7 @@ keys! {
         #[key("isGateway", default = "false", example = "true")]
         pub is_gateway: bool,
 
-        /// as `isGateway`, and the container's default route goes there
+        /// as `isGateway`, and the container's default route goes there; of a NIC without a bridge, to the gateway that `ipam` names
         #[key("isDefaultGateway", default = "false", example = "true")]
         pub is_default_gateway: bool,
 

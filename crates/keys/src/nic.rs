@@ -9,12 +9,12 @@ keys! {
     #[object(others = told, example = r#"{"mtu": 1400}"#)]
     pub struct NicKeys {
         /// MTU of the NIC and of the bridge that is made, which keeps it whatever its ports have; a bridge with another MTU is
-        /// refused. By default that of the uplink; else of the bridge, if it exists; else, with `isGateway`, of the device of the
-        /// host's default route; else 1500
+        /// refused. By default that of the uplink, or of the link or device that the NIC is made of; else of the bridge, if it exists;
+        /// else, with `isGateway` or routed by the host, of the device of the host's default route; else 1500
         #[key("mtu", accepts = "bytes", default = "the path's", example = "1400")]
         pub mtu: u32,
 
-        /// the NIC is in this VLAN, without tags: [of the bridge](#vlans-of-a-bridge) or, with `uplink`, of the physical network
+        /// the NIC is in this VLAN, without tags: [of the bridge](bridge.md#vlans-of-a-bridge) or, with `uplink`, of the physical network
         #[key("vlan", accepts = "1 to 4094", default = "none", example = "10")]
         pub vlan: OptionalVlanId,
 

@@ -34,6 +34,8 @@ pub struct Link {
     pub is_up: bool,
     /// It is up and has carrier (`operstate` is up, or unknown for a device that does not tell).
     pub is_running: bool,
+    /// It has carrier by now, which `operstate` may tell up to a second later (`net/core/link_watch.c`).
+    pub has_carrier: bool,
     /// It leads back to its own host.
     pub is_loopback: bool,
     /// It receives what is addressed to others.
@@ -92,6 +94,7 @@ const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_PROMISCUITY: u16 = 30;
+const IFLA_CARRIER: u16 = 33;
 /// Present when the other end of a veth is in another namespace.
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
@@ -142,7 +145,7 @@ impl Link {
             is_promiscuous: flags & IFF_PROMISC != 0,
             ..Self::default()
         };
-        link.is_running = link.is_up;
+        (link.is_running, link.has_carrier) = (link.is_up, link.is_up);
         for (kind, value) in iterate(object.payload.get(HEADER_BYTES..)?) {
             match kind {
                 IFLA_IFNAME => link.name = read_text(value),
@@ -156,6 +159,7 @@ impl Link {
                 IFLA_OPERSTATE => {
                     link.is_running &= value.first().is_some_and(|state| OPERSTATES_RUNNING.contains(state));
                 }
+                IFLA_CARRIER => link.has_carrier = value.first() != Some(&0),
                 IFLA_PROMISCUITY => link.is_promiscuous |= read_u32(value, 0)? > 0,
                 IFLA_LINKINFO => link.read_info(value),
                 _ => {}

@@ -108,8 +108,12 @@ impl SourceRouting {
         routes
     }
 
-    /// For DEL: the table that the configuration names, whether or not the rest of it is valid.
+    /// For DEL: the table that the configuration names, whether or not the rest of it is valid. Without a namespace its rules are found
+    /// behind the NIC.
     pub fn named(call: &Call, identity: &Identity, description: &mut Description) {
+        if call.environment.netns.is_none() {
+            return;
+        }
         let table = keys::find(&call.config.object, "table").and_then(|table| table.as_u64());
         if let Some(table) = table.and_then(|table| u32::try_from(table).ok()).filter(|table| !RESERVED.contains(table))
         {

@@ -1,5 +1,6 @@
 //! A link being up.
 
+use netlink::child::Sort;
 use netlink::link;
 
 use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Stage, Step, Tag};
@@ -47,8 +48,8 @@ impl Object for LinkUp {
             None => vec![Difference::missing(what)],
             Some(link) if !link.is_up => vec![Difference::new(what, "up", "down")],
             // Whether its cable leads anywhere is not what ADD made.
-            Some(link) if Tag::is_moved(&link) => Vec::new(),
-            Some(link) if !link.is_running => vec![Difference::new(what, "carrier", "no carrier")],
+            Some(link) if Tag::is_moved(&link) || Sort::KINDS.contains(&&*link.kind) => Vec::new(),
+            Some(link) if !link.has_carrier => vec![Difference::new(what, "carrier", "no carrier")],
             Some(_) => Vec::new(),
         })
     }

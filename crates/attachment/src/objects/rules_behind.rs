@@ -13,116 +13,131 @@ use super::host_links;
 use super::rule_words::{command, label};
 use crate::{Error, Found, Identity, Moved, Owner, Session, Side, Stage, Tag, inside};
 
+/// Rules in a namespace.
+struct Behind {
+    namespace: Rc<Namespace>,
+    rules: Vec<Rule>,
+}
+
 /// A link of a namespace that belongs to an attachment.
 struct Nic {
     /// Its index there.
     index: u32,
     /// The link with the alias, which may be its other end.
     tagged: Link,
-    owner: Owner,
+    /// That is the other end, on the host.
+    is_end: bool,
+}
+
+impl Nic {
+    fn owner(&self) -> Owner {
+        if self.is_end {
+            return host_links::owner(&self.tagged);
+        }
+        if let Some(moved) = Moved::of(&self.tagged) {
+            return Owner::HostName(moved.host_name.to_owned());
+        }
+        let alias = self.tagged.alias.clone();
+        Owner::Whoever(Box::new(move |identity| alias.as_deref() == Some(&identity.alias())))
+    }
+
+    /// The attachment, unless its container's ID has been cut.
+    fn identity(&self) -> Option<Identity> {
+        match Moved::of(&self.tagged) {
+            Some(moved) => Some(Identity::new(moved.network, moved.container_id, moved.interface)),
+            None => self.tagged.alias.as_deref().and_then(Identity::named_by),
+        }
+    }
 }
 
 /// Those of a network's attachments, in all namespaces that can be entered from here.
 pub(super) fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    let is_of_network = |link: &Link| match Tag::of(link) {
+        Some(Tag::Attachment { network: of, other: None } | Tag::Moved { network: of }) => of == network,
+        _ => false,
+    };
+    let mut ends = session.host_links()?;
+    ends.retain(is_of_network);
+    let found = search(session, &ends, is_of_network)?.into_iter().map(|(nic, behind)| {
+        let (whose, commands) = (host_links::whose(&nic.tagged), behind.removal_commands());
+        let found = Found::own(nic.owner(), Stage::Setting, move |_| behind.delete());
+        found.printed_by(move |_| Ok([vec![whose.clone()], commands.clone()].concat()))
+    });
+    Ok(found.collect())
+}
+
+/// Removes those of an attachment, for a call that knows no namespace, although it lives. `host` is its host interface, if it has
+/// one.
+pub(crate) fn remove(session: &mut Session, identity: &Identity, host: Option<Link>) -> Result<(), Error> {
+    of_attachment(session, identity, host)?.iter().try_for_each(Behind::delete)
+}
+
+/// The commands that would do so.
+pub(super) fn removal_commands(
+    session: &mut Session,
+    identity: &Identity,
+    host: Option<Link>,
+) -> Result<Vec<String>, Error> {
+    Ok(of_attachment(session, identity, host)?.iter().flat_map(Behind::removal_commands).collect())
+}
+
+fn of_attachment(session: &mut Session, identity: &Identity, host: Option<Link>) -> Result<Vec<Behind>, Error> {
+    let alias = identity.alias();
+    let is_its_own = |link: &Link| match Moved::of(link) {
+        Some(moved) => moved.is_of(identity),
+        None => link.alias.as_ref() == Some(&alias),
+    };
+    let ends: Vec<Link> = host.into_iter().collect();
+    Ok(search(session, &ends, is_its_own)?.into_iter().map(|(_, behind)| behind).collect())
+}
+
+/// The rules behind the NICs that are meant, or whose other ends are `ends`, in all namespaces that can be entered from here. One
+/// that cannot be entered is another user's, or is going.
+fn search(session: &mut Session, ends: &[Link], is_meant: impl Fn(&Link) -> bool) -> Result<Vec<(Nic, Behind)>, Error> {
     let mut found = Vec::new();
     for namespace in Namespace::reachable().into_iter().map(Rc::new) {
-        let mut socket = match namespace.socket().map_err(Error::Namespace) {
+        let mut socket = match namespace.socket() {
             Ok(socket) => socket,
-            Err(error) if session.is_looking() && error.is_forbidden() => return Err(error),
-            Err(_) => continue, // another user's
+            Err(netlink::Error::Namespace { path, .. }) if path == namespace.path() => continue,
+            Err(error) => return Err(Error::Namespace(error)), // the thread may be lost
         };
         let rules = ours(&mut socket)?;
         if rules.is_empty() {
             continue;
         }
         let routes = tables(&mut socket)?;
-        for nic in nics(session, &namespace, &mut socket, network)? {
-            let rules = behind(&rules, &routes, nic.index, nic.tagged.alias.as_deref());
+        for nic in nics(session, &namespace, &mut socket, ends, &is_meant)? {
+            // A link that is down has no routes.
+            let derived = nic.identity().map(|identity| identity.table());
+            let is_of_it = |rule: &&Rule| routes.contains(&(nic.index, rule.table)) || derived == Some(rule.table);
+            let rules: Vec<Rule> = rules.iter().filter(is_of_it).cloned().collect();
             if !rules.is_empty() {
-                found.push(as_found(&namespace, rules, nic));
+                found.push((nic, Behind { namespace: Rc::clone(&namespace), rules }));
             }
         }
     }
     Ok(found)
 }
 
-/// Removes those of the attachment whose host interface this is, in the namespace that it leads to.
-pub(crate) fn remove(session: &mut Session, host: &Link) -> Result<(), Error> {
-    let (Some(index), Some(number)) = (host.peer, host.peer_namespace) else { return Ok(()) };
-    for namespace in Namespace::reachable() {
-        if number_of(session, &namespace)? == Some(number) {
-            let mut socket = namespace.socket().map_err(Error::Namespace)?;
-            let (rules, routes) = (ours(&mut socket)?, tables(&mut socket)?);
-            return delete(&mut socket, &behind(&rules, &routes, index, host.alias.as_deref()));
-        }
-    }
-    Ok(())
-}
-
-/// Removes those behind a device of the host, before it leaves the namespace of `socket`.
-pub(super) fn remove_behind(socket: &mut Socket, device: &Link) -> Result<(), Error> {
-    let rules = ours(socket)?;
-    if rules.is_empty() {
-        return Ok(());
-    }
-    let routes = tables(socket)?;
-    delete(socket, &behind(&rules, &routes, device.index, device.alias.as_deref()))
-}
-
-/// The rules to tables whose routes go through a link, or whose number follows from the attachment that the alias names: a link
-/// that is down has no routes.
-fn behind(rules: &[Rule], routes: &[(u32, u32)], index: u32, alias: Option<&str>) -> Vec<Rule> {
-    let derived = alias.and_then(Identity::named_by).map(|identity| identity.table());
-    let is_of_it = |rule: &&Rule| routes.contains(&(index, rule.table)) || derived == Some(rule.table);
-    rules.iter().filter(is_of_it).cloned().collect()
-}
-
-/// The links of a namespace that belong to attachments of a network: by their own alias, or by that of the other end on the host.
-fn nics(session: &mut Session, namespace: &Namespace, socket: &mut Socket, network: &str) -> Result<Vec<Nic>, Error> {
-    let is_of_network =
-        |link: &Link| matches!(Tag::of(link), Some(Tag::Attachment { network: of, other: None }) if of == network);
+/// The links of a namespace that are meant, by their own alias, or as the other ends of those of the host.
+fn nics(
+    session: &mut Session,
+    namespace: &Namespace,
+    socket: &mut Socket,
+    ends: &[Link],
+    is_meant: impl Fn(&Link) -> bool,
+) -> Result<Vec<Nic>, Error> {
     let here = Namespace::own_inode();
+    // Containers of another host may be reached from here.
+    let is_of_here = |link: &Link| Moved::of(link).is_none_or(|moved| here.is_some() && moved.origin.namespace == here);
     let there = link::list(socket).map_err(Error::refused("list the links of a container"))?;
-    let mut nics: Vec<Nic> = there
-        .into_iter()
-        .filter_map(|link| {
-            let owner = match Moved::of(&link) {
-                Some(moved) if moved.network == network && moved.origin.namespace == here => {
-                    Owner::HostName(moved.host_name.to_owned())
-                }
-                None if is_of_network(&link) => {
-                    let alias = link.alias.clone();
-                    Owner::Whoever(Box::new(move |identity| alias.as_deref() == Some(&identity.alias())))
-                }
-                _ => return None,
-            };
-            Some(Nic { index: link.index, tagged: link, owner })
-        })
-        .collect();
+    let there = there.into_iter().filter(|link| is_meant(link) && is_of_here(link));
+    let mut nics: Vec<Nic> = there.map(|link| Nic { index: link.index, tagged: link, is_end: false }).collect();
     if let Some(number) = number_of(session, namespace)? {
-        let ends = session.host_links()?.into_iter();
-        let ends =
-            ends.filter(|link| link.kind == "veth" && link.peer_namespace == Some(number) && is_of_network(link));
-        nics.extend(ends.filter_map(|link| {
-            let owner = host_links::owner(&link);
-            Some(Nic { index: link.peer?, tagged: link, owner })
-        }));
+        let ends = ends.iter().filter(|link| link.kind == "veth" && link.peer_namespace == Some(number));
+        nics.extend(ends.filter_map(|link| Some(Nic { index: link.peer?, tagged: link.clone(), is_end: true })));
     }
     Ok(nics)
-}
-
-fn as_found(namespace: &Rc<Namespace>, rules: Vec<Rule>, nic: Nic) -> Found {
-    let (whose, path) = (host_links::whose(&nic.tagged), namespace.path().to_owned());
-    let commands: Vec<String> = rules.iter().map(|rule| command("del", rule)).collect();
-    let namespace = Rc::clone(namespace);
-    let found = Found::own(nic.owner, Stage::Setting, move |_| {
-        delete(&mut namespace.socket().map_err(Error::Namespace)?, &rules)
-    });
-    found.printed_by(move |_| {
-        let mut printed = vec![whose.clone()];
-        printed.extend(inside(commands.clone(), &path));
-        Ok(printed)
-    })
 }
 
 /// The number of the namespace on the host, if it has one.
@@ -144,17 +159,24 @@ fn tables(socket: &mut Socket) -> Result<Vec<(u32, u32)>, Error> {
     Ok(routes.into_iter().filter_map(|(link, route)| Some((link, route.table?))).collect())
 }
 
-/// Removes rules; those that are not there are removed already.
-fn delete(socket: &mut Socket, rules: &[Rule]) -> Result<(), Error> {
-    let answers = socket.batch(rules.iter().map(Rule::delete).collect());
-    let answers = answers.map_err(Error::refused("remove rules of a container"))?;
-    for (rule, answer) in rules.iter().zip(answers) {
-        match answer {
-            Err(source) if !source.is_missing() => {
-                return Err(Error::Refused { action: format!("remove {}", label(rule)), source });
-            }
-            _ => {}
-        }
+impl Behind {
+    fn removal_commands(&self) -> Vec<String> {
+        inside(self.rules.iter().map(|rule| command("del", rule)).collect(), self.namespace.path())
     }
-    Ok(())
+
+    /// Removes them; those that are not there are removed already.
+    fn delete(&self) -> Result<(), Error> {
+        let mut socket = self.namespace.socket().map_err(Error::Namespace)?;
+        let answers = socket.batch(self.rules.iter().map(Rule::delete).collect());
+        let answers = answers.map_err(Error::refused("remove rules of a container"))?;
+        for (rule, answer) in self.rules.iter().zip(answers) {
+            match answer {
+                Err(source) if !source.is_missing() => {
+                    return Err(Error::Refused { action: format!("remove {}", label(rule)), source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }

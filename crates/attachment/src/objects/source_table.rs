@@ -37,12 +37,14 @@ impl SourceTable {
         Self { table: identity.table(), identity }
     }
 
+    /// The host interface, if there is one.
+    fn host(&self, session: &mut Session) -> Result<Option<Link>, Error> {
+        host_links::own(session, &Device::host(self.identity.host_name()), "veth", &self.identity.alias())
+    }
+
     /// Our rules that lead to the table, unless it is another attachment's: two of one container may have been given the same number,
     /// and the second was refused.
     fn rules(&self, session: &mut Session) -> Result<Vec<Rule>, Error> {
-        if !session.has_container() {
-            return Ok(Vec::new());
-        }
         let mut rules = listed(session)?;
         rules.retain(|rule| rule.is_ours() && rule.table == self.table);
         let is_found = !rules.is_empty() && !self.is_of_another(session)?;
@@ -103,9 +105,8 @@ impl Object for SourceTable {
     /// Where the namespace is not known but lives, what is behind the NIC is found there.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
         if !session.has_container() {
-            let (host, alias) = (Device::host(self.identity.host_name()), self.identity.alias());
-            let host = host_links::own(session, &host, "veth", &alias)?;
-            return host.map_or(Ok(()), |host| rules_behind::remove(session, &host));
+            let host = self.host(session)?;
+            return rules_behind::remove(session, &self.identity, host);
         }
         let mut failed = Ok(());
         for rule in self.rules(session)? {
@@ -120,6 +121,10 @@ impl Object for SourceTable {
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        if !session.has_container() {
+            let host = self.host(session)?;
+            return rules_behind::removal_commands(session, &self.identity, host);
+        }
         Ok(self.rules(session)?.iter().map(|rule| command("del", rule)).collect())
     }
 }

@@ -1,8 +1,8 @@
 //! Rules and routes by which answers leave through their own NIC, where a plugin's black box does not lead.
 
 use attachment::{
-    Address, Creation, Description, Device, Error, Identity, LinkUp, Others, Session, SourceRoute, SourceRule,
-    SourceTable, Valid, Veth, collect, owned_devices, refuse_existing, remove_device,
+    Address, Creation, Description, Device, Error, Identity, LinkUp, Origin, Others, Session, SourceRoute, SourceRule,
+    SourceTable, Valid, Veth, collect, of_attachment, owned_devices, refuse_existing, remove, remove_device,
 };
 use harness::{Host, Snapshot};
 use netlink::Namespace;
@@ -86,6 +86,52 @@ fn rules_are_found_by_the_alias_of_a_link_in_the_container() {
     assert_eq!(rules(), 2, "{left}");
     assert!(left.contains("10.2.0.5") && left.contains("10.1.0.6") && left.contains("10.2.0.6"), "{left}");
     assert!(left.contains(&other.table().to_string()) && !left.contains(&stale.table().to_string()), "{left}");
+}
+
+/// A call that knows no namespace finds them by the alias that is left: also of a device that was taken over.
+#[test]
+fn rules_behind_a_device_of_the_host_are_found() {
+    let host = Host::enter();
+    let container = host.namespace("vn1");
+    let identity = Identity::new("home-net", "vn1", "eth1");
+    let other = Identity::new("home-net", "vn1", "eth2");
+    let alias = |identity: &Identity, namespace: Option<u64>| {
+        let origin = Origin { name: "enp3s0".to_owned(), namespace, mtu: 1500, is_up: true, ..Origin::default() };
+        identity.moved_alias(&origin).unwrap()
+    };
+    let here = Namespace::own_inode();
+    let make = || {
+        for (name, alias, table) in [
+            ("eth1", alias(&identity, here), 100),
+            ("eth2", alias(&other, here), 200),
+            // Of a host in a container of this one.
+            ("eth3", alias(&identity, Some(1)), 300),
+        ] {
+            let commands = [
+                format!("ip link add {name} type veth peer name to-{name} && ip link set {name} alias '{alias}' up"),
+                format!("ip link set to-{name} up && ip route add 10.{table}.0.0/16 dev {name} table {table}"),
+                format!("ip rule add from 10.1.0.5 lookup {table} protocol 112"),
+            ];
+            container.sh(&commands.join(" && ").replace("10.300", "10.30")).ok();
+        }
+    };
+    let left = || {
+        let rules = container.sh("ip rule").ok();
+        [100, 200, 300].map(|table| rules.contains(&format!("lookup {table} ")))
+    };
+    make();
+    let (items, errors) = of_attachment(&mut Session::new(None), &[SourceTable::FINDER], &identity);
+    assert!(errors.is_empty());
+    assert!(remove(&mut Session::new(None), &items).is_empty());
+    assert_eq!(left(), [false, true, true]);
+    let collected = |valid: &[&Identity]| {
+        let valid: Valid = valid.iter().map(|identity| (*identity).clone()).collect();
+        collect(&mut Session::new(None), &[SourceTable::FINDER], "home-net", &valid)
+    };
+    assert!(collected(&[&identity, &other]).is_empty());
+    assert_eq!(left(), [false, true, true], "it is valid");
+    assert!(collected(&[&identity]).is_empty());
+    assert_eq!(left(), [false, false, true]);
 }
 
 /// As `plugboard` removes what a plugin that is not there any more has made.

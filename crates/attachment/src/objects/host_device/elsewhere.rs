@@ -6,7 +6,6 @@ use std::rc::Rc;
 use netlink::link::{self, Link};
 use netlink::{Namespace, Socket};
 
-use super::super::rules_behind;
 use crate::give_back::{fetch, find_back, restore, restore_commands};
 use crate::{Error, Moved, Session, Tag};
 
@@ -64,7 +63,6 @@ impl Elsewhere {
     pub(crate) fn give_back(&self, session: &mut Session) -> Result<(), Error> {
         let mut socket: Socket = self.namespace.socket().map_err(Error::Namespace)?;
         let host_name = self.host_name();
-        rules_behind::remove_behind(&mut socket, &self.link)?;
         fetch(&mut socket, &self.link, &host_name)?;
         if let Some(ifb) = ifb_of(&mut socket, &host_name)? {
             let action = format!("remove {} in {}", ifb.name, self.path().display());
