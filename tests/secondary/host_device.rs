@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use harness::{Namespace, ip, sh};
+use harness::{Namespace, ip, sh, soak};
 use serde_json::{Value, json};
 use tests::codes::{DIFFERENT, EXISTS};
 use tests::{LATEST, Plugin, Scene, cites, with};
@@ -182,6 +182,60 @@ fn a_call_that_knows_no_namespace_finds_it() {
     assert_eq!(before, place.scene.state());
 }
 
+/// The rules of its table are the namespace's, and do not leave with it.
+#[test]
+fn the_rules_of_its_table_go_when_it_leaves() {
+    let place = Place::new();
+    let before = place.scene.state();
+    let config = config(json!({"device": "ens3", "sourceRouting": true, "cni.dev/valid-attachments": [],
+        "ipam": {"type": "static", "addresses": [{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}]}}));
+    for last in ["DEL", "DEL without the namespace", "GC"] {
+        let (_, attached) = place.added(&config);
+        assert!(place.scene.c1.sh("ip rule").ok().contains("from 10.1.0.5"));
+        place.call("CHECK", &attached).run().ok();
+        match last {
+            "GC" => _ = place.call("GC", &config).run().ok(),
+            "DEL" => _ = place.call("DEL", &attached).run().ok(),
+            _ => _ = place.call("DEL", &attached).unset("CNI_NETNS").run().ok(),
+        }
+        assert_eq!(before, place.scene.state(), "{last}");
+    }
+}
+
+/// Whichever comes first, the other leaves it alone.
+#[test]
+fn of_two_calls_for_one_device_one_gets_it() {
+    cites!("ADD-8");
+    let place = Place::new();
+    let c2 = place.scene.host.namespace("c2");
+    let before = place.scene.state();
+    for _ in 0..soak::size(8, 100) {
+        let start = std::sync::Barrier::new(2);
+        let containers = [&place.scene.c1, &c2];
+        let calls = containers.map(|ns| place.scene.call_for(ns, "eth1", Plugin::Secondary, "ADD", plain()));
+        let replies: Vec<_> = std::thread::scope(|scope| {
+            let start = &start;
+            let running = calls.map(|call| {
+                scope.spawn(move || {
+                    start.wait();
+                    call.run()
+                })
+            });
+            running.into_iter().map(|call| call.join().unwrap()).collect()
+        });
+        let winners: Vec<_> = replies.iter().zip(containers).filter(|(reply, _)| reply.status == 0).collect();
+        let [(_, winner)] = winners.as_slice() else { panic!("{replies:?}") };
+        let link = winner.sh("ip -o link show eth1").ok();
+        assert!(link.contains(&format!("eth1 on net of {} as ", winner.name)), "{link}");
+        let loser = containers.into_iter().find(|ns| ns != winner).unwrap();
+        for ns in [loser, winner] {
+            assert!(outside().is_none(), "the winner has it");
+            place.scene.call_for(ns, "eth1", Plugin::Secondary, "DEL", plain()).run().ok();
+        }
+        assert_eq!(before, place.scene.state());
+    }
+}
+
 #[test]
 fn it_is_shaped_inside() {
     let place = Place::new();
@@ -198,6 +252,10 @@ fn it_is_shaped_inside() {
     call("CHECK");
     call("DEL");
     place.call("DEL", &attached).run().ok();
+    assert_eq!(before, place.scene.state());
+    place.added(&plain());
+    call("ADD");
+    place.call("GC", &with(&plain(), json!({"cni.dev/valid-attachments": []}))).run().ok();
     assert_eq!(before, place.scene.state());
 }
 

@@ -1,21 +1,25 @@
 //! The devices that attachments have on the host, and whether somebody uses them: for those who decide what GC keeps. A record
 //! of an attachment may be lost or damaged; what its container has is seen by the kernel alone.
 
+use std::path::PathBuf;
+
 use netlink::link::{self, ALIAS_BYTES, Link};
 use netlink::qdisc::redirect;
 
 use crate::firewall::elements;
 use crate::identity::MARK;
-use crate::objects::rules_behind;
+use crate::objects::{DeviceElsewhere, rules_behind};
 use crate::{Device, Error, Identity, Moved, Session, Side, Tag, give_back};
 
-/// A device of the host whose alias names an attachment.
+/// A device of the host whose alias names an attachment: one that is there, or one that a container has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedDevice {
     /// The device.
     pub name: String,
     /// Its index.
     pub index: u32,
+    /// Where it is, if not on the host.
+    pub namespace: Option<PathBuf>,
     /// The attachment. The container's ID may be cut; see [`OwnedDevice::is_cut`].
     pub owner: Identity,
     /// `owner` is not the whole truth: the alias has no room for the whole ID of the container.
@@ -56,6 +60,7 @@ impl OwnedDevice {
             return Some(Self {
                 name: link.name.clone(),
                 index: link.index,
+                namespace: None,
                 is_cut: !moved.is_of(&owner),
                 owner,
                 in_use: None,
@@ -69,6 +74,7 @@ impl OwnedDevice {
         let mut device = Self {
             name: link.name.clone(),
             index: link.index,
+            namespace: None,
             owner: Identity::new(network, container_id, if_name),
             is_cut: false,
             in_use: None,
@@ -92,9 +98,12 @@ pub enum InUse {
     Carrier,
     /// A device of the host sends what it receives through this one.
     Redirection(String),
+    /// A container has the device itself, in a namespace that still exists.
+    Container(PathBuf),
 }
 
-/// Lists the devices that attachments have on the host, whatever their names are now, in one dump of the links.
+/// Lists the devices that attachments have on the host, whatever their names are now, in one dump of the links, and those of the
+/// host that are in containers.
 ///
 /// # Errors
 /// The kernel does not list its links or filters.
@@ -117,6 +126,15 @@ pub fn owned_devices(session: &mut Session) -> Result<Vec<OwnedDevice>, Error> {
         if is_ifb && let Some(by) = used_by(session, &links, device, &devices)? {
             devices.get_mut(place).into_iter().for_each(|device| device.in_use = Some(InUse::Redirection(by.clone())));
         }
+    }
+    for elsewhere in DeviceElsewhere::find(|_| true)? {
+        let path = || Some(elsewhere.path().to_owned());
+        let device = OwnedDevice::read(&elsewhere.link);
+        devices.extend(device.map(|device| OwnedDevice {
+            namespace: path(),
+            in_use: path().map(InUse::Container),
+            ..device
+        }));
     }
     Ok(devices)
 }
@@ -179,6 +197,11 @@ fn commented(comment: &str) -> Option<ElementOwner> {
 /// # Errors
 /// The kernel does not remove it, or change it back.
 pub fn remove_device(session: &mut Session, device: &OwnedDevice) -> Result<(), Error> {
+    if let Some(path) = &device.namespace {
+        let Some(found) = DeviceElsewhere::again(path, device.index, &device.alias)? else { return Ok(()) };
+        let behind = rules_behind::remove(session, &device.owner, None);
+        return found.give_back(session).and(behind);
+    }
     let found = session.find(&Device::host(&device.name))?;
     match found.filter(|link| link.index == device.index && link.alias.as_ref() == Some(&device.alias)) {
         Some(link) if Tag::is_moved(&link) => give_back::restore(session, &link)?,

@@ -38,6 +38,7 @@ pub use bridge_port::BridgePort;
 pub use child::Child;
 pub use elements::Elements;
 pub use forwarding::Forwarding;
+pub(crate) use host_device::Elsewhere as DeviceElsewhere;
 pub use host_device::{HostDevice, SurveyedDevice};
 pub use host_route::HostRoute;
 pub use ifb::Ifb;

@@ -347,7 +347,10 @@ pub fn default_link(socket: &mut Socket) -> Result<Option<u32>, Error> {
         let mut message = RouteMessage::default();
         message.header.address_family = family;
         message.header.table = TABLE_MAIN; // kernels without strict checking list all
-        let routes = socket.dump("routes", &Request::dump(RouteNetlinkMessage::GetRoute(message)))?;
+        let routes = match socket.dump("routes", &Request::dump(RouteNetlinkMessage::GetRoute(message))) {
+            Err(error) if error.is_missing() => continue, // there has been no address yet, and there is no table
+            routes => routes?,
+        };
         let defaults = objects(&routes, RTM_NEWROUTE).filter(|payload| {
             payload.get(ROUTE_DESTINATION_BITS) == Some(&0) && payload.get(ROUTE_TABLE) == Some(&TABLE_MAIN)
         });

@@ -72,9 +72,9 @@ impl Census {
         self.devices.iter().filter(|device| device.is_of(owner))
     }
 
-    /// Whether a device is there.
+    /// Whether a device is there. One that was given back is no attachment's any more.
     pub(crate) fn has(&self, device: &OwnedDevice) -> bool {
-        self.links.iter().any(|link| link.index == device.index)
+        self.devices.iter().any(|other| (other.index, &other.namespace) == (device.index, &device.namespace))
     }
 
     /// What shows that the attachment of a record is in use although its namespace is gone as far as the record tells: a process
@@ -172,6 +172,7 @@ pub(crate) fn usage(device: &OwnedDevice, holders: &Holders) -> Option<Usage> {
     let is_sure = holder.is_some() || !matches!(device.in_use, Some(InUse::OtherEnd(_) | InUse::Carrier));
     let by = match &device.in_use {
         Some(InUse::OtherEnd(_)) => end_is_there(holder),
+        Some(InUse::Container(_)) => format!("the device {}", is_in(holder)),
         Some(InUse::Carrier) => holder
             .map_or("it has a carrier, as if a process had it open".to_owned(), |one| format!("{one} has it open")),
         Some(InUse::Redirection(from)) => format!("{from} sends what it receives through it"),
@@ -182,8 +183,12 @@ pub(crate) fn usage(device: &OwnedDevice, holders: &Holders) -> Option<Usage> {
 }
 
 fn end_is_there(holder: Option<impl std::fmt::Display>) -> String {
+    format!("its other end {}", is_in(holder))
+}
+
+fn is_in(holder: Option<impl std::fmt::Display>) -> String {
     match holder {
-        Some(holder) => format!("its other end is in a namespace that {holder} keeps alive"),
-        None => "its other end is in a namespace that still exists".to_owned(),
+        Some(holder) => format!("is in a namespace that {holder} keeps alive"),
+        None => "is in a namespace that still exists".to_owned(),
     }
 }

@@ -69,6 +69,9 @@ impl Holders {
             InUse::OtherEnd(number) => self.of_number((*number)?),
             InUse::Carrier => opener(&device.name),
             InUse::Redirection(_) => None,
+            InUse::Container(path) => {
+                self.found.iter().find(|found| found.path == *path).map(|found| found.holder.clone())
+            }
         }
     }
 

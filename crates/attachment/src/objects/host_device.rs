@@ -15,7 +15,8 @@ use crate::{
 mod elsewhere;
 mod survey;
 
-use elsewhere::{Elsewhere, give_back_commands};
+pub(crate) use elsewhere::Elsewhere;
+use elsewhere::give_back_commands;
 pub use survey::SurveyedDevice;
 
 static KIND: Kind = Kind::found("host device");
@@ -35,7 +36,7 @@ pub struct HostDevice {
     pub mtu: Option<u32>,
     /// The hardware address in the container, if it is not that of the host.
     pub mac: Option<Mac>,
-    /// It is looked for under any name.
+    /// It is looked for under any name, and in any namespace.
     pub is_searched: bool,
 }
 
@@ -50,7 +51,7 @@ impl HostDevice {
         Self { identity, device: None, mtu: None, mac: None, is_searched: false }
     }
 
-    /// The same, looked for under any name: as the kernel gives it back when a namespace dies.
+    /// The same, looked for under any name, as the kernel gives it back when a namespace dies, and in any namespace.
     #[must_use]
     pub fn anywhere(identity: Identity) -> Self {
         Self { is_searched: true, ..Self::of(identity) }
@@ -84,11 +85,6 @@ impl HostDevice {
         let links = link::list(session.socket(Side::Container)?);
         let mut links = links.map_err(Error::refused("list the links of the container"))?.into_iter();
         Ok(links.find(|link| self.is_own(link)))
-    }
-
-    /// The call knows no namespace, although it may live.
-    fn may_be_elsewhere(&self, session: &Session) -> bool {
-        self.is_searched && !session.has_container()
     }
 
     fn find_elsewhere(&self) -> Result<Vec<Elsewhere>, Error> {
@@ -212,9 +208,7 @@ impl Object for HostDevice {
         let is_searched = self.is_searched || inside.is_some();
         match find_back(session, &self.identity.host_name(), is_searched)? {
             Some(link) => restore(session, &link),
-            None if self.may_be_elsewhere(session) => {
-                self.find_elsewhere()?.iter().try_for_each(|device| device.give_back(session))
-            }
+            None if self.is_searched => self.find_elsewhere()?.iter().try_for_each(|device| device.give_back(session)),
             None => Ok(()),
         }
     }
@@ -239,9 +233,7 @@ impl Object for HostDevice {
         }
         match find_back(session, &host_name, self.is_searched)? {
             Some(link) => Ok(restore_commands(&link)),
-            None if self.may_be_elsewhere(session) => {
-                Ok(self.find_elsewhere()?.iter().flat_map(Elsewhere::commands).collect())
-            }
+            None if self.is_searched => Ok(self.find_elsewhere()?.iter().flat_map(Elsewhere::commands).collect()),
             None => Ok(Vec::new()),
         }
     }

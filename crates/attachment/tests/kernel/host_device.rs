@@ -268,6 +268,15 @@ fn one_whose_plugin_cannot_be_called_is_given_back_and_not_deleted() {
     assert_eq!(place.look(), before);
 }
 
+/// The kernel makes the main table with the first address; `lo` that is down has none.
+#[test]
+fn a_host_without_any_address_has_no_default_route() {
+    let _host = Host::enter();
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    sh("ip link add ens3 up type veth peer name wire").ok();
+    SurveyedDevice::of(&mut Session::new(None), "ens3", &identity(), false).unwrap();
+}
+
 #[test]
 fn what_may_not_move_is_refused_and_the_refusal_says_whose_it_is() {
     let place = Place::new();

@@ -13,6 +13,7 @@ mod giving_up;
 mod grammar;
 mod handover;
 mod hanging;
+mod host_device;
 mod interrupting;
 mod keeping;
 mod locking;
