@@ -336,3 +336,47 @@ fn a_device_that_disappears_leaves_nothing() {
     let left = format!("{}/net", "/var/lib/cni/networks");
     assert!(!Path::new(&left).exists());
 }
+
+/// Devices on the host other than those that were there from the start, and its addresses.
+fn host() -> String {
+    sh("ip -br link show | grep -v -e '^lo ' -e '^ens3@' | sort; ip -br -4 address show up").ok()
+}
+
+#[test]
+fn what_a_container_writes_into_an_alias_is_not_believed() {
+    let place = Place::new();
+    let (before, host_before) = (place.scene.state(), host());
+    let config = plain();
+    let collection = with(&config, json!({"cni.dev/valid-attachments": []}));
+    let (_, attached) = place.added(&config);
+    let alias = place.scene.c1.ip("link show dev eth1")[0]["ifalias"].as_str().expect("an alias").to_owned();
+    let without = host();
+    let forged = alias.replace("was ens3", "was eth9") + " 10.66.0.1/24";
+    for (command, config) in [("GC", &collection), ("DEL", &attached)] {
+        // A device of the container's own, with an alias of its choice.
+        place.scene.c1.sh("ip link add own type veth peer name other").ok();
+        place.scene.c1.sh(&format!("ip link set own alias \"{forged}\"")).ok();
+        // While that has the name of the container interface, the true one has another.
+        place.scene.c1.sh("ip link set eth1 down name true && ip link set own name eth1").ok();
+        if command == "GC" {
+            let valid = json!({"cni.dev/valid-attachments": [{"containerID": "c1", "ifname": "eth1"}]});
+            place.call("GC", &with(config, valid)).run().ok();
+            assert_eq!(host(), without, "what is valid stays");
+        }
+        place.call(command, config).run().ok();
+        assert!(place.scene.c1.sh("ip link show dev eth1").status == 0, "the container keeps its own");
+        place.scene.c1.sh("ip link del eth1").ok();
+        assert_eq!(host(), host_before, "{command}: the true one is back, and nothing else");
+        assert_eq!(before, place.scene.state());
+        if command == "GC" {
+            place.call("ADD", &plain()).run().ok();
+        }
+    }
+    // The alias of the true one was changed: of a kind that containers can make, it could be anybody's.
+    let (_, attached) = place.added(&config);
+    place.scene.c1.sh(&format!("ip link set eth1 alias \"{forged}\"")).ok();
+    let (code, msg, _) = place.call("CHECK", &attached).run().error();
+    assert!(code == DIFFERENT && msg.contains("alias"), "{code}: {msg}");
+    place.call("DEL", &attached).run().ok();
+    assert_eq!(host(), without);
+}

@@ -6,7 +6,8 @@
 use netlink::link::{self, Link};
 use netlink::{LinkChange, Namespace, Socket, address};
 
-use crate::{Device, Error, Moved, Remedy, Session, Side, Step};
+use crate::seal::is_sealed;
+use crate::{Device, Error, Moved, Note, Remedy, Session, Side, Step};
 
 /// It was unplugged: there is nothing to give back.
 const GONE: &[i32] = &[libc::ENODEV];
@@ -36,17 +37,18 @@ pub(crate) fn find_back(session: &mut Session, host_name: &str, is_searched: boo
 
 /// Makes a device on the host, which an attachment had taken over, what it was there.
 ///
+/// One whose alias was changed, by whoever ruled the container, keeps the name that it has, is set down, and loses the alias; a note
+/// says so.
+///
 /// # Errors
 /// Its name is taken by now, or the kernel refuses something: then it keeps the alias.
 pub(crate) fn restore(session: &mut Session, link: &Link) -> Result<(), Error> {
-    let Some(moved) = Moved::of(link) else {
-        return Err(Error::Unusable {
-            problem: format!("nobody can tell what {} was, because its alias was changed", link.name),
-            remedy: Remedy::act(format!(
-                "set it up as it was, and remove the alias (`ip link set {} alias ''`)",
-                link.name
-            )),
-        });
+    let Some(moved) = Moved::of(link).filter(|moved| is_sealed(moved, &link.kind)) else {
+        session.note(Note::UnknownOrigin { device: link.name.clone() });
+        let change = LinkChange::of(link.index).up(false).alias("");
+        let step = Step::change(Side::Host, format!("take down {}", link.name), change.request());
+        session.queue(step.tolerating(GONE));
+        return session.flush();
     };
     let origin = moved.origin;
     let has_own_mac = origin.mac.is_none_or(|mac| link.mac == Some(mac));

@@ -15,7 +15,7 @@ const NETWORK_BYTES: usize = 128;
 
 /// How hashes are written in names.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-const DIGITS: usize = 13;
+pub(crate) const DIGITS: usize = 13;
 /// How many of them are those of the network, in names that tell it.
 const NETWORK_DIGITS: usize = 5;
 
@@ -238,7 +238,7 @@ fn hash<const N: usize>(parts: [&str; N]) -> u128 {
     hash ^ (hash >> 64) // the low bits of FNV mix least
 }
 
-fn digits(mut hash: u128, count: usize) -> String {
+pub(crate) fn digits(mut hash: u128, count: usize) -> String {
     let mut text = String::with_capacity(count);
     for _ in 0..count {
         let digit = usize::try_from(hash & 31).unwrap_or_default();

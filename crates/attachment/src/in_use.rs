@@ -1,14 +1,14 @@
 //! The devices that attachments have on the host, and whether somebody uses them: for those who decide what GC keeps. A record
 //! of an attachment may be lost or damaged; what its container has is seen by the kernel alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use netlink::link::{self, ALIAS_BYTES, Link};
 use netlink::qdisc::redirect;
 
 use crate::firewall::elements;
 use crate::identity::MARK;
-use crate::objects::{DeviceElsewhere, rules_behind};
+use crate::objects::{ChildElsewhere, DeviceElsewhere, rules_behind};
 use crate::{Device, Error, Identity, Moved, Session, Side, Tag, give_back};
 
 /// A device of the host whose alias names an attachment: one that is there, or one that a container has.
@@ -127,15 +127,12 @@ pub fn owned_devices(session: &mut Session) -> Result<Vec<OwnedDevice>, Error> {
             devices.get_mut(place).into_iter().for_each(|device| device.in_use = Some(InUse::Redirection(by.clone())));
         }
     }
-    for elsewhere in DeviceElsewhere::find(|_| true)? {
-        let path = || Some(elsewhere.path().to_owned());
-        let device = OwnedDevice::read(&elsewhere.link);
-        devices.extend(device.map(|device| OwnedDevice {
-            namespace: path(),
-            in_use: path().map(InUse::Container),
-            ..device
-        }));
-    }
+    let in_container = |link: &Link, path: &Path| {
+        let (namespace, in_use) = (Some(path.to_owned()), Some(InUse::Container(path.to_owned())));
+        OwnedDevice::read(link).map(|device| OwnedDevice { namespace, in_use, ..device })
+    };
+    devices.extend(DeviceElsewhere::find(|_| true)?.iter().filter_map(|found| in_container(&found.link, found.path())));
+    devices.extend(ChildElsewhere::all()?.iter().filter_map(|found| in_container(&found.link, found.path())));
     Ok(devices)
 }
 
@@ -198,7 +195,16 @@ fn commented(comment: &str) -> Option<ElementOwner> {
 /// The kernel does not remove it, or change it back.
 pub fn remove_device(session: &mut Session, device: &OwnedDevice) -> Result<(), Error> {
     if let Some(path) = &device.namespace {
-        let Some(found) = DeviceElsewhere::again(path, device.index, &device.alias)? else { return Ok(()) };
+        let Some(found) = DeviceElsewhere::again(path, device.index, &device.alias)? else {
+            let mut all = ChildElsewhere::all()?.into_iter();
+            let is_it = |found: &ChildElsewhere| {
+                let link = &found.link;
+                found.path() == path && link.index == device.index && link.alias.as_ref() == Some(&device.alias)
+            };
+            let Some(child) = all.find(is_it) else { return Ok(()) };
+            let behind = rules_behind::remove(session, &device.owner, None);
+            return child.remove().and(behind);
+        };
         let behind = rules_behind::remove(session, &device.owner, None);
         return found.give_back(session).and(behind);
     }
@@ -247,7 +253,7 @@ mod tests {
         assert!(device.is_cut && !device.is_of(&one));
         let origin = Origin { name: "enp3s0".to_owned(), mtu: 1500, ..Origin::default() };
         for name in [one.host_name(), "eth1".to_owned(), "dev7".to_owned()] {
-            let device = read(name, one.moved_alias(&origin).unwrap()).unwrap();
+            let device = read(name, one.moved_alias(&origin, "SEAL").unwrap()).unwrap();
             assert!(!device.is_cut && device.is_of(&one) && device.owner == one, "{device:?}");
             assert!(device.owner_in("vn1") == Some(one.clone()) && device.owner_in("vn2").is_none(), "{device:?}");
         }
@@ -262,7 +268,7 @@ mod tests {
             assert!(device.is_cut && device.is_of(&long) && device.owner.network() == "home-net");
             assert_eq!(device.owner_in(long.container_id()), owner);
         }
-        let device = read("eth1".to_owned(), long.moved_alias(&origin).unwrap()).unwrap();
+        let device = read("eth1".to_owned(), long.moved_alias(&origin, "SEAL").unwrap()).unwrap();
         assert!(device.is_cut && device.owner_in(long.container_id()) == Some(long), "{device:?}");
     }
 }

@@ -40,6 +40,7 @@ mod origin;
 mod owner;
 mod process;
 mod remedy;
+mod seal;
 mod secret;
 mod session;
 mod sha512;

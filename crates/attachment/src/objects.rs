@@ -36,6 +36,7 @@ mod veth;
 pub use address::{Address, Others};
 pub use bridge_port::BridgePort;
 pub use child::Child;
+pub(crate) use children::Elsewhere as ChildElsewhere;
 pub use elements::Elements;
 pub use forwarding::Forwarding;
 pub(crate) use host_device::Elsewhere as DeviceElsewhere;

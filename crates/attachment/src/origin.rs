@@ -97,6 +97,8 @@ pub struct Moved<'a> {
     pub container_id: &'a str,
     /// [`Identity::host_name`] of the attachment.
     pub host_name: &'a str,
+    /// The host's seal, if it has one.
+    pub seal: Option<&'a str>,
     /// What it was on the host.
     pub origin: Origin,
 }
@@ -109,7 +111,11 @@ impl<'a> Moved<'a> {
         let (network, rest) = rest.split_once(" of ")?;
         let (container_id, rest) = rest.split_once(" as ")?;
         let (host_name, origin) = rest.split_once(", was ")?;
-        Some(Self { interface, network, container_id, host_name, origin: Origin::read(origin)? })
+        let (host_name, seal) = match host_name.split_once('/') {
+            Some((host_name, seal)) => (host_name, Some(seal)),
+            None => (host_name, None),
+        };
+        Some(Self { interface, network, container_id, host_name, seal, origin: Origin::read(origin)? })
     }
 
     /// What a link's alias says; `None` for a link that no attachment has taken over.
@@ -127,12 +133,12 @@ impl<'a> Moved<'a> {
 
 impl Identity {
     /// The alias of a device of the host that this attachment takes over, as in `plugboard: eth1 on home-net of vn1 as
-    /// pbvd4zojfh5w7vp, was enp3s0 in 4026531833 mtu 1500 mac 52:54:00:12:34:56 up`. A long container ID is cut. `None` if it does not fit all
-    /// the same.
+    /// pbvd4zojfh5w7vp/SEAL, was enp3s0 in 4026531833 mtu 1500 mac 52:54:00:12:34:56 up`. A long container ID is cut. `None` if it
+    /// does not fit all the same.
     #[must_use]
-    pub fn moved_alias(&self, origin: &Origin) -> Option<String> {
+    pub fn moved_alias(&self, origin: &Origin, seal: &str) -> Option<String> {
         let start = format!("{MARK}{} on {} of ", self.if_name(), self.network());
-        let end = format!(" as {}, was {origin}", self.host_name());
+        let end = format!(" as {}/{seal}, was {origin}", self.host_name());
         let room = ALIAS_BYTES.checked_sub(start.len() + end.len())?;
         let id = self.container_id();
         let cut = (0..=room.min(id.len())).rev().find_map(|length| id.get(..length)).unwrap_or_default();
@@ -143,6 +149,7 @@ impl Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::BLANK;
 
     fn enp3s0() -> Origin {
         Origin {
@@ -159,13 +166,13 @@ mod tests {
     #[test]
     fn the_alias_never_changes() {
         let vn1 = Identity::new("home-net", "vn1", "eth1");
-        let alias = "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0 in 4026531833 mtu 1500 \
+        let alias = "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp/SEAL, was enp3s0 in 4026531833 mtu 1500 \
                      mac 52:54:00:12:34:56 up";
-        assert_eq!(vn1.moved_alias(&enp3s0()).as_deref(), Some(alias));
+        assert_eq!(vn1.moved_alias(&enp3s0(), "SEAL").as_deref(), Some(alias));
         let read = Moved::read(alias).unwrap();
         assert_eq!((read.network, read.container_id, read.interface), ("home-net", "vn1", "eth1"));
         assert!(read.is_of(&vn1) && !read.is_of(&vn1.beside("eth2")));
-        assert_eq!(read.origin, enp3s0());
+        assert_eq!((read.origin, read.seal), (enp3s0(), Some("SEAL")));
     }
 
     #[test]
@@ -179,7 +186,7 @@ mod tests {
             Origin { addresses: addresses.to_vec(), ..enp3s0() },
             Origin { addresses: addresses.to_vec(), alias, name: "a,was".to_owned(), ..enp3s0() },
         ] {
-            let written = vn1.moved_alias(&origin).unwrap();
+            let written = vn1.moved_alias(&origin, BLANK).unwrap();
             assert_eq!(Moved::read(&written).map(|moved| moved.origin), Some(origin), "{written}");
         }
     }
@@ -188,12 +195,12 @@ mod tests {
     fn a_long_container_id_is_cut_and_what_does_not_fit_is_refused() {
         let long = Identity::new("n".repeat(128), "é".repeat(150), "an-interface-15");
         let longest = Origin { name: "fifteen-letters".to_owned(), mtu: 65535, ..enp3s0() };
-        let alias = long.moved_alias(&longest).unwrap();
+        let alias = long.moved_alias(&longest, BLANK).unwrap();
         assert!(alias.len() <= ALIAS_BYTES && alias.len() >= ALIAS_BYTES - 1, "{alias}");
         let read = Moved::read(&alias).unwrap();
         assert!(read.is_of(&long) && read.origin == longest && read.network == long.network());
         let addresses = vec!["2001:db8:1234:5678:9abc:def0:1234:5678/64".parse().unwrap()];
-        assert_eq!(long.moved_alias(&Origin { addresses, ..longest }), None);
+        assert_eq!(long.moved_alias(&Origin { addresses, ..longest }, BLANK), None);
     }
 
     #[test]
@@ -208,7 +215,7 @@ mod tests {
             "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was ",
             "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0",
             "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0 mtu x",
-            "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0 in mtu 1500",
+            "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp/SEAL, was enp3s0 in mtu 1500",
             "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0 mtu 1500 mac",
             "plugboard: eth1 on home-net of vn1 as pbvd4zojfh5w7vp, was enp3s0 mtu 1500 down",
         ] {

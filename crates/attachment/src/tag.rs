@@ -160,7 +160,7 @@ mod tests {
         assert!(!Tag::read(&lac).unwrap().is_of_network() && Tag::read(&Tag::shared("net")).unwrap().is_of_network());
         assert_eq!(Tag::read("somebody's"), None);
         let origin = Origin { name: "enp3s0".to_owned(), mtu: 1500, ..Origin::default() };
-        let alias = identity("home-net", "vn1", "eth1").moved_alias(&origin).unwrap();
+        let alias = identity("home-net", "vn1", "eth1").moved_alias(&origin, "SEAL").unwrap();
         assert_eq!(Tag::read(&alias), Some(Tag::Moved { network: "home-net" }));
         // Whatever somebody has made of it, it is nothing to be removed.
         assert_eq!(Tag::read(&alias.replace("mtu", "")), Some(Tag::Moved { network: "home-net" }));
@@ -172,7 +172,7 @@ mod tests {
         let vn1 = identity("home-net", "vn1", "eth1");
         let disowned = |alias: &str| vn1.disowns(&of(Some(alias)));
         let origin = Origin { name: "enp3s0".to_owned(), mtu: 1500, ..Origin::default() };
-        let moved = |identity: Identity| identity.moved_alias(&origin).unwrap();
+        let moved = |identity: Identity| identity.moved_alias(&origin, "SEAL").unwrap();
         assert!(!disowned(&moved(vn1.clone())) && !disowned(&moved(identity("walt-net", "vn1", "eth1"))));
         for alias in [&vn1.alias(), &identity("walt-net", "vn1", "eth1").alias(), "somebody's", ""] {
             assert!(!disowned(alias), "{alias}");

@@ -1,5 +1,6 @@
 //! Children of links wherever they are, and whose they are.
 
+use std::path::Path;
 use std::rc::Rc;
 
 use netlink::child::Sort;
@@ -9,34 +10,51 @@ use netlink::{Namespace, Socket, macvlan};
 use super::host_links::whose;
 use crate::{Device, Error, Found, Identity, Owner, Session, Side, Stage, Tag, inside};
 
-/// A child that is neither on the host nor in the session's container.
-struct Elsewhere {
+/// A child that is neither on the host nor in the session's container; or an ifb that serves one.
+pub(crate) struct Elsewhere {
     namespace: Rc<Namespace>,
-    link: Link,
+    /// The link as it is there.
+    pub(crate) link: Link,
 }
 
 impl Elsewhere {
-    /// All that can be reached, of which `list` says so. A namespace that cannot be entered has none: others may be going.
-    fn find(mut list: impl FnMut(&mut Socket) -> Result<Vec<Link>, netlink::Error>) -> Result<Vec<Self>, Error> {
-        let mut found = Vec::new();
-        for namespace in Namespace::reachable() {
-            let mut socket = match namespace.socket() {
-                Ok(socket) => socket,
-                Err(netlink::Error::Namespace { path, .. }) if path == namespace.path() => continue,
-                Err(error) => return Err(Error::Namespace(error)), // the thread may be lost
-            };
-            let namespace = Rc::new(namespace);
-            let links = list(&mut socket).unwrap_or_default();
-            found.extend(links.into_iter().map(|link| Self { namespace: Rc::clone(&namespace), link }));
-        }
-        Ok(found)
+    /// All children of links of this host that are meant, and behind them the ifbs that serve them, which have the same alias: the
+    /// plugin that makes those does not look into other namespaces.
+    fn find(is_meant: impl Fn(&Link) -> bool) -> Result<Vec<Self>, Error> {
+        let host = Namespace::own().map_err(Error::Namespace)?;
+        everywhere(|namespace, socket| {
+            let links = link::list(socket)?;
+            if !links.iter().any(|link| is_child(link) && is_meant(link)) {
+                return Ok(Vec::new());
+            }
+            let number = socket.request(host.number_here())?.as_ref().and_then(Namespace::read_number);
+            let is_one = |link: &Link| is_child(link) && is_meant(link) && is_of_here(link, &links, number);
+            let found: Vec<&Link> = links.iter().filter(|link| is_one(link)).collect();
+            let serves =
+                |ifb: &Link| ifb.kind == "ifb" && Tag::is_ours(ifb) && found.iter().any(|link| link.alias == ifb.alias);
+            let ifbs = links.iter().filter(|link| serves(link));
+            let all = found.iter().copied().chain(ifbs);
+            Ok(all.map(|link| Self { namespace: Rc::clone(namespace), link: link.clone() }).collect())
+        })
+    }
+
+    /// Those of all attachments, without what serves them.
+    pub(crate) fn all() -> Result<Vec<Self>, Error> {
+        let mut all = Self::find(|link| matches!(Tag::of(link), Some(Tag::Attachment { other: None, .. })))?;
+        all.retain(|found| is_child(&found.link));
+        Ok(all)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.namespace.path()
     }
 
     fn place(&self) -> String {
         format!("in {}", self.namespace.path().display())
     }
 
-    fn remove(&self) -> Result<(), Error> {
+    pub(crate) fn remove(&self) -> Result<(), Error> {
         let mut socket = self.namespace.socket().map_err(Error::Namespace)?;
         match socket.request(link::delete_index(self.link.index)) {
             Err(source) if !source.is_missing() => {
@@ -49,6 +67,32 @@ impl Elsewhere {
     fn removal_commands(&self) -> Vec<String> {
         let command = format!("{} link delete {}", Device::container("").tool("ip"), self.link.name);
         inside(vec![command], self.namespace.path())
+    }
+}
+
+/// What `look` finds in each namespace that can be reached. One that cannot be entered has nothing: it may be going.
+fn everywhere<T>(
+    mut look: impl FnMut(&Rc<Namespace>, &mut Socket) -> Result<Vec<T>, netlink::Error>,
+) -> Result<Vec<T>, Error> {
+    let mut found = Vec::new();
+    for namespace in Namespace::reachable().map(Rc::new) {
+        let mut socket = match namespace.socket() {
+            Ok(socket) => socket,
+            Err(netlink::Error::Namespace { path, .. }) if path == namespace.path() => continue,
+            Err(error) => return Err(Error::Namespace(error)), // the thread may be lost
+        };
+        found.extend(look(&namespace, &mut socket).unwrap_or_default());
+    }
+    Ok(found)
+}
+
+/// Whether the link that a child is on is the host's, which has this number there, or leads to it. Containers of another host may be
+/// reached from here, such as those of a container that runs containers, and the names of networks are the same there.
+fn is_of_here(child: &Link, links: &[Link], host: Option<i32>) -> bool {
+    let is_host = |number: Option<i32>| number.is_some() && number == host;
+    match child.peer_namespace {
+        None => links.iter().any(|below| Some(below.index) == child.peer && is_host(below.peer_namespace)),
+        number => is_host(number),
     }
 }
 
@@ -88,18 +132,7 @@ fn anywhere(identity: &Identity, is_searched: bool) -> Result<Vec<Elsewhere>, Er
     if !is_searched {
         return Ok(Vec::new());
     }
-    Elsewhere::find(|socket| Ok(with_ifbs(link::list(socket)?, |link| is_own(link, identity))))
-}
-
-/// Of the links of a namespace the children that are meant, and behind them the ifbs that serve them, which have the same alias: the
-/// plugin that makes those does not look into other namespaces.
-fn with_ifbs(links: Vec<Link>, is_meant: impl Fn(&Link) -> bool) -> Vec<Link> {
-    let (mut found, others): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| is_child(link) && is_meant(link));
-    let serves =
-        |ifb: &Link| ifb.kind == "ifb" && Tag::is_ours(ifb) && found.iter().any(|link| link.alias == ifb.alias);
-    let ifbs: Vec<_> = others.into_iter().filter(|link| serves(link)).collect();
-    found.extend(ifbs);
-    found
+    Elsewhere::find(|link| is_own(link, identity))
 }
 
 /// Removes those of an attachment.
@@ -124,7 +157,10 @@ pub(super) fn removal_commands(
         return Ok(anywhere(identity, is_searched)?.iter().flat_map(Elsewhere::removal_commands).collect());
     }
     let tool = Device::container("").tool("ip");
-    Ok(in_container(session, identity, is_searched)?.iter().map(|link| format!("{tool} link delete {}", link.name)).collect())
+    Ok(in_container(session, identity, is_searched)?
+        .iter()
+        .map(|link| format!("{tool} link delete {}", link.name))
+        .collect())
 }
 
 /// Those of a network, wherever they are.
@@ -133,7 +169,7 @@ pub(super) fn of_network(network: &str) -> Result<Vec<Found>, Error> {
         Some(tag) => matches!(tag, Tag::Attachment { network: of, other: None } if of == network),
         None => Identity::is_interim_name(&link.name, network),
     };
-    let all = Elsewhere::find(|socket| Ok(with_ifbs(link::list(socket)?, is_one)))?;
+    let all = Elsewhere::find(is_one)?;
     let found = all.into_iter().map(|child| {
         let (owner, child) = (owner(&child.link), Rc::new(child));
         let printed = Rc::clone(&child);
@@ -159,11 +195,11 @@ pub(super) fn ipvlans_on(session: &mut Session, side: Side, below: u32) -> Resul
     let mut found: Vec<_> = near.into_iter().filter(is_here).map(|link| (place.to_owned(), link)).collect();
     if side == Side::Host && found.is_empty() {
         let host = Namespace::own().map_err(Error::Namespace)?;
-        let far = Elsewhere::find(|socket| {
+        let far = everywhere(|namespace, socket| {
             let mut on_link = Vec::new();
             for link in link::ipvlans(socket)? {
                 if link::is_on(socket, &link, below, &host)? {
-                    on_link.push(link);
+                    on_link.push(Elsewhere { namespace: Rc::clone(namespace), link });
                 }
             }
             Ok(on_link)

@@ -7,6 +7,7 @@ use netlink::{LinkChange, Mac};
 
 use super::host_links::whose;
 use crate::give_back::{fetch, find_back, restore, restore_commands};
+use crate::seal::{Key, is_sealed};
 use crate::{
     Device, Difference, Error, Finder, Found, Identity, Item, Kind, Moved, Object, Owner, Remedy, Session, Side, Stage,
     Step, Tag,
@@ -69,8 +70,10 @@ impl HostDevice {
         format!("interface {}", self.container())
     }
 
+    /// A container can make a device of any kind but a physical one: that of such an alias comes back whatever has become of it.
     fn is_own(&self, link: &Link) -> bool {
-        Moved::of(link).is_some_and(|moved| moved.is_of(&self.identity))
+        let is_real = |moved: &Moved<'_>| link.kind.is_empty() || is_sealed(moved, &link.kind);
+        Moved::of(link).is_some_and(|moved| moved.is_of(&self.identity) && is_real(&moved))
     }
 
     /// The device in the container.
@@ -149,9 +152,11 @@ impl Object for HostDevice {
     /// The alias goes first, and with the move in one send: a kill leaves the device untouched, or with an alias that tells all. It
     /// goes with the move once more, because of two calls for one device it is the second whose alias would stay.
     fn create(&self, session: &mut Session) -> Result<(), Error> {
-        let Some(SurveyedDevice { index, origin, alias }) = self.device.clone() else {
+        let Some(surveyed) = &self.device else {
             return Err(Error::Invalid("a device to be moved must be known (a bug in the plugin)".to_owned()));
         };
+        let alias = surveyed.alias(&self.identity, &Key::get()?);
+        let SurveyedDevice { index, origin, .. } = surveyed.clone();
         let identity = self.identity.clone();
         session.on_undo(move |session| Self::anywhere(identity).remove(session));
         let namespace = session.container()?;
@@ -188,6 +193,10 @@ impl Object for HostDevice {
         };
         let (mac, mtu) = self.wanted(&moved);
         let mut differences = Vec::new();
+        if !is_sealed(&moved, &link.kind) {
+            let have = "changed, or the host's key was";
+            differences.push(Difference::new(format!("{label}, alias"), "as it was sealed", have));
+        }
         if let Some(want) = mac.filter(|want| link.mac != Some(*want)) {
             let have = link.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
             differences.push(Difference::new(format!("{label}, address"), want, have));
@@ -214,13 +223,19 @@ impl Object for HostDevice {
     }
 
     fn commands(&self) -> Vec<String> {
-        let Some(SurveyedDevice { origin, alias, .. }) = &self.device else { return Vec::new() };
-        let (container, device) = (self.container(), &origin.name);
+        let Some(surveyed) = &self.device else { return Vec::new() };
+        let (container, device) = (self.container(), &surveyed.origin.name);
         let (tool, name) = (container.tool("ip"), &container.name);
-        let mut commands = vec![
-            format!("ip link set {device} alias '{}'", alias.replace('\'', r"'\''")),
-            format!("ip link set {device} netns CONTAINER name {name}"),
-        ];
+        let mut commands = match Key::known() {
+            Some(key) => {
+                let alias = surveyed.alias(&self.identity, &key).replace('\'', r"'\''");
+                vec![format!("ip link set {device} alias '{alias}'")]
+            }
+            None => vec![format!(
+                "# the alias that would bring {device} back is missing: this host has no key yet to seal it with, or it may not be read"
+            )],
+        };
+        commands.push(format!("ip link set {device} netns CONTAINER name {name}"));
         commands.extend(self.mac.map(|mac| format!("{tool} link set {name} address {mac}")));
         commands.extend(self.mtu.map(|bytes| format!("{tool} link set {name} mtu {bytes}")));
         commands

@@ -28,6 +28,11 @@ pub enum Note {
         /// Why.
         reason: String,
     },
+    /// What a device of the host was, which a container has had, is not known.
+    UnknownOrigin {
+        /// The name that it has now.
+        device: String,
+    },
     /// The older iptables is in use, whose rules cannot be seen.
     LegacyIptables {
         /// The bridge.
@@ -56,6 +61,11 @@ impl fmt::Display for Note {
             Self::NotAsked { address, reason } => {
                 write!(f, "cannot ask whether {address} is in use already ({reason}); it is taken for free")
             }
+            Self::UnknownOrigin { device } => write!(
+                f,
+                "{device} is a device of the host again, but what it was there is not known: its alias was changed in the container, \
+                 or the key in /run/plugboard was; give it its name, addresses and state yourself"
+            ),
             Self::LegacyIptables { bridge } => write!(
                 f,
                 "if iptables-legacy drops what is forwarded, members of {bridge} cannot reach each other: \

@@ -286,8 +286,8 @@ fn what_may_not_move_is_refused_and_the_refusal_says_whose_it_is() {
     let origin = SurveyedDevice::of(&mut Session::new(None), "p1", &identity(), false).unwrap().origin;
     sh("ip link add o0 type veth peer name o1").ok();
     for (device, alias) in [
-        ("o0", Identity::new("walt-net", "vn7", "eth3").moved_alias(&origin).unwrap()),
-        ("o1", identity().moved_alias(&origin).unwrap()),
+        ("o0", Identity::new("walt-net", "vn7", "eth3").moved_alias(&origin, "SEAL").unwrap()),
+        ("o1", identity().moved_alias(&origin, "SEAL").unwrap()),
         ("br0", Tag::shared("home-net")),
         ("p1", Identity::new("walt-net", "vn7", "eth3").alias()),
     ] {

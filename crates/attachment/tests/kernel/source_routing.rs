@@ -97,7 +97,7 @@ fn rules_behind_a_device_of_the_host_are_found() {
     let other = Identity::new("home-net", "vn1", "eth2");
     let alias = |identity: &Identity, namespace: Option<u64>| {
         let origin = Origin { name: "enp3s0".to_owned(), namespace, mtu: 1500, is_up: true, ..Origin::default() };
-        identity.moved_alias(&origin).unwrap()
+        identity.moved_alias(&origin, "SEAL").unwrap()
     };
     let here = Namespace::own_inode();
     let make = || {

@@ -7,6 +7,7 @@ use netlink::link::{self, Link};
 use netlink::{Namespace, Socket};
 
 use crate::give_back::{fetch, find_back, restore, restore_commands};
+use crate::seal::is_sealed;
 use crate::{Error, Moved, Session, Tag};
 
 /// A device in a namespace.
@@ -31,7 +32,9 @@ impl Elsewhere {
             };
             let namespace = Rc::new(namespace);
             let links = link::list(&mut socket).unwrap_or_default().into_iter();
-            let links = links.filter(|link| Moved::of(link).is_some_and(|moved| is_of_here(&moved) && is_it(&moved)));
+            let is_real = |moved: &Moved<'_>, link: &Link| link.kind.is_empty() || is_sealed(moved, &link.kind);
+            let is_one = |moved: &Moved<'_>, link: &Link| is_of_here(moved) && is_it(moved) && is_real(moved, link);
+            let links = links.filter(|link| Moved::of(link).is_some_and(|moved| is_one(&moved, link)));
             found.extend(links.map(|link| Self { namespace: Rc::clone(&namespace), link }));
         }
         Ok(found)

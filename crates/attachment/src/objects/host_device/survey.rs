@@ -8,6 +8,7 @@ use netlink::{Namespace, address, layer3};
 
 use super::elsewhere::Elsewhere;
 use crate::identity::MARK;
+use crate::seal::{BLANK, Key};
 use crate::{Device, Error, Identity, Moved, Origin, Remedy, Session, Side, Tag};
 
 /// A device of the host that may move into a container.
@@ -15,10 +16,10 @@ use crate::{Device, Error, Identity, Moved, Origin, Remedy, Session, Side, Tag};
 pub struct SurveyedDevice {
     /// Its index on the host.
     pub index: u32,
+    /// Its kind; empty for a physical device.
+    pub kind: String,
     /// What it is there.
     pub origin: Origin,
-    /// The alias that carries that while the attachment has it.
-    pub alias: String,
 }
 
 impl SurveyedDevice {
@@ -50,10 +51,16 @@ impl SurveyedDevice {
             addresses,
             alias,
         };
-        match identity.moved_alias(&origin) {
-            Some(alias) => Ok(Self { index: link.index, origin, alias }),
+        match identity.moved_alias(&origin, BLANK) {
+            Some(_) => Ok(Self { index: link.index, kind: link.kind, origin }),
             None => Err(no_room(&link, &origin)),
         }
+    }
+
+    /// The alias that carries what it is while the attachment has it.
+    pub(super) fn alias(&self, identity: &Identity, key: &Key) -> String {
+        let seal = key.seal(&identity.host_name(), &self.origin.to_string(), &self.kind);
+        identity.moved_alias(&self.origin, &seal).unwrap_or_default()
     }
 }
 
