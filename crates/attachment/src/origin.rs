@@ -193,14 +193,15 @@ mod tests {
 
     #[test]
     fn a_long_container_id_is_cut_and_what_does_not_fit_is_refused() {
-        let long = Identity::new("n".repeat(128), "é".repeat(150), "an-interface-15");
+        let long = Identity::new("n".repeat(115), "é".repeat(150), "an-interface-15");
         let longest = Origin { name: "fifteen-letters".to_owned(), mtu: 65535, ..enp3s0() };
         let alias = long.moved_alias(&longest, BLANK).unwrap();
         assert!(alias.len() <= ALIAS_BYTES && alias.len() >= ALIAS_BYTES - 1, "{alias}");
         let read = Moved::read(&alias).unwrap();
         assert!(read.is_of(&long) && read.origin == longest && read.network == long.network());
         let addresses = vec!["2001:db8:1234:5678:9abc:def0:1234:5678/64".parse().unwrap()];
-        assert_eq!(long.moved_alias(&Origin { addresses, ..longest }, BLANK), None);
+        assert_eq!(long.moved_alias(&Origin { addresses, ..longest.clone() }, BLANK), None);
+        assert_eq!(Identity::new("n".repeat(128), "c", "an-interface-15").moved_alias(&longest, BLANK), None);
     }
 
     #[test]

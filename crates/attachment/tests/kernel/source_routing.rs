@@ -2,7 +2,7 @@
 
 use attachment::{
     Address, Creation, Description, Device, Error, Identity, LinkUp, Origin, Others, Session, SourceRoute, SourceRule,
-    SourceTable, Valid, Veth, collect, of_attachment, owned_devices, refuse_existing, remove, remove_device,
+    SourceTable, Valid, Veth, collect, owned_devices, refuse_existing, remove, remove_device,
 };
 use harness::{Host, Snapshot};
 use netlink::Namespace;
@@ -120,9 +120,9 @@ fn rules_behind_a_device_of_the_host_are_found() {
         [100, 200, 300].map(|table| rules.contains(&format!("lookup {table} ")))
     };
     make();
-    let (items, errors) = of_attachment(&mut Session::new(None), &[SourceTable::FINDER], &identity);
-    assert!(errors.is_empty());
-    assert!(remove(&mut Session::new(None), &items).is_empty());
+    let mut named = Description::new();
+    named.own(SourceTable { is_searched: true, ..SourceTable::of(identity.clone()) });
+    assert!(remove(&mut Session::new(None), &named).is_empty());
     assert_eq!(left(), [false, true, true]);
     let collected = |valid: &[&Identity]| {
         let valid: Valid = valid.iter().map(|identity| (*identity).clone()).collect();

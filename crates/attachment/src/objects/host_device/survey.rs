@@ -174,6 +174,7 @@ fn addresses(session: &mut Session, link: &Link, force: bool) -> Result<Vec<ipne
 
 fn no_room(link: &Link, origin: &Origin) -> Error {
     let (what, remedy) = match (origin.addresses.len(), &origin.alias) {
+        (0, None) => ("what is kept of it", "give the network a shorter name"),
         (0, _) => ("its alias", "make its alias shorter"),
         (_, None) => ("its addresses", "remove some of them"),
         (_, Some(_)) => ("its addresses and its alias", "remove some of them"),
