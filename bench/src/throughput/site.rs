@@ -49,12 +49,12 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Makes it. `number` tells its namespaces from those of other turns.
+    /// Makes it. `number` tells its namespaces from those of other turns, which stay.
     ///
     /// # Errors
     /// A plugin fails.
     pub(crate) fn make(host: &Host, maker: Maker, kind: Kind, number: usize) -> Result<Self> {
-        let [near, far] = ["near", "far"].map(|end| host.namespace(&format!("{end}-{}-{number}", maker.link())));
+        let [near, far] = ["near", "far"].map(|end| host.namespace(&format!("{kind}-{end}-{}-{number}", maker.link())));
         let site = Self { maker, kind, near, far };
         if kind.has_link() {
             site.make_link();
