@@ -2,6 +2,7 @@
 
 mod cable;
 mod ends;
+mod keys;
 mod kills;
 mod refusals;
 

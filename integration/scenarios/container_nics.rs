@@ -6,19 +6,27 @@ use harness::{Host, Invocation, Namespace, Snapshot, ip, row, sh, spawn, wait_un
 use integration::{call, with};
 use serde_json::{Value, json};
 
-fn config() -> Value {
-    json!({"cniVersion": "1.1.0", "name": "net", "type": "bridge", "bridge": "br-int",
+/// A NIC on the bridge `br-int`, by each plugin that makes one.
+const ON_BRIDGE: [&str; 2] = ["bridge", "veth-secondary"];
+
+fn config(plugin: &str) -> Value {
+    json!({"cniVersion": "1.1.0", "name": "net", "type": plugin, "bridge": "br-int",
         "ipam": {"type": "host-local", "ranges": [[{"subnet": "192.168.1.0/24"}]]}})
 }
 
+/// A routed one.
+fn routed() -> Value {
+    with(&config("veth-secondary"), &json!({"mode": "routed", "bridge": null}))
+}
+
 /// A host as people have it: with rules, a bridge, other devices, a container that has its NIC, and one that has none.
-fn host_in_use() -> (Host, Namespace, Namespace) {
+fn host_in_use(config: &Value) -> (Host, Namespace, Namespace) {
     let host = Host::enter();
     let (ctn, other) = (host.namespace("ctn-1"), host.namespace("ctn-2"));
     sh("nft 'add table inet filter; add chain inet filter input { type filter hook input priority 0; }'").ok();
     sh("ip link add br-int up type bridge && ip address add 192.168.1.1/24 dev br-int").ok();
     sh("ip link add not-a-bridge type veth peer name far && ip tuntap add t0 mode tap").ok();
-    call("ADD", &ctn, "eth0", &config()).run().ok();
+    call("ADD", &ctn, "eth0", config).run().ok();
     (host, ctn, other)
 }
 
@@ -30,8 +38,15 @@ fn state(containers: &[&Namespace]) -> (Snapshot, String) {
 #[test]
 fn each_failure_says_what_and_changes_nothing() {
     let _row = row("M65");
-    let (_host, ctn, other) = host_in_use();
-    let add = |interface: &str, keys: Value| call("ADD", &ctn, interface, &with(&config(), &keys));
+    for plugin in ON_BRIDGE {
+        each_failure_of_a_nic_on_a_bridge(&config(plugin));
+    }
+    each_failure_of_a_routed_nic(&routed());
+}
+
+fn each_failure_of_a_nic_on_a_bridge(config: &Value) {
+    let (_host, ctn, other) = host_in_use(config);
+    let add = |interface: &str, keys: Value| call("ADD", &ctn, interface, &with(config, &keys));
     let taken = json!({"ipam": {"type": "static", "addresses": [{"address": "192.168.1.2/24"}]}});
     let fails: Vec<(&str, Invocation, u64, &str)> = vec![
         // usage
@@ -71,9 +86,39 @@ fn each_failure_says_what_and_changes_nothing() {
             "192.168.1.1/24",
         ),
         ("no such IPAM", add("eth1", json!({"ipam": {"type": "nobody"}})), 4, "nobody"),
-        ("an address that is taken", call("ADD", &other, "eth0", &with(&config(), &taken)), 102, "192.168.1.2"),
+        ("an address that is taken", call("ADD", &other, "eth0", &with(config, &taken)), 102, "192.168.1.2"),
     ];
-    let before = state(&[&ctn, &other]);
+    each_fails(fails, &ctn, &other);
+    call("DEL", &ctn, "eth0", config).run().ok();
+}
+
+fn each_failure_of_a_routed_nic(config: &Value) {
+    let (_host, ctn, other) = host_in_use(config);
+    let add = |interface: &str, keys: Value| call("ADD", &ctn, interface, &with(config, &keys));
+    let address = |address: &str| json!({"ipam": {"type": "static", "addresses": [{"address": address}]}});
+    let fails: Vec<(&str, Invocation, u64, &str)> = vec![
+        ("no interface", add("eth1", json!({})).unset("CNI_IFNAME"), 4, "CNI_IFNAME"),
+        ("a key of a bridge", add("eth1", json!({"bridge": "br-int"})), 7, "bridge"),
+        ("a mode of another kind", add("eth1", json!({"mode": "l3"})), 7, "l3"),
+        ("an address without a gateway", add("eth1", address("192.168.3.9/32")), 7, "192.168.3.9/32"),
+        ("no namespace", add("eth1", json!({})).netns("/run/netns/nobody"), 8, "/run/netns/nobody"),
+        ("a duplicate NIC", add("eth0", json!({})), 101, "eth0"),
+        ("an MTU beyond the kernel's", add("eth1", json!({"mtu": 10_000_000})), 103, "eth1"),
+        ("no such IPAM", add("eth1", json!({"ipam": {"type": "nobody"}})), 4, "nobody"),
+        (
+            "an address that is taken",
+            call("ADD", &other, "eth0", &with(config, &address("192.168.1.2/24"))),
+            102,
+            "192.168.1.2",
+        ),
+    ];
+    each_fails(fails, &ctn, &other);
+    call("DEL", &ctn, "eth0", config).run().ok();
+}
+
+/// Each call with its name, its code, and what its message names.
+fn each_fails(fails: Vec<(&str, Invocation, u64, &str)>, ctn: &Namespace, other: &Namespace) {
+    let before = state(&[ctn, other]);
     for (what, call, expected, culprit) in fails {
         let reply = call.run();
         assert_ne!(reply.status, 0, "{what}");
@@ -82,26 +127,26 @@ fn each_failure_says_what_and_changes_nothing() {
         assert_eq!(code, expected, "{what}\n{reply}");
         assert!(!msg.is_empty() && format!("{msg} {details}").contains(culprit), "{what}: {culprit}\n{reply}");
         assert!(["cniVersion", "details"].iter().all(|key| reply.json()[key].is_string()), "{what}\n{reply}");
-        assert_eq!(before, state(&[&ctn, &other]), "{what} changes nothing");
+        assert_eq!(before, state(&[ctn, other]), "{what} changes nothing");
     }
-    call("DEL", &ctn, "eth0", &config()).run().ok();
 }
 
-/// A container whose namespace lives as long as its process.
-struct Container {
+/// A container whose namespace lives as long as its process, with a NIC.
+struct Container<'a> {
     process: harness::Background,
     id: &'static str,
+    config: &'a Value,
 }
 
-impl Container {
-    fn start(id: &'static str) -> Self {
+impl<'a> Container<'a> {
+    fn start(id: &'static str, config: &'a Value) -> Self {
         let mut process = spawn("exec unshare --net sleep 1000");
         let own = std::fs::read_link("/proc/thread-self/ns/net").expect("a namespace");
         let path = format!("/proc/{}/ns/net", process.child().id());
         wait_until(&format!("{id} has a namespace"), || {
             !std::fs::read_link(&path).is_ok_and(|namespace| namespace == own)
         });
-        Self { process, id }
+        Self { process, id, config }
     }
 
     fn child(&mut self) -> &mut Child {
@@ -110,7 +155,8 @@ impl Container {
 
     fn call(&mut self, command: &str) -> Invocation {
         let path = format!("/proc/{}/ns/net", self.child().id());
-        Invocation::new("bridge", command).container(self.id).netns(path).ifname("vnic-1").config(config())
+        let plugin = self.config["type"].as_str().expect("a plugin");
+        Invocation::new(plugin, command).container(self.id).netns(path).ifname("vnic-1").config(self.config)
     }
 
     /// Ends it without a word, as the kernel does when memory runs out.
@@ -120,21 +166,34 @@ impl Container {
     }
 }
 
-/// The NIC in a result, and what its host end is called.
+/// How the host knows a NIC: by its address on the bridge, or by the route to it; and what its host end is called.
 fn nic(result: &Value) -> (String, String) {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    (text(&result["interfaces"][2]["mac"]), text(&result["interfaces"][1]["name"]))
+    let interfaces = result["interfaces"].as_array().expect("interfaces");
+    match interfaces.as_slice() {
+        [_, host, inside] => (text(&inside["mac"]), text(&host["name"])),
+        [host, _] => (text(&result["ips"][0]["address"]).replace("/24", " dev"), text(&host["name"])),
+        others => panic!("{others:?}"),
+    }
 }
 
-fn forwarding_database() -> String {
-    sh("bridge fdb show br br-int").ok()
+/// What the host has learned, or has routes to.
+fn known() -> String {
+    sh("bridge fdb show; ip route show").ok()
 }
 
 #[test]
 fn a_container_that_is_gone_leaves_nothing() {
     let _row = row("M66");
+    for config in ON_BRIDGE.map(config).into_iter().chain([routed()]) {
+        println!("{config}");
+        nothing_is_left_of(&config);
+    }
+}
+
+fn nothing_is_left_of(config: &Value) {
     let _host = Host::enter();
-    let mut containers = ["gone", "forgotten", "stays"].map(Container::start);
+    let mut containers = ["gone", "forgotten", "stays"].map(|id| Container::start(id, config));
     let nics = containers.each_mut().map(|container| nic(&container.call("ADD").run().ok()));
     let [gone, forgotten, stays] = &mut containers;
     for (container, peer) in
@@ -143,25 +202,25 @@ fn a_container_that_is_gone_leaves_nothing() {
         let id = container.child().id();
         sh(&format!("nsenter --net=/proc/{id}/ns/net ping -c1 -W2 {peer}")).ok();
     }
-    assert!(nics.iter().all(|(mac, _)| forwarding_database().contains(mac)), "the bridge has learned all of them");
+    assert!(nics.iter().all(|(known_by, _)| known().contains(known_by)), "the host knows all of them: {}", known());
 
     gone.kill();
     gone.call("DEL").run().ok();
-    let ports = || ip("link show master br-int").to_string();
-    assert!(!ports().contains(&nics[0].1), "its port has gone");
-    assert!(!forwarding_database().contains(&nics[0].0), "and the bridge has forgotten it");
+    let links = || ip("link show").to_string();
+    assert!(!links().contains(&nics[0].1), "its host end has gone");
+    assert!(!known().contains(&nics[0].0), "and the host has forgotten it");
     gone.call("DEL").run().ok();
 
     forgotten.kill();
     let valid = json!({"cni.dev/valid-attachments": [{"containerID": "stays", "ifname": "vnic-1"}]});
-    Invocation::new("bridge", "GC").config(with(&config(), &valid)).run().ok();
-    assert!(!ports().contains(&nics[1].1) && !forwarding_database().contains(&nics[1].0), "GC has removed the rest");
+    Invocation::new(config["type"].as_str().expect("a plugin"), "GC").config(with(config, &valid)).run().ok();
+    assert!(!links().contains(&nics[1].1) && !known().contains(&nics[1].0), "GC has removed the rest");
     let allocated = sh("ls /var/lib/cni/networks/net").ok();
     assert!(allocated.contains("192.168.1.4") && !allocated.contains("192.168.1.3"), "{allocated}");
     assert!(!allocated.contains("192.168.1.2"), "{allocated}");
-    assert!(ports().contains(&nics[2].1), "the valid one is left alone");
+    assert!(links().contains(&nics[2].1) && known().contains(&nics[2].0), "the valid one is left alone");
 
     stays.call("DEL").run().ok();
     stays.call("DEL").run().ok();
-    assert_eq!(ip("link show").as_array().map(Vec::len), Some(1), "the bridge has gone with the last");
+    assert_eq!(ip("link show").as_array().map(Vec::len), Some(1), "nothing is left with the last");
 }

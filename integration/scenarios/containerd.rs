@@ -5,7 +5,8 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use harness::{Host, Snapshot, bin, ip, sh, tc};
+use harness::{Host, Snapshot, bin, ip, ping, sh, tc};
+use integration::{remove_control_groups, with};
 use serde_json::{Value, json};
 
 /// A containerd of the test's own, with our plugins, and the reference's `loopback`, which it calls by itself.
@@ -21,7 +22,7 @@ impl Containerd {
         let directory = Path::new("/run").join(format!("plugboard-containerd-{}", std::process::id()));
         let plugins = directory.join("plugins");
         std::fs::create_dir_all(&plugins).expect("a directory");
-        let ours = ["bridge", "host-local", "netem-shaper"].map(bin);
+        let ours = ["bridge", "veth-secondary", "host-local", "netem-shaper"].map(bin);
         for plugin in ours.iter().map(PathBuf::as_path).chain([Path::new("/usr/lib/cni/loopback")]) {
             let name = plugin.file_name().expect("a plugin has a name");
             std::os::unix::fs::symlink(plugin, plugins.join(name)).expect("a link");
@@ -66,23 +67,19 @@ impl Drop for Containerd {
         // All that runs in its PID namespace ends with it.
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let name = self.directory.file_name().unwrap_or_default().display();
-        // What was killed leaves its control group a moment later.
-        let remove = format!("find /sys/fs/cgroup -depth -type d -path '*/{name}*' -exec rmdir {{}} +");
-        let begin = Instant::now();
-        let mut output = sh(&remove);
-        while output.status != 0 && begin.elapsed() < Duration::from_secs(5) {
-            sleep(Duration::from_millis(50));
-            output = sh(&remove);
-        }
-        if output.status != 0 && !std::thread::panicking() {
-            panic!("{}", output.stderr);
-        }
+        remove_control_groups(&self.directory.file_name().unwrap_or_default().to_string_lossy());
     }
 }
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/containerd").join(name)
+}
+
+/// Puts a list of plugins into the directory of networks.
+fn network(file: &str, name: &str, plugins: &Value) {
+    sh("mkdir -p /etc/cni/net.d").ok();
+    let list = json!({"cniVersion": "1.0.0", "name": name, "plugins": plugins});
+    std::fs::write(format!("/etc/cni/net.d/{file}.conflist"), list.to_string()).expect("a file");
 }
 
 /// The rates of all token buckets, in bit/s, each with the beginning of its device's name.
@@ -97,15 +94,21 @@ fn rates() -> Vec<(String, u64)> {
     rates
 }
 
+/// The network of each pod's `eth0`.
+fn pods_network() {
+    network(
+        "10-pods",
+        "pods",
+        &json!([{"type": "bridge", "bridge": "pods-br", "isGateway": true,
+            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.83.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+            {"type": "netem-shaper", "capabilities": {"bandwidth": true}}]),
+    );
+}
+
 #[test]
 fn annotations_of_a_pod_limit_both_directions() {
     let _host = Host::enter();
-    sh("mkdir -p /etc/cni/net.d").ok();
-    let list = json!({"cniVersion": "1.0.0", "name": "pods", "plugins": [
-        {"type": "bridge", "bridge": "pods-br", "isGateway": true,
-            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.83.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
-        {"type": "netem-shaper", "capabilities": {"bandwidth": true}}]});
-    std::fs::write("/etc/cni/net.d/10-pods.conflist", list.to_string()).expect("a file");
+    pods_network();
     let containerd = Containerd::start();
     let before = Snapshot::take::<&str>(&[], &[]);
 
@@ -124,5 +127,52 @@ fn annotations_of_a_pod_limit_both_directions() {
     containerd.cri(&format!("stop {limited}"));
     assert_eq!(rates(), []);
     containerd.cri(&format!("stop {free}"));
+    assert_eq!(before, Snapshot::take::<&str>(&[], &[]), "the last pod leaves nothing");
+}
+
+/// The address that an interface of a pod got, by the allocator's record of it.
+fn address_of(pod: &str, network: &str, interface: &str) -> String {
+    let records = std::fs::read_dir(format!("/var/lib/cni/networks/{network}")).expect("records");
+    let is_address = |path: &Path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.'));
+    let is_its = |path: &Path| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().map(str::trim).eq([pod, interface])
+    };
+    let found = records.map(|record| record.expect("a record").path()).find(|path| is_address(path) && is_its(path));
+    let path = found.unwrap_or_else(|| panic!("{network} has no {interface} of {pod}"));
+    path.file_name().expect("a name").to_string_lossy().into_owned()
+}
+
+/// containerd attaches a pod to each network that it knows, and calls DEL twice for each, at last without a namespace.
+#[test]
+fn a_pod_has_further_nics() {
+    let _host = Host::enter();
+    pods_network();
+    let further = |keys: Value, subnet: &str| {
+        let nic = json!({"type": "veth-secondary", "ipam": {"type": "host-local", "ranges": [[{"subnet": subnet}]]}});
+        json!([with(&nic, &keys), {"type": "netem-shaper", "bw": "50Mbps"}])
+    };
+    network("20-home", "home", &further(json!({"bridge": "home-br", "isGateway": true}), "10.84.0.0/24"));
+    network("30-way", "way", &further(json!({"mode": "routed"}), "10.85.0.0/24"));
+    let containerd = Containerd::start();
+    let before = Snapshot::take::<&str>(&[], &[]);
+
+    let pods = ["one", "two"].map(|name| containerd.cri(&format!("run {name}")));
+    for pod in &pods {
+        for (network, interface) in [("pods", "eth0"), ("home", "eth1"), ("way", "eth2")] {
+            let address = address_of(pod, network, interface);
+            assert_eq!(ping(&address, 2).received, 2, "{interface} has {address}");
+            let alias = format!("plugboard: {interface} on {network} of {pod}");
+            let links = ip("link show");
+            let mut links = links.as_array().into_iter().flatten();
+            assert!(links.any(|link| link["ifalias"].as_str().is_some_and(|own| alias.starts_with(own))), "{alias}");
+        }
+    }
+    assert_eq!(rates(), vec![("pb".to_owned(), 50_000_000); 4], "of each further NIC");
+
+    for pod in &pods {
+        containerd.cri(&format!("stop {pod}"));
+    }
+    sh("echo 0 > /proc/sys/net/ipv4/ip_forward").ok();
     assert_eq!(before, Snapshot::take::<&str>(&[], &[]), "the last pod leaves nothing");
 }

@@ -1,4 +1,5 @@
-//! WALT's limits for a virtual machine: a guest with a kernel of its own, on a TAP device of `bridge`, on the lab's clock.
+//! WALT's limits for a virtual machine: a guest with a kernel of its own, on a TAP device of `bridge` or `veth-secondary`, on the lab's
+//! clock.
 //!
 //! Times and rates are those that the guest measures, and its iperf3 is one end of every stream. A guest keeps its TAP device
 //! through all of them: limits come and go by ADD and DEL of the shaper, and at last by `plugboard shape`.
@@ -12,8 +13,8 @@ use serde_json::{Value, json};
 const MBIT: f64 = 1e6;
 
 /// The network of the guest and its peer.
-fn network() -> Value {
-    json!({"cniVersion": "1.1.0", "name": "guest-net", "type": "bridge", "bridge": "guest-br",
+fn network(plugin: &str) -> Value {
+    json!({"cniVersion": "1.1.0", "name": "guest-net", "type": plugin, "bridge": "guest-br",
         "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.9.0.0/24"}]]}})
 }
 
@@ -46,9 +47,9 @@ struct Line {
 }
 
 impl Line {
-    fn new() -> Self {
+    fn new(plugin: &str) -> Self {
         let world = World::new();
-        let bridge = with(&network(), &json!({"nic": "tap"}));
+        let bridge = with(&network(plugin), &json!({"nic": "tap"}));
         let list = json!({"cniVersion": "1.1.0", "name": "guest-net",
             "plugins": [bridge, {"type": "netem-shaper", "capabilities": {"shaping": true}}]});
         std::fs::write("/etc/cni/net.d/guest-net.conflist", list.to_string()).expect("a configuration");
@@ -56,7 +57,7 @@ impl Line {
         let results = world.plugboard("attach --json --primary guest-net vn1 guest-net").ok();
         let results: Value = serde_json::from_str(&results).expect("JSON");
         let near = End { container: vn1, made: results[0]["result"].clone() };
-        let far = End { made: call("ADD", &vn2, "eth0", &network()).run().ok(), container: vn2 };
+        let far = End { made: call("ADD", &vn2, "eth0", &network(plugin)).run().ok(), container: vn2 };
 
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let tap = text(&near.made["interfaces"][1]["name"]);
@@ -117,7 +118,7 @@ fn queues() -> Vec<Value> {
 #[ignore = "soaks: two kernels in each other take a minute and a half"]
 fn on_a_tap_with_a_guest_delays_are_those_that_were_asked_for() {
     with_guests_on_virtual_clock(|| {
-        let line = Line::new();
+        let line = Line::new("bridge");
         delays_are_added_once_for_each_end(&line);
         limits_on_both_ends_limit_both_directions(&line);
         a_queue_holds_what_is_on_a_long_line(&line);
@@ -128,7 +129,7 @@ fn on_a_tap_with_a_guest_delays_are_those_that_were_asked_for() {
 #[ignore = "soaks: two kernels in each other take a minute"]
 fn on_a_tap_with_a_guest_rates_are_those_that_were_asked_for() {
     with_guests_on_virtual_clock(|| {
-        let line = Line::new();
+        let line = Line::new("veth-secondary");
         a_download_is_limited_and_the_upload_is_not(&line);
         limits_change_live(&line);
     });

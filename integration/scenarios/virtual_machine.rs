@@ -1,7 +1,7 @@
-//! Virtual machines on TAP devices of `bridge`: what the guest sees of `"nic": "tap"`.
+//! Virtual machines on TAP devices of `bridge` and `veth-secondary`: what the guest sees of `"nic": "tap"`.
 
 use harness::chance::RATE;
-use harness::{Host, Namespace, assert_by_chance, ip};
+use harness::{Host, Namespace, assert_by_chance, ip, row};
 use integration::{call, example, with};
 use lab::{Nic, Vm};
 use serde_json::{Value, json};
@@ -11,10 +11,20 @@ const MBIT: f64 = 1e6;
 /// What TCP gets of 100 Mbit/s at layer 2, in Mbit/s.
 const OF_100_MBIT: (f64, f64) = (93.0, 98.0);
 
+/// The plugins that make TAP devices.
+const PLUGINS: [&str; 2] = ["bridge", "veth-secondary"];
+
 /// The configuration of a network on a bridge of its own, with the addresses 10.NUMBER.0.0/24.
-fn network(number: u8) -> Value {
-    json!({"cniVersion": "1.1.0", "name": format!("net{number}"), "type": "bridge", "bridge": format!("br{number}"),
+fn network(plugin: &str, number: u8) -> Value {
+    json!({"cniVersion": "1.1.0", "name": format!("net{number}"), "type": plugin, "bridge": format!("br{number}"),
         "ipam": {"type": "host-local", "ranges": [[{"subnet": format!("10.{number}.0.0/24")}]]}})
+}
+
+/// An example for `bridge`, with its NIC made by a plugin.
+fn example_of(plugin: &str, name: &str) -> Vec<Value> {
+    let mut plugins = example(name);
+    plugins[0]["type"] = plugin.into();
+    plugins
 }
 
 /// Attaches an interface of a container as an example says: the result of its last plugin, which CHECK confirms.
@@ -79,12 +89,18 @@ fn names(links: &Value) -> Vec<&str> {
 
 #[test]
 fn a_guest_has_nics_on_two_networks_and_a_limit_on_one() {
+    let _row = row("M17");
+    PLUGINS.into_iter().for_each(nics_on_two_networks_and_a_limit_on_one);
+}
+
+fn nics_on_two_networks_and_a_limit_on_one(plugin: &str) {
+    println!("{plugin}");
     let host = Host::enter();
     let (c1, c2, vm) = (host.namespace("c1"), host.namespace("c2"), host.namespace("vm"));
-    let (limited, other) = (example("tap.conflist"), network(2));
+    let (limited, other) = (example_of(plugin, "tap.conflist"), network(plugin, 2));
     let other = with(&other, &json!({"nic": "tap", "mac": "02:00:00:00:00:07"}));
     let neighbour = with(&limited[0], &json!({"nic": null, "owner": null}));
-    let (peer1, peer2) = (add(&c1, "eth0", &neighbour), add(&c2, "eth0", &network(2)));
+    let (peer1, peer2) = (add(&c1, "eth0", &neighbour), add(&c2, "eth0", &network(plugin, 2)));
     let (result1, result2) = (add_all(&vm, "eth0", &limited), add(&vm, "eth1", &other));
 
     let nics = [host_nic(&result1), host_nic(&result2)];
@@ -108,7 +124,7 @@ fn a_guest_has_nics_on_two_networks_and_a_limit_on_one() {
 
     drop(guest);
     del_all(&vm, "eth0", &limited, &result1);
-    for (ns, interface, config) in [(&vm, "eth1", other), (&c1, "eth0", neighbour), (&c2, "eth0", network(2))] {
+    for (ns, interface, config) in [(&vm, "eth1", other), (&c1, "eth0", neighbour), (&c2, "eth0", network(plugin, 2))] {
         call("DEL", ns, interface, &config).run().ok();
     }
     assert_eq!(names(&ip("link show")), ["lo"]);
@@ -118,9 +134,15 @@ fn a_guest_has_nics_on_two_networks_and_a_limit_on_one() {
 /// each of two queues.
 #[test]
 fn a_guest_in_its_containers_namespace_is_on_the_bridge() {
+    let _row = row("M62");
+    PLUGINS.into_iter().for_each(in_its_containers_namespace);
+}
+
+fn in_its_containers_namespace(plugin: &str) {
+    println!("{plugin}");
     let host = Host::enter();
     let (c1, pod) = (host.namespace("c1"), host.namespace("pod"));
-    let plugins = example("tap-container.conflist");
+    let plugins = example_of(plugin, "tap-container.conflist");
     let neighbour = with(&plugins[0], &json!({"nic": null, "tapNamespace": null, "multiQueue": null, "group": null}));
     let peer = add(&c1, "eth0", &neighbour);
     let result = add_all(&pod, "eth0", &plugins);
@@ -167,10 +189,10 @@ fn a_guest_has_a_limit_in_each_direction() {
     for keys in [json!({"nic": "tap"}), json!({"nic": "tap", "tapNamespace": "container"})] {
         let host = Host::enter();
         let (c1, pod) = (host.namespace("c1"), host.namespace("pod"));
-        let peer = add(&c1, "eth0", &network(1));
+        let peer = add(&c1, "eth0", &network("bridge", 1));
         let shaper = json!({"cniVersion": "1.1.0", "name": "net1", "type": "netem-shaper", "bw": "50Mbps",
             "upload": {"rate": "20Mbit"}});
-        let plugins = [with(&network(1), &keys), shaper];
+        let plugins = [with(&network("bridge", 1), &keys), shaper];
         let result = add_all(&pod, "eth0", &plugins);
         let guest = match keys["tapNamespace"].is_null() {
             true => Vm::boot(&[host_nic(&result)]),
@@ -182,7 +204,7 @@ fn a_guest_has_a_limit_in_each_direction() {
         RATE.assert_within(&format!("{keys}: Mbit/s up"), 18.0, 20.0, || upload(&guest, &c1, address(&peer), 3));
         drop(guest);
         del_all(&pod, "eth0", &plugins, &result);
-        call("DEL", &c1, "eth0", &network(1)).run().ok();
+        call("DEL", &c1, "eth0", &network("bridge", 1)).run().ok();
         assert_eq!(names(&ip("link show")), ["lo"]);
     }
 }

@@ -6,6 +6,7 @@ pub mod report;
 pub use line::{Direction, Pair};
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use harness::{Host, Invocation, Namespace, Output, Reply, bin, bin_dir, sh};
 use serde_json::{Value, json};
@@ -97,6 +98,23 @@ pub fn all_at_once(calls: Vec<Invocation>) -> Vec<Reply> {
         let running: Vec<_> = calls.into_iter().map(|call| scope.spawn(move || call.run())).collect();
         running.into_iter().map(|call| call.join().unwrap_or_else(|_| panic!("a call did not end"))).collect()
     })
+}
+
+/// Removes what a runtime has left of the control groups below those of a name. What was killed leaves its group a moment later.
+///
+/// # Panics
+/// If they are still in use after 5 seconds.
+pub fn remove_control_groups(name: &str) {
+    let remove = format!("find /sys/fs/cgroup -depth -type d -path '*/{name}*' -exec rmdir {{}} +");
+    let begin = Instant::now();
+    let mut output = sh(&remove);
+    while output.status != 0 && begin.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(50));
+        output = sh(&remove);
+    }
+    if output.status != 0 && !std::thread::panicking() {
+        panic!("{}", output.stderr);
+    }
 }
 
 /// The names of a node's links, in the order in which they were made.

@@ -98,24 +98,32 @@ fn what_an_operators_rule_drops_stays_dropped() {
 fn the_bridge_and_its_rule_live_from_the_first_member_to_the_last() {
     let _row = row("M18");
     cites!("DEL-2", "DEL-8");
+    for plugin in [Plugin::Bridge, Plugin::Secondary] {
+        println!("{plugin:?}");
+        live_from_the_first_member_to_the_last(plugin);
+    }
+}
+
+fn live_from_the_first_member_to_the_last(plugin: Plugin) {
+    let config = || with(&config(), json!({"type": plugin.name()}));
     let (scene, c2) = docker_host();
     let before = State::take(&[&scene.c1, &c2]);
     let exist = || (sh("ip link show home-br").status == 0, saved("iptables").iter().any(|line| is_ours(line)));
-    scene.call(Plugin::Bridge, "ADD", config()).run().ok();
-    scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", config()).run().ok();
+    scene.call(plugin, "ADD", config()).run().ok();
+    scene.call_for(&c2, "eth0", plugin, "ADD", config()).run().ok();
     assert_eq!(exist(), (true, true));
-    scene.call(Plugin::Bridge, "DEL", config()).run().ok();
+    scene.call(plugin, "DEL", config()).run().ok();
     assert_eq!(exist(), (true, true));
-    scene.call_for(&c2, "eth0", Plugin::Bridge, "DEL", config()).run().ok();
+    scene.call_for(&c2, "eth0", plugin, "DEL", config()).run().ok();
     assert_eq!(exist(), (false, false));
     assert_eq!(before, State::take(&[&scene.c1, &c2]));
     KILLED.repeated(|| {
         let (mut killed, mut half_done) = (0, 0);
         for moment in 0..100u32 {
-            let add = Process::new(Plugin::Bridge, "ADD").attachment(&scene.c1, "eth0");
+            let add = Process::new(plugin, "ADD").attachment(&scene.c1, "eth0");
             killed += u32::from(add.kill_after(&config(), Duration::from_micros(50) * moment));
             half_done += u32::from(exist() != (false, false));
-            scene.call(Plugin::Bridge, "DEL", config()).run().ok();
+            scene.call(plugin, "DEL", config()).run().ok();
             assert_eq!(exist(), (false, false), "killed at moment {moment}");
         }
         assert_eq!(before, State::take(&[&scene.c1, &c2]), "nothing is left");

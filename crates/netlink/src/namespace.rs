@@ -83,16 +83,13 @@ impl Namespace {
 
     /// The network namespaces that can be reached from here, each once, without the calling thread's own: those that are mounted
     /// somewhere, and those of processes. One that can only be reached through a descriptor, or from another mount namespace, is not
-    /// among them.
-    #[must_use]
-    pub fn reachable() -> Vec<Self> {
+    /// among them. Each is opened when it is its turn: there may be more of them than a process may have files open.
+    pub fn reachable() -> impl Iterator<Item = Self> {
         let mut seen: BTreeSet<u64> = Self::own_inode().into_iter().collect();
-        let mut found = Vec::new();
-        for path in mounted().into_iter().chain(of_processes()) {
+        mounted().into_iter().chain(of_processes()).filter_map(move |path| {
             let is_new = fs::metadata(&path).is_ok_and(|file| seen.insert(file.ino()));
-            found.extend(is_new.then(|| Self::open(&path).ok()).flatten());
-        }
-        found
+            is_new.then(|| Self::open(&path).ok()).flatten()
+        })
     }
 
     /// Where it was opened.
@@ -198,7 +195,7 @@ mod tests {
     fn the_own_namespace_is_not_among_others() {
         let inode = |path: &Path| fs::metadata(path).unwrap().ino();
         let own = inode(Path::new("/proc/self/ns/net"));
-        assert!(Namespace::reachable().iter().all(|other| inode(other.path()) != own));
+        assert!(Namespace::reachable().all(|other| inode(other.path()) != own));
     }
 
     #[test]

@@ -64,7 +64,8 @@ impl SourceRouting {
             "sourceRouting is for the addresses of a container interface, and there is none that gets any: a TAP device's are its \
              guest's, and a device of the previous plugin's has its own; remove sourceRouting",
         )])?;
-        description.own(SourceTable { identity: self.identity.clone(), table: self.table });
+        let (identity, table) = (self.identity.clone(), self.table);
+        description.own(SourceTable { identity, table, is_searched: false });
         Ok(())
     }
 
@@ -108,16 +109,15 @@ impl SourceRouting {
         routes
     }
 
-    /// For DEL: the table that the configuration names, whether or not the rest of it is valid. Without a namespace its rules are found
-    /// behind the NIC.
+    /// For DEL: the table that the configuration names, or that follows from the attachment if it asks for source routing, whether or
+    /// not the rest of it is valid.
     pub fn named(call: &Call, identity: &Identity, description: &mut Description) {
-        if call.environment.netns.is_none() {
-            return;
-        }
-        let table = keys::find(&call.config.object, "table").and_then(|table| table.as_u64());
-        if let Some(table) = table.and_then(|table| u32::try_from(table).ok()).filter(|table| !RESERVED.contains(table))
-        {
-            description.own(SourceTable { identity: identity.clone(), table });
+        let key = |name| keys::find(&call.config.object, name);
+        let is_asked = key("sourceRouting").and_then(|asked| asked.as_bool()) == Some(true);
+        let named = key("table").and_then(|table| table.as_u64()).and_then(|table| u32::try_from(table).ok());
+        let named = named.filter(|table| !RESERVED.contains(table));
+        if let Some(table) = named.or_else(|| is_asked.then(|| identity.table())) {
+            description.own(SourceTable { identity: identity.clone(), table, is_searched: true });
         }
     }
 }

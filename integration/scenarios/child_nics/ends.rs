@@ -135,7 +135,7 @@ fn gc_removes_what_no_valid_attachment_has() {
                 .env("CNI_PRINT", "GC")
                 .run()
                 .ok();
-            assert!(printed.to_string().contains("ip link delete eth1"), "{printed:#}");
+            assert!(printed.to_string().contains("ip -n c1 link delete eth1"), "{printed:#}");
             assert!(has_eth1(&cable.c1));
             gc(json!([{"containerID": "c2", "ifname": "eth1"}])).run().ok();
             assert!(!has_eth1(&cable.c1) && has_eth1(&cable.c2), "{keys}");

@@ -17,6 +17,8 @@ tolerate_missing_hugetlb_controller = true
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "$directory/plugins"
 conf_dir = "/etc/cni/net.d"
+# Each of them is a network of every pod: eth0, eth1 and so on, by the names of the files.
+max_conf_num = 0
 [plugins."io.containerd.grpc.v1.cri".containerd]
 snapshotter = "native"
 CONFIG

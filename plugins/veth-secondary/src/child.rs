@@ -58,7 +58,8 @@ impl ChildNic {
             Some(result) => (result.mac, result.mtu_bytes),
             None => (has_address.then_some(self.nic.mac), self.nic.mtu_bytes),
         };
-        Child { identity: self.nic.identity.clone(), parent: self.parent.clone(), sort: self.sort, mac, mtu }
+        let (identity, parent) = (self.nic.identity.clone(), self.parent.clone());
+        Child { identity, parent, sort: self.sort, mac, mtu, is_searched: false }
     }
 
     /// The link that the NIC is a child of: the one that is named, or the device of the default route. For CHECK it is the one that
@@ -111,6 +112,12 @@ impl ChildNic {
     fn has_neighbours(&self) -> bool {
         !matches!(self.sort, Sort::Ipvlan(ipvlan::Mode::L3 | ipvlan::Mode::L3s))
     }
+}
+
+/// Whether the configuration asks for such a NIC, whatever else it says: for DEL, for which it may have become invalid.
+pub(crate) fn is_asked_for(call: &Call) -> bool {
+    let nic = keys::find(&call.config.object, "nic").and_then(|nic| nic.as_str());
+    nic.is_some_and(|nic| Sort::KINDS.contains(&nic))
 }
 
 /// It has an address that somebody can choose.

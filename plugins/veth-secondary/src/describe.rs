@@ -6,7 +6,7 @@ use keys::SecondaryKeys;
 use nic::{OnBridge, SourceRouting};
 use plugin::{Plugin, Prop};
 
-use crate::child::ChildNic;
+use crate::child::{self, ChildNic};
 use crate::config::{Kind, default_bridge};
 use crate::connection::Connection;
 use crate::host_device::{self, HostDeviceNic};
@@ -136,11 +136,14 @@ impl Plugin for Secondary {
         self.connected.connection_mut().expect(call, previous)
     }
 
-    /// The bridge that the configuration names, with what is attached to it, and a device that was lent to it; a device of the host,
-    /// under whatever name; a table that the configuration names.
+    /// The bridge that the configuration names, with what is attached to it, and a device that was lent to it; a child of a link or a
+    /// device of the host, under whatever name; a table that the configuration names.
     fn named(call: &Call, identity: &Identity, _session: &mut Session) -> Result<Description, Error> {
         let bridge = OnBridge::bridge_of(call, &default_bridge(&call.config.name));
         let mut named = bridge.map_or_else(Description::new, |bridge| OnBridge::named(call, identity, &bridge, true));
+        if child::is_asked_for(call) {
+            named.extend([Item::Object(Box::new(Child::anywhere(identity.clone())))]);
+        }
         if host_device::is_asked_for(call) {
             named.extend([Item::Object(Box::new(HostDevice::anywhere(identity.clone())))]);
         }

@@ -33,6 +33,8 @@ pub struct Child {
     pub mac: Option<Mac>,
     /// Its MTU in bytes; the parent's when not given.
     pub mtu: Option<u32>,
+    /// It is removed under whatever name, and wherever it is if the container is not known.
+    pub is_searched: bool,
 }
 
 impl Child {
@@ -42,9 +44,17 @@ impl Child {
     /// The same for the GC of plugins that do not make it. What hangs on a stale NIC goes with it.
     pub const COLLECTOR: &'static Finder = &COLLECTOR;
 
-    /// What an attachment may have, to be removed: its kind is as the kernel tells.
+    /// What an attachment may have, to be removed: its kind is as the kernel tells. It is looked for in the container under the names
+    /// that it is made with.
     fn left(identity: Identity) -> Self {
-        Self { identity, parent: Device::host(""), sort: Sort::Vlan(0), mac: None, mtu: None }
+        Self { identity, parent: Device::host(""), sort: Sort::Vlan(0), mac: None, mtu: None, is_searched: false }
+    }
+
+    /// The same, looked for under any name and in all namespaces that can be reached. That takes longer the more there are: it is for
+    /// calls that know of such a NIC.
+    #[must_use]
+    pub fn anywhere(identity: Identity) -> Self {
+        Self { is_searched: true, ..Self::left(identity) }
     }
 
     fn device(&self) -> Device {
@@ -324,7 +334,7 @@ impl Object for Child {
     }
 
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
-        children::remove(session, &self.identity)
+        children::remove(session, &self.identity, self.is_searched)
     }
 
     fn commands(&self) -> Vec<String> {
@@ -350,6 +360,6 @@ impl Object for Child {
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        children::removal_commands(session, &self.identity)
+        children::removal_commands(session, &self.identity, self.is_searched)
     }
 }

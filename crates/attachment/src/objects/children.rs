@@ -7,7 +7,7 @@ use netlink::link::{self, Link};
 use netlink::{Namespace, Socket, macvlan};
 
 use super::host_links::whose;
-use crate::{Device, Error, Found, Identity, Owner, Session, Side, Stage, Tag};
+use crate::{Device, Error, Found, Identity, Owner, Session, Side, Stage, Tag, inside};
 
 /// A child that is neither on the host nor in the session's container.
 struct Elsewhere {
@@ -46,9 +46,9 @@ impl Elsewhere {
         }
     }
 
-    fn removal_command(&self) -> String {
-        let path = self.namespace.path().display().to_string().replace('\'', r"'\''");
-        format!("nsenter --net='{path}' ip link delete {}", self.link.name)
+    fn removal_commands(&self) -> Vec<String> {
+        let command = format!("{} link delete {}", Device::container("").tool("ip"), self.link.name);
+        inside(vec![command], self.namespace.path())
     }
 }
 
@@ -67,8 +67,16 @@ fn is_own(link: &Link, identity: &Identity) -> bool {
     link.name == identity.interim_name() || (link.name == identity.if_name() && has_its_address)
 }
 
-/// Those of an attachment in its container.
-fn inside(session: &mut Session, identity: &Identity) -> Result<Vec<Link>, Error> {
+/// Those of an attachment in its container, under any name if they are searched for.
+fn in_container(session: &mut Session, identity: &Identity, is_searched: bool) -> Result<Vec<Link>, Error> {
+    if !is_searched {
+        let names = [identity.if_name().to_owned(), identity.interim_name()].map(Device::container);
+        let mut found = Vec::new();
+        for name in names {
+            found.extend(session.find(&name)?.filter(|link| is_child(link) && is_own(link, identity)));
+        }
+        return Ok(found);
+    }
     let listed = link::list(session.socket(Side::Container)?);
     let mut links = listed.map_err(Error::refused("list the links in the container"))?;
     links.retain(|link| is_child(link) && is_own(link, identity));
@@ -76,7 +84,10 @@ fn inside(session: &mut Session, identity: &Identity) -> Result<Vec<Link>, Error
 }
 
 /// Those of an attachment, for a call that knows no namespace, although it lives.
-fn anywhere(identity: &Identity) -> Result<Vec<Elsewhere>, Error> {
+fn anywhere(identity: &Identity, is_searched: bool) -> Result<Vec<Elsewhere>, Error> {
+    if !is_searched {
+        return Ok(Vec::new());
+    }
     Elsewhere::find(|socket| Ok(with_ifbs(link::list(socket)?, |link| is_own(link, identity))))
 }
 
@@ -92,11 +103,11 @@ fn with_ifbs(links: Vec<Link>, is_meant: impl Fn(&Link) -> bool) -> Vec<Link> {
 }
 
 /// Removes those of an attachment.
-pub(super) fn remove(session: &mut Session, identity: &Identity) -> Result<(), Error> {
+pub(super) fn remove(session: &mut Session, identity: &Identity, is_searched: bool) -> Result<(), Error> {
     if !session.has_container() {
-        return anywhere(identity)?.iter().try_for_each(Elsewhere::remove);
+        return anywhere(identity, is_searched)?.iter().try_for_each(Elsewhere::remove);
     }
-    for link in inside(session, identity)? {
+    for link in in_container(session, identity, is_searched)? {
         let action = format!("remove {}", Device::container(&link.name));
         session.remove(Side::Container, action, link::delete_index(link.index))?;
     }
@@ -104,12 +115,16 @@ pub(super) fn remove(session: &mut Session, identity: &Identity) -> Result<(), E
 }
 
 /// The commands that would do so.
-pub(super) fn removal_commands(session: &mut Session, identity: &Identity) -> Result<Vec<String>, Error> {
+pub(super) fn removal_commands(
+    session: &mut Session,
+    identity: &Identity,
+    is_searched: bool,
+) -> Result<Vec<String>, Error> {
     if !session.has_container() {
-        return Ok(anywhere(identity)?.iter().map(Elsewhere::removal_command).collect());
+        return Ok(anywhere(identity, is_searched)?.iter().flat_map(Elsewhere::removal_commands).collect());
     }
     let tool = Device::container("").tool("ip");
-    Ok(inside(session, identity)?.iter().map(|link| format!("{tool} link delete {}", link.name)).collect())
+    Ok(in_container(session, identity, is_searched)?.iter().map(|link| format!("{tool} link delete {}", link.name)).collect())
 }
 
 /// Those of a network, wherever they are.
@@ -123,7 +138,7 @@ pub(super) fn of_network(network: &str) -> Result<Vec<Found>, Error> {
         let (owner, child) = (owner(&child.link), Rc::new(child));
         let printed = Rc::clone(&child);
         Found::own(owner, Stage::Nic, move |_| child.remove())
-            .printed_by(move |_| Ok(vec![whose(&printed.link), printed.removal_command()]))
+            .printed_by(move |_| Ok([vec![whose(&printed.link)], printed.removal_commands()].concat()))
     });
     Ok(found.collect())
 }

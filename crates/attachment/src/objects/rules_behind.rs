@@ -95,7 +95,7 @@ fn of_attachment(session: &mut Session, identity: &Identity, host: Option<Link>)
 /// that cannot be entered is another user's, or is going.
 fn search(session: &mut Session, ends: &[Link], is_meant: impl Fn(&Link) -> bool) -> Result<Vec<(Nic, Behind)>, Error> {
     let mut found = Vec::new();
-    for namespace in Namespace::reachable().into_iter().map(Rc::new) {
+    for namespace in Namespace::reachable().map(Rc::new) {
         let mut socket = match namespace.socket() {
             Ok(socket) => socket,
             Err(netlink::Error::Namespace { path, .. }) if path == namespace.path() => continue,

@@ -25,6 +25,8 @@ pub struct SourceTable {
     pub identity: Identity,
     /// The table's number.
     pub table: u32,
+    /// The rules are removed in any namespace that can be reached, if the container is not known.
+    pub is_searched: bool,
 }
 
 impl SourceTable {
@@ -34,7 +36,7 @@ impl SourceTable {
     /// The table whose number follows from the attachment.
     #[must_use]
     pub fn of(identity: Identity) -> Self {
-        Self { table: identity.table(), identity }
+        Self { table: identity.table(), identity, is_searched: false }
     }
 
     /// The host interface, if there is one.
@@ -104,6 +106,9 @@ impl Object for SourceTable {
 
     /// Where the namespace is not known but lives, what is behind the NIC is found there.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
+        if !session.has_container() && !self.is_searched {
+            return Ok(());
+        }
         if !session.has_container() {
             let host = self.host(session)?;
             return rules_behind::remove(session, &self.identity, host);
@@ -121,6 +126,9 @@ impl Object for SourceTable {
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        if !session.has_container() && !self.is_searched {
+            return Ok(Vec::new());
+        }
         if !session.has_container() {
             let host = self.host(session)?;
             return rules_behind::removal_commands(session, &self.identity, host);

@@ -93,10 +93,16 @@ struct Printed {
 }
 
 impl Printed {
-    /// What only root may see is said in a comment, once.
+    /// What only root may see is said in a comment, once. So is a removal: something may have been found in several ways.
     fn add(&mut self, found: Result<Vec<String>, Error>) {
         match found {
-            Ok(commands) => self.commands.extend(commands),
+            Ok(commands) => {
+                for command in commands {
+                    if is_comment(&command) || !self.commands.contains(&command) {
+                        self.commands.push(command);
+                    }
+                }
+            }
             Err(error) if error.is_forbidden() => {
                 let comment = error.as_unseen();
                 if !self.commands.contains(&comment) {

@@ -15,7 +15,7 @@ fn nic(number: u8) -> Description {
     let (address, gateway) = (format!("10.{number}.0.5/24"), format!("10.{number}.0.1"));
     let mut description = Description::new();
     description.own(Veth::of(identity.clone())).own(LinkUp { device: device.clone() });
-    description.own(SourceTable { identity, table: 100 });
+    description.own(SourceTable { identity, table: 100, is_searched: false });
     let address: ipnetwork::IpNetwork = address.parse().unwrap();
     description.own(Address {
         device: device.clone(),

@@ -1,0 +1,104 @@
+//! Containers of Podman, which calls plugins where its `network_backend` is `cni`: two networks in one container.
+
+use std::path::{Path, PathBuf};
+
+use harness::{Host, Snapshot, bin_dir, ip, ping, sh};
+use integration::remove_control_groups;
+use serde_json::{Value, json};
+
+/// Podman with directories of its own, which end with the host.
+struct Podman {
+    directory: PathBuf,
+    control_group: String,
+}
+
+impl Podman {
+    /// With a root of busybox alone.
+    fn new() -> Self {
+        let directory = Path::new("/run/podman-of-the-test").to_owned();
+        let place = directory.display();
+        // Its locks are in memory that all of the machine shares.
+        sh("mount -t tmpfs none /dev/shm").ok();
+        sh(&format!(
+            "cd / && mkdir -p {place}/net.d {place}/tmp && mkdir {place}/box && cd {place}/box && \
+             mkdir bin dev etc proc run sys tmp && cp \"$(command -v busybox)\" bin/"
+        ))
+        .ok();
+        let settings = format!(
+            // No higher limits than those of the test, which a container of a container could not have.
+            "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\n\
+             [network]\nnetwork_backend = \"cni\"\ncni_plugin_dirs = [\"{}\"]\nnetwork_config_dir = \"{place}/net.d\"\n\
+             [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\n",
+            bin_dir().display()
+        );
+        std::fs::write(directory.join("containers.conf"), settings).expect("a file");
+        Self { directory, control_group: format!("plugboard-podman-{}", std::process::id()) }
+    }
+
+    fn network(&self, name: &str, plugins: &Value) {
+        let list = json!({"cniVersion": "1.0.0", "name": name, "plugins": plugins});
+        std::fs::write(self.directory.join(format!("net.d/{name}.conflist")), list.to_string()).expect("a file");
+    }
+
+    fn call(&self, arguments: &str) -> String {
+        let place = self.directory.display();
+        sh(&format!(
+            "export CONTAINERS_CONF={place}/containers.conf; podman --storage-driver vfs --root {place}/root \
+             --runroot {place}/runroot --tmpdir {place}/tmp --runtime runc {arguments}"
+        ))
+        .ok()
+    }
+
+    /// Starts a container that waits, on these networks: `eth0`, `eth1` and so on.
+    fn start(&self, name: &str, networks: &[&str]) {
+        let networks: String = networks
+            .iter()
+            .enumerate()
+            .map(|(place, one)| format!(" --network {one}:interface_name=eth{place}"))
+            .collect();
+        let (group, place) = (&self.control_group, self.directory.display());
+        self.call(&format!(
+            "run -d --name {name} --cgroup-parent /{group}{networks} --rootfs {place}/box /bin/busybox sleep 1000"
+        ));
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        remove_control_groups(&self.control_group);
+    }
+}
+
+#[test]
+fn a_container_has_a_further_nic_beside_its_first() {
+    let _host = Host::enter();
+    let podman = Podman::new();
+    let ipam = |subnet: &str| json!({"type": "host-local", "ranges": [[{"subnet": subnet}]]});
+    podman.network(
+        "first",
+        &json!([{"type": "bridge", "bridge": "first-br", "isDefaultGateway": true, "ipam": ipam("10.81.0.0/24")}]),
+    );
+    podman.network(
+        "home",
+        &json!([{"type": "veth-secondary", "bridge": "home-br", "isGateway": true, "ipam": ipam("10.82.0.0/24")}]),
+    );
+    podman.network("way", &json!([{"type": "veth-secondary", "mode": "routed", "ipam": ipam("10.83.0.0/24")}]));
+    let before = Snapshot::take::<&str>(&[], &[]);
+    for (second, subnet) in [("home", "10.82.0."), ("way", "10.83.0.")] {
+        podman.start("one", &["first", second]);
+        let routes = podman.call("exec one /bin/busybox ip route show");
+        assert_eq!(routes.lines().filter(|line| line.starts_with("default")).count(), 1, "{routes}");
+        assert!(routes.contains("default via 10.81.0.1 dev eth0"), "{routes}");
+        for (interface, subnet) in [("eth0", "10.81.0."), ("eth1", subnet)] {
+            let text = podman.call(&format!("exec one /bin/busybox ip -4 address show dev {interface}"));
+            let own = text.split_whitespace().skip_while(|word| *word != "inet").nth(1).unwrap_or_default();
+            let (address, _) = own.split_once('/').unwrap_or_else(|| panic!("{interface} has no address: {text}"));
+            assert!(address.starts_with(subnet), "{text}");
+            assert_eq!(ping(address, 2).received, 2, "{interface} on {second}");
+        }
+        podman.call("rm -f -t 0 one");
+        sh("echo 0 > /proc/sys/net/ipv4/ip_forward").ok();
+        assert_eq!(before, Snapshot::take::<&str>(&[], &[]), "{second}");
+        assert_eq!(ip("link show").as_array().map(Vec::len), Some(1));
+    }
+}
