@@ -3,7 +3,7 @@
 use harness::{Namespace, sh};
 
 use crate::kind::Kind;
-use crate::site::{INTERFACE, Maker};
+use crate::maker::{INTERFACE, Maker};
 
 /// Connects a container to the other, or to the link of the host that is there.
 pub(crate) fn connect(kind: Kind, near: &Namespace, far: &Namespace) {

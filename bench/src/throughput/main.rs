@@ -6,6 +6,7 @@
 
 mod by_hand;
 mod kind;
+mod maker;
 mod options;
 mod site;
 mod turns;

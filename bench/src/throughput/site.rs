@@ -6,38 +6,9 @@ use serde_json::{Value, json};
 
 use crate::by_hand;
 use crate::kind::{Kind, VLAN};
-
-/// The interface of both ends.
-pub(crate) const INTERFACE: &str = "eth1";
+use crate::maker::{INTERFACE, Maker};
 
 const CNI_VERSION: &str = "1.0.0";
-
-/// Who connects the ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Maker {
-    /// `veth-secondary`.
-    Ours,
-    /// `ip`.
-    Hand,
-}
-
-impl Maker {
-    /// Names of what is on the host, and its addresses.
-    pub(crate) fn link(self) -> &'static str {
-        match self {
-            Self::Ours => "of-ours",
-            Self::Hand => "of-hand",
-        }
-    }
-
-    /// The first half of the addresses.
-    pub(crate) fn subnet(self) -> &'static str {
-        match self {
-            Self::Ours => "10.9",
-            Self::Hand => "10.10",
-        }
-    }
-}
 
 /// A container, whose NIC is measured, and what it sends to: a container of the same kind, or the end beyond a link of the host.
 #[derive(Debug)]
@@ -49,12 +20,12 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Makes it. `number` tells its namespaces from those of other turns.
+    /// Makes it. `number` tells its namespaces from those of other turns, which stay.
     ///
     /// # Errors
     /// A plugin fails.
     pub(crate) fn make(host: &Host, maker: Maker, kind: Kind, number: usize) -> Result<Self> {
-        let [near, far] = ["near", "far"].map(|end| host.namespace(&format!("{end}-{}-{number}", maker.link())));
+        let [near, far] = ["near", "far"].map(|end| host.namespace(&format!("{kind}-{end}-{}-{number}", maker.link())));
         let site = Self { maker, kind, near, far };
         if kind.has_link() {
             site.make_link();

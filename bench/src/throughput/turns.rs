@@ -4,8 +4,9 @@ use anyhow::Result;
 use harness::Host;
 
 use crate::kind::Kind;
+use crate::maker::Maker;
 use crate::options::Options;
-use crate::site::{Maker, Site};
+use crate::site::Site;
 
 /// Transfers of each in a turn, by turns too. The best one counts: what disturbs a transfer only slows it.
 const TRANSFERS: usize = 2;
