@@ -21,11 +21,17 @@ const NEEDS: [(&str, &[Feature]); 8] = [
     ("ipMasq", &[Feature::NftablesNat]),
 ];
 
+/// And by what `nic` is.
+const KINDS: [(&str, Feature); 3] =
+    [("macvlan", Feature::Macvlan), ("ipvlan", Feature::Ipvlan), ("vlan", Feature::Vlan)];
+
+/// The examples whose NIC is on a device of the host, or is one, by their names.
+const WITH_A_DEVICE: [&str; 5] = ["uplink", "macvlan", "ipvlan", "vlan-net", "device"];
+
 /// What an operator has to have done on the host, by the file's name.
 fn prepare(example: &Example) {
     let script = match example.file.as_str() {
-        // A network behind a device of the host, and one in a VLAN of it.
-        name if name.contains("uplink") => {
+        name if WITH_A_DEVICE.iter().any(|part| name.contains(part)) => {
             "ip link add eth0 type veth peer name far && ip link set eth0 up && ip link set far up"
         }
         _ => "true",
@@ -82,7 +88,9 @@ impl Example {
     fn needs(&self) -> Vec<Feature> {
         let keys = self.keys();
         let met = NEEDS.iter().filter(|(key, _)| keys.contains(key));
-        met.flat_map(|(_, features)| features.iter().copied()).collect()
+        let kinds = self.values("nic");
+        let of_kinds = KINDS.iter().filter(|(kind, _)| kinds.iter().any(|nic| nic == kind));
+        met.flat_map(|(_, features)| features.iter().copied()).chain(of_kinds.map(|(_, feature)| *feature)).collect()
     }
 }
 
