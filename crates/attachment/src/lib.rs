@@ -26,6 +26,7 @@ mod description;
 mod device;
 mod difference;
 mod error;
+mod everywhere;
 mod finder;
 mod firewall;
 mod give_back;

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use netlink::child::Sort;
 use netlink::link::{self, Link};
-use netlink::{Namespace, Socket, macvlan};
+use netlink::{Namespace, macvlan};
 
 use super::host_links::whose;
+use crate::everywhere::everywhere;
 use crate::{Device, Error, Found, Identity, Owner, Session, Side, Stage, Tag, inside};
 
 /// A child that is neither on the host nor in the session's container; or an ifb that serves one.
@@ -23,11 +24,12 @@ impl Elsewhere {
     fn find(is_meant: impl Fn(&Link) -> bool) -> Result<Vec<Self>, Error> {
         let host = Namespace::own().map_err(Error::Namespace)?;
         everywhere(|namespace, socket| {
-            let links = link::list(socket)?;
+            let links = link::list(socket).unwrap_or_default();
             if !links.iter().any(|link| is_child(link) && is_meant(link)) {
                 return Ok(Vec::new());
             }
-            let number = socket.request(host.number_here())?.as_ref().and_then(Namespace::read_number);
+            let answer = socket.request(host.number_here()).ok().flatten();
+            let number = answer.as_ref().and_then(Namespace::read_number);
             let is_one = |link: &Link| is_child(link) && is_meant(link) && is_of_here(link, &links, number);
             let found: Vec<&Link> = links.iter().filter(|link| is_one(link)).collect();
             let serves =
@@ -68,22 +70,6 @@ impl Elsewhere {
         let command = format!("{} link delete {}", Device::container("").tool("ip"), self.link.name);
         inside(vec![command], self.namespace.path())
     }
-}
-
-/// What `look` finds in each namespace that can be reached. One that cannot be entered has nothing: it may be going.
-fn everywhere<T>(
-    mut look: impl FnMut(&Rc<Namespace>, &mut Socket) -> Result<Vec<T>, netlink::Error>,
-) -> Result<Vec<T>, Error> {
-    let mut found = Vec::new();
-    for namespace in Namespace::reachable().map(Rc::new) {
-        let mut socket = match namespace.socket() {
-            Ok(socket) => socket,
-            Err(netlink::Error::Namespace { path, .. }) if path == namespace.path() => continue,
-            Err(error) => return Err(Error::Namespace(error)), // the thread may be lost
-        };
-        found.extend(look(&namespace, &mut socket).unwrap_or_default());
-    }
-    Ok(found)
 }
 
 /// Whether the link that a child is on is the host's, which has this number there, or leads to it. Containers of another host may be
@@ -197,8 +183,8 @@ pub(super) fn ipvlans_on(session: &mut Session, side: Side, below: u32) -> Resul
         let host = Namespace::own().map_err(Error::Namespace)?;
         let far = everywhere(|namespace, socket| {
             let mut on_link = Vec::new();
-            for link in link::ipvlans(socket)? {
-                if link::is_on(socket, &link, below, &host)? {
+            for link in link::ipvlans(socket).unwrap_or_default() {
+                if link::is_on(socket, &link, below, &host).unwrap_or_default() {
                     on_link.push(Elsewhere { namespace: Rc::clone(namespace), link });
                 }
             }

@@ -11,6 +11,7 @@ use netlink::{Namespace, Socket};
 
 use super::host_links;
 use super::rule_words::{command, label};
+use crate::everywhere::everywhere;
 use crate::{Error, Found, Identity, Moved, Owner, Session, Side, Stage, Tag, inside};
 
 /// Rules in a namespace.
@@ -94,29 +95,24 @@ fn of_attachment(session: &mut Session, identity: &Identity, host: Option<Link>)
 /// The rules behind the NICs that are meant, or whose other ends are `ends`, in all namespaces that can be entered from here. One
 /// that cannot be entered is another user's, or is going.
 fn search(session: &mut Session, ends: &[Link], is_meant: impl Fn(&Link) -> bool) -> Result<Vec<(Nic, Behind)>, Error> {
-    let mut found = Vec::new();
-    for namespace in Namespace::reachable().map(Rc::new) {
-        let mut socket = match namespace.socket() {
-            Ok(socket) => socket,
-            Err(netlink::Error::Namespace { path, .. }) if path == namespace.path() => continue,
-            Err(error) => return Err(Error::Namespace(error)), // the thread may be lost
-        };
-        let rules = ours(&mut socket)?;
+    everywhere(|namespace, socket| {
+        let mut found = Vec::new();
+        let rules = ours(socket)?;
         if rules.is_empty() {
-            continue;
+            return Ok(found);
         }
-        let routes = tables(&mut socket)?;
-        for nic in nics(session, &namespace, &mut socket, ends, &is_meant)? {
+        let routes = tables(socket)?;
+        for nic in nics(session, namespace, socket, ends, &is_meant)? {
             // A link that is down has no routes.
             let derived = nic.identity().map(|identity| identity.table());
             let is_of_it = |rule: &&Rule| routes.contains(&(nic.index, rule.table)) || derived == Some(rule.table);
             let rules: Vec<Rule> = rules.iter().filter(is_of_it).cloned().collect();
             if !rules.is_empty() {
-                found.push((nic, Behind { namespace: Rc::clone(&namespace), rules }));
+                found.push((nic, Behind { namespace: Rc::clone(namespace), rules }));
             }
         }
-    }
-    Ok(found)
+        Ok(found)
+    })
 }
 
 /// The links of a namespace that are meant, by their own alias, or as the other ends of those of the host.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use netlink::link::{self, Link};
 use netlink::{Namespace, Socket};
 
+use crate::everywhere::everywhere;
 use crate::give_back::{fetch, find_back, restore, restore_commands};
 use crate::seal::is_sealed;
 use crate::{Error, Moved, Session, Tag};
@@ -23,21 +24,13 @@ impl Elsewhere {
     pub(crate) fn find(is_it: impl Fn(&Moved<'_>) -> bool) -> Result<Vec<Self>, Error> {
         let here = Namespace::own_inode();
         let is_of_here = |moved: &Moved<'_>| here.is_some() && moved.origin.namespace == here;
-        let mut found = Vec::new();
-        for namespace in Namespace::reachable() {
-            let mut socket = match namespace.socket() {
-                Ok(socket) => socket,
-                Err(netlink::Error::Namespace { path, .. }) if path == namespace.path() => continue,
-                Err(error) => return Err(Error::Namespace(error)), // the thread may be lost
-            };
-            let namespace = Rc::new(namespace);
-            let links = link::list(&mut socket).unwrap_or_default().into_iter();
-            let is_real = |moved: &Moved<'_>, link: &Link| link.kind.is_empty() || is_sealed(moved, &link.kind);
-            let is_one = |moved: &Moved<'_>, link: &Link| is_of_here(moved) && is_it(moved) && is_real(moved, link);
+        let is_real = |moved: &Moved<'_>, link: &Link| link.kind.is_empty() || is_sealed(moved, &link.kind);
+        let is_one = |moved: &Moved<'_>, link: &Link| is_of_here(moved) && is_it(moved) && is_real(moved, link);
+        everywhere(|namespace, socket| {
+            let links = link::list(socket).unwrap_or_default().into_iter();
             let links = links.filter(|link| Moved::of(link).is_some_and(|moved| is_one(&moved, link)));
-            found.extend(links.map(|link| Self { namespace: Rc::clone(&namespace), link }));
-        }
-        Ok(found)
+            Ok(links.map(|link| Self { namespace: Rc::clone(namespace), link }).collect())
+        })
     }
 
     /// The one that [`Elsewhere::find`] has found in the namespace at `path`, if it is still there.
