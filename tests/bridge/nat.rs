@@ -6,13 +6,8 @@ use std::time::Duration;
 use harness::chance::KILLED;
 use harness::{Namespace, assert_by_chance, row, sh, wait_until};
 use serde_json::{Value, json};
+use tests::world::{INTERNET, INTERNET6, OUTSIDE, OUTSIDE6, internet, source_seen};
 use tests::{Delegate, LATEST, Plugin, Process, Scene, State, as_older, cites, codes, with};
-
-/// An address far away, and the host's own on the way there.
-const INTERNET: &str = "203.0.113.9";
-const OUTSIDE: &str = "192.0.2.1";
-const INTERNET6: &str = "2001:db8:9::9";
-const OUTSIDE6: &str = "2001:db8::1";
 
 /// Both families, with the bridge as the gateway.
 fn config() -> Value {
@@ -25,38 +20,6 @@ fn config() -> Value {
 fn fixed(address: &str) -> Value {
     let ipam = json!({"type": "static", "addresses": [{"address": address}]});
     with(&config(), json!({"isGateway": false, "ipam": ipam}))
-}
-
-/// A world behind the host, in which nobody has a route to the containers.
-fn internet(scene: &Scene) -> Namespace {
-    let internet = scene.host.namespace("internet");
-    sh(&format!(
-        "ip link add wan type veth peer name eth0 netns internet && ip link set wan up && \
-         ip address add {OUTSIDE}/24 dev wan && ip address add {OUTSIDE6}/64 dev wan nodad && \
-         ip route add 203.0.113.0/24 via 192.0.2.254 && ip route add 2001:db8:9::/64 via 2001:db8::fe"
-    ))
-    .ok();
-    internet
-        .sh(&format!(
-            "ip link set eth0 up && ip address add 192.0.2.254/24 dev eth0 && ip address add {INTERNET}/32 dev lo && \
-             ip address add 2001:db8::fe/64 dev eth0 nodad && ip address add {INTERNET6}/128 dev lo nodad"
-        ))
-        .ok();
-    internet
-}
-
-/// The source of the first echo request that arrives in `receiver` while `sender` pings `address`.
-fn source_seen(receiver: &Namespace, sender: &Namespace, address: &str) -> String {
-    let echo = if address.contains(':') { "icmp6 and ip6[40] == 128" } else { "icmp[icmptype] == icmp-echo" };
-    let mut watch = receiver.spawn(&format!("exec timeout 30 tcpdump -n -t -l -c1 -i eth0 '{echo}' 2>/run/watching"));
-    wait_until("tcpdump listens", || fs::read_to_string("/run/watching").is_ok_and(|text| text.contains("listening")));
-    let ping = sender.ping(address, 2);
-    assert!(ping.all_answered(), "{} pings {address}: {ping:?}", sender.name);
-    let mut line = String::new();
-    let stdout = watch.child().stdout.as_mut().expect("its output is ours");
-    std::io::Read::read_to_string(stdout, &mut line).expect("tcpdump prints text");
-    fs::remove_file("/run/watching").expect("it was written");
-    line.split(' ').nth(1).unwrap_or_default().to_owned() // IP SOURCE > DESTINATION: …
 }
 
 /// Whether bridged packets come by the rules for IP.
@@ -76,7 +39,7 @@ fn guests_reach_the_internet_and_each_other_by_their_own_addresses() {
     let _row = row("M43");
     cites!("CFG-5");
     let scene = Scene::new();
-    let (internet, c2) = (internet(&scene), scene.host.namespace("c2"));
+    let (internet, c2) = (internet(&scene, "203.0.113.0/24"), scene.host.namespace("c2"));
     let before = State::take(&[&scene.c1, &c2, &internet]);
     for bridged in [true, false] {
         bridged_packets_come_by(bridged);
@@ -84,8 +47,8 @@ fn guests_reach_the_internet_and_each_other_by_their_own_addresses() {
         scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", config()).run().ok();
         let ping = scene.c1.ping(INTERNET, 2);
         assert_eq!((ping.received, ping.sent), (2, 2), "guest to the internet");
-        assert_eq!(source_seen(&internet, &scene.c1, INTERNET), OUTSIDE);
-        assert_eq!(source_seen(&internet, &scene.c1, INTERNET6), OUTSIDE6);
+        assert_eq!(source_seen(&internet, "eth0", &scene.c1, INTERNET), OUTSIDE);
+        assert_eq!(source_seen(&internet, "eth0", &scene.c1, INTERNET6), OUTSIDE6);
         for address in ["10.1.0.2", "fd00:1::2"] {
             assert_eq!(internet.ping_with(address, "-c2 -i.05 -W1").received, 0, "internet to guest {address}");
         }
@@ -99,8 +62,16 @@ fn guests_reach_the_internet_and_each_other_by_their_own_addresses() {
             let found = all.iter().find(|a| a["family"] == family && a["scope"] == "global").cloned();
             found.expect("an address")["local"].as_str().expect("a text").to_owned()
         };
-        assert_eq!(source_seen(&c2, &scene.c1, &peer("inet")), own(0), "with bridged packets filtered: {bridged}");
-        assert_eq!(source_seen(&c2, &scene.c1, &peer("inet6")), own(1), "with bridged packets filtered: {bridged}");
+        assert_eq!(
+            source_seen(&c2, "eth0", &scene.c1, &peer("inet")),
+            own(0),
+            "with bridged packets filtered: {bridged}"
+        );
+        assert_eq!(
+            source_seen(&c2, "eth0", &scene.c1, &peer("inet6")),
+            own(1),
+            "with bridged packets filtered: {bridged}"
+        );
         scene.call(Plugin::Bridge, "CHECK", first.clone()).run().ok();
         scene.call(Plugin::Bridge, "DEL", first).run().ok();
         scene.call_for(&c2, "eth0", Plugin::Bridge, "DEL", config()).run().ok();
@@ -138,7 +109,11 @@ fn two_subnets_on_one_bridge_see_each_other_as_they_are() {
         scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", network(2)).run().ok();
         let peer = c2.ip("-4 address show dev eth0")[0]["addr_info"][0]["local"].as_str().expect("a text").to_owned();
         let own = scene.c1.ip("-4 address show dev eth0")[0]["addr_info"][0]["local"].as_str().expect("one").to_owned();
-        assert_eq!(source_seen(&c2, &scene.c1, &peer), own, "routed back through the bridge, filtered: {bridged}");
+        assert_eq!(
+            source_seen(&c2, "eth0", &scene.c1, &peer),
+            own,
+            "routed back through the bridge, filtered: {bridged}"
+        );
         scene.call(Plugin::Bridge, "DEL", network(1)).run().ok();
         scene.call_for(&c2, "eth0", Plugin::Bridge, "DEL", network(2)).run().ok();
     }
@@ -418,7 +393,7 @@ const OLDER: &str = "table inet plugboard {
 #[test]
 fn a_table_of_an_older_release_grows_while_it_is_used() {
     let scene = Scene::new();
-    let (internet, c2) = (internet(&scene), scene.host.namespace("c2"));
+    let (internet, c2) = (internet(&scene, "203.0.113.0/24"), scene.host.namespace("c2"));
     let (_, older) = scene.added_for(&c2, &with(&fixed("10.1.0.5/24"), json!({"name": "net2"})));
     as_older("inet plugboard", OLDER);
     let check = || scene.call_for(&c2, "eth0", Plugin::Bridge, "CHECK", older.clone()).run();
@@ -429,8 +404,8 @@ fn a_table_of_an_older_release_grows_while_it_is_used() {
     let (_, attached) = scene.added(Plugin::Bridge, &config());
     check().ok();
     scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
-    assert_eq!(source_seen(&internet, &scene.c1, INTERNET), OUTSIDE);
-    assert_eq!(source_seen(&internet, &scene.c1, INTERNET6), OUTSIDE6);
+    assert_eq!(source_seen(&internet, "eth0", &scene.c1, INTERNET), OUTSIDE);
+    assert_eq!(source_seen(&internet, "eth0", &scene.c1, INTERNET6), OUTSIDE6);
     let grown = sh("nft list chain inet plugboard postrouting").ok();
     scene.call(Plugin::Bridge, "DEL", attached).run().ok();
     check().ok();

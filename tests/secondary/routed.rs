@@ -1,16 +1,9 @@
 //! `mode: "routed"`: a veth pair without a bridge.
 
-use std::fs;
-
-use harness::{Namespace, Reply, row, sh, wait_until};
+use harness::{Namespace, Reply, row, sh};
 use serde_json::{Value, json};
+use tests::world::{INTERNET, INTERNET6, OUTSIDE, OUTSIDE6, internet, source_seen};
 use tests::{LATEST, Plugin, Scene, State, cites, codes, with};
-
-/// An address far away, and the host's own on the way there.
-const INTERNET: &str = "203.0.113.9";
-const OUTSIDE: &str = "192.0.2.1";
-const INTERNET6: &str = "2001:db8:9::9";
-const OUTSIDE6: &str = "2001:db8::1";
 
 /// Both families, without a default route.
 fn routed(keys: Value) -> Value {
@@ -43,37 +36,6 @@ fn own(result: &Value, place: usize) -> String {
 fn reaches(from: &Namespace, address: &str) {
     let ping = from.ping(address, 2);
     assert!(ping.all_answered(), "{} pings {address}: {ping:?}", from.name);
-}
-
-/// A world behind the host, in which nobody has a route to the containers.
-fn internet(scene: &Scene) -> Namespace {
-    let internet = scene.host.namespace("internet");
-    sh(&format!(
-        "ip link add wan type veth peer name eth0 netns internet && ip link set wan up && \
-         ip address add {OUTSIDE}/24 dev wan && ip address add {OUTSIDE6}/64 dev wan nodad && \
-         ip route add default via 192.0.2.254 && ip route add 2001:db8:9::/64 via 2001:db8::fe"
-    ))
-    .ok();
-    internet
-        .sh(&format!(
-            "ip link set eth0 up && ip address add 192.0.2.254/24 dev eth0 && ip address add {INTERNET}/32 dev lo && \
-             ip address add 2001:db8::fe/64 dev eth0 nodad && ip address add {INTERNET6}/128 dev lo nodad"
-        ))
-        .ok();
-    internet
-}
-
-/// The source of the first echo request that `receiver` gets on `link` while `sender` pings `address`.
-fn source_seen(receiver: &Namespace, link: &str, sender: &Namespace, address: &str) -> String {
-    let echo = if address.contains(':') { "icmp6 and ip6[40] == 128" } else { "icmp[icmptype] == icmp-echo" };
-    let mut watch = receiver.spawn(&format!("exec timeout 30 tcpdump -n -t -l -c1 -i {link} '{echo}' 2>/run/watching"));
-    wait_until("tcpdump listens", || fs::read_to_string("/run/watching").is_ok_and(|text| text.contains("listening")));
-    reaches(sender, address);
-    let mut line = String::new();
-    let stdout = watch.child().stdout.as_mut().expect("its output is ours");
-    std::io::Read::read_to_string(stdout, &mut line).expect("tcpdump prints text");
-    fs::remove_file("/run/watching").expect("it was written");
-    line.split(' ').nth(1).unwrap_or_default().to_owned() // IP SOURCE > DESTINATION: …
 }
 
 #[test]
@@ -109,7 +71,7 @@ fn containers_reach_the_host_and_each_other_by_way_of_it() {
 #[test]
 fn what_leaves_the_host_carries_its_address_and_nothing_else() {
     let scene = Scene::new();
-    let (internet, c2) = (internet(&scene), scene.host.namespace("c2"));
+    let (internet, c2) = (internet(&scene, "default"), scene.host.namespace("c2"));
     let before = State::take(&[&scene.c1, &c2, &internet]);
     let routes = json!([{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]);
     let mut config = routed(json!({"ipMasq": true}));
@@ -264,7 +226,7 @@ fn the_gateway_is_another_address_than_the_containers() {
 #[test]
 fn keys_of_the_references_ptp_mean_the_same() {
     let scene = Scene::new();
-    let (internet, before) = (internet(&scene), scene.state());
+    let (internet, before) = (internet(&scene, "default"), scene.state());
     sh("ip link set wan mtu 1400").ok();
     let ptp = json!({"cniVersion": "1.0.0", "name": "mynet", "type": "veth-secondary", "mode": "routed", "ipMasq": true,
         "ipam": {"type": "host-local", "subnet": "10.1.1.0/24", "routes": [{"dst": "0.0.0.0/0"}]},

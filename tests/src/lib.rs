@@ -19,6 +19,7 @@ mod relay;
 mod router;
 mod scene;
 mod state;
+pub mod world;
 
 pub use citation::Citation;
 pub use delegate::Delegate;

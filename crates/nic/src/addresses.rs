@@ -53,35 +53,30 @@ pub fn on_link(nic: &Nic, found: &Found, addressing: &Success, description: &mut
 
 /// The addresses and routes of a container interface that knows no neighbours: what it sends is routed by the kernel below it.
 pub fn without_neighbours(nic: &Nic, found: &Found, addressing: &Success, description: &mut Description) {
-    if !nic.has_interface(found) {
-        return;
+    if nic.has_interface(found) {
+        unasked(nic, addressing, true, description);
+        routes::describe(&nic.container_interface(), addressing, description);
     }
-    let device = nic.container_interface();
-    if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
-        description.own(nic.container_setting("disable_ipv6", "0", Stage::Ready));
-    }
-    for ip in &addressing.ips {
-        let (device, others) = (device.clone(), Others::Alone);
-        description.own(Address { device, address: ip.address, others, is_detected: false, has_route: true });
-    }
-    routes::describe(&device, addressing, description);
 }
 
-/// The addresses of a container interface that has only the host for a neighbour: nobody is asked, and nothing announced. The
-/// subnet is not on the link.
+/// The addresses of a container interface that has only the host for a neighbour: the subnet is not on the link.
 pub fn alone(nic: &Nic, found: &Found, addressing: &Success, description: &mut Description) {
     if !nic.has_interface(found) {
         return;
     }
-    let device = nic.container_interface();
+    unasked(nic, addressing, false, description);
+    for ip in &addressing.ips {
+        description.act(AwaitListening { device: nic.container_interface(), address: ip.address.ip() });
+    }
+}
+
+/// Addresses of which nobody is asked, and which are not announced.
+fn unasked(nic: &Nic, addressing: &Success, has_route: bool, description: &mut Description) {
     if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
         description.own(nic.container_setting("disable_ipv6", "0", Stage::Ready));
     }
     for ip in &addressing.ips {
-        let (device, others) = (device.clone(), Others::Alone);
-        description.own(Address { device, address: ip.address, others, is_detected: false, has_route: false });
-    }
-    for ip in &addressing.ips {
-        description.act(AwaitListening { device: device.clone(), address: ip.address.ip() });
+        let (device, others) = (nic.container_interface(), Others::Alone);
+        description.own(Address { device, address: ip.address, others, is_detected: false, has_route });
     }
 }

@@ -84,27 +84,11 @@ impl Shared for ForwardRule {
     }
 
     fn commands(&self) -> Vec<String> {
-        let command = |tool: &str| {
-            format!(
-                "! {tool} -S FORWARD | grep -qx -e '-P FORWARD DROP' || {tool} -A FORWARD {} -j ACCEPT",
-                self.all().options()
-            )
-        };
-        vec![command("iptables"), command("ip6tables")]
+        self.all().commands()
     }
 
-    /// The commands look for themselves whether they are needed.
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        match forward::is_lacking(session, self.all()) {
-            Ok(true) => Ok(self.commands()),
-            Ok(false) => Ok(Vec::new()),
-            Err(error) if error.is_forbidden() => {
-                let mut commands = vec![error.as_unseen()];
-                commands.extend(self.commands());
-                Ok(commands)
-            }
-            Err(error) => Err(error),
-        }
+        forward::missing_commands(session, self.all())
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {

@@ -72,8 +72,17 @@ impl Members<'_> {
         matches!(self, Self::Routed(_)) || Path::new(BRIDGED_PACKETS).exists()
     }
 
+    /// The commands that would make the rule where it is needed, for people.
+    pub(crate) fn commands(self) -> Vec<String> {
+        let options = self.options();
+        let command = |tool: &str| {
+            format!("! {tool} -S FORWARD | grep -qx -e '-P FORWARD DROP' || {tool} -A FORWARD {options} -j ACCEPT")
+        };
+        vec![command("iptables"), command("ip6tables")]
+    }
+
     /// The options of iptables that say what is meant.
-    pub(crate) fn options(self) -> String {
+    fn options(self) -> String {
         let comment = self.comment();
         match self {
             Self::OfBridge(bridge) => format!("-i {bridge} -o {bridge} -m comment --comment '{comment}'"),
@@ -210,6 +219,23 @@ pub(crate) fn remove(session: &mut Session, members: Members<'_>) -> Result<(), 
         }
     }
     Err(Error::restless_firewall())
+}
+
+/// Of [`Members::commands`] those that are needed, which they find out for themselves.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub(crate) fn missing_commands(session: &mut Session, members: Members<'_>) -> Result<Vec<String>, Error> {
+    match is_lacking(session, members) {
+        Ok(true) => Ok(members.commands()),
+        Ok(false) => Ok(Vec::new()),
+        Err(error) if error.is_forbidden() => {
+            let mut commands = vec![error.as_unseen()];
+            commands.extend(members.commands());
+            Ok(commands)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The commands of [`remove`], for people.

@@ -76,26 +76,11 @@ impl Object for RoutedRule {
     }
 
     fn commands(&self) -> Vec<String> {
-        let name = self.identity.host_name();
-        let options = Members::Routed(&name).options();
-        let command = |tool: &str| {
-            format!("! {tool} -S FORWARD | grep -qx -e '-P FORWARD DROP' || {tool} -A FORWARD {options} -j ACCEPT")
-        };
-        vec![command("iptables"), command("ip6tables")]
+        Members::Routed(&self.identity.host_name()).commands()
     }
 
-    /// The commands look for themselves whether they are needed.
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        match forward::is_lacking(session, Members::Routed(&self.identity.host_name())) {
-            Ok(true) => Ok(self.commands()),
-            Ok(false) => Ok(Vec::new()),
-            Err(error) if error.is_forbidden() => {
-                let mut commands = vec![error.as_unseen()];
-                commands.extend(self.commands());
-                Ok(commands)
-            }
-            Err(error) => Err(error),
-        }
+        forward::missing_commands(session, Members::Routed(&self.identity.host_name()))
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
