@@ -273,3 +273,65 @@ fn keys_of_other_kinds_are_refused() {
     let unset = routed(json!({"bridge": "", "portIsolation": false, "vlan": 0, "vlanTrunk": [], "link": null}));
     add(&scene, &scene.c1, unset);
 }
+
+#[test]
+fn a_container_may_have_several_nics_and_addresses_behind_one_gateway() {
+    let scene = Scene::new();
+    let before = scene.state();
+    let config = routed(json!({"sourceRouting": true}));
+    let call = |ifname: &str, command: &str, config: &Value| {
+        scene.call_for(&scene.c1, ifname, Plugin::Secondary, command, config.clone()).run().ok()
+    };
+    let results = ["eth1", "eth2"].map(|ifname| call(ifname, "ADD", &config));
+    for (ifname, result) in ["eth1", "eth2"].iter().zip(&results) {
+        call(ifname, "CHECK", &with(&config, json!({"prevResult": result})));
+        for place in [0, 1] {
+            sh(&format!("ping -c1 -W2 {}", own(result, place))).ok();
+            reaches(&scene.c1, if place == 0 { "10.1.0.1" } else { "fd00:1::1" });
+        }
+    }
+    ["eth1", "eth2"].iter().for_each(|ifname| _ = call(ifname, "DEL", &config));
+    let several = fixed(json!([{"address": "10.1.0.5/24"}, {"address": "10.1.0.6/24"}, {"address": "fd00:1::5/64"}]));
+    let result = call("eth1", "ADD", &several);
+    call("eth1", "CHECK", &with(&several, json!({"prevResult": result})));
+    sh("ping -c1 -W2 10.1.0.5 && ping -c1 -W2 10.1.0.6 && ping -c1 -W2 fd00:1::5").ok();
+    call("eth1", "DEL", &several);
+    assert_eq!(before, scene.state());
+}
+
+#[test]
+fn an_address_of_the_hosts_own_is_refused() {
+    let scene = Scene::new();
+    sh("ip link add x0 up type veth peer name x1 && ip link set x1 up").ok();
+    sh("ip address add 10.9.9.9/24 dev x0 && ip address add fd09::9/64 dev x0 nodad").ok();
+    let before = scene.state();
+    for address in ["10.9.9.9/24", "fd09::9/64"] {
+        let reply = refused(&scene, fixed(json!([{"address": address}])));
+        assert_eq!(reply.error().0, codes::CONFLICT, "{reply}");
+        assert!(reply.error().1.contains("is the host's own"), "{reply}");
+        assert_eq!(before, scene.state());
+    }
+}
+
+#[test]
+fn an_mtu_may_be_too_small_for_ipv6() {
+    let scene = Scene::new();
+    let before = scene.state();
+    let bridged = json!({"cniVersion": LATEST, "name": "net", "type": "veth-secondary", "isGateway": true});
+    for config in [routed(json!({})), bridged] {
+        let ipam =
+            |address: &str| json!({"mtu": 1000, "ipam": {"type": "static", "addresses": [{"address": address}]}});
+        let config4 = with(&config, ipam("10.1.0.5/24"));
+        let result = add(&scene, &scene.c1, config4.clone());
+        assert_eq!(scene.c1.ip("link show dev eth1")[0]["mtu"], 1000);
+        reaches(&scene.c1, "10.1.0.1");
+        let whole = with(&config4, json!({"prevResult": result}));
+        scene.call_for(&scene.c1, "eth1", Plugin::Secondary, "CHECK", whole.clone()).run().ok();
+        scene.call(Plugin::Secondary, "STATUS", config4).run().ok();
+        del(&scene, &scene.c1, whole);
+        let reply = refused(&scene, with(&config, ipam("fd00:1::5/64")));
+        assert_eq!(reply.error().0, 7, "{reply}");
+        assert!(reply.error().1.contains("IPv6 needs 1280"), "{reply}");
+        assert_eq!(before, scene.state());
+    }
+}

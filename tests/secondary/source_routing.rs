@@ -473,3 +473,27 @@ fn status_tries_source_routing() {
     scene.call(Plugin::Secondary, "STATUS", network(2, json!({}))).run().ok();
     assert_eq!(before, scene.state());
 }
+
+#[test]
+fn a_refused_call_takes_nothing_of_another_network() {
+    let scene = Scene::new();
+    attached(&scene, "eth1", &network(1, json!({"table": 100})));
+    let second = network(2, json!({"table": 100}));
+    let before = rules(&scene.c1);
+    for is_down in [false, true] {
+        if is_down {
+            // It loses its routes, but not its addresses of IPv4.
+            scene.c1.sh("ip link set eth1 down").ok();
+        }
+        for interface in ["eth1", "eth2"] {
+            assert_ne!(call(&scene, interface, "ADD", &second).run().status, 0);
+            call(&scene, interface, "DEL", &second).run().ok();
+            let left = rules(&scene.c1);
+            let lost: Vec<&String> = before.iter().filter(|rule| !left.contains(rule)).collect();
+            assert!(
+                lost.iter().all(|rule| is_down && rule.contains("fd00:")),
+                "{interface}, down: {is_down}: {lost:?}"
+            );
+        }
+    }
+}

@@ -69,7 +69,7 @@ keys! {
         #[key("table", accepts = "number", default = "derived", example = "100")]
         pub table: Option<u32>,
 
-        /// the metric of the NIC's routes that have no `priority` of their own
+        /// the metric of the default routes and of those of `ipam`, unless they have a `priority`
         #[key("metric", accepts = "number", default = "the kernel's", example = "200", is_ours = true)]
         pub metric: Option<u32>,
     }

@@ -17,6 +17,9 @@ pub use crate::name::NAME_BYTES;
 /// zero byte.
 pub const ALIAS_BYTES: usize = 254;
 
+/// The least MTU in bytes of a link with IPv6 (RFC 8200, 5).
+pub const IPV6_MTU_BYTES: u32 = 1280;
+
 /// A link as the kernel shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Link {
@@ -339,10 +342,12 @@ pub fn rename_and_tag(index: u32, name: &str, alias: &str, has_link_local: bool)
 }
 
 /// `ip link set dev NAME alias ALIAS addrgenmode none`: a tagged link without a link-local address of its own, nor the frames
-/// that look for duplicates of one. One message, because each makes the kernel tell everyone about the link (10 us).
+/// that look for duplicates of one. One message, because each makes the kernel tell everyone about the link (10 us). The second part
+/// is left out with an MTU that is too small for IPv6: the kernel would refuse all of it.
 #[must_use]
-pub fn set_alias_without_link_local(name: &str, alias: &str) -> Request {
-    let link = without_link_local(LinkUnspec::new_with_name(name).alias(alias));
+pub fn set_alias_without_link_local(name: &str, alias: &str, mtu: Option<u32>) -> Request {
+    let link = LinkUnspec::new_with_name(name).alias(alias);
+    let link = if mtu.is_some_and(|bytes| bytes < IPV6_MTU_BYTES) { link } else { without_link_local(link) };
     Request::change(RouteNetlinkMessage::SetLink(link.build()))
 }
 

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteScope};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteScope};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::RouteMessageBuilder;
 
+use crate::attributes::append;
 use crate::{Error, Request, Socket};
 
 const RTM_NEWROUTE: u16 = 24;
@@ -31,13 +32,24 @@ pub struct Route {
     pub advmss: Option<u32>,
     /// Scope as the kernel numbers it; when not given, global with a gateway and link without one.
     pub scope: Option<u8>,
+    /// The gateway is on the link, whatever other routes say of it (`onlink`; for IPv6 since Linux 4.16).
+    pub is_on_link: bool,
 }
 
 impl Route {
     /// A route with the kernel's defaults.
     #[must_use]
     pub fn new(destination: IpNetwork, gateway: Option<IpAddr>) -> Self {
-        Self { destination, gateway, priority: None, table: None, mtu: None, advmss: None, scope: None }
+        Self {
+            destination,
+            gateway,
+            priority: None,
+            table: None,
+            mtu: None,
+            advmss: None,
+            scope: None,
+            is_on_link: false,
+        }
     }
 
     /// `ip route add DESTINATION via GATEWAY dev INDEX …`.
@@ -77,6 +89,9 @@ impl Route {
             builder = builder.priority(priority);
         }
         let mut message = builder.build();
+        if self.is_on_link {
+            message.header.flags |= RouteFlags::Onlink;
+        }
         let metrics: Vec<_> =
             [self.mtu.map(RouteMetric::Mtu), self.advmss.map(RouteMetric::Advmss)].into_iter().flatten().collect();
         if !metrics.is_empty() {
@@ -95,6 +110,34 @@ impl Route {
             && self.priority.is_none_or(|want| have.priority.unwrap_or(0) == want)
             && self.mtu.is_none_or(|want| have.mtu == Some(want))
             && self.advmss.is_none_or(|want| have.advmss == Some(want))
+    }
+}
+
+/// Whether an address is one of the namespace's own (`ip route get`).
+///
+/// # Errors
+/// What the kernel says other than that there is no way there.
+pub fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, Error> {
+    const RTM_GETROUTE: u16 = 26;
+    const RTA_DST: u16 = 1;
+    // `struct rtmsg`: family, length of the destination, eight bytes that must be zero; the type of the answer.
+    const TYPE_OFFSET: usize = 7;
+    const RTN_LOCAL: u8 = 2;
+    let (family, bytes) = match address {
+        IpAddr::V4(v4) => (libc::AF_INET, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (libc::AF_INET6, v6.octets().to_vec()),
+    };
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    let mut payload = vec![u8::try_from(family).unwrap_or_default(), bits, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    append(&mut payload, RTA_DST, &bytes);
+    match socket.request(Request::question(RTM_GETROUTE, payload)) {
+        Ok(answer) => Ok(answer.is_some_and(|route| route.payload.get(TYPE_OFFSET) == Some(&RTN_LOCAL))),
+        Err(error)
+            if matches!(error.errno(), Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::EINVAL)) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The NIC: what it is, and the devices that make it.
 
 use attachment::{Description, Device, Identity, LinkLocal, LinkUp, Loan, Redirect, Side, Stage, Sysctl, Tap, Veth};
-use cni::{Call, Error};
+use cni::{Call, Error, Success};
 use keys::{NicKeys, TapKeys, TapNamespace};
 use netlink::Mac;
+use netlink::link::IPV6_MTU_BYTES;
 use plugin::Allocator;
 
 use crate::contradictions::refuse_contradictions;
@@ -112,6 +113,21 @@ impl Nic {
     #[must_use]
     pub fn mac(&self, found: &Found) -> Mac {
         found.result.and_then(|result| result.mac).unwrap_or(self.mac)
+    }
+
+    /// IPv6 needs an MTU that not all links have.
+    ///
+    /// # Errors
+    /// Code 7 for an IPv6 address on a link with a smaller one.
+    pub fn refuse_ipv6(&self, found: &Found, addressing: &Success) -> Result<(), Error> {
+        let Some(mtu) = self.mtu_bytes(found).filter(|bytes| *bytes < IPV6_MTU_BYTES) else { return Ok(()) };
+        match addressing.ips.iter().find(|ip| ip.address.is_ipv6()) {
+            Some(ip) => Err(Error::invalid_config(format!(
+                "{} cannot be used with an MTU of {mtu} bytes: IPv6 needs {IPV6_MTU_BYTES}; raise mtu, or leave IPv6 out of ipam",
+                ip.address
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// The container interface.

@@ -27,7 +27,7 @@ pub use loan::{find_loan, lent_before};
 pub use on_bridge::OnBridge;
 pub use path::Path;
 pub use result::{bridge_interface, expected, merge};
-pub use routes::{by_gateways_of_ipam, default_route, describe as routes};
+pub use routes::{by_gateways_of_ipam, by_the_host, default_route};
 pub use source_routing::{OnLink, SourceRouting, set_metric};
 pub use vlans::Vlans;
 pub use words::error;

@@ -175,6 +175,7 @@ impl OnBridge {
     /// Code 7 where a guard would let nothing pass.
     pub fn complete(&self, addressing: &mut Success) -> Result<(), Error> {
         self.guard.refuse_nothing(addressing)?;
+        self.nic.refuse_ipv6(&self.found, addressing)?;
         if let Some(gateway) = &self.gateway {
             gateway.complete(addressing);
         }

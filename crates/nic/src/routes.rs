@@ -8,9 +8,18 @@ use ipnetwork::IpNetwork;
 use netlink::route;
 
 /// The routes of a result, through the container interface.
-pub fn describe(device: &Device, addressing: &Success, description: &mut Description) {
+pub(crate) fn describe(device: &Device, addressing: &Success, description: &mut Description) {
     for route in &addressing.routes {
         description.own(LinkRoute { device: device.clone(), route: via(route, addressing) });
+    }
+}
+
+/// The same where only the gateways are on the link: another NIC may have the same ones.
+pub fn by_the_host(device: &Device, addressing: &Success, description: &mut Description) {
+    for route in &addressing.routes {
+        let route = via(route, addressing);
+        let is_on_link = route.gateway.is_some() && addressing.ips.iter().any(|ip| ip.gateway == route.gateway);
+        description.own(LinkRoute { device: device.clone(), route: route::Route { is_on_link, ..route } });
     }
 }
 
@@ -28,6 +37,7 @@ pub(crate) fn via(route: &cni::Route, addressing: &Success) -> route::Route {
         mtu: route.mtu,
         advmss: route.advmss,
         scope: route.scope,
+        is_on_link: false,
     }
 }
 

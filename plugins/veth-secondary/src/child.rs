@@ -200,6 +200,7 @@ impl Connection for ChildNic {
     }
 
     fn complete(&self, addressing: &mut Success) -> Result<(), Error> {
+        self.nic.refuse_ipv6(&self.found, addressing)?;
         if self.is_default { nic::by_gateways_of_ipam(addressing) } else { Ok(()) }
     }
 

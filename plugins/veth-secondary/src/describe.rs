@@ -91,7 +91,12 @@ impl Plugin for Secondary {
     fn read(call: &Call, identity: Identity) -> Result<Self, Error> {
         let keys: SecondaryKeys = call.config.keys()?;
         Ok(Self {
-            source_routing: SourceRouting::parse(keys.source_routing, keys.table, call, &identity)?,
+            source_routing: SourceRouting::parse(
+                keys.source_routing,
+                keys.table.filter(|table| *table != 0),
+                call,
+                &identity,
+            )?,
             connected: Connected::read(&keys, call, identity)?,
             metric: keys.metric,
         })

@@ -100,6 +100,7 @@ impl Connection for HostDeviceNic {
     }
 
     fn complete(&self, addressing: &mut Success) -> Result<(), Error> {
+        self.nic.refuse_ipv6(&self.found, addressing)?;
         if self.is_default { nic::by_gateways_of_ipam(addressing) } else { Ok(()) }
     }
 

@@ -65,6 +65,7 @@ impl Connection for Routed {
     /// # Errors
     /// Code 7 for an address without a gateway: one that is all of its subnet has no other address to take.
     fn complete(&self, addressing: &mut Success) -> Result<(), Error> {
+        self.nic.refuse_ipv6(&self.found, addressing)?;
         if let Some(alone) = addressing.ips.iter().find(|ip| ip.gateway.is_none() && is_host(ip.address)) {
             return Err(Error::invalid_config(format!(
                 "{} has no gateway, and its subnet has no other address for one; name the gateway in ipam",
@@ -87,29 +88,27 @@ impl Connection for Routed {
         self.guard.addressing(&self.nic, addressing, &mut description);
         let (inside, host) = (self.nic.container_interface(), self.host());
         nic::alone(&self.nic, &self.found, addressing, &mut description);
+        let mut gateways = Vec::new();
         for ip in &addressing.ips {
-            let Some(gateway) = ip.gateway else { continue };
-            let on_link = |address: IpAddr| host_of(address).map(|destination| Route::new(destination, None));
-            if let Some(route) = on_link(gateway) {
-                description.own(LinkRoute { device: inside.clone(), route });
-            }
-            if let Some(route) = subnet(ip) {
-                description.own(LinkRoute { device: inside.clone(), route });
-            }
             description.own(HostRoute { identity: self.nic.identity.clone(), address: ip.address.ip() });
+            let Some(gateway) = ip.gateway else { continue };
+            let mut to = |route| _ = description.own(LinkRoute { device: inside.clone(), route });
+            if !gateways.contains(&gateway) {
+                host_of(gateway).into_iter().for_each(|gateway| to(Route::new(gateway, None)));
+            }
+            subnet(ip).into_iter().for_each(&mut to);
+            if gateways.contains(&gateway) {
+                continue; // of another address, too
+            }
+            gateways.push(gateway);
             if let Some(address) = host_of(gateway) {
-                description.own(Address {
-                    device: host.clone(),
-                    address,
-                    others: Others::Alone,
-                    is_detected: false,
-                    has_route: false,
-                });
+                let (device, others) = (host.clone(), Others::Alone);
+                description.own(Address { device, address, others, is_detected: false, has_route: false });
                 description.act(AwaitListening { device: host.clone(), address: gateway });
             }
             description.own(Forwarding { is_ipv6: gateway.is_ipv6() });
         }
-        nic::routes(&inside, addressing, &mut description);
+        nic::by_the_host(&inside, addressing, &mut description);
         description
     }
 
@@ -146,5 +145,5 @@ fn is_host(address: IpNetwork) -> bool {
 /// The route to the other addresses of the subnet.
 fn subnet(ip: &IpConfig) -> Option<Route> {
     let network = IpNetwork::new(ip.address.network(), ip.address.prefix()).ok()?;
-    (!is_host(ip.address)).then(|| Route::new(network, ip.gateway))
+    (!is_host(ip.address)).then(|| Route { is_on_link: true, ..Route::new(network, ip.gateway) })
 }

@@ -301,7 +301,7 @@ impl Uplink {
         let mut change = |what: &str, request| {
             session.queue(Step::change(Side::Host, format!("{what} {name}"), request));
         };
-        change("tag", link::set_alias_without_link_local(name, &Tag::shared(network)));
+        change("tag", link::set_alias_without_link_local(name, &Tag::shared(network), None));
         change("set up", link::set_up(name));
         change("make a port of", link::set_master(name, bridge.index));
         session.flush().map_err(|error| match error {

@@ -65,6 +65,15 @@ impl Object for HostRoute {
         let Some(route) = self.route() else { return Ok(()) };
         let index = session.index(&self.device())?;
         let action = format!("add {}", self.label());
+        let is_own = netlink::route::is_local(session.socket(Side::Host)?, self.address);
+        if is_own.map_err(Error::refused(format!("look up the way to {}", self.address)))? {
+            return Err(Error::Conflict {
+                object: format!("address {}", self.address),
+                want: format!("a route through {}", self.device()),
+                have: "is the host's own".to_owned(),
+                remedy: Remedy::act("give the container another address"),
+            });
+        }
         let request = route.add(index).map_err(Error::refused(&action))?;
         match session.socket(Side::Host)?.request(request) {
             Ok(_) => Ok(()),

@@ -89,6 +89,9 @@ impl Object for LinkRoute {
         for (option, value) in options {
             command.extend(value.map(|value| format!(" {option} {value}")));
         }
+        if route.is_on_link {
+            command.push_str(" onlink");
+        }
         vec![command]
     }
 

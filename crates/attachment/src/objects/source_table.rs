@@ -6,7 +6,9 @@ use netlink::rule::{self, Rule};
 
 use super::rule_words::{command, label};
 use super::{host_links, rules_behind};
-use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy, Session, Side, Stage};
+use crate::{
+    Device, Difference, Error, Finder, Found, Identity, Item, Kind, Moved, Object, Remedy, Session, Side, Stage, Tag,
+};
 
 pub(super) static KIND: Kind = Kind::found("source routing");
 static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
@@ -44,27 +46,49 @@ impl SourceTable {
         host_links::own(session, &Device::host(self.identity.host_name()), "veth", &self.identity.alias())
     }
 
-    /// Our rules that lead to the table, unless it is another attachment's: two of one container may have been given the same number,
-    /// and the second was refused.
+    /// Our rules that lead to the table, but for those of another attachment: two of one container may have been given the same
+    /// number, and the second was refused.
     fn rules(&self, session: &mut Session) -> Result<Vec<Rule>, Error> {
         let mut rules = listed(session)?;
         rules.retain(|rule| rule.is_ours() && rule.table == self.table);
-        let is_found = !rules.is_empty() && !self.is_of_another(session)?;
-        Ok(if is_found { rules } else { Vec::new() })
+        if rules.is_empty() || self.is_of_another(session)? {
+            return Ok(Vec::new());
+        }
+        // A link that is down has no routes, but its addresses.
+        let addresses = session.all_addresses(Side::Container)?;
+        let mut own = Vec::new();
+        for rule in rules {
+            let holder = addresses.iter().find(|(_, address)| address.ip() == rule.source.ip());
+            let is_others = match holder {
+                Some((index, _)) => self.is_others(*index, session)?,
+                None => false,
+            };
+            own.extend((!is_others).then_some(rule));
+        }
+        Ok(own)
     }
 
-    /// A route of the table goes through another attachment's NIC, as that one's alias, or its other end's, says.
+    /// A route of the table goes through another attachment's NIC.
     fn is_of_another(&self, session: &mut Session) -> Result<bool, Error> {
         let links: Vec<u32> = routes(session, self.table)?.iter().filter_map(|(link, _)| *link).collect();
         for index in links {
-            let Some(link) = session.known_index(Side::Container, index)? else { continue };
-            let other_end = if link.kind == "veth" { session.find_other_end(&link)? } else { None };
-            let is_disowned = |link: &Link| self.identity.disowns(link);
-            if is_disowned(&link) || other_end.as_ref().is_some_and(is_disowned) {
+            if self.is_others(index, session)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// A link of the container is another attachment's NIC, as its alias, or that of its other end, says.
+    fn is_others(&self, index: u32, session: &mut Session) -> Result<bool, Error> {
+        let Some(link) = session.known_index(Side::Container, index)? else { return Ok(false) };
+        let other_end = if link.kind == "veth" { session.find_other_end(&link)? } else { None };
+        let alias = self.identity.alias();
+        let is_others = |link: &Link| match Moved::of(link) {
+            Some(moved) => !moved.is_of(&self.identity),
+            None => Tag::is_attachment(link) && link.alias.as_ref() != Some(&alias),
+        };
+        Ok(is_others(&link) || other_end.as_ref().is_some_and(is_others))
     }
 }
 

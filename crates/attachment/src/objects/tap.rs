@@ -152,7 +152,7 @@ impl Object for Tap {
             let mut change = |what: &str, request| {
                 session.queue(Step::change(self.side, format!("{what} {device}"), request));
             };
-            change("tag", link::set_alias_without_link_local(&device.name, &self.identity.alias()));
+            change("tag", link::set_alias_without_link_local(&device.name, &self.identity.alias(), None));
             change("set the address of", link::set_mac(&device.name, self.mac));
             if let Some(bytes) = self.mtu {
                 change("set the MTU of", link::set_mtu(&device.name, bytes));

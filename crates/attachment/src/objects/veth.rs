@@ -93,10 +93,10 @@ impl Object for Veth {
         let request = pair.create();
         session.queue(Step::make(Side::Host, action, request));
         // In the same send as the creation: a kill cannot leave a pair without its tag.
-        let tag = link::set_alias_without_link_local(&host.name, &self.identity.alias());
+        let tag = link::set_alias_without_link_local(&host.name, &self.identity.alias(), self.mtu);
         session.queue(Step::change(Side::Host, format!("tag {}", host.name), tag));
         if self.joint {
-            let tag = link::set_alias_without_link_local(&container.name, &self.identity.alias());
+            let tag = link::set_alias_without_link_local(&container.name, &self.identity.alias(), self.mtu);
             session.queue(Step::change(Side::Container, format!("tag {container}"), tag));
         }
         Ok(())
@@ -132,8 +132,10 @@ impl Object for Veth {
                 let have = far.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
                 differences.push(Difference::new(format!("{} address", label(&container)), self.container_mac, have));
             }
-            if let Some(want) = self.mtu.filter(|want| *want != far.mtu) {
-                differences.push(Difference::new(format!("{} mtu", label(&container)), want, far.mtu));
+            for (device, found) in [(&host, &near), (&container, &far)] {
+                if let Some(want) = self.mtu.filter(|want| *want != found.mtu) {
+                    differences.push(Difference::new(format!("{} mtu", label(device)), want, found.mtu));
+                }
             }
         }
         Ok(differences)
