@@ -1,8 +1,8 @@
 //! One message to the kernel.
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, Parseable,
+    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, Parseable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 
@@ -91,6 +91,12 @@ impl Request {
     #[must_use]
     pub fn create(message: RouteNetlinkMessage) -> Self {
         Self { body: message.into(), flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, is_question: false }
+    }
+
+    /// Makes an object beside those like it (`NLM_F_CREATE | NLM_F_APPEND`).
+    #[must_use]
+    pub fn create_beside(message: RouteNetlinkMessage) -> Self {
+        Self { body: message.into(), flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_APPEND, is_question: false }
     }
 
     /// Makes an object, in the place of the one that is there (`NLM_F_CREATE | NLM_F_REPLACE`).

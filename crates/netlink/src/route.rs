@@ -32,7 +32,8 @@ pub struct Route {
     pub advmss: Option<u32>,
     /// Scope as the kernel numbers it; when not given, global with a gateway and link without one.
     pub scope: Option<u8>,
-    /// The gateway is on the link, whatever other routes say of it (`onlink`; for IPv6 since Linux 4.16).
+    /// The gateway is on the link, whatever other routes say of it (`onlink`; for IPv6 since Linux 4.16). A route without one is made
+    /// beside those of other links; only IPv6 can have several.
     pub is_on_link: bool,
 }
 
@@ -57,7 +58,9 @@ impl Route {
     /// # Errors
     /// [`Error::Malformed`] when destination and gateway are of different families.
     pub fn add(&self, index: u32) -> Result<Request, Error> {
-        Ok(Request::create(RouteNetlinkMessage::NewRoute(self.message(index)?)))
+        let message = RouteNetlinkMessage::NewRoute(self.message(index)?);
+        let is_beside_others = self.is_on_link && self.gateway.is_none() && self.destination.is_ipv6();
+        Ok(if is_beside_others { Request::create_beside(message) } else { Request::create(message) })
     }
 
     /// `ip route del DESTINATION via GATEWAY dev INDEX …`.
@@ -89,7 +92,7 @@ impl Route {
             builder = builder.priority(priority);
         }
         let mut message = builder.build();
-        if self.is_on_link {
+        if self.is_on_link && self.gateway.is_some() {
             message.header.flags |= RouteFlags::Onlink;
         }
         let metrics: Vec<_> =

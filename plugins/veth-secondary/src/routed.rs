@@ -94,7 +94,8 @@ impl Connection for Routed {
             let Some(gateway) = ip.gateway else { continue };
             let mut to = |route| _ = description.own(LinkRoute { device: inside.clone(), route });
             if !gateways.contains(&gateway) {
-                host_of(gateway).into_iter().for_each(|gateway| to(Route::new(gateway, None)));
+                let near = host_of(gateway).into_iter();
+                near.for_each(|gateway| to(Route { is_on_link: true, ..Route::new(gateway, None) }));
             }
             subnet(ip).into_iter().for_each(&mut to);
             if gateways.contains(&gateway) {

@@ -89,8 +89,11 @@ impl Object for LinkRoute {
         for (option, value) in options {
             command.extend(value.map(|value| format!(" {option} {value}")));
         }
-        if route.is_on_link {
+        if route.is_on_link && route.gateway.is_some() {
             command.push_str(" onlink");
+        }
+        if route.is_on_link && route.gateway.is_none() && route.destination.is_ipv6() {
+            command = command.replacen(" route add ", " route append ", 1);
         }
         vec![command]
     }
