@@ -147,7 +147,8 @@ fn is_reached_at_once(nic: &Value, family: &Family) {
         // The control: the switch still has the address behind b, and nobody tells it otherwise.
         c.add_by_hand(&mover, &on_b, &moves);
         let unheard = peer.ping_with(address, "-c3 -i.1 -W.5");
-        assert_eq!(unheard.received, 0, "without an announcement: {unheard:?}");
+        // Whatever else the kernel says from there tells the switch.
+        assert_by_chance!(unheard.received == 0, "without an announcement: {unheard:?}");
         Member::remove_by_hand(&mover);
 
         let mut announcements = announcements(&peer, filter);
