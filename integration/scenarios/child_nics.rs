@@ -6,7 +6,7 @@ mod keys;
 mod kills;
 mod refusals;
 
-use harness::{sh, tc};
+use harness::{sh, soak, tc};
 use integration::{call, with};
 use lab::Feature;
 use serde_json::{Value, json};
@@ -15,6 +15,17 @@ use cable::{Cable, config};
 
 /// What the kernel must have.
 const FEATURES: &[Feature] = &[Feature::Macvlan, Feature::Ipvlan, Feature::Vlan, Feature::Dummy, Feature::Netem];
+
+/// Of these the kind that most kernels have, and all in a run that takes its time: what is looked at does not depend on the kind, and
+/// on an emulated processor each takes a while.
+fn usually<const N: usize>(kinds: [Value; N]) -> Vec<Value> {
+    kinds.into_iter().filter(|keys| soak::is_on() || keys["nic"] == "macvlan").collect()
+}
+
+/// What the kernel must have for those.
+fn usual_features() -> &'static [Feature] {
+    soak::size(&[Feature::Macvlan], FEATURES)
+}
 
 /// The keys of each kind and mode, and whether two containers on one link reach each other and what is behind the link.
 fn kinds() -> Vec<(Value, bool, bool)> {

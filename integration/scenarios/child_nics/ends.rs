@@ -5,8 +5,8 @@ use integration::{call, with};
 use lab::with_features;
 use serde_json::{Value, json};
 
-use super::FEATURES;
 use super::cable::{Cable, config};
+use super::{FEATURES, usual_features, usually};
 
 fn kinds() -> [Value; 3] {
     [json!({"nic": "macvlan"}), json!({"nic": "ipvlan"}), json!({"nic": "vlan", "vlan": 10})]
@@ -80,10 +80,10 @@ fn check_tells_each_change() {
 
 #[test]
 fn a_nic_that_was_renamed_goes_too() {
-    with_features(FEATURES, || {
+    with_features(usual_features(), || {
         let cable = Cable::new();
         let before = cable.state();
-        for keys in kinds() {
+        for keys in usually(kinds()) {
             call("ADD", &cable.c1, "eth1", &config(&keys)).run().ok();
             cable.c1.sh("ip link set eth1 down && ip link set eth1 name other").ok();
             call("DEL", &cable.c1, "eth1", &config(&keys)).run().ok();
@@ -95,10 +95,10 @@ fn a_nic_that_was_renamed_goes_too() {
 /// A runtime that has lost the path of a namespace, or whose container is gone.
 #[test]
 fn del_needs_no_namespace() {
-    with_features(FEATURES, || {
+    with_features(usual_features(), || {
         let cable = Cable::new();
         let before = cable.state();
-        for keys in kinds() {
+        for keys in usually(kinds()) {
             call("ADD", &cable.c1, "eth1", &config(&keys)).run().ok();
             call(
                 "ADD",
@@ -119,10 +119,10 @@ fn del_needs_no_namespace() {
 
 #[test]
 fn gc_removes_what_no_valid_attachment_has() {
-    with_features(FEATURES, || {
+    with_features(usual_features(), || {
         let cable = Cable::new();
         let before = cable.state();
-        for keys in kinds() {
+        for keys in usually(kinds()) {
             let vlan = if keys["nic"] == "vlan" { json!(11) } else { json!(null) };
             call("ADD", &cable.c1, "eth1", &config(&keys)).run().ok();
             call("ADD", &cable.c2, "eth1", &with(&config(&keys), &json!({"vlan": vlan}))).run().ok();
@@ -157,7 +157,7 @@ fn a_link_of_the_same_name_that_somebody_else_made_stays() {
         ] {
             sh(made).ok();
             let before = cable.state();
-            for keys in kinds() {
+            for keys in usually(kinds()) {
                 let (code, msg, _) = call("ADD", &cable.c1, "eth1", &config(&keys)).run().error();
                 assert!(code == 101 && msg.contains("eth1"), "{code} {msg}");
                 call("DEL", &cable.c1, "eth1", &config(&keys)).run().ok();
@@ -228,7 +228,7 @@ fn limits_are_printed_before_there_is_a_nic() {
     with_features(FEATURES, || {
         let cable = Cable::new();
         let before = cable.state();
-        for keys in kinds() {
+        for keys in usually(kinds()) {
             let config = with(&config(&keys), &json!({"ipam": null}));
             let shaper =
                 json!({"cniVersion": "1.1.0", "name": "lan", "type": "netem-shaper", "bw": "10Mbps", "lat": "10ms"});

@@ -5,8 +5,8 @@ use integration::{all_at_once, call, with};
 use lab::{on_virtual_clock, with_features};
 use serde_json::{Value, json};
 
-use super::FEATURES;
 use super::cable::{Cable, config};
+use super::{FEATURES, usual_features, usually};
 
 /// ADD, CHECK, whatever else, and DEL, which leaves all as it was.
 fn attached(cable: &Cable, config: &Value, look: impl FnOnce(&Value)) {
@@ -45,9 +45,9 @@ fn without_ipam_there_is_the_link_local_address_alone() {
 
 #[test]
 fn it_may_stay_down() {
-    with_features(FEATURES, || {
+    with_features(usual_features(), || {
         let cable = Cable::new();
-        for keys in kinds() {
+        for keys in usually(kinds()) {
             let config = with(&config(&keys), &json!({"ipam": null, "disableContainerInterface": true}));
             attached(&cable, &config, |_| {
                 let flags = cable.c1.ip("link show dev eth1")[0]["flags"].to_string();
@@ -60,10 +60,10 @@ fn it_may_stay_down() {
 /// Such a link has no IPv6.
 #[test]
 fn an_mtu_may_be_too_small_for_ipv6() {
-    with_features(FEATURES, || {
+    with_features(usual_features(), || {
         let cable = Cable::new();
         let ipam = json!({"mtu": 1000, "ipam": {"type": "static", "addresses": [{"address": "10.9.0.7/24"}]}});
-        for keys in kinds() {
+        for keys in usually(kinds()) {
             attached(&cable, &with(&config(&keys), &ipam), |result| {
                 assert_eq!(result["interfaces"][0]["mtu"], 1000);
                 assert_eq!(cable.c1.ip("-6 address show dev eth1"), json!([]), "{keys}");
@@ -96,12 +96,12 @@ fn a_duplicate_is_found_if_that_is_asked_for() {
 
 #[test]
 fn routes_are_as_for_other_nics() {
-    with_features(FEATURES, || {
+    with_features(usual_features(), || {
         let cable = Cable::new();
         let ipam = json!({"type": "static", "addresses": [{"address": "10.9.0.7/24", "gateway": "10.9.0.254"}],
             "routes": [{"dst": "192.0.2.0/24"}]});
         let keys_of_routes = json!({"ipam": ipam, "isDefaultGateway": true, "metric": 50, "sourceRouting": true});
-        for keys in kinds() {
+        for keys in usually(kinds()) {
             attached(&cable, &with(&config(&keys), &keys_of_routes), |_| {
                 let routes = cable.c1.sh("ip route show").ok();
                 for route in ["default via 10.9.0.254 dev eth1", "192.0.2.0/24 via 10.9.0.254 dev eth1"] {

@@ -1,33 +1,23 @@
 //! SIGKILL at each system call of ADD: the DEL or GC that follows leaves nothing.
 
-use harness::{Invocation, soak};
+use harness::Invocation;
 use integration::{call, links, with};
-use lab::{Feature, with_features};
+use lab::with_features;
 use serde_json::{Value, json};
 
-use super::FEATURES;
 use super::cable::{Cable, config};
+use super::{usual_features, usually};
 
 /// Without addresses, so that what is counted is about the NIC.
 fn plain(keys: &Value) -> Value {
     with(&config(keys), &json!({"ipam": null}))
 }
 
-/// Usually the kind that most kernels have: what is killed is the same with all, and each takes a minute on an emulated processor.
-fn kinds() -> Vec<Value> {
-    let all = vec![json!({"nic": "macvlan"}), json!({"nic": "ipvlan"}), json!({"nic": "vlan", "vlan": 10})];
-    soak::size(vec![json!({"nic": "macvlan"})], all)
-}
-
-fn features() -> &'static [Feature] {
-    soak::size(&[Feature::Macvlan], FEATURES)
-}
-
 /// Kills ADD after each of its system calls, and cleans up.
 fn killed_and(clean_up: impl Fn(&Cable, &Value)) {
     let cable = Cable::new();
     let before = cable.state();
-    for keys in kinds() {
+    for keys in usually([json!({"nic": "macvlan"}), json!({"nic": "ipvlan"}), json!({"nic": "vlan", "vlan": 10})]) {
         let config = plain(&keys);
         let (mut half_done, mut nameless) = (0, 0);
         for count in 0.. {
@@ -51,19 +41,21 @@ fn killed_and(clean_up: impl Fn(&Cable, &Value)) {
 
 #[test]
 fn del_after_a_kill_leaves_nothing() {
-    with_features(features(), || killed_and(|cable, config| _ = call("DEL", &cable.c1, "eth1", config).run().ok()));
+    with_features(usual_features(), || {
+        killed_and(|cable, config| _ = call("DEL", &cable.c1, "eth1", config).run().ok())
+    });
 }
 
 #[test]
 fn del_without_the_namespace_after_a_kill_leaves_nothing() {
-    with_features(features(), || {
+    with_features(usual_features(), || {
         killed_and(|cable, config| _ = call("DEL", &cable.c1, "eth1", config).unset("CNI_NETNS").run().ok());
     });
 }
 
 #[test]
 fn gc_after_a_kill_leaves_nothing() {
-    with_features(features(), || {
+    with_features(usual_features(), || {
         killed_and(|_, config| {
             let valid = |valid: Value| with(config, &json!({"cni.dev/valid-attachments": valid}));
             let of_other = with(&valid(json!([])), &json!({"name": "another"}));
