@@ -132,10 +132,8 @@ impl Object for Veth {
                 let have = far.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
                 differences.push(Difference::new(format!("{} address", label(&container)), self.container_mac, have));
             }
-            for (device, found) in [(&host, &near), (&container, &far)] {
-                if let Some(want) = self.mtu.filter(|want| *want != found.mtu) {
-                    differences.push(Difference::new(format!("{} mtu", label(device)), want, found.mtu));
-                }
+            if let Some(want) = self.mtu.filter(|want| *want != far.mtu) {
+                differences.push(Difference::new(format!("{} mtu", label(&container)), want, far.mtu));
             }
         }
         Ok(differences)
