@@ -4,6 +4,7 @@ use std::path::Path;
 
 use attachment::{Device, Session, Tag};
 use cni::{Call, Code, Error, Interface, Success};
+use netlink::Mac;
 use netlink::link::Link;
 use plugin::codes::from_attachment;
 
@@ -23,21 +24,25 @@ impl Nic {
             return Vec::new();
         }
         let mtu = Some(self.mtu_bytes(found).unwrap_or(DEFAULT_MTU_BYTES));
-        let sandbox = call.environment.netns.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
         let host = Interface {
             name: self.identity.host_name(),
             mac: self.identity.host_mac().to_string(),
             mtu,
             ..Interface::default()
         };
-        let own = Interface {
+        vec![host, self.own_interface(call, Some(self.mac), mtu)]
+    }
+
+    /// The container interface for the result.
+    #[must_use]
+    pub fn own_interface(&self, call: &Call, mac: Option<Mac>, mtu: Option<u32>) -> Interface {
+        Interface {
             name: self.identity.if_name().to_owned(),
-            mac: self.mac.to_string(),
+            mac: mac.map(|mac| mac.to_string()).unwrap_or_default(),
             mtu,
-            sandbox,
+            sandbox: call.environment.netns.as_deref().map(|path| path.display().to_string()).unwrap_or_default(),
             ..Interface::default()
-        };
-        vec![host, own]
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! A child of a link: `macvlan`, `ipvlan`, `vlan`.
 
 use attachment::{Child, Description, Device, Error as Refused, Identity, Session, Side};
-use cni::{Call, Code, Command, Error, Interface, Success};
+use cni::{Call, Code, Command, Error, Success};
 use keys::{NicKeys, OnBridgeKeys, SecondaryKeys, TapKeys};
 use netlink::child::Sort;
 use netlink::link::{Link, NAME_BYTES};
-use netlink::{Mac, ipvlan, layer3, macvlan};
+use netlink::{ipvlan, layer3, macvlan};
 use nic::{Found, Nic, Path, expected, merge};
 use plugin::Prop;
 
@@ -220,15 +220,9 @@ impl Connection for ChildNic {
             true => None,
             false => session.known(&device).map_err(|error| nic::error(&error))?,
         };
-        let mac: Option<Mac> = made.as_ref().map_or(Some(self.nic.mac), |link| link.mac);
-        let sandbox = call.environment.netns.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
-        let interface = Interface {
-            name: device.name,
-            mac: mac.map(|mac| mac.to_string()).unwrap_or_default(),
-            mtu: made.map(|link| link.mtu).or_else(|| self.nic.mtu_bytes(&self.found)),
-            sandbox,
-            ..Interface::default()
-        };
+        let mac = made.as_ref().map_or(Some(self.nic.mac), |link| link.mac);
+        let mtu = made.map(|link| link.mtu).or_else(|| self.nic.mtu_bytes(&self.found));
+        let interface = self.nic.own_interface(call, mac, mtu);
         Ok(merge(call, vec![interface], addressing))
     }
 

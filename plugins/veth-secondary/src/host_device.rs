@@ -1,7 +1,7 @@
 //! A device of the host that moves into the container.
 
 use attachment::{Description, HostDevice, Identity, Session, SurveyedDevice};
-use cni::{Call, Code, Command, Error, Interface, Success};
+use cni::{Call, Code, Command, Error, Success};
 use keys::{NicKeys, OnBridgeKeys, SecondaryKeys, TapKeys};
 use nic::{Found, Nic, Path, expected, merge};
 use plugin::Prop;
@@ -112,14 +112,8 @@ impl Connection for HostDeviceNic {
 
     /// The container interface alone, as with the reference.
     fn result(&self, call: &Call, _session: &mut Session, addressing: Success) -> Result<Success, Error> {
-        let sandbox = call.environment.netns.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
-        let interface = Interface {
-            name: self.nic.identity.if_name().to_owned(),
-            mac: if self.has_mac() { self.nic.mac.to_string() } else { String::new() },
-            mtu: self.nic.mtu_bytes(&self.found),
-            sandbox,
-            ..Interface::default()
-        };
+        let mac = Some(self.nic.mac).filter(|_| self.has_mac());
+        let interface = self.nic.own_interface(call, mac, self.nic.mtu_bytes(&self.found));
         Ok(merge(call, vec![interface], addressing))
     }
 

@@ -1,10 +1,10 @@
 //! A veth pair without a bridge: the host has routes to the container's addresses, and is its gateway.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 
 use attachment::{
     Address, AwaitListening, Description, Device, Forwarding, HostRoute, Identity, LinkLocal, LinkRoute, Others,
-    RoutedRule, Session, Side, Stage, Sysctl,
+    RoutedRule, Session, Stage, Sysctl,
 };
 use cni::{Call, Command, Error, IpConfig, Success};
 use ipnetwork::IpNetwork;
@@ -55,9 +55,7 @@ impl Connection for Routed {
         description.own(RoutedRule { identity: self.nic.identity.clone() });
         self.nic.describe(&self.found, "", &mut description);
         let (device, mac) = (self.host(), self.nic.identity.host_mac());
-        // No container must be able to give the host a route (CVE-2020-10749).
-        let path = format!("net/ipv6/conf/{}/accept_ra", device.name);
-        description.own(Sysctl { side: Side::Host, path, value: "0", optional: true, stage: Stage::Setting });
+        description.own(Sysctl { stage: Stage::Setting, ..Sysctl::no_router_advertisements(&device.name) });
         description.own(LinkLocal { device, mac, is_detected: false });
         description
     }
@@ -88,26 +86,23 @@ impl Connection for Routed {
         self.guard.addressing(&self.nic, addressing, &mut description);
         let (inside, host) = (self.nic.container_interface(), self.host());
         nic::alone(&self.nic, &self.found, addressing, &mut description);
-        let mut gateways = Vec::new();
+        let mut gateways = BTreeSet::new();
         for ip in &addressing.ips {
             description.own(HostRoute { identity: self.nic.identity.clone(), address: ip.address.ip() });
             let Some(gateway) = ip.gateway else { continue };
-            let mut to = |route| _ = description.own(LinkRoute { device: inside.clone(), route });
-            if !gateways.contains(&gateway) {
-                let near = host_of(gateway).into_iter();
-                near.for_each(|gateway| to(Route { is_on_link: true, ..Route::new(gateway, None) }));
-            }
-            subnet(ip).into_iter().for_each(&mut to);
-            if gateways.contains(&gateway) {
-                continue; // of another address, too
-            }
-            gateways.push(gateway);
-            if let Some(address) = host_of(gateway) {
-                let (device, others) = (host.clone(), Others::Alone);
+            // Several addresses may have the same one.
+            if gateways.insert(gateway) {
+                let (address, others) = (IpNetwork::from(gateway), Others::Alone);
+                let route = Route { is_on_link: true, ..Route::new(address, None) };
+                description.own(LinkRoute { device: inside.clone(), route });
+                let device = host.clone();
                 description.own(Address { device, address, others, is_detected: false, has_route: false });
                 description.act(AwaitListening { device: host.clone(), address: gateway });
+                description.own(Forwarding { is_ipv6: gateway.is_ipv6() });
             }
-            description.own(Forwarding { is_ipv6: gateway.is_ipv6() });
+            if let Some(route) = subnet(ip) {
+                description.own(LinkRoute { device: inside.clone(), route });
+            }
         }
         nic::by_the_host(&inside, addressing, &mut description);
         description
@@ -134,11 +129,7 @@ impl Connection for Routed {
     }
 }
 
-/// The address alone.
-fn host_of(address: IpAddr) -> Option<IpNetwork> {
-    IpNetwork::new(address, if address.is_ipv4() { 32 } else { 128 }).ok()
-}
-
+/// It is all of its subnet.
 fn is_host(address: IpNetwork) -> bool {
     address.prefix() == if address.is_ipv4() { 32 } else { 128 }
 }

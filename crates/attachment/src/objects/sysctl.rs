@@ -26,7 +26,8 @@ pub struct Sysctl {
 impl Sysctl {
     /// For a device of the host on which containers are: no member of it must be able to give the host a default route
     /// (CVE-2020-10749).
-    pub(crate) fn no_router_advertisements(link: &str) -> Self {
+    #[must_use]
+    pub fn no_router_advertisements(link: &str) -> Self {
         let path = format!("net/ipv6/conf/{link}/accept_ra");
         Self { side: Side::Host, path, value: "0", optional: true, stage: Stage::Common }
     }
