@@ -4,9 +4,16 @@ mod bridge;
 mod forward_rule;
 mod gateway_vlan;
 mod migration;
+mod ovs_bridge;
+mod ovs_mirror;
+mod ovs_patch;
+mod ovs_ports;
 mod uplink;
 
 pub use bridge::Bridge;
 pub use forward_rule::ForwardRule;
 pub use gateway_vlan::GatewayVlan;
+pub use ovs_bridge::{Datapath, OvsBridge};
+pub use ovs_mirror::OvsMirror;
+pub use ovs_patch::OvsPatch;
 pub use uplink::{Uplink, UplinkVlan};

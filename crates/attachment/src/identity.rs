@@ -214,6 +214,11 @@ impl Identity {
         self.alias_for(&self.if_name)
     }
 
+    /// Who it serves, in words of people.
+    pub(crate) fn words(&self) -> String {
+        format!("{} on {} of {}", self.if_name, self.network, self.container_id)
+    }
+
     fn alias_for(&self, interface: &str) -> String {
         let mut alias = format!("{MARK}{interface} on {} of {}", self.network, self.container_id);
         let mut end = alias.len().min(ALIAS_BYTES);

@@ -47,6 +47,7 @@ mod session;
 mod sha512;
 mod shared;
 mod stage;
+mod switch;
 mod tag;
 mod verbs;
 
@@ -72,6 +73,7 @@ pub use secret::Secret;
 pub use session::{Channel, Lock, Mode, Note, Session, Step};
 pub use shared::{Commons, Shared, State};
 pub use stage::Stage;
+pub use switch::{PortState, SwitchDatabase, SwitchVlans, VlanMode};
 pub use tag::Tag;
 pub use verbs::{
     Creation, NotUpdated, collect, collection_commands, commands, differences, inside, missing_commands, of_attachment,

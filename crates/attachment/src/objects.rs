@@ -2,6 +2,7 @@
 
 mod address;
 mod bridge_port;
+mod checksums;
 mod child;
 mod children;
 mod elements;
@@ -14,6 +15,10 @@ mod link_local;
 mod link_up;
 mod live_queues;
 mod loan;
+mod ovs_cni_nic;
+mod ovs_internal;
+mod ovs_mirrored;
+mod ovs_port;
 mod port_vlans;
 mod qdisc;
 mod redirect;
@@ -35,6 +40,7 @@ mod veth;
 
 pub use address::{Address, Others};
 pub use bridge_port::BridgePort;
+pub use checksums::Checksums;
 pub use child::Child;
 pub(crate) use children::Elsewhere as ChildElsewhere;
 pub use elements::Elements;
@@ -46,6 +52,9 @@ pub use ifb::Ifb;
 pub use link_local::LinkLocal;
 pub use link_up::LinkUp;
 pub use loan::Loan;
+pub use ovs_cni_nic::OvsCniNic;
+pub use ovs_mirrored::{Mirroring, OvsMirrored};
+pub use ovs_port::{OvsPort, PortDevice, SwitchLimits};
 pub use port_vlans::PortVlans;
 pub use qdisc::LinkQdisc;
 pub use redirect::Redirect;

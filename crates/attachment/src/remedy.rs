@@ -42,6 +42,13 @@ pub enum Remedy {
         /// The command that makes it.
         command: String,
     },
+    /// A bridge of Open vSwitch is missing.
+    NoSwitchBridge {
+        /// The bridge.
+        bridge: String,
+    },
+    /// The name of a container interface is taken where its device is made.
+    InternalName,
     /// A routing table is in use.
     OtherTable,
     /// Source NAT is not available.
@@ -77,6 +84,8 @@ impl fmt::Display for Remedy {
             Self::IsBridge => {
                 f.write_str("use it as the bridge, or name the device that leads to the physical network")
             }
+            Self::NoSwitchBridge { bridge } => write!(f, "make it with `ovs-vsctl add-br {bridge}`"),
+            Self::InternalName => f.write_str("use a veth, or another name for the interface"),
             Self::OtherTable => f.write_str("choose another table, or remove what uses it"),
             Self::TakeAddresses => f.write_str("remove them, or ask for the device with its addresses"),
             Self::DefineVlan { command } => write!(f, "define it with `{command}`"),

@@ -219,6 +219,13 @@ impl Session {
         Ok(found)
     }
 
+    /// What was seen of a link counts no more: it has been moved.
+    pub(crate) fn forget_link(&mut self, device: &Device) {
+        if let Ok(end) = self.end(device.side) {
+            end.forget(&device.name);
+        }
+    }
+
     /// Finds a link by its index, after everything queued has been sent.
     ///
     /// # Errors

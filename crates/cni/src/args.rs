@@ -26,6 +26,19 @@ impl Args {
         self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
+    /// Takes out the pairs of a key in any letter case, and returns the value of the last.
+    pub fn take(&mut self, key: &str) -> Option<String> {
+        let value =
+            self.0.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.clone());
+        self.0.retain(|(name, _)| !name.eq_ignore_ascii_case(key));
+        value
+    }
+
+    /// Sets a key.
+    pub fn set(&mut self, key: &str, value: String) {
+        self.0.push((key.to_owned(), value));
+    }
+
     /// `IgnoreUnknown=1` or `true`.
     #[must_use]
     pub fn ignore_unknown(&self) -> bool {
@@ -80,6 +93,15 @@ mod tests {
         assert_eq!(args.get("EMPTY"), Some(""));
         assert_eq!(args.get("MAC"), None);
         assert_eq!(Args::parse("").unwrap(), Args::default());
+    }
+
+    #[test]
+    fn a_key_is_taken_in_any_letter_case() {
+        let mut args = Args::parse("ovnport=a;OvnPort=b;IP=10.1.0.5").unwrap();
+        assert_eq!(args.take("ovnPort").as_deref(), Some("b"));
+        assert_eq!((args.take("ovnPort"), args.clone()), (None, Args::parse("IP=10.1.0.5").unwrap()));
+        args.set("MAC", "x".to_owned());
+        assert_eq!(args.get("MAC"), Some("x"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The plugins, each with the tables of its keys.
 
 use keys::{
-    BridgeKeys, DelegateKeys, HostLocalKeys, NicKeys, OnBridgeKeys, PluginKeys, SecondaryKeys, StaticKeys, Table,
-    TapKeys,
+    BridgeKeys, DelegateKeys, HostLocalKeys, NicKeys, OnBridgeKeys, OvsPortKeys, PluginKeys, SecondaryKeys, StaticKeys,
+    Table, TapKeys,
 };
 
 /// A plugin.
@@ -23,7 +23,7 @@ pub struct Manual {
 }
 
 /// All of them.
-pub const PLUGINS: [Manual; 5] = [
+pub const PLUGINS: [Manual; 6] = [
     Manual {
         name: "bridge",
         about: "a NIC of a container or a virtual machine on a Linux bridge of the host",
@@ -39,6 +39,14 @@ pub const PLUGINS: [Manual; 5] = [
         tables: &[&SecondaryKeys::TABLE, &OnBridgeKeys::TABLE, &NicKeys::TABLE, &TapKeys::TABLE, &DelegateKeys::TABLE],
         common: &["dns", "ipam"],
         example: include_str!("../../../conf-examples/20-home-net.conflist"),
+    },
+    Manual {
+        name: "ovs-port",
+        about: "a NIC of a container or a virtual machine on a bridge of Open vSwitch",
+        object: "",
+        tables: &[&OvsPortKeys::TABLE, &TapKeys::TABLE, &DelegateKeys::TABLE],
+        common: &["dns", "ipam"],
+        example: include_str!("../../../conf-examples/ovs-net.conflist"),
     },
     Manual {
         name: "netem-shaper",

@@ -1,4 +1,4 @@
-//! Segmentation offload: packets that a device cuts into segments, or that the kernel cuts for it at the last moment.
+//! Offloads: what a device does for the kernel, or the kernel for it at the last moment.
 
 use std::os::fd::AsRawFd;
 
@@ -9,6 +9,8 @@ use crate::name::NAME_BYTES;
 
 /// `SIOCETHTOOL` in `include/uapi/linux/sockios.h`, and the questions in `ethtool.h`.
 const SIOCETHTOOL: libc::c_int = 0x8946;
+const ETHTOOL_GTXCSUM: u32 = 0x16;
+const ETHTOOL_STXCSUM: u32 = 0x17;
 const ETHTOOL_GTSO: u32 = 0x1e;
 const ETHTOOL_GGSO: u32 = 0x23;
 
@@ -41,7 +43,28 @@ pub fn read(name: &str) -> Result<Offloads, Error> {
     Ok(Offloads { tcp: is_on(name, ETHTOOL_GTSO)?, generic: is_on(name, ETHTOOL_GGSO)? })
 }
 
+/// A device of the calling thread's namespace fills in the checksums of what it sends (`tx` of `ethtool -k`).
+///
+/// # Errors
+/// As [`read`].
+pub fn fills_in_checksums(name: &str) -> Result<bool, Error> {
+    is_on(name, ETHTOOL_GTXCSUM)
+}
+
+/// Has the kernel fill in the checksums of what a device of the calling thread's namespace sends, before the device gets it:
+/// `ethtool -K NAME tx off`. With that the device gets no super-packets either.
+///
+/// # Errors
+/// [`Error::System`] when there is no such device or it cannot do without.
+pub fn take_checksums_from(name: &str) -> Result<(), Error> {
+    ask_device(name, Value { question: ETHTOOL_STXCSUM, answer: 0 }).map(drop)
+}
+
 fn is_on(name: &str, question: u32) -> Result<bool, Error> {
+    Ok(ask_device(name, Value { question, answer: 0 })?.answer != 0)
+}
+
+fn ask_device(name: &str, mut value: Value) -> Result<Value, Error> {
     if name.is_empty() || name.len() > NAME_BYTES {
         return Err(Error::Malformed(format!("'{name}' cannot be the name of a link")));
     }
@@ -51,13 +74,12 @@ fn is_on(name: &str, question: u32) -> Result<bool, Error> {
     for (space, byte) in bytes.iter_mut().zip(name.bytes()) {
         *space = byte.cast_signed();
     }
-    let mut value = Value { question, answer: 0 };
     let pointer = (&raw mut value).cast();
     let mut request = libc::ifreq { ifr_name: bytes, ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_data: pointer } };
     // SAFETY: the descriptor is open, the name ends with a zero byte, and the kernel writes 8 bytes to `value`, which lives
     // until the call returns.
     unsafe { ask(fd.as_raw_fd(), &raw mut request) }.map_err(Error::system("ioctl(SIOCETHTOOL)"))?;
-    Ok(value.answer != 0)
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub use path::Path;
 pub use result::{bridge_interface, expected, merge};
 pub use routes::{by_gateways_of_ipam, by_the_host, default_route};
 pub use source_routing::{OnLink, SourceRouting, set_metric};
-pub use vlans::Vlans;
+pub use vlans::{Vlans, ranges};
 pub use words::error;
 
 /// What was found of the NIC's surroundings.

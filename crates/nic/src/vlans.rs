@@ -22,11 +22,7 @@ impl Vlans {
     /// Code 7 naming the key, and the entry.
     pub fn parse(keys: &NicKeys) -> Result<Option<Self>, Error> {
         let native = keys.vlan.0;
-        let mut tagged = Vec::new();
-        for (place, entry) in keys.vlan_trunk.iter().enumerate() {
-            let ranges = ranges(entry);
-            tagged.extend(ranges.map_err(|reason| Error::invalid_config(format!("vlanTrunk[{place}]: {reason}")))?);
-        }
+        let tagged = ranges("vlanTrunk", &keys.vlan_trunk)?;
         if native.is_none() && tagged.is_empty() {
             return Ok(None);
         }
@@ -46,8 +42,21 @@ impl Vlans {
     }
 }
 
-/// The first and the last VLAN of each range of an entry, which may have both forms, or what is wrong with it.
-fn ranges(entry: &TrunkKeys) -> Result<Vec<(u16, u16)>, String> {
+/// The first and the last VLAN of each range of a key's entries.
+///
+/// # Errors
+/// Code 7 naming the entry.
+pub fn ranges(key: &str, entries: &[TrunkKeys]) -> Result<Vec<(u16, u16)>, Error> {
+    let mut all = Vec::new();
+    for (place, entry) in entries.iter().enumerate() {
+        let ranges = ranges_of(entry);
+        all.extend(ranges.map_err(|reason| Error::invalid_config(format!("{key}[{place}]: {reason}")))?);
+    }
+    Ok(all)
+}
+
+/// The same of an entry, which may have both forms, or what is wrong with it.
+fn ranges_of(entry: &TrunkKeys) -> Result<Vec<(u16, u16)>, String> {
     let mut ranges: Vec<(u16, u16)> = entry.id.map(|VlanId(id)| (id, id)).into_iter().collect();
     match (entry.min_id, entry.max_id) {
         (Some(VlanId(first)), Some(VlanId(last))) if first > last => {

@@ -29,6 +29,10 @@ fn words(remedy: &Remedy) -> Option<String> {
         }
         Remedy::TakeAddresses => "remove them, or set force: then they come back when the device does".to_owned(),
         Remedy::DefineVlan { command } => format!("define it with `{command}`, or set autoVlan"),
+        Remedy::NoSwitchBridge { bridge } => {
+            format!("make it with `ovs-vsctl add-br {bridge}`, or set datapath_type to have it made")
+        }
+        Remedy::InternalName => "use \"nic\": \"veth\", or another name for the interface".to_owned(),
         Remedy::OtherTable => {
             "set another number with table, or leave table out for one that follows from the attachment".to_owned()
         }

@@ -48,9 +48,16 @@ impl Client {
     /// [`Error::Refused`] with the words of the server, and [`Error::TimedOut`] for a `wait`: nothing has been done. All else as
     /// [`Error::is_unanswered`] tells.
     pub fn transact(&mut self, transaction: Transaction) -> Result<Results, Error> {
+        self.transact_within(transaction, Duration::ZERO)
+    }
+
+    /// The same with a transaction that itself waits, at most for `waiting`.
+    ///
+    /// # Errors
+    /// As [`Client::transact`].
+    pub fn transact_within(&mut self, transaction: Transaction, waiting: Duration) -> Result<Results, Error> {
         let id = self.send([("transact", transaction.parameters())])?;
-        let until = Instant::now() + self.patience;
-        self.results(id, until)
+        self.results(id, Instant::now() + self.patience + waiting)
     }
 
     /// Runs two transactions that are sent in one write, the second whatever becomes of the first. It waits at most `waiting`

@@ -26,6 +26,14 @@ pub trait Plugin: Clone + Send + 'static {
     /// Code 7 naming the key.
     fn read(call: &Call, identity: Identity) -> Result<Self, Error>;
 
+    /// Tells a session where its channels lead, as far as the configuration names that. It opens nothing.
+    ///
+    /// # Errors
+    /// Code 7 naming the key. DEL and GC remove what they can all the same.
+    fn connect(_call: &Call, _session: &mut Session) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Asks the host what the description depends on: an MTU that the configuration leaves to the path, devices that others
     /// made. It changes nothing. If the plugin [`SHARES`](Plugin::SHARES), ADD holds the lock for that meanwhile.
     ///

@@ -26,6 +26,7 @@ pub(super) fn add<P: Plugin>(call: &Call) -> Result<Added, Error> {
     }
     let ipam = ipam.under(Some(&alone))?;
     let mut session = Session::new(Some(namespace));
+    P::connect(call, &mut session)?;
     let result = added(&mut plugin, call, &ipam, &mut session);
     tell(&mut session);
     drop(ipam);

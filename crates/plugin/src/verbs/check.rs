@@ -23,6 +23,7 @@ pub(super) fn check<P: Plugin>(call: &Call) -> Result<(), Error> {
     let previous = previous(call)?;
     let mut plugin = P::read(call, identity(call))?;
     let mut session = Session::new(Some(open_namespace(call)?));
+    P::connect(call, &mut session)?;
     let ipam = Ipam::find::<P>(call)?;
     let mut work = ipam.start(Command::Check, call)?;
     plugin.survey(call, &mut session)?;

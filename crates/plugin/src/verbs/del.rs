@@ -69,8 +69,9 @@ fn removed<P: Plugin>(call: &Call, identity: &Identity) -> Vec<Error> {
 }
 
 fn removed_from<P: Plugin>(call: &Call, identity: &Identity, mut session: Session) -> Vec<Error> {
+    let mut errors: Vec<Error> = P::connect(call, &mut session).err().into_iter().collect();
     let (mut left, failed) = attachment::of_attachment(&mut session, P::FINDERS, identity);
-    let mut errors: Vec<Error> = failed.iter().map(P::error).collect();
+    errors.extend(failed.iter().map(P::error));
     match P::named(call, identity, &mut session) {
         Ok(named) => left.extend(named.into_items()),
         Err(error) => errors.push(error),

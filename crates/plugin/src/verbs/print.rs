@@ -34,6 +34,7 @@ fn add<P: Plugin>(call: &Call) -> Result<Printed, Error> {
         if namespace.is_none() { vec![closed(call, "which counts as empty")] } else { Vec::new() };
     let ipam = Ipam::find::<P>(call)?;
     let mut session = Session::looking(namespace, Vec::new());
+    P::connect(call, &mut session)?;
     let mut made = names(call, MADE);
     plugin.survey(call, &mut session)?;
     let mut print = |session: &mut Session, description: &Description| {
@@ -73,9 +74,9 @@ fn del<P: Plugin>(call: &Call) -> Result<Printed, Error> {
         commands.push(closed(call, "so that what is to be removed there is not printed"));
     }
     let mut session = Session::looking(namespace.ok().flatten(), names(call, GONE));
+    let mut errors: Vec<Error> = P::connect(call, &mut session).err().into_iter().collect();
     let (mut left, mut failed) = attachment::of_attachment(&mut session, P::FINDERS, &identity);
     let named = P::named(call, &identity, &mut session);
-    let mut errors = Vec::new();
     match named {
         Ok(named) => left.extend(named.into_items()),
         Err(error) => errors.push(error),
@@ -91,6 +92,7 @@ fn del<P: Plugin>(call: &Call) -> Result<Printed, Error> {
 fn gc<P: Plugin>(call: &Call) -> Result<Printed, Error> {
     let valid = valid_attachments(call)?;
     let mut session = Session::looking(None, names(call, GONE));
+    P::connect(call, &mut session)?;
     let (mut commands, failed) = attachment::collection_commands(&mut session, P::FINDERS, &call.config.name, &valid);
     let errors = released::<P>(call, "attachments that are gone", &mut commands).err();
     ended::<P>(&session, commands, &failed, errors.into_iter().collect())

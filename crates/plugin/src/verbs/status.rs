@@ -21,6 +21,7 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
     let mut plugin = P::read(call, identity)?;
     let ipam = Ipam::find::<P>(call)?;
     let mut session = Session::new(None);
+    P::connect(call, &mut session)?;
     let unavailable = |error: &attachment::Error| Error::new(Code::NotAvailable, P::error(error).msg);
     let props = plugin.rehearse(&mut session)?;
     let description = plugin.describe()?;

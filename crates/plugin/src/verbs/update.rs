@@ -19,6 +19,7 @@ pub(super) fn update<P: Plugin>(call: &Call) -> Result<(), Error> {
     let mut plugin = P::read(call, identity.clone())?;
     let _alone = serialise(call, &identity)?;
     let mut session = Session::new(Some(open_namespace(call)?));
+    P::connect(call, &mut session)?;
     plugin.survey(call, &mut session)?;
     let description = plugin.describe()?;
     let updated = attachment::update(&mut session, &description).map_err(|failed| {

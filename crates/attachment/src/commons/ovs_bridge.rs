@@ -1,0 +1,211 @@
+//! A bridge of Open vSwitch.
+
+use ovsdb::operation::{equals, includes, insert, mutate, wait_until_equal};
+use ovsdb::{Row, Uuid, value};
+use serde_json::json;
+
+use super::ovs_ports::OvsPorts;
+use crate::switch::{Awaited, Change, Columns, Wanted, is_of_shared, of_shared, vsctl};
+use crate::{Commons, Difference, Error, Finder, Found, Kind, Remedy, Session, Shared, State};
+
+static KIND: Kind = Kind::found("bridge of Open vSwitch");
+static FINDER: Finder = Finder::new(&KIND, |_, _| Ok(Vec::new()), of_network);
+
+/// What forwards the frames of a bridge (`datapath_type` of `Bridge` in `ovs-vswitchd.conf.db(5)`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Datapath {
+    /// The kernel's module `openvswitch`.
+    System,
+    /// `ovs-vswitchd` itself.
+    Netdev,
+}
+
+impl Datapath {
+    /// As the database calls it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Netdev => "netdev",
+        }
+    }
+}
+
+/// A bridge of Open vSwitch. One that is not there is made only where the kind of its datapath is given, and goes with its last port
+/// then.
+#[derive(Debug, Clone)]
+pub struct OvsBridge {
+    /// Its name.
+    pub name: String,
+    /// The network of the attachment that makes it.
+    pub network: String,
+    /// What it is made with, and must have if it is there.
+    pub datapath: Option<Datapath>,
+}
+
+const NEW_BRIDGE: &str = "bridge";
+
+impl OvsBridge {
+    /// What finds it without a description.
+    pub const FINDER: &'static Finder = &FINDER;
+
+    /// One that must be there.
+    #[must_use]
+    pub fn named(name: &str, network: &str) -> Self {
+        Self { name: name.to_owned(), network: network.to_owned(), datapath: None }
+    }
+
+    /// The datapath of the bridge that is there; `None` where there is none.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub fn datapath_of(&self, session: &mut Session) -> Result<Option<Datapath>, Error> {
+        Ok(self.row(session)?.map(|row| datapath_of(&row)))
+    }
+
+    /// A program elsewhere controls the flows of the bridge.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub fn has_controller(&self, session: &mut Session) -> Result<bool, Error> {
+        Ok(self.row(session)?.is_some_and(|row| !row.uuids("controller").is_empty()))
+    }
+
+    fn row(&self, session: &mut Session) -> Result<Option<Row>, Error> {
+        let is_it = [equals("name", self.name.as_str())];
+        let columns = ["_uuid", "datapath_type", "controller", "external_ids"];
+        let action = format!("look up bridge {}", self.name);
+        Ok(session.switch()?.rows(&action, "Bridge", &is_it, &columns)?.pop())
+    }
+
+    fn columns(&self, datapath: Datapath) -> Columns {
+        Columns::new([
+            ("name", Wanted::Text(self.name.clone())),
+            ("datapath_type", Wanted::Text(datapath.word().to_owned())),
+            ("external_ids", Wanted::Entries(of_shared(&self.network))),
+        ])
+    }
+
+    /// As `ovs-vsctl add-br` does it: with its local port, an internal one of the same name.
+    fn change(&self, datapath: Datapath) -> Change {
+        let is_it = [equals("name", self.name.as_str())];
+        let guard = wait_until_equal("Bridge", &is_it, &["name"], &[], 0);
+        let mut bridge = self.columns(datapath).row();
+        bridge.insert("ports".to_owned(), value::named("local_port"));
+        let local = json!({"name": self.name, "interfaces": value::named("local")});
+        Change {
+            guards: vec![(guard, Error::Exists(self.label()))],
+            operations: vec![
+                insert("Interface", "local", json!({"name": self.name, "type": "internal"})),
+                insert("Port", "local_port", local),
+                insert("Bridge", NEW_BRIDGE, bridge),
+                mutate("Open_vSwitch", &[], "bridges", "insert", value::set([value::named(NEW_BRIDGE)])),
+            ],
+            awaited: Some(Awaited {
+                interface: self.name.clone(),
+                label: format!("{} with datapath_type {}", self.label(), datapath.word()),
+            }),
+        }
+    }
+
+    fn label(&self) -> String {
+        format!("bridge {} of Open vSwitch", self.name)
+    }
+}
+
+fn datapath_of(row: &Row) -> Datapath {
+    if row.text("datapath_type") == Some("netdev") { Datapath::Netdev } else { Datapath::System }
+}
+
+fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    let is_its = [includes("external_ids", value::map(of_shared(network)))];
+    let action = format!("list the bridges of network {network:?}");
+    let rows = session.switch()?.rows(&action, "Bridge", &is_its, &["name"])?;
+    Ok(rows.iter().filter_map(|row| Some(Found::shared(OvsBridge::named(row.text("name")?, network)))).collect())
+}
+
+impl Shared for OvsBridge {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn name(&self) -> String {
+        self.label()
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        true
+    }
+
+    fn commons(&self) -> Box<dyn Commons> {
+        Box::new(OvsPorts { bridge: self.name.clone() })
+    }
+
+    fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
+        self.look(session).map(drop)
+    }
+
+    fn look(&self, session: &mut Session) -> Result<State, Error> {
+        let Some(row) = self.row(session)? else {
+            return match self.datapath {
+                Some(_) => Ok(State::Lacking),
+                None => Err(Error::Unusable {
+                    problem: format!("there is no bridge {} in Open vSwitch", self.name),
+                    remedy: Remedy::NoSwitchBridge { bridge: self.name.clone() },
+                }),
+            };
+        };
+        match self.datapath.filter(|wanted| *wanted != datapath_of(&row)) {
+            None => Ok(State::Whole),
+            Some(wanted) => Err(Error::Conflict {
+                object: self.label(),
+                want: format!("datapath_type {}", wanted.word()),
+                have: format!("has datapath_type {}", datapath_of(&row).word()),
+                remedy: Remedy::Act("ask for that one, or for another bridge".to_owned()),
+            }),
+        }
+    }
+
+    fn make(&self, session: &mut Session) -> Result<(), Error> {
+        let Some(datapath) = self.datapath else { return self.look(session).map(drop) };
+        if self.row(session)?.is_some() {
+            return Ok(());
+        }
+        let (place, change) = (session.place(), self.change(datapath));
+        session.switch()?.collect(place, change);
+        session.flush()
+    }
+
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
+        let Some(row) = self.row(session)? else { return Ok(vec![Difference::missing(self.label())]) };
+        let wanted = self.datapath.filter(|wanted| *wanted != datapath_of(&row));
+        let difference = wanted.map(|wanted| {
+            Difference::new(format!("{}, datapath_type", self.label()), wanted.word(), datapath_of(&row).word())
+        });
+        Ok(difference.into_iter().collect())
+    }
+
+    /// The ports that it had when it was found to be unused must still be all.
+    fn release(&self, session: &mut Session) -> Result<(), Error> {
+        let Some(row) = self.row(session)?.filter(|row| is_of_shared(&row.map("external_ids"))) else { return Ok(()) };
+        let Some(uuid) = row.uuid() else { return Ok(()) };
+        let operation = forget(&uuid);
+        session.switch()?.change(&format!("remove {}", self.label()), [operation]).map(drop)
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let Some(datapath) = self.datapath else { return Vec::new() };
+        let settings = self.columns(datapath).settings_of(&["name"]);
+        vec![vsctl(&format!("add-br {0} -- set bridge {0}{settings}", self.name))]
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let is_ours = self.row(session)?.is_some_and(|row| is_of_shared(&row.map("external_ids")));
+        Ok(if is_ours { vec![vsctl(&format!("--if-exists del-br {}", self.name))] } else { Vec::new() })
+    }
+}
+
+/// A bridge that nobody refers to goes, and its ports with it.
+fn forget(bridge: &Uuid) -> serde_json::Value {
+    mutate("Open_vSwitch", &[], "bridges", "delete", value::set([value::uuid(bridge)]))
+}

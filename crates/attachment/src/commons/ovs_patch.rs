@@ -1,0 +1,185 @@
+//! A pair of patch ports that joins two bridges of Open vSwitch.
+
+use std::collections::BTreeMap;
+
+use ovsdb::operation::{equals, includes, insert, mutate, select, wait_until_equal};
+use ovsdb::{Row, Transaction, value};
+use serde_json::{Value, json};
+
+use super::ovs_ports::OvsPorts;
+use crate::switch::{Awaited, Change, of_shared, vsctl};
+use crate::{Commons, Difference, Error, Finder, Found, Kind, Remedy, Session, Shared, State};
+
+static KIND: Kind = Kind::found("patch of Open vSwitch");
+static FINDER: Finder = Finder::new(&KIND, |_, _| Ok(Vec::new()), of_network);
+
+/// What a patch port says in `external_ids`: the bridge whose ports it serves.
+const PATCH_OF: &str = "patch_of";
+
+/// A pair of patch ports between a bridge of attachments and another one, which an operator has made. It goes with the last of the
+/// attachments.
+#[derive(Debug, Clone)]
+pub struct OvsPatch {
+    /// The bridge of the attachments.
+    pub bridge: String,
+    /// The other one.
+    pub to: String,
+    /// The network of the attachment that makes it.
+    pub network: String,
+}
+
+/// The row is a patch port of ours.
+pub(super) fn is_patch(ids: &BTreeMap<&str, &str>) -> bool {
+    ids.contains_key(PATCH_OF)
+}
+
+impl OvsPatch {
+    /// What finds it without a description.
+    pub const FINDER: &'static Finder = &FINDER;
+
+    fn label(&self) -> String {
+        format!("patch from bridge {} to bridge {} of Open vSwitch", self.bridge, self.to)
+    }
+
+    /// Both ends, each with its bridge, its name, and that of the other.
+    fn ends(&self) -> [(&str, String, String); 2] {
+        let name = |from: &str, to: &str| format!("patch-{from}-to-{to}");
+        let (here, there) = (name(&self.bridge, &self.to), name(&self.to, &self.bridge));
+        [(&self.bridge, here.clone(), there.clone()), (&self.to, there, here)]
+    }
+
+    fn ids(&self) -> Vec<(&'static str, String)> {
+        let mut ids = of_shared(&self.network);
+        ids.push((PATCH_OF, self.bridge.clone()));
+        ids
+    }
+
+    fn change(&self) -> Change {
+        let mut change = Change::default();
+        for (index, (bridge, name, peer)) in self.ends().into_iter().enumerate() {
+            let (interface, port) = (format!("patch_interface_{index}"), format!("patch_port_{index}"));
+            let is_bridge = [equals("name", bridge)];
+            let guard = wait_until_equal("Bridge", &is_bridge, &["name"], &[json!({"name": bridge})], 0);
+            change.guards.push((guard, no_bridge(bridge)));
+            let options = value::map([("peer", peer)]);
+            let row =
+                json!({"name": name, "type": "patch", "options": options, "external_ids": value::map(self.ids())});
+            change.operations.push(insert("Interface", &interface, row));
+            let row =
+                json!({"name": name, "interfaces": value::named(&interface), "external_ids": value::map(self.ids())});
+            change.operations.push(insert("Port", &port, row));
+            let ports = value::set([value::named(&port)]);
+            change.operations.push(mutate("Bridge", &is_bridge, "ports", "insert", ports));
+        }
+        let [(_, interface, _), _] = self.ends();
+        change.awaited = Some(Awaited { interface, label: self.label() });
+        change
+    }
+
+    /// The ports of both ends that are there.
+    fn rows(&self, session: &mut Session) -> Result<Vec<Row>, Error> {
+        let question = |(_, name, _): (&str, String, String)| {
+            select("Port", &[equals("name", name)], &["_uuid", "name", "external_ids"])
+        };
+        let questions = Transaction::from_iter(self.ends().map(question));
+        let results = session.switch()?.transact(&format!("look up {}", self.label()), questions)?;
+        Ok([0, 1].into_iter().flat_map(|place| results.rows(place)).collect())
+    }
+}
+
+fn no_bridge(bridge: &str) -> Error {
+    Error::Unusable {
+        problem: format!("there is no bridge {bridge} in Open vSwitch to be joined"),
+        remedy: Remedy::act(format!("make it with `ovs-vsctl add-br {bridge}`")),
+    }
+}
+
+fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    let is_its = [includes("external_ids", value::map(of_shared(network)))];
+    let action = format!("list the patches of network {network:?}");
+    let rows = session.switch()?.rows(&action, "Port", &is_its, &["name", "external_ids"])?;
+    let patch = |row: &Row| {
+        let bridge = row.entry("external_ids", PATCH_OF)?.to_owned();
+        let to = row.text("name")?.strip_prefix(&format!("patch-{bridge}-to-"))?.to_owned();
+        Some(Found::shared(OvsPatch { bridge, to, network: network.to_owned() }))
+    };
+    Ok(rows.iter().filter_map(patch).collect())
+}
+
+impl Shared for OvsPatch {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn name(&self) -> String {
+        self.label()
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        true
+    }
+
+    fn commons(&self) -> Box<dyn Commons> {
+        Box::new(OvsPorts { bridge: self.bridge.clone() })
+    }
+
+    fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
+        let is_it = [equals("name", self.to.as_str())];
+        let action = format!("look up bridge {}", self.to);
+        match session.switch()?.rows(&action, "Bridge", &is_it, &["name"])?.pop() {
+            Some(_) => Ok(()),
+            None => Err(no_bridge(&self.to)),
+        }
+    }
+
+    fn look(&self, session: &mut Session) -> Result<State, Error> {
+        match self.rows(session)?.len() {
+            0 => Ok(State::Lacking),
+            2 => Ok(State::Whole),
+            _ => Err(Error::Conflict {
+                object: self.label(),
+                want: "both ends of it".to_owned(),
+                have: "has one end only".to_owned(),
+                remedy: Remedy::act("remove that with `ovs-vsctl del-port`"),
+            }),
+        }
+    }
+
+    fn make(&self, session: &mut Session) -> Result<(), Error> {
+        if self.look(session)? == State::Whole {
+            return Ok(());
+        }
+        let (place, change) = (session.place(), self.change());
+        session.switch()?.collect(place, change);
+        Ok(())
+    }
+
+    fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
+        Ok(if self.rows(session)?.len() == 2 { Vec::new() } else { vec![Difference::missing(self.label())] })
+    }
+
+    fn release(&self, session: &mut Session) -> Result<(), Error> {
+        let rows = self.rows(session)?;
+        let ours = rows.iter().filter(|row| is_patch(&row.map("external_ids")));
+        let ports: Vec<Value> = ours.filter_map(Row::uuid).map(|uuid| value::uuid(&uuid)).collect();
+        if ports.is_empty() {
+            return Ok(());
+        }
+        let operation = mutate("Bridge", &[], "ports", "delete", value::set(ports));
+        session.switch()?.change(&format!("remove the {}", self.label()), [operation]).map(drop)
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let command = |(bridge, name, peer): (&str, String, String)| {
+            format!("add-port {bridge} {name} -- set interface {name} type=patch options:peer={peer}")
+        };
+        let [here, there] = self.ends().map(command);
+        vec![vsctl(&format!("{here} -- {there}"))]
+    }
+
+    fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        let rows = self.rows(session)?;
+        let ours = rows.iter().filter(|row| is_patch(&row.map("external_ids")));
+        Ok(ours.filter_map(|row| Some(vsctl(&format!("--if-exists del-port {}", row.text("name")?)))).collect())
+    }
+}

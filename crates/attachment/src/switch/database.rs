@@ -1,0 +1,337 @@
+//! The switch's database as a channel: what the objects of one stage change there goes out as one transaction.
+
+use std::time::{Duration, Instant};
+
+use ovsdb::operation::{equals, mutate, select, wait_until_unequal};
+use ovsdb::{Client, Remote, Results, Row, Transaction, value};
+use serde_json::{Value, json};
+
+use crate::{Channel, Error, Session};
+
+/// How long a call waits for the database server, which answers within a millisecond.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long `ovs-vswitchd` may take until it has looked at a change: with 500 ports it has been seen to take 7.8 s.
+const WAITING: Duration = Duration::from_secs(10);
+/// After that long it is asked whether it runs at all.
+const FIRST_WAITING: Duration = Duration::from_secs(1);
+/// The lock that a running `ovs-vswitchd` holds (`ovs-vswitchd.c`, `bridge_init`).
+const VSWITCHD: &str = "ovs_vswitchd";
+
+/// A change of the database that one object makes.
+#[derive(Default)]
+pub(crate) struct Change {
+    /// What must be as it is: a `wait`, and the error where it is not.
+    pub(crate) guards: Vec<(Value, Error)>,
+    /// What is changed.
+    pub(crate) operations: Vec<Value>,
+    /// The interface that `ovs-vswitchd` makes of it.
+    pub(crate) awaited: Option<Awaited>,
+}
+
+/// An interface that `ovs-vswitchd` opens or makes.
+pub(crate) struct Awaited {
+    /// Its name.
+    pub(crate) interface: String,
+    /// What it is, for people.
+    pub(crate) label: String,
+}
+
+/// What `ovs-vswitchd` has made of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortState {
+    /// Its number in OpenFlow.
+    pub ofport: u32,
+}
+
+/// The database of the switch.
+pub struct SwitchDatabase {
+    remote: Remote,
+    patience: Duration,
+    waiting: Duration,
+    client: Option<Client>,
+    /// Each with the place of its object in the description.
+    changes: Vec<(usize, Change)>,
+    states: Vec<(String, PortState)>,
+}
+
+impl Default for SwitchDatabase {
+    fn default() -> Self {
+        Self::at(Remote::default(), None)
+    }
+}
+
+impl SwitchDatabase {
+    /// That of the server there; it is connected to when it is first needed. `ovs-vswitchd` is waited for that long.
+    #[must_use]
+    pub fn at(remote: Remote, waiting: Option<Duration>) -> Self {
+        Self {
+            remote,
+            patience: PATIENCE,
+            waiting: waiting.unwrap_or(WAITING),
+            client: None,
+            changes: Vec::new(),
+            states: Vec::new(),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// What `ovs-vswitchd` has made of an interface that was waited for.
+    #[must_use]
+    pub fn state(&self, interface: &str) -> Option<PortState> {
+        self.states.iter().find(|(name, _)| name == interface).map(|(_, state)| *state)
+    }
+
+    /// Adds a change to those of this stage.
+    pub(crate) fn collect(&mut self, place: usize, change: Change) {
+        self.changes.push((place, change));
+    }
+
+    /// Runs a transaction at once. It is for `action`, as in "look up bridge br0".
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where no server answers; [`Error::Channel`] with its words.
+    pub(crate) fn transact(&mut self, action: &str, transaction: Transaction) -> Result<Results, Error> {
+        let done = self.client().and_then(|client| client.transact(transaction));
+        if done.as_ref().is_err_and(ovsdb::Error::is_unanswered) {
+            self.client = None; // what still comes belongs to this call
+        }
+        done.map_err(|error| failed(action, &error))
+    }
+
+    /// Changes something at once, and tells `ovs-vswitchd`, which is not waited for.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn change(
+        &mut self,
+        action: &str,
+        operations: impl IntoIterator<Item = Value>,
+    ) -> Result<Results, Error> {
+        let mut transaction: Transaction = operations.into_iter().collect();
+        transaction.push(next_configuration());
+        self.transact(action, transaction)
+    }
+
+    /// The rows of a table that meet the conditions.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn rows(
+        &mut self,
+        action: &str,
+        table: &str,
+        conditions: &[Value],
+        columns: &[&str],
+    ) -> Result<Vec<Row>, Error> {
+        let results = self.transact(action, Transaction::from_iter([select(table, conditions, columns)]))?;
+        Ok(results.rows(0))
+    }
+
+    /// `ovs-vswitchd` runs. One that was stopped by a signal still holds its lock. Nothing is written.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub fn is_served(&self) -> Result<bool, Error> {
+        let asked = Client::connect(&self.remote, self.patience).and_then(|client| client.is_locked(VSWITCHD));
+        asked.map_err(|error| failed("ask whether ovs-vswitchd runs", &error))
+    }
+
+    /// A port of this name is there that is not a bridge's own.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::is_served`].
+    pub fn has_attached_port(&mut self, name: &str) -> Result<bool, Error> {
+        let is_it = [equals("name", name)];
+        let questions = [select("Port", &is_it, &["name"]), select("Bridge", &is_it, &["name"])];
+        let results = self.transact(&format!("look up port {name}"), Transaction::from_iter(questions))?;
+        Ok(!results.rows(0).is_empty() && results.rows(1).is_empty())
+    }
+
+    /// Waits until `ovs-vswitchd` has looked at all that was changed.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when it does not; otherwise as [`SwitchDatabase::transact`].
+    pub(crate) fn await_configuration(&mut self, action: &str) -> Result<(), Error> {
+        let columns = ["next_cfg", "cur_cfg"];
+        let row = self.rows(action, "Open_vSwitch", &[], &columns)?.pop().unwrap_or_default();
+        let (wanted, mut current) = (row.number("next_cfg"), row.number("cur_cfg"));
+        let until = Instant::now() + self.waiting;
+        while current < wanted {
+            let left = until.saturating_duration_since(Instant::now());
+            let patience_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            let passed = json!({"cur_cfg": current});
+            let question = Transaction::from_iter([
+                wait_until_unequal("Open_vSwitch", &[], &["cur_cfg"], std::slice::from_ref(&passed), patience_ms),
+                select("Open_vSwitch", &[], &["cur_cfg"]),
+            ]);
+            match self.client().and_then(|client| client.transact_within(question, left)) {
+                Ok(results) => current = results.rows(1).pop().and_then(|row| row.number("cur_cfg")),
+                Err(ovsdb::Error::TimedOut { .. }) => {
+                    return Err(Error::Busy(format!(
+                        "cannot {action}: ovs-vswitchd has not looked at it within {} s",
+                        self.waiting.as_secs_f32()
+                    )));
+                }
+                Err(error) => return Err(failed(action, &error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn client(&mut self) -> Result<&mut Client, ovsdb::Error> {
+        match &mut self.client {
+            Some(client) => Ok(client),
+            none => Ok(none.insert(Client::connect(&self.remote, self.patience)?)),
+        }
+    }
+
+    /// Reads what `ovs-vswitchd` has made of the interfaces.
+    fn read_states(&mut self, awaited: &[Awaited], results: &Results) -> Result<(), Error> {
+        for (index, awaited) in awaited.iter().enumerate() {
+            let row = results.rows(2 * index + 1).pop().unwrap_or_default();
+            let number = row.number("ofport").and_then(|number| u32::try_from(number).ok());
+            match (number, row.text("error").filter(|words| !words.is_empty())) {
+                (Some(ofport), None) => self.states.push((awaited.interface.clone(), PortState { ofport })),
+                (_, words) => {
+                    let reason = words.unwrap_or("ovs-vswitchd gives it no number in OpenFlow, and says no reason");
+                    return Err(Error::Channel {
+                        action: format!("make {}", awaited.label),
+                        reason: reason.to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer about the interfaces, which may not have come at the first time of asking.
+    fn await_states(&mut self, awaited: &[Awaited], mut asked: Result<Results, ovsdb::Error>) -> Result<(), Error> {
+        let label = || awaited.iter().map(|one| one.label.as_str()).collect::<Vec<_>>().join(" and ");
+        if matches!(asked, Err(ovsdb::Error::TimedOut { .. })) && self.waiting > FIRST_WAITING {
+            if !self.is_served()? {
+                return Err(Error::Busy(format!(
+                    "cannot make {}: ovs-vswitchd is not running on the database at {}; start it",
+                    label(),
+                    self.remote
+                )));
+            }
+            let rest = self.waiting.saturating_sub(FIRST_WAITING);
+            asked = self.client().and_then(|client| client.transact_within(question(awaited, rest), rest));
+        }
+        match asked {
+            Ok(results) => self.read_states(awaited, &results),
+            Err(ovsdb::Error::TimedOut { .. }) => Err(Error::Busy(format!(
+                "cannot make {}: ovs-vswitchd has not looked at it within {} s; it hangs, or has too much to do",
+                label(),
+                self.waiting.as_secs_f32()
+            ))),
+            Err(error) => Err(failed(&format!("wait for {}", label()), &error)),
+        }
+    }
+}
+
+/// That the configuration has changed: `ovs-vswitchd` writes the number into `cur_cfg` when it has looked at it.
+fn next_configuration() -> Value {
+    mutate("Open_vSwitch", &[], "next_cfg", "+=", 1)
+}
+
+/// Waits for `ovs-vswitchd` and then asks what it says of the interfaces.
+fn question(awaited: &[Awaited], waiting: Duration) -> Transaction {
+    let patience_ms = u64::try_from(waiting.as_millis()).unwrap_or(u64::MAX);
+    let unset = json!({"ofport": value::set::<Value>([])});
+    let mut question = Transaction::new();
+    for one in awaited {
+        let is_it = [equals("name", one.interface.as_str())];
+        question.push(wait_until_unequal("Interface", &is_it, &["ofport"], std::slice::from_ref(&unset), patience_ms));
+        question.push(select("Interface", &is_it, &["ofport", "error"]));
+    }
+    question
+}
+
+impl Channel for SwitchDatabase {
+    fn flush(&mut self, made: &mut Vec<usize>) -> Result<(), Error> {
+        let changes = std::mem::take(&mut self.changes);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut places = Vec::new();
+        let mut transaction = Transaction::new();
+        let mut guards = Vec::new();
+        let mut awaited = Vec::new();
+        let mut operations = Vec::new();
+        for (place, change) in changes {
+            places.push(place);
+            for (guard, error) in change.guards {
+                guards.push((transaction.push(guard), error));
+            }
+            operations.extend(change.operations);
+            awaited.extend(change.awaited);
+        }
+        transaction.extend(operations);
+        transaction.push(next_configuration());
+        let waiting = self.waiting.min(FIRST_WAITING);
+        let client = self.client().map_err(|error| failed("connect to Open vSwitch", &error))?;
+        let (written, asked) = if awaited.is_empty() {
+            (client.transact(transaction), None)
+        } else {
+            let (written, asked) = client.transact_and_wait(transaction, question(&awaited, waiting), waiting);
+            (written, Some(asked))
+        };
+        match written {
+            Ok(_) => made.extend(places),
+            Err(error) => {
+                if error.is_unanswered() {
+                    made.extend(places); // nobody knows
+                    self.client = None;
+                }
+                if let ovsdb::Error::TimedOut { place, .. } = &error
+                    && let Some(found) =
+                        guards.into_iter().find_map(|(guard, error)| (guard == *place).then_some(error))
+                {
+                    return Err(found);
+                }
+                return Err(failed("change the configuration of Open vSwitch", &error));
+            }
+        }
+        asked.map_or(Ok(()), |asked| self.await_states(&awaited, asked))
+    }
+
+    fn holds_something(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    fn forget(&mut self) {
+        self.changes.clear();
+    }
+}
+
+/// A call that failed. Where no server answers, one may later.
+fn failed(action: &str, error: &ovsdb::Error) -> Error {
+    if error.is_absence() {
+        return Error::Busy(format!("cannot {action}: {error}; is ovsdb-server running?"));
+    }
+    Error::Channel { action: action.to_owned(), reason: error.to_string() }
+}
+
+impl Session {
+    /// Names the database of the switch, before it is first needed.
+    ///
+    /// # Errors
+    /// None.
+    pub fn use_switch(&mut self, database: SwitchDatabase) -> Result<(), Error> {
+        self.channel(|| Ok::<_, Error>(database)).map(drop)
+    }
+
+    /// The database of the switch, as the plugin has named it; that of this host if none was named.
+    ///
+    /// # Errors
+    /// None: it is connected to when it is first needed.
+    pub fn switch(&mut self) -> Result<&mut SwitchDatabase, Error> {
+        self.channel(|| Ok::<_, Error>(SwitchDatabase::default()))
+    }
+}
