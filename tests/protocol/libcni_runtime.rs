@@ -9,7 +9,7 @@ use tests::{ALL, LATEST, Plugin, Scene, VERSIONS, cites, codes, with};
 const OF_LIBCNI: [&str; 3] = ["0.3.1", "0.4.0", "1.0.0"];
 
 /// The plugins that make an interface.
-const OF_NICS: [Plugin; 2] = [Plugin::Bridge, Plugin::Secondary];
+const OF_NICS: [Plugin; 3] = [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort];
 
 /// A list with one plugin.
 fn only(plugin: Plugin, version: &str) -> Value {
@@ -34,7 +34,7 @@ fn the_protocol_in_every_version() {
 }
 
 fn libcni_adds_checks_and_deletes(plugin: Plugin) {
-    let scene = Scene::new();
+    let scene = Scene::of(plugin);
     let runtime = Runtime::new(&scene);
     let before = scene.state();
     for version in OF_LIBCNI {
@@ -56,7 +56,7 @@ fn libcni_adds_checks_and_deletes(plugin: Plugin) {
 }
 
 fn the_newest_version_has_all_commands(plugin: Plugin) {
-    let scene = Scene::new();
+    let scene = Scene::of(plugin);
     let before = scene.state();
     let config = plugin.config(LATEST);
     let call = |command, config: &Value| scene.call(plugin, command, config.clone()).run();
@@ -80,7 +80,7 @@ fn the_newest_version_has_all_commands(plugin: Plugin) {
 }
 
 fn libcni_reads_the_versions() {
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let runtime = Runtime::new(&scene);
     for plugin in ALL {
         let versions = runtime.versions(plugin.name()).ok();
@@ -89,7 +89,7 @@ fn libcni_reads_the_versions() {
 }
 
 fn unknown_commands_and_bad_json_have_their_codes() {
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let (code, _, _) = scene.call(plugin, "DANCE", plugin.config(LATEST)).run().error();
         assert_eq!(code, 4);
