@@ -227,7 +227,7 @@ fn capabilities_reach_the_plugins_by_way_of_libcni() {
 }
 
 fn capabilities_reach(plugin: Plugin) {
-    let scene = Scene::new();
+    let scene = Scene::of(plugin);
     let runtime = Runtime::new(&scene);
     let nic = with(&plugin.config("1.0.0"), json!({"capabilities": {"mac": true, "ips": true}}));
     let shaper = with(&Plugin::Shaper.config("1.0.0"), json!({"capabilities": {"shaping": true}, "bw": null}));
@@ -238,8 +238,10 @@ fn capabilities_reach(plugin: Plugin) {
     assert_eq!(result["interfaces"][2]["mac"], "02:00:00:00:00:09");
     assert_eq!(result["interfaces"][2]["name"], "net1");
     assert_eq!(result["ips"][0]["address"], "10.1.0.77/24");
-    let queues = harness::tc("qdisc show");
-    let rates = queues.as_array().into_iter().flatten().filter_map(|queue| queue["options"]["rate"].as_u64());
+    // The queues of a port of Open vSwitch are in the container.
+    let queues = [harness::tc("qdisc show"), scene.c1.tc("qdisc show")];
+    let queues = queues.iter().filter_map(Value::as_array).flatten();
+    let rates = queues.filter_map(|queue| queue["options"]["rate"].as_u64());
     assert_eq!(rates.collect::<Vec<_>>(), [6_250_000], "50 Mbit/s, in bytes");
     runtime.run_with("del", "net", &scene.c1, "net1", &capabilities).ok();
 }

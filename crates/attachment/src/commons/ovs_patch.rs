@@ -90,7 +90,7 @@ impl OvsPatch {
 fn no_bridge(bridge: &str) -> Error {
     Error::Unusable {
         problem: format!("there is no bridge {bridge} in Open vSwitch to be joined"),
-        remedy: Remedy::act(format!("make it with `ovs-vsctl add-br {bridge}`")),
+        remedy: Remedy::NoBridgeToJoin { bridge: bridge.to_owned() },
     }
 }
 
