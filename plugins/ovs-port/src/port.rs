@@ -1,8 +1,8 @@
 //! A NIC on a bridge of Open vSwitch.
 
 use attachment::{
-    Checksums, Datapath, Description, Device, Identity, LinkUp, Mirroring, OvsBridge, OvsCniNic, OvsMirror,
-    OvsMirrored, OvsPatch, OvsPort, PortDevice, Redirect, Session, SwitchLimits, SwitchVlans, TapLine,
+    Checksums, Datapath, Description, Device, Identity, LinkUp, Mirroring, OvsAddresses, OvsBridge, OvsCniNic,
+    OvsMirror, OvsMirrored, OvsPatch, OvsPort, PortDevice, Redirect, Session, SwitchLimits, SwitchVlans, TapLine,
 };
 use cni::{Call, Code, Error, Interface, Success};
 use keys::{MirrorKeys, OvsPortKeys, SwitchDevice, TapKeys};
@@ -10,6 +10,9 @@ use nic::{Found, Nic, OnLink, SourceRouting, expected, merge, on_link};
 
 use crate::call::Completed;
 use crate::config;
+
+/// The logical port that an interface is (`ovn-architecture(7)`).
+const IFACE_ID: &str = "iface-id";
 
 /// A NIC on a bridge of Open vSwitch: what is wanted, and what was found.
 #[derive(Debug, Clone)]
@@ -193,6 +196,13 @@ impl Port {
         if self.is_internal() && self.is_rehearsed {
             return description;
         }
+        if !self.is_rehearsed && !addressing.ips.is_empty() && self.external_ids.iter().any(|(id, _)| *id == IFACE_ID) {
+            description.own(OvsAddresses {
+                identity: self.nic.identity.clone(),
+                interface: self.port().name(),
+                addresses: addressing.ips.iter().map(|ip| ip.address.to_string()).collect(),
+            });
+        }
         on_link(&self.nic, &self.found, addressing, &mut description);
         if let Some(source_routing) = &self.source_routing {
             source_routing.addressing(addressing, OnLink::Subnets, &mut description);
@@ -291,7 +301,7 @@ fn external_ids(nic: &Nic, call: &Call, ovn_port: Option<String>) -> Vec<(&'stat
     let Some(port) = ovn_port else { return Vec::new() };
     let mut ids = vec![
         ("attached_mac", nic.mac.to_string()),
-        ("iface-id", port),
+        (IFACE_ID, port),
         ("sandbox", nic.identity.container_id().to_owned()),
     ];
     let uid = call.environment.args.get("K8S_POD_UID").filter(|uid| !uid.is_empty());

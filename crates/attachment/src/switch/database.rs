@@ -49,6 +49,8 @@ pub struct SwitchDatabase {
     patience: Duration,
     waiting: Duration,
     client: Option<Client>,
+    /// The server has not answered, and is not waited for again.
+    is_silent: bool,
     /// Each with the place of its object in the description.
     changes: Vec<(usize, Change)>,
     states: Vec<(String, PortState)>,
@@ -71,6 +73,7 @@ impl SwitchDatabase {
             patience: PATIENCE,
             waiting: waiting.unwrap_or(WAITING),
             client: None,
+            is_silent: false,
             changes: Vec::new(),
             states: Vec::new(),
             bridges: Vec::new(),
@@ -99,10 +102,7 @@ impl SwitchDatabase {
     /// # Errors
     /// [`Error::Busy`] where no server answers; [`Error::Channel`] with its words.
     pub(crate) fn transact(&mut self, action: &str, transaction: Transaction) -> Result<Results, Error> {
-        let done = self.client().and_then(|client| client.transact(transaction));
-        if done.as_ref().is_err_and(ovsdb::Error::is_unanswered) {
-            self.client = None; // what still comes belongs to this call
-        }
+        let done = self.ask(|client| client.transact(transaction));
         done.map_err(|error| failed(action, &error))
     }
 
@@ -195,7 +195,7 @@ impl SwitchDatabase {
                 wait_until_unequal("Open_vSwitch", &[], &["cur_cfg"], std::slice::from_ref(&passed), patience_ms),
                 select("Open_vSwitch", &[], &["cur_cfg"]),
             ]);
-            match self.client().and_then(|client| client.transact_within(question, left)) {
+            match self.ask(|client| client.transact_within(question, left)) {
                 Ok(results) => current = results.rows(1).pop().and_then(|row| row.number("cur_cfg")),
                 Err(ovsdb::Error::TimedOut { .. }) => {
                     return Err(Error::Busy(format!(
@@ -209,10 +209,26 @@ impl SwitchDatabase {
         Ok(())
     }
 
-    fn client(&mut self) -> Result<&mut Client, ovsdb::Error> {
-        match &mut self.client {
-            Some(client) => Ok(client),
-            none => Ok(none.insert(Client::connect(&self.remote, self.patience)?)),
+    /// Asks the server, which is connected to if it is not yet. After a lost answer what still comes belongs to that call, so that it
+    /// is connected to anew; one that is silent is not asked again.
+    fn ask<T>(&mut self, call: impl FnOnce(&mut Client) -> Result<T, ovsdb::Error>) -> Result<T, ovsdb::Error> {
+        if self.is_silent {
+            return Err(ovsdb::Error::Silent { remote: self.remote.to_string(), patience: self.patience });
+        }
+        let done = match &mut self.client {
+            Some(client) => call(client),
+            none => Client::connect(&self.remote, self.patience).and_then(|client| call(none.insert(client))),
+        };
+        if let Err(error) = &done {
+            self.note_lost(error);
+        }
+        done
+    }
+
+    fn note_lost(&mut self, error: &ovsdb::Error) {
+        self.is_silent = matches!(error, ovsdb::Error::Silent { .. });
+        if error.is_unanswered() {
+            self.client = None;
         }
     }
 
@@ -247,7 +263,7 @@ impl SwitchDatabase {
                 )));
             }
             let rest = self.waiting.saturating_sub(FIRST_WAITING);
-            asked = self.client().and_then(|client| client.transact_within(question(awaited, rest), rest));
+            asked = self.ask(|client| client.transact_within(question(awaited, rest), rest));
         }
         match asked {
             Ok(results) => self.read_states(awaited, &results),
@@ -256,7 +272,10 @@ impl SwitchDatabase {
                 label(),
                 self.waiting.as_secs_f32()
             ))),
-            Err(error) => Err(failed(&format!("wait for {}", label()), &error)),
+            Err(error) => {
+                self.note_lost(&error);
+                Err(failed(&format!("wait for {}", label()), &error))
+            }
         }
     }
 }
@@ -302,19 +321,20 @@ impl Channel for SwitchDatabase {
         transaction.extend(operations);
         transaction.push(next_configuration());
         let waiting = self.waiting.min(FIRST_WAITING);
-        let client = self.client().map_err(|error| failed("connect to Open vSwitch", &error))?;
-        let (written, asked) = if awaited.is_empty() {
-            (client.transact(transaction), None)
-        } else {
-            let (written, asked) = client.transact_and_wait(transaction, question(&awaited, waiting), waiting);
-            (written, Some(asked))
-        };
+        let mut asked = None;
+        let written = self.ask(|client| match awaited.as_slice() {
+            [] => client.transact(transaction),
+            awaited => {
+                let (written, answer) = client.transact_and_wait(transaction, question(awaited, waiting), waiting);
+                asked = Some(answer);
+                written
+            }
+        });
         match written {
             Ok(_) => made.extend(places),
             Err(error) => {
                 if error.is_unanswered() {
                     made.extend(places); // nobody knows
-                    self.client = None;
                 }
                 if let ovsdb::Error::TimedOut { place, .. } = &error
                     && let Some(found) =
