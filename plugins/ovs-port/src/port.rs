@@ -1,8 +1,8 @@
 //! A NIC on a bridge of Open vSwitch.
 
 use attachment::{
-    Checksums, Datapath, Description, Device, Identity, Mirroring, OvsBridge, OvsCniNic, OvsMirror, OvsMirrored,
-    OvsPatch, OvsPort, PortDevice, Session, SwitchLimits, SwitchVlans,
+    Checksums, Datapath, Description, Device, Identity, LinkUp, Mirroring, OvsAddresses, OvsBridge, OvsCniNic,
+    OvsMirror, OvsMirrored, OvsPatch, OvsPort, PortDevice, Redirect, Session, SwitchLimits, SwitchVlans, TapLine,
 };
 use cni::{Call, Code, Error, Interface, Success};
 use keys::{MirrorKeys, OvsPortKeys, SwitchDevice, TapKeys};
@@ -10,6 +10,9 @@ use nic::{Found, Nic, OnLink, SourceRouting, expected, merge, on_link};
 
 use crate::call::Completed;
 use crate::config;
+
+/// The logical port that an interface is (`ovn-architecture(7)`).
+const IFACE_ID: &str = "iface-id";
 
 /// A NIC on a bridge of Open vSwitch: what is wanted, and what was found.
 #[derive(Debug, Clone)]
@@ -35,7 +38,7 @@ pub(crate) struct Port {
 impl Port {
     /// # Errors
     /// Code 7 naming the key.
-    pub(crate) fn read(call: &Call, identity: Identity) -> Result<Self, Error> {
+    pub(crate) fn read(call: &Call, identity: &Identity) -> Result<Self, Error> {
         let completed = Completed::of(call)?;
         let bridge = completed.bridge().ok_or_else(|| {
             Error::invalid_config(
@@ -69,7 +72,7 @@ impl Port {
                 keys.source_routing,
                 keys.table.filter(|table| *table != 0),
                 &call,
-                &identity,
+                identity,
             )?,
             metric: keys.metric,
             patch: patch.map(|to| OvsPatch { bridge: bridge.clone(), to, network: network.clone() }),
@@ -88,7 +91,8 @@ impl Port {
 
     fn port(&self) -> OvsPort {
         let device = match self.is_internal() {
-            false => PortDevice::HostInterface,
+            false if self.is_joined() => PortDevice::Link(TapLine::port(&self.nic.identity)),
+            false => PortDevice::Link(self.nic.identity.host_name()),
             true => PortDevice::Internal {
                 mac: self.nic.mac(&self.found),
                 mtu_request: self.nic.mtu_bytes,
@@ -132,9 +136,7 @@ impl Port {
         }
         if !self.is_internal() {
             self.nic.describe(&self.found, "", &mut description);
-            if self.datapath == Some(Datapath::Netdev) && self.device == SwitchDevice::Veth {
-                description.own(Checksums { device: self.nic.container_interface() });
-            }
+            self.describe_checksums(&mut description);
         } else if !self.is_rehearsed {
             self.nic.set_up(Some(self.nic.mac(&self.found)), &mut description);
         }
@@ -142,6 +144,36 @@ impl Port {
             source_routing.describe(self.has_interface(), &mut description)?;
         }
         Ok(description)
+    }
+
+    /// A TAP device on the host is joined to the port, instead of being it: see [`TapLine`].
+    fn is_joined(&self) -> bool {
+        self.is_in_user_space() && self.device == SwitchDevice::Tap && !self.nic.is_tap_in_container()
+    }
+
+    fn is_in_user_space(&self) -> bool {
+        self.datapath == Some(Datapath::Netdev)
+    }
+
+    /// A switch in user space passes on frames as they come. Whatever sends them by a veth has its checksums filled in there.
+    fn describe_checksums(&self, description: &mut Description) {
+        if !self.is_in_user_space() {
+            return;
+        }
+        let identity = &self.nic.identity;
+        let device = match self.device {
+            SwitchDevice::Internal => return,
+            SwitchDevice::Veth => self.nic.container_interface(),
+            SwitchDevice::Tap if self.nic.is_tap_in_container() => Device::container(identity.joint_name()),
+            SwitchDevice::Tap => {
+                let (tap, joint) = (Device::host(identity.host_name()), TapLine::joint(identity));
+                description.own(TapLine { identity: identity.clone(), mtu: self.nic.mtu_bytes(&self.found) });
+                description.own(Redirect { from: joint.clone(), to: tap.clone() });
+                description.own(Redirect { from: tap, to: joint.clone() }).own(LinkUp { device: joint.clone() });
+                joint
+            }
+        };
+        description.own(Checksums { device });
     }
 
     fn has_interface(&self) -> bool {
@@ -163,6 +195,13 @@ impl Port {
         let mut description = Description::new();
         if self.is_internal() && self.is_rehearsed {
             return description;
+        }
+        if !self.is_rehearsed && !addressing.ips.is_empty() && self.external_ids.iter().any(|(id, _)| *id == IFACE_ID) {
+            description.own(OvsAddresses {
+                identity: self.nic.identity.clone(),
+                interface: self.port().name(),
+                addresses: addressing.ips.iter().map(|ip| ip.address.to_string()).collect(),
+            });
         }
         on_link(&self.nic, &self.found, addressing, &mut description);
         if let Some(source_routing) = &self.source_routing {
@@ -262,7 +301,7 @@ fn external_ids(nic: &Nic, call: &Call, ovn_port: Option<String>) -> Vec<(&'stat
     let Some(port) = ovn_port else { return Vec::new() };
     let mut ids = vec![
         ("attached_mac", nic.mac.to_string()),
-        ("iface-id", port),
+        (IFACE_ID, port),
         ("sandbox", nic.identity.container_id().to_owned()),
     ];
     let uid = call.environment.args.get("K8S_POD_UID").filter(|uid| !uid.is_empty());

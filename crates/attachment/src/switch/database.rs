@@ -49,9 +49,13 @@ pub struct SwitchDatabase {
     patience: Duration,
     waiting: Duration,
     client: Option<Client>,
+    /// The server has not answered, and is not waited for again.
+    is_silent: bool,
     /// Each with the place of its object in the description.
     changes: Vec<(usize, Change)>,
     states: Vec<(String, PortState)>,
+    /// Bridges as they were when they were first looked up.
+    bridges: Vec<(String, Option<Row>)>,
 }
 
 impl Default for SwitchDatabase {
@@ -69,8 +73,10 @@ impl SwitchDatabase {
             patience: PATIENCE,
             waiting: waiting.unwrap_or(WAITING),
             client: None,
+            is_silent: false,
             changes: Vec::new(),
             states: Vec::new(),
+            bridges: Vec::new(),
         }
     }
 
@@ -96,10 +102,7 @@ impl SwitchDatabase {
     /// # Errors
     /// [`Error::Busy`] where no server answers; [`Error::Channel`] with its words.
     pub(crate) fn transact(&mut self, action: &str, transaction: Transaction) -> Result<Results, Error> {
-        let done = self.client().and_then(|client| client.transact(transaction));
-        if done.as_ref().is_err_and(ovsdb::Error::is_unanswered) {
-            self.client = None; // what still comes belongs to this call
-        }
+        let done = self.ask(|client| client.transact(transaction));
         done.map_err(|error| failed(action, &error))
     }
 
@@ -130,6 +133,29 @@ impl SwitchDatabase {
     ) -> Result<Vec<Row>, Error> {
         let results = self.transact(action, Transaction::from_iter([select(table, conditions, columns)]))?;
         Ok(results.rows(0))
+    }
+
+    /// The row of a bridge.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn bridge(&mut self, name: &str) -> Result<Option<Row>, Error> {
+        let columns = ["_uuid", "datapath_type", "controller", "external_ids"];
+        let row = self.rows(&format!("look up bridge {name}"), "Bridge", &[equals("name", name)], &columns)?.pop();
+        self.bridges.retain(|(known, _)| known != name);
+        self.bridges.push((name.to_owned(), row.clone()));
+        Ok(row)
+    }
+
+    /// The same as it was when it was last looked up. What is done to it then is guarded by itself.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn known_bridge(&mut self, name: &str) -> Result<Option<Row>, Error> {
+        match self.bridges.iter().find(|(known, _)| known == name) {
+            Some((_, row)) => Ok(row.clone()),
+            None => self.bridge(name),
+        }
     }
 
     /// `ovs-vswitchd` runs. One that was stopped by a signal still holds its lock. Nothing is written.
@@ -169,7 +195,7 @@ impl SwitchDatabase {
                 wait_until_unequal("Open_vSwitch", &[], &["cur_cfg"], std::slice::from_ref(&passed), patience_ms),
                 select("Open_vSwitch", &[], &["cur_cfg"]),
             ]);
-            match self.client().and_then(|client| client.transact_within(question, left)) {
+            match self.ask(|client| client.transact_within(question, left)) {
                 Ok(results) => current = results.rows(1).pop().and_then(|row| row.number("cur_cfg")),
                 Err(ovsdb::Error::TimedOut { .. }) => {
                     return Err(Error::Busy(format!(
@@ -183,10 +209,26 @@ impl SwitchDatabase {
         Ok(())
     }
 
-    fn client(&mut self) -> Result<&mut Client, ovsdb::Error> {
-        match &mut self.client {
-            Some(client) => Ok(client),
-            none => Ok(none.insert(Client::connect(&self.remote, self.patience)?)),
+    /// Asks the server, which is connected to if it is not yet. After a lost answer what still comes belongs to that call, so that it
+    /// is connected to anew; one that is silent is not asked again.
+    fn ask<T>(&mut self, call: impl FnOnce(&mut Client) -> Result<T, ovsdb::Error>) -> Result<T, ovsdb::Error> {
+        if self.is_silent {
+            return Err(ovsdb::Error::Silent { remote: self.remote.to_string(), patience: self.patience });
+        }
+        let done = match &mut self.client {
+            Some(client) => call(client),
+            none => Client::connect(&self.remote, self.patience).and_then(|client| call(none.insert(client))),
+        };
+        if let Err(error) = &done {
+            self.note_lost(error);
+        }
+        done
+    }
+
+    fn note_lost(&mut self, error: &ovsdb::Error) {
+        self.is_silent = matches!(error, ovsdb::Error::Silent { .. });
+        if error.is_unanswered() {
+            self.client = None;
         }
     }
 
@@ -221,7 +263,7 @@ impl SwitchDatabase {
                 )));
             }
             let rest = self.waiting.saturating_sub(FIRST_WAITING);
-            asked = self.client().and_then(|client| client.transact_within(question(awaited, rest), rest));
+            asked = self.ask(|client| client.transact_within(question(awaited, rest), rest));
         }
         match asked {
             Ok(results) => self.read_states(awaited, &results),
@@ -230,7 +272,10 @@ impl SwitchDatabase {
                 label(),
                 self.waiting.as_secs_f32()
             ))),
-            Err(error) => Err(failed(&format!("wait for {}", label()), &error)),
+            Err(error) => {
+                self.note_lost(&error);
+                Err(failed(&format!("wait for {}", label()), &error))
+            }
         }
     }
 }
@@ -259,6 +304,7 @@ impl Channel for SwitchDatabase {
         if changes.is_empty() {
             return Ok(());
         }
+        self.bridges.clear();
         let mut places = Vec::new();
         let mut transaction = Transaction::new();
         let mut guards = Vec::new();
@@ -275,19 +321,20 @@ impl Channel for SwitchDatabase {
         transaction.extend(operations);
         transaction.push(next_configuration());
         let waiting = self.waiting.min(FIRST_WAITING);
-        let client = self.client().map_err(|error| failed("connect to Open vSwitch", &error))?;
-        let (written, asked) = if awaited.is_empty() {
-            (client.transact(transaction), None)
-        } else {
-            let (written, asked) = client.transact_and_wait(transaction, question(&awaited, waiting), waiting);
-            (written, Some(asked))
-        };
+        let mut asked = None;
+        let written = self.ask(|client| match awaited.as_slice() {
+            [] => client.transact(transaction),
+            awaited => {
+                let (written, answer) = client.transact_and_wait(transaction, question(awaited, waiting), waiting);
+                asked = Some(answer);
+                written
+            }
+        });
         match written {
             Ok(_) => made.extend(places),
             Err(error) => {
                 if error.is_unanswered() {
                     made.extend(places); // nobody knows
-                    self.client = None;
                 }
                 if let ovsdb::Error::TimedOut { place, .. } = &error
                     && let Some(found) =
@@ -312,6 +359,13 @@ impl Channel for SwitchDatabase {
 
 /// A call that failed. Where no server answers, one may later.
 fn failed(action: &str, error: &ovsdb::Error) -> Error {
+    if let ovsdb::Error::Connect { remote, source } = error
+        && source.kind() == std::io::ErrorKind::PermissionDenied
+        && let Some(errno) = source.raw_os_error()
+    {
+        let action = format!("{action}, because of the socket {remote}");
+        return Error::System { action, source: std::io::Error::from_raw_os_error(errno) };
+    }
     if error.is_absence() {
         return Error::Busy(format!("cannot {action}: {error}; is ovsdb-server running?"));
     }
