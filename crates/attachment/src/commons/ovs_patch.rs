@@ -192,3 +192,17 @@ impl Shared for OvsPatch {
         for_switch(session, commands)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DEL and GC of a later release find what an earlier one made by them.
+    #[test]
+    fn names_never_change() {
+        let patch = OvsPatch { bridge: "br0".to_owned(), to: "br-ex".to_owned(), network: "net-a".to_owned() };
+        let names = patch.ends().map(|(_, name, _)| name);
+        assert_eq!(names, ["patch-br0-to-br-ex", "patch-br-ex-to-br0"]);
+        assert!(patch.ids().contains(&("patch_of", "br0".to_owned())));
+    }
+}
