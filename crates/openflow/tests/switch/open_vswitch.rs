@@ -47,6 +47,11 @@ impl Switch {
         self.vswitchd.as_mut().expect("it runs").child().id()
     }
 
+    /// Waits until what the datapath has cached agrees with the flows.
+    pub(crate) fn settle(&self) {
+        sh(&format!("{ENVIRONMENT}; ovs-appctl -t /run/ovs/ovs-vswitchd.*.ctl revalidator/wait")).ok();
+    }
+
     pub(crate) fn configure(&self, arguments: &str) {
         sh(&format!("ovs-vsctl --timeout=20 --db=unix:/run/ovs/db.sock {arguments}")).ok();
     }
