@@ -20,8 +20,22 @@ pub(crate) struct Switch {
 }
 
 impl Switch {
+    /// With the userspace datapath.
     pub(crate) fn new() -> Self {
+        Self::on(Host::enter(), "netdev")
+    }
+
+    /// With the kernel's datapath, where the kernel has it.
+    pub(crate) fn in_kernel() -> Option<Self> {
         let host = Host::enter();
+        let has_datapath = sh("ovs-dpctl add-dp probe && ovs-dpctl del-dp probe").status == 0;
+        if !has_datapath {
+            harness::not_observed("the datapath of Open vSwitch in the kernel");
+        }
+        has_datapath.then(|| Self::on(host, "system"))
+    }
+
+    fn on(host: Host, datapath: &str) -> Self {
         sh("mkdir -p /run/ovs && ovsdb-tool create /run/ovs/conf.db /usr/share/openvswitch/vswitch.ovsschema").ok();
         let database = spawn(&format!(
             "{ENVIRONMENT}; exec ovsdb-server /run/ovs/conf.db --remote=punix:/run/ovs/db.sock 2>/dev/null"
@@ -29,7 +43,7 @@ impl Switch {
         wait_until("the database answers", || sh("ovs-vsctl --db=unix:/run/ovs/db.sock --no-wait init").status == 0);
         let mut switch = Self { host, vswitchd: None, _database: database };
         switch.start();
-        switch.configure("add-br br0 -- set bridge br0 datapath_type=netdev");
+        switch.configure(&format!("add-br br0 -- set bridge br0 datapath_type={datapath}"));
         switch
     }
 
