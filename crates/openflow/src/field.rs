@@ -78,6 +78,8 @@ pub enum Match {
     Ipv6Dst(Ipv6Prefix),
     /// The type of an `ICMPv6` message.
     IcmpV6Type(u8),
+    /// Its code.
+    IcmpV6Code(u8),
     /// The address that a neighbour solicitation or advertisement is about; `::` for one that is malformed.
     NdTarget(Ipv6Addr),
     /// The source link-layer address option of a neighbour solicitation; zero if there is none.
@@ -117,6 +119,7 @@ impl Match {
             Self::Ipv6Src(net) => put_ipv6(bytes, 26, net),
             Self::Ipv6Dst(net) => put_ipv6(bytes, 27, net),
             Self::IcmpV6Type(kind) => put(bytes, 29, &[kind], None),
+            Self::IcmpV6Code(code) => put(bytes, 30, &[code], None),
             Self::NdTarget(address) => put(bytes, 31, &address.octets(), None),
             Self::NdSll(mac) => put(bytes, 32, &mac.0, None),
             Self::NdTll(mac) => put(bytes, 33, &mac.0, None),
@@ -152,6 +155,7 @@ impl Match {
             26 => Self::Ipv6Src(ipv6(value, mask)?),
             27 => Self::Ipv6Dst(ipv6(value, mask)?),
             29 if whole => Self::IcmpV6Type(byte(value)?),
+            30 if whole => Self::IcmpV6Code(byte(value)?),
             31 if whole => Self::NdTarget(address(value)?),
             32 if whole => Self::NdSll(Mac(octets(value)?)),
             33 if whole => Self::NdTll(Mac(octets(value)?)),
@@ -239,6 +243,7 @@ impl fmt::Display for Match {
             Self::Ipv6Src(net) => write!(f, "ipv6_src={net}"),
             Self::Ipv6Dst(net) => write!(f, "ipv6_dst={net}"),
             Self::IcmpV6Type(kind) => write!(f, "icmpv6_type={kind}"),
+            Self::IcmpV6Code(code) => write!(f, "icmpv6_code={code}"),
             Self::NdTarget(address) => write!(f, "nd_target={address}"),
             Self::NdSll(mac) => write!(f, "nd_sll={mac}"),
             Self::NdTll(mac) => write!(f, "nd_tll={mac}"),

@@ -14,6 +14,10 @@
 //! What passes is forwarded as if there were no flows (`NORMAL`); flows of others with a lower priority do not see it. A condition on
 //! what a frame carries holds in any VLAN, so the ports of a trunk are guarded in all of them.
 //!
+//! The switch takes new flows into account at once for what it has not seen yet. For a port that has sent frames already, it renews
+//! what its datapath has cached within a moment after the barrier, so a port should have its flows before it may send. A port number
+//! may be used again: the flows of a port must go with it.
+//!
 //! # What is different from the packet filter
 //!
 //! - Open vSwitch walks extension headers and lists of options itself, so neighbour discovery with them is judged, not dropped.
@@ -32,8 +36,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netlink::Mac;
 
 use crate::Match::{
-    ArpSha, ArpSpa, ArpTpa, EthSrc, EthType, IcmpV4Type, IcmpV6Type, InPort, IpProto, Ipv4Src, Ipv6Src, NdSll,
-    NdTarget, NdTll, UdpDst,
+    ArpSha, ArpSpa, ArpTpa, EthSrc, EthType, IcmpV4Type, IcmpV6Code, IcmpV6Type, InPort, IpProto, Ipv4Src, Ipv6Src,
+    NdSll, NdTarget, NdTll, UdpDst,
 };
 use crate::ethertype::{ARP, IPV4, IPV6};
 use crate::protocol::{ICMP, ICMPV6, UDP};
@@ -97,7 +101,7 @@ impl Guard<'_> {
     /// Of an option that comes twice the switch shows none, and `::` as the target.
     fn malformed(&self, flows: &mut Vec<Flow>) {
         for kind in [SOLICITATION, ADVERTISEMENT] {
-            flows.push(self.drop(DROP_MALFORMED, &[&icmp6(kind), &[NdTarget(Ipv6Addr::UNSPECIFIED)]]));
+            flows.push(self.drop(DROP_MALFORMED, &[&neighbours(kind), &[NdTarget(Ipv6Addr::UNSPECIFIED)]]));
         }
     }
 
@@ -121,7 +125,7 @@ impl Guard<'_> {
             if options.is_empty() { vec![Vec::new()] } else { options }
         };
         let mut allow = |kind, conditions: &[Match], options: Vec<Vec<Match>>| {
-            let flow = |option: Vec<Match>| self.allow(ALLOW_CLAIM, &[&icmp6(kind), conditions, &option]);
+            let flow = |option: Vec<Match>| self.allow(ALLOW_CLAIM, &[&neighbours(kind), conditions, &option]);
             flows.extend(options.into_iter().map(flow));
         };
         if !self.checks_addresses {
@@ -207,4 +211,13 @@ impl Guard<'_> {
 
 fn icmp6(kind: u8) -> [Match; 3] {
     [EthType(IPV6), IpProto(ICMPV6), IcmpV6Type(kind)]
+}
+
+/// A solicitation or advertisement as receivers take it, with the code 0 (RFC 4861, section 7.1).
+///
+/// Without the code Open vSwitch may apply what it decided about one to all others: what it tells the kernel's datapath to remember
+/// has the target and the options only if both type and code are matched (`odp_flow_key_from_flow__` in `lib/odp-util.c`; much as
+/// CVE-2023-5366). Seen with Debian's 3.1.0-2+deb12u1 and Linux 6.1.
+fn neighbours(kind: u8) -> [Match; 4] {
+    [EthType(IPV6), IpProto(ICMPV6), IcmpV6Type(kind), IcmpV6Code(0)]
 }

@@ -48,6 +48,7 @@ fn of_each_kind() -> Vec<Flow> {
         vec![Match::Ipv6Src(net6("::", 128)), ipv6],
         vec![Match::Ipv6Src(net6("fe80::77", 10)), ipv6],
         icmp6(134).to_vec(),
+        [&icmp6(135)[..], &[Match::IcmpV6Code(0)]].concat(),
         [&icmp6(135)[..], &[Match::NdSll(MAC), Match::NdTarget("fe80::1".parse().expect("an address"))]].concat(),
         [&icmp6(135)[..], &[Match::NdTarget("::".parse().expect("an address"))]].concat(),
         [&icmp6(136)[..], &[Match::NdTll(Mac([0; 6])), Match::Ipv6Src(net6("fd00::5", 128))]].concat(),
@@ -117,8 +118,8 @@ fn the_text_is_what_ovs_ofctl_takes() {
     assert_eq!(of_ours.len(), flows.len());
     // And each by itself, as in a dry run.
     connection.delete(COOKIE, ALL).expect("they are deleted");
-    switch.ofctl("add-flow", &text[21]);
-    assert!(connection.list(COOKIE, ALL).expect("a list")[0].is(&flows[21]));
+    switch.ofctl("add-flow", &text[22]);
+    assert!(connection.list(COOKIE, ALL).expect("a list")[0].is(&flows[22]));
 }
 
 fn listed(connection: &mut openflow::Connection) -> BTreeSet<String> {

@@ -214,6 +214,7 @@ impl Stage {
         }
         let (from, to) =
             (Frames::open(&sender, "eth0").expect("it is there"), Frames::open(&receiver, "eth0").expect("too"));
+        harness::wait_until("the switch forwards", || sender.ping_with("10.1.0.9", "-c1 -W1").all_answered());
         Self { switch, sender, receiver, from, to }
     }
 
