@@ -50,7 +50,7 @@ fn a_switch_that_is_stopped_ends_no_later_than_asked() {
     let start = Instant::now();
     let calls: [(&str, Result<(), Error>); 2] =
         [("list", connection.list(0, 0).map(|_| ())), ("open", Connection::open(&switch.socket(), SHORT).map(|_| ()))];
-    assert!(start.elapsed() < SHORT * 2 + Duration::from_millis(100), "{:?}", start.elapsed());
+    assert!(start.elapsed() < SHORT * 2 + Duration::from_secs(1), "{:?}", start.elapsed());
     for (call, result) in calls {
         let error = result.expect_err(call);
         assert!(matches!(error, Error::Silent { .. }) && error.to_string().contains("150 ms"), "{call}: {error}");

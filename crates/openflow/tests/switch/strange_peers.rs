@@ -10,7 +10,7 @@ use openflow::{Action, Connection, Error, Flow, Match};
 
 const PATIENCE: Duration = Duration::from_millis(150);
 /// What a busy machine adds to it.
-const SLACK: Duration = Duration::from_millis(200);
+const SLACK: Duration = Duration::from_secs(1);
 const SOCKET: &str = "/run/strange.mgmt";
 
 const HELLO: [u8; 8] = [5, 0, 0, 8, 0, 0, 0, 1];
