@@ -139,7 +139,7 @@ impl OvsPort {
         operations.push(insert("Port", NEW_PORT, port));
         let ports = value::set([value::named(NEW_PORT)]);
         operations.push(mutate("Bridge", &is_bridge, "ports", "insert", ports));
-        let awaited = Some(Awaited { interface: self.name(), label: self.label() });
+        let awaited = Some(Awaited { interface: self.name(), label: self.label(), bridge: self.bridge.clone() });
         Change { guards: vec![(guard, no_bridge(&self.bridge))], operations, awaited }
     }
 

@@ -6,7 +6,7 @@ use ovsdb::operation::{equals, mutate, select, wait_until_unequal};
 use ovsdb::{Client, Remote, Results, Row, Transaction, value};
 use serde_json::{Value, json};
 
-use crate::{Channel, Error, Session};
+use crate::{Channel, Error, Remedy, Session};
 
 /// How long a call waits for the database server, which answers within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,6 +34,8 @@ pub(crate) struct Awaited {
     pub(crate) interface: String,
     /// What it is, for people.
     pub(crate) label: String,
+    /// Its bridge.
+    pub(crate) bridge: String,
 }
 
 /// What `ovs-vswitchd` has made of an interface.
@@ -225,6 +227,26 @@ impl SwitchDatabase {
         done
     }
 
+    /// A bridge whose datapath cannot be made has no number for that, and says nothing.
+    fn refuse_without_datapath(&mut self, awaited: &[Awaited]) -> Result<(), Error> {
+        for one in awaited {
+            let is_it = [equals("name", one.bridge.as_str())];
+            let columns = ["datapath_id", "datapath_type"];
+            let rows = self.rows(&format!("look up bridge {}", one.bridge), "Bridge", &is_it, &columns)?;
+            let is_of_kernel = |row: &Row| row.text("datapath_type") != Some("netdev");
+            if rows.iter().any(|row| row.text("datapath_id").is_none() && is_of_kernel(row)) {
+                return Err(Error::Unsupported {
+                    feature: format!("datapath of Open vSwitch, which bridge {} needs", one.bridge),
+                    remedy: Remedy::act(
+                        "load the module with `modprobe openvswitch`, use a kernel with CONFIG_OPENVSWITCH, or a bridge with \
+                         datapath_type netdev",
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn note_lost(&mut self, error: &ovsdb::Error) {
         self.is_silent = matches!(error, ovsdb::Error::Silent { .. });
         if error.is_unanswered() {
@@ -263,6 +285,7 @@ impl SwitchDatabase {
                 )));
             }
             let rest = self.waiting.saturating_sub(FIRST_WAITING);
+            self.refuse_without_datapath(awaited)?;
             asked = self.ask(|client| client.transact_within(question(awaited, rest), rest));
         }
         match asked {
