@@ -105,6 +105,7 @@ impl OvsBridge {
             awaited: Some(Awaited {
                 interface: self.name.clone(),
                 bridge: self.name.clone(),
+                ofport: None,
                 label: format!("{} with datapath_type {}", self.label(), datapath.word()),
             }),
         }

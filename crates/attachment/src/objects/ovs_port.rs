@@ -1,7 +1,7 @@
 //! A port of a bridge of Open vSwitch.
 
 use netlink::Mac;
-use ovsdb::operation::{delete, equals, includes, insert, mutate, select, wait_until_equal};
+use ovsdb::operation::{delete, equals, includes, insert, mutate, select, update, wait_until_equal};
 use ovsdb::{Row, Transaction, Uuid, value};
 use serde_json::{Value, json};
 
@@ -139,7 +139,12 @@ impl OvsPort {
         operations.push(insert("Port", NEW_PORT, port));
         let ports = value::set([value::named(NEW_PORT)]);
         operations.push(mutate("Bridge", &is_bridge, "ports", "insert", ports));
-        let awaited = Some(Awaited { interface: self.name(), label: self.label(), bridge: self.bridge.clone() });
+        let awaited = Some(Awaited {
+            interface: self.name(),
+            label: self.label(),
+            bridge: self.bridge.clone(),
+            ofport: self.ofport_request,
+        });
         Change { guards: vec![(guard, no_bridge(&self.bridge))], operations, awaited }
     }
 
@@ -155,7 +160,7 @@ impl OvsPort {
     fn rows(&self, session: &mut Session) -> Result<Vec<Row>, Error> {
         let is_its = [includes("external_ids", value::map(of_attachment(&self.identity)))];
         let action = format!("look up {}", self.identity.words());
-        session.switch()?.rows(&action, "Port", &is_its, &["_uuid", "name"])
+        session.switch()?.rows(&action, "Port", &is_its, &["_uuid", "name", "qos"])
     }
 
     /// The container interface of an internal port. In the database nothing tells of its end: what the switch knows of a device in
@@ -270,7 +275,7 @@ impl Object for OvsPort {
             select(
                 "QoS",
                 &[includes("external_ids", value::map(of_attachment(&self.identity)))],
-                &["type", "other_config"],
+                &["type", "other_config", "external_ids"],
             ),
         ];
         let results = session.switch()?.transact(&format!("look up {label}"), Transaction::from_iter(questions))?;
@@ -340,16 +345,23 @@ impl Object for OvsPort {
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let names = self.rows(session)?;
-        let command = |row: &Row| vsctl(&format!("--if-exists del-port {}", row.text("name").unwrap_or_default()));
+        let command = |row: &Row| {
+            let name = row.text("name").unwrap_or_default();
+            let queue = |qos: &Uuid| format!("clear port {name} qos -- destroy qos {} -- ", qos.0);
+            let queues: String = row.uuids("qos").iter().map(queue).collect();
+            vsctl(&format!("{queues}--if-exists del-port {name}"))
+        };
         for_switch(session, names.iter().map(command).collect())
     }
 }
 
-/// What removes ports.
+/// What removes ports. A port that is removed in the same transaction still counts as one that refers to its queue.
 fn removal(ports: impl IntoIterator<Item = Uuid>, identity: &Identity) -> Vec<Value> {
     let ports: Vec<Value> = ports.into_iter().map(|port| value::uuid(&port)).collect();
+    let is_its = [includes("external_ids", value::map(of_attachment(identity)))];
     vec![
+        update("Port", &is_its, json!({"qos": value::set::<Value>([])})),
         mutate("Bridge", &[], "ports", "delete", value::set(ports)),
-        delete("QoS", &[includes("external_ids", value::map(of_attachment(identity)))]),
+        delete("QoS", &is_its),
     ]
 }

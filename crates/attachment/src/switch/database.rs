@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ovsdb::operation::{equals, mutate, select, wait_until_unequal};
+use ovsdb::operation::{equals, mutate, select, wait_until_equal, wait_until_unequal};
 use ovsdb::{Client, Remote, Results, Row, Transaction, value};
 use serde_json::{Value, json};
 
@@ -36,6 +36,8 @@ pub(crate) struct Awaited {
     pub(crate) label: String,
     /// Its bridge.
     pub(crate) bridge: String,
+    /// The number in OpenFlow that it must get.
+    pub(crate) ofport: Option<u16>,
 }
 
 /// What `ovs-vswitchd` has made of an interface.
@@ -260,7 +262,13 @@ impl SwitchDatabase {
             let row = results.rows(2 * index + 1).pop().unwrap_or_default();
             let number = row.number("ofport").and_then(|number| u32::try_from(number).ok());
             match (number, row.text("error").filter(|words| !words.is_empty())) {
-                (Some(ofport), None) => self.states.push((awaited.interface.clone(), PortState { ofport })),
+                (Some(ofport), None) => {
+                    let ofport = match awaited.ofport.map(u32::from).filter(|wanted| *wanted != ofport) {
+                        Some(wanted) => self.exchange_number(awaited, wanted, ofport)?,
+                        None => ofport,
+                    };
+                    self.states.push((awaited.interface.clone(), PortState { ofport }));
+                }
                 (_, words) => {
                     let reason = words.unwrap_or("ovs-vswitchd gives it no number in OpenFlow, and says no reason");
                     return Err(Error::Channel {
@@ -271,6 +279,26 @@ impl SwitchDatabase {
             }
         }
         Ok(())
+    }
+
+    /// A number that another port has without having asked for it, an interface gets when the switch goes through its ports the next
+    /// time (`bridge.c`, `bridge_delete_or_reconfigure_ports`).
+    fn exchange_number(&mut self, awaited: &Awaited, wanted: u32, found: u32) -> Result<u32, Error> {
+        let action = format!("wait for number {wanted} of {}", awaited.label);
+        self.change(&action, [])?;
+        let patience_ms = u64::try_from(FIRST_WAITING.as_millis()).unwrap_or(u64::MAX);
+        let is_it = [equals("name", awaited.interface.as_str())];
+        let wait = wait_until_equal("Interface", &is_it, &["ofport"], &[json!({"ofport": wanted})], patience_ms);
+        match self.ask(|client| client.transact_within(Transaction::from_iter([wait]), FIRST_WAITING)) {
+            Ok(_) => Ok(wanted),
+            Err(ovsdb::Error::TimedOut { .. }) => Err(Error::Conflict {
+                object: awaited.label.clone(),
+                want: format!("number {wanted} in OpenFlow"),
+                have: format!("got number {found}, because another port has asked for that one"),
+                remedy: Remedy::act("ask for another number, or remove that port"),
+            }),
+            Err(error) => Err(failed(&action, &error)),
+        }
     }
 
     /// The answer about the interfaces, which may not have come at the first time of asking.
