@@ -1,36 +1,48 @@
-//! The connection itself.
+//! The connection itself, of whichever kind.
 
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::io;
+use std::time::Instant;
 
-use crate::Remote;
+use crate::secured::Secured;
+use crate::socket::Socket;
+use crate::{Error, Remote};
 
 /// A connection to a server. Each call has a time by which it ends.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    Unix(UnixStream),
-    Tcp(TcpStream),
+    Plain(Socket),
+    Secured(Box<Secured>),
 }
 
 impl Stream {
     /// # Errors
-    /// The system's.
-    pub(crate) fn open(remote: &Remote, until: Instant) -> io::Result<Self> {
-        match remote {
-            Remote::Unix(path) => UnixStream::connect(path).map(Self::Unix),
-            Remote::Tcp { host, port } => tcp(host, *port, until).map(Self::Tcp),
-        }
+    /// [`Error::Keys`] as the error within, and the system's; `TimedOut` when the time is over.
+    pub(crate) fn open(remote: &Remote, until: Instant) -> Result<io::Result<Self>, Error> {
+        Ok(match remote {
+            Remote::Unix(path) => Socket::unix(path, until).map(Self::Plain),
+            Remote::Tcp { host, port } => Socket::tcp(host, *port, until).map(Self::Plain),
+            Remote::Ssl { host, port, tls } => {
+                let config = Secured::prepare(tls)?;
+                Socket::tcp(host, *port, until)
+                    .and_then(|socket| Secured::open(socket, config, tls, host, until))
+                    .map(|secured| Self::Secured(Box::new(secured)))
+            }
+        })
     }
 
     /// # Errors
     /// The system's; `TimedOut` when the time is over.
     pub(crate) fn send(&mut self, bytes: &[u8], until: Instant) -> io::Result<()> {
-        let left = Some(left(until)?);
         match self {
-            Self::Unix(stream) => stream.set_write_timeout(left).and_then(|()| stream.write_all(bytes)),
-            Self::Tcp(stream) => stream.set_write_timeout(left).and_then(|()| stream.write_all(bytes)),
+            Self::Plain(socket) => {
+                let mut rest = bytes;
+                while !rest.is_empty() {
+                    let sent = socket.send(rest, until)?;
+                    rest = rest.get(sent..).unwrap_or_default();
+                }
+                Ok(())
+            }
+            Self::Secured(secured) => secured.send(bytes, until),
         }
     }
 
@@ -39,38 +51,9 @@ impl Stream {
     /// # Errors
     /// The system's; `TimedOut` when the time is over.
     pub(crate) fn receive(&mut self, bytes: &mut [u8], until: Instant) -> io::Result<usize> {
-        loop {
-            let left = Some(left(until)?);
-            let received = match self {
-                Self::Unix(stream) => stream.set_read_timeout(left).and_then(|()| stream.read(bytes)),
-                Self::Tcp(stream) => stream.set_read_timeout(left).and_then(|()| stream.read(bytes)),
-            };
-            match received {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                received => return received,
-            }
+        match self {
+            Self::Plain(socket) => socket.receive(bytes, until),
+            Self::Secured(secured) => secured.receive(bytes, until),
         }
     }
-}
-
-/// # Errors
-/// `TimedOut` when there is none.
-fn left(until: Instant) -> io::Result<Duration> {
-    let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
-}
-
-/// Tries all addresses of the host.
-fn tcp(host: &str, port: u16, until: Instant) -> io::Result<TcpStream> {
-    let mut refused = io::Error::from(io::ErrorKind::NotFound);
-    for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, left(until)?) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => refused = error,
-        }
-    }
-    Err(refused)
 }
