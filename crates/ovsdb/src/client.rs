@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
+use crate::connect::connect;
 use crate::message::Scanner;
 use crate::secured::Distrust;
 use crate::stream::Stream;
@@ -16,7 +17,7 @@ use crate::{Error, Remote, Results, Transaction};
 #[derive(Debug)]
 pub struct Client {
     remote: Remote,
-    stream: Stream,
+    stream: Box<dyn Stream>,
     /// What has been received and not been read.
     buffer: Vec<u8>,
     scanner: Scanner,
@@ -38,7 +39,7 @@ impl Client {
     /// # Errors
     /// [`Error::Connect`]; [`Error::Keys`] and [`Error::Distrust`] where TLS is spoken.
     pub fn connect(remote: &Remote, patience: Duration) -> Result<Self, Error> {
-        let stream = Stream::open(remote, Instant::now() + patience)?;
+        let stream = connect(remote, Instant::now() + patience)?;
         Ok(Self {
             remote: remote.clone(),
             stream: stream.map_err(|source| unconnected(remote, patience, source))?,

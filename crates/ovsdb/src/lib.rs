@@ -23,6 +23,7 @@
 //! ```
 
 mod client;
+mod connect;
 mod error;
 mod message;
 pub mod operation;

@@ -18,6 +18,7 @@ use rustls::{
 
 use crate::Error;
 use crate::socket::Socket;
+use crate::stream::Stream;
 use crate::tls::{CA_CERTIFICATE, CERTIFICATE, Keys, PRIVATE_KEY, Tls, objection};
 
 /// TLS on a connected socket. Each call has a time by which it ends.
@@ -46,11 +47,6 @@ impl Secured {
             roots.add(certificate).map_err(|error| objection(CA_CERTIFICATE, &tls.ca_certificate, error))?;
         }
         let provider = Arc::new(ring::default_provider());
-        let key = provider
-            .key_provider
-            .load_private_key(private_key.clone_key())
-            .map_err(|error| objection(PRIVATE_KEY, &tls.private_key, key_words(&error)))?;
-        drop(key);
         let verifier = Arc::new(Chain { roots, provider: provider.clone() });
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -63,7 +59,10 @@ impl Secured {
                     let key = tls.private_key.display();
                     objection(CERTIFICATE, &tls.certificate, format!("the private key {key} is not the one of it"))
                 }
-                error => objection(CERTIFICATE, &tls.certificate, certificate_words(&error)),
+                rustls::Error::InvalidCertificate(_) => {
+                    objection(CERTIFICATE, &tls.certificate, certificate_words(&error))
+                }
+                error => objection(PRIVATE_KEY, &tls.private_key, key_words(&error)),
             })?;
         config.resumption = Resumption::disabled();
         Ok(config)
@@ -89,14 +88,18 @@ impl Secured {
         let done = secured.session.complete_io(&mut Timed { socket: &secured.socket, until });
         done.map_err(|error| match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(reason) => io::Error::other(Distrust(words(reason, tls))),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => io::Error::new(
+                error.kind(),
+                "it closed the connection when spoken to in TLS; does it listen with pssl:?",
+            ),
             None => error,
         })?;
         Ok(secured)
     }
+}
 
-    /// # Errors
-    /// As [`Secured::open`].
-    pub(crate) fn send(&mut self, bytes: &[u8], until: Instant) -> io::Result<()> {
+impl Stream for Secured {
+    fn send(&mut self, bytes: &[u8], until: Instant) -> io::Result<()> {
         let mut timed = Timed { socket: &self.socket, until };
         let mut stream = rustls::Stream::new(&mut self.session, &mut timed);
         match stream.write_all(bytes).and_then(|()| stream.flush()) {
@@ -110,9 +113,7 @@ impl Secured {
         }
     }
 
-    /// # Errors
-    /// As [`Secured::open`].
-    pub(crate) fn receive(&mut self, bytes: &mut [u8], until: Instant) -> io::Result<usize> {
+    fn receive(&mut self, bytes: &mut [u8], until: Instant) -> io::Result<usize> {
         let mut timed = Timed { socket: &self.socket, until };
         let received = rustls::Stream::new(&mut self.session, &mut timed).read(bytes);
         match received {
@@ -129,6 +130,15 @@ impl Secured {
             },
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Drop for Secured {
+    /// Takes leave, without which the server logs a warning; it does not matter if that fails.
+    fn drop(&mut self) {
+        self.session.send_close_notify();
+        let mut timed = Timed { socket: &self.socket, until: Instant::now() };
+        let _ = self.session.write_tls(&mut timed);
     }
 }
 
@@ -154,13 +164,13 @@ struct Timed<'a> {
 
 impl Read for Timed<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.socket.receive(bytes, self.until)
+        self.socket.receive_some(bytes, self.until)
     }
 }
 
 impl Write for Timed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.send(bytes, self.until)
+        self.socket.send_some(bytes, self.until)
     }
 
     fn flush(&mut self) -> io::Result<()> {

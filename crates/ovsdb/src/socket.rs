@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, setsockopt, socket,
 };
 use nix::sys::time::TimeVal;
+
+use crate::stream::Stream;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -64,11 +66,11 @@ impl Socket {
         Err(refused)
     }
 
-    /// Sends bytes, as many as there is room for, and returns how many those were.
+    /// Sends as many bytes as there is room for, and returns how many those were.
     ///
     /// # Errors
     /// The system's; `TimedOut` when the time is over.
-    pub(crate) fn send(&self, bytes: &[u8], until: Instant) -> io::Result<usize> {
+    pub(crate) fn send_some(&self, bytes: &[u8], until: Instant) -> io::Result<usize> {
         loop {
             match send(self.0.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
                 Err(Errno::EAGAIN) => self.wait(PollFlags::POLLOUT, until)?,
@@ -82,7 +84,7 @@ impl Socket {
     ///
     /// # Errors
     /// The system's; `TimedOut` when the time is over.
-    pub(crate) fn receive(&self, bytes: &mut [u8], until: Instant) -> io::Result<usize> {
+    pub(crate) fn receive_some(&self, bytes: &mut [u8], until: Instant) -> io::Result<usize> {
         loop {
             self.wait(PollFlags::POLLIN, until)?;
             match recv(self.0.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT) {
@@ -105,6 +107,21 @@ impl Socket {
     }
 }
 
+impl Stream for Socket {
+    fn send(&mut self, bytes: &[u8], until: Instant) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let sent = self.send_some(rest, until)?;
+            rest = rest.get(sent..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, bytes: &mut [u8], until: Instant) -> io::Result<usize> {
+        self.receive_some(bytes, until)
+    }
+}
+
 /// # Errors
 /// `TimedOut` when there is none.
 fn left(until: Instant) -> io::Result<Duration> {
@@ -118,14 +135,16 @@ fn addresses(host: &str, port: u16, until: Instant) -> io::Result<Vec<SocketAddr
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![(address, port).into()]);
     }
-    let (found, finding) = mpsc::channel();
+    let (ours, theirs) = UnixStream::pair()?;
     let name = host.to_owned();
-    thread::Builder::new().spawn(move || {
-        // Nobody may be waiting any more.
-        let _ = found.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect));
+    let search = thread::Builder::new().spawn(move || {
+        let found = (name.as_str(), port).to_socket_addrs();
+        // The other end sees that it is closed.
+        drop(theirs);
+        found
     })?;
-    match finding.recv_timeout(left(until)?) {
-        Ok(addresses) => addresses,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "its name was not resolved in time")),
+    match Socket(ours.into()).receive_some(&mut [0], until) {
+        Ok(_) => search.join().map_err(|_| io::Error::other("its name could not be resolved"))?.map(Iterator::collect),
+        Err(error) => Err(io::Error::new(error.kind(), "its name was not resolved in time")),
     }
 }
