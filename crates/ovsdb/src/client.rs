@@ -32,6 +32,28 @@ pub struct Client {
 /// As much as is received at once, in bytes: the answer to what a plugin asks, or, if it is longer, as much as there is already.
 const PIECE_BYTES: RangeInclusive<usize> = 4 << 10..=256 << 10;
 
+/// By when a call ends, and how long that was when it began.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    until: Instant,
+    patience: Duration,
+}
+
+impl Deadline {
+    /// More than anybody waits, and little enough to be added to any time.
+    const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
+    fn after(patience: Duration) -> Self {
+        let patience = patience.min(Self::LONGEST);
+        Self { until: Instant::now() + patience, patience }
+    }
+
+    fn later(self, by: Duration) -> Self {
+        let by = by.min(Self::LONGEST);
+        Self { until: self.until + by, patience: self.patience + by }
+    }
+}
+
 impl Client {
     /// Connects. `patience` is how long each call takes at most, connecting included, beside what its transactions wait
     /// themselves.
@@ -39,7 +61,7 @@ impl Client {
     /// # Errors
     /// [`Error::Connect`]; [`Error::Keys`] and [`Error::Distrust`] where TLS is spoken.
     pub fn connect(remote: &Remote, patience: Duration) -> Result<Self, Error> {
-        let stream = connect(remote, Instant::now() + patience)?;
+        let stream = connect(remote, Deadline::after(patience).until)?;
         Ok(Self {
             remote: remote.clone(),
             stream: stream.map_err(|source| unconnected(remote, patience, source))?,
@@ -58,10 +80,10 @@ impl Client {
     /// [`Error::Refused`] with the words of the server, [`Error::TimedOut`] for a `wait`, and [`Error::Distrust`]: nothing has
     /// been done. All else as [`Error::is_unanswered`] tells.
     pub fn transact(&mut self, transaction: Transaction) -> Result<Results, Error> {
-        let until = Instant::now() + self.patience;
+        let deadline = Deadline::after(self.patience);
         let count = transaction.len();
-        let id = self.send([("transact", transaction.parameters())], until)?;
-        self.results(id, count, until)
+        let id = self.send([("transact", transaction.parameters())], deadline)?;
+        self.results(id, count, deadline)
     }
 
     /// Runs two transactions that are sent in one write, the second whatever becomes of the first. It waits at most `waiting`
@@ -75,19 +97,23 @@ impl Client {
         second: Transaction,
         waiting: Duration,
     ) -> (Result<Results, Error>, Result<Results, Error>) {
-        let until = Instant::now() + self.patience;
+        let deadline = Deadline::after(self.patience);
         let counts = (first.len(), second.len());
         let calls = [("transact", first.parameters()), ("transact", second.parameters())];
-        let id = match self.send(calls, until) {
-            Ok(id) => id,
-            Err(error) => {
-                let second = self.broken(io::ErrorKind::BrokenPipe.into());
-                return (Err(error), Err(second));
-            }
+        let sent = self.send(calls, deadline);
+        let first = match &sent {
+            Ok(id) => self.results(id - 1, counts.0, deadline),
+            Err(_) => Err(self.broken(io::ErrorKind::BrokenPipe.into(), deadline)),
         };
-        let first = self.results(id - 1, counts.0, until);
-        let second = self.results(id, counts.1, until + waiting);
-        (first, second)
+        // Whoever is not trusted is so for both.
+        match (sent, first) {
+            (Ok(_), Err(Error::Distrust { remote, reason })) | (Err(Error::Distrust { remote, reason }), _) => {
+                let again = Error::Distrust { remote: remote.clone(), reason: reason.clone() };
+                (Err(Error::Distrust { remote, reason }), Err(again))
+            }
+            (Ok(id), first) => (first, self.results(id, counts.1, deadline.later(waiting))),
+            (Err(error), broken) => (Err(error), broken),
+        }
     }
 
     /// Somebody holds the lock of this name; that of the running `ovs-vswitchd` is `ovs_vswitchd`. The connection cannot be used
@@ -96,9 +122,9 @@ impl Client {
     /// # Errors
     /// As [`Client::transact`].
     pub fn is_locked(mut self, name: &str) -> Result<bool, Error> {
-        let until = Instant::now() + self.patience;
-        let id = self.send([("lock", vec![json!(name)])], until)?;
-        let answer = self.answer(id, until)?;
+        let deadline = Deadline::after(self.patience);
+        let id = self.send([("lock", vec![json!(name)])], deadline)?;
+        let answer = self.answer(id, deadline)?;
         match answer.get("locked").and_then(Value::as_bool) {
             Some(is_ours) => Ok(!is_ours),
             None => Err(self.nonsense("its answer to \"lock\" does not say \"locked\"")),
@@ -106,30 +132,30 @@ impl Client {
     }
 
     /// Sends calls in one write, and returns the number of the last.
-    fn send<const N: usize>(&mut self, calls: [(&str, Vec<Value>); N], until: Instant) -> Result<u64, Error> {
+    fn send<const N: usize>(&mut self, calls: [(&str, Vec<Value>); N], deadline: Deadline) -> Result<u64, Error> {
         let mut text = Vec::new();
         for (method, parameters) in calls {
             self.last_id += 1;
             let call = json!({"id": self.last_id, "method": method, "params": parameters});
             serde_json::to_writer(&mut text, &call).map_err(|error| self.nonsense(&error.to_string()))?;
         }
-        self.write(&text, until)?;
+        self.write(&text, deadline)?;
         Ok(self.last_id)
     }
 
-    fn write(&mut self, text: &[u8], until: Instant) -> Result<(), Error> {
+    fn write(&mut self, text: &[u8], deadline: Deadline) -> Result<(), Error> {
         if self.is_cut {
-            return Err(self.broken(io::ErrorKind::NotConnected.into()));
+            return Err(self.broken(io::ErrorKind::NotConnected.into(), deadline));
         }
-        self.stream.send(text, until).map_err(|source| {
+        self.stream.send(text, deadline.until).map_err(|source| {
             self.is_cut = true;
-            self.broken(source)
+            self.broken(source, deadline)
         })
     }
 
     /// The results of a transaction of `count` operations.
-    fn results(&mut self, id: u64, count: usize, until: Instant) -> Result<Results, Error> {
-        let Value::Array(results) = self.answer(id, until)? else {
+    fn results(&mut self, id: u64, count: usize, deadline: Deadline) -> Result<Results, Error> {
+        let Value::Array(results) = self.answer(id, deadline)? else {
             return Err(self.nonsense("its answer to \"transact\" is no list"));
         };
         match refusal(&results) {
@@ -145,7 +171,7 @@ impl Client {
     }
 
     /// Waits for the answer to a call, and answers questions whether this end is still there meanwhile (RFC 7047, section 4.1.11).
-    fn answer(&mut self, id: u64, until: Instant) -> Result<Value, Error> {
+    fn answer(&mut self, id: u64, deadline: Deadline) -> Result<Value, Error> {
         loop {
             if let Some(mut answer) = self.early.remove(&id) {
                 return match answer.remove("error").filter(|error| !error.is_null()) {
@@ -153,11 +179,11 @@ impl Client {
                     None => Ok(answer.remove("result").unwrap_or_default()),
                 };
             }
-            let message = self.receive(until)?;
+            let message = self.receive(deadline)?;
             if let Some(method) = message.get("method") {
                 if method == "echo" {
                     let answer = json!({"id": message.get("id"), "result": message.get("params"), "error": null});
-                    self.write(answer.to_string().as_bytes(), until)?;
+                    self.write(answer.to_string().as_bytes(), deadline)?;
                 }
                 continue;
             }
@@ -170,7 +196,7 @@ impl Client {
         }
     }
 
-    fn receive(&mut self, until: Instant) -> Result<Map<String, Value>, Error> {
+    fn receive(&mut self, deadline: Deadline) -> Result<Map<String, Value>, Error> {
         loop {
             match self.scanner.end(&self.buffer) {
                 Err(reason) => return Err(self.nonsense(reason)),
@@ -185,20 +211,20 @@ impl Client {
             }
             let begin = self.buffer.len();
             self.buffer.resize(begin + begin.clamp(*PIECE_BYTES.start(), *PIECE_BYTES.end()), 0);
-            let received = self.stream.receive(self.buffer.get_mut(begin..).unwrap_or_default(), until);
+            let received = self.stream.receive(self.buffer.get_mut(begin..).unwrap_or_default(), deadline.until);
             self.buffer.truncate(begin + received.as_ref().map_or(0, |count| *count));
             match received {
-                Ok(0) => return Err(self.broken(io::ErrorKind::UnexpectedEof.into())),
+                Ok(0) => return Err(self.broken(io::ErrorKind::UnexpectedEof.into(), deadline)),
                 Ok(_) => {}
-                Err(source) => return Err(self.broken(source)),
+                Err(source) => return Err(self.broken(source, deadline)),
             }
         }
     }
 
-    fn broken(&self, source: io::Error) -> Error {
+    fn broken(&self, source: io::Error, deadline: Deadline) -> Error {
         let remote = self.remote.to_string();
         match source.kind() {
-            io::ErrorKind::TimedOut => Error::Silent { remote, patience: self.patience },
+            io::ErrorKind::TimedOut => Error::Silent { remote, patience: deadline.patience },
             io::ErrorKind::UnexpectedEof => {
                 Error::Broken { remote, source: io::Error::new(source.kind(), "it closed the connection") }
             }

@@ -142,6 +142,8 @@ fn a_refusal_after_the_handshake_is_said_as_well() {
         assert!(matches!(error, Error::Distrust { .. }) && !error.is_unanswered(), "{error:?}");
         assert!(error.to_string().contains("does not accept our certificate /run/pki/client-cert.pem"), "{error}");
     }
+    let both = connect(&ours()).unwrap().transact_and_wait(transaction([]), transaction([]), PATIENCE);
+    assert!(matches!(both, (Err(Error::Distrust { .. }), Err(Error::Distrust { .. }))), "{both:?}");
 }
 
 #[test]
