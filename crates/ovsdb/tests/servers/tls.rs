@@ -95,7 +95,7 @@ fn megabytes_go_both_ways() {
 #[test]
 fn whose_certificate_is_refused_is_said() {
     let _switch = switch();
-    let _server = serve(SERVER);
+    let server = serve(SERVER);
     pki("req stranger && ovs-pki $P self-sign stranger");
     sh("cd /run/pki && ovs-pki --force --dir=/run/pki/ca --log=log req late && \
         cd ca/switchca && \
@@ -121,7 +121,7 @@ fn whose_certificate_is_refused_is_said() {
         assert!(error.to_string().contains(words), "{error}");
         assert!(error.to_string().contains("ssl:127.0.0.1:6641"), "{error}");
     }
-    drop(_server);
+    drop(server);
     let _server = serve(&SERVER.replace("/server-", "/late-"));
     let error = call(&ours()).unwrap_err();
     assert!(matches!(error, Error::Distrust { .. }) && error.to_string().contains("it expired"), "{error}");
@@ -144,6 +144,37 @@ fn a_refusal_after_the_handshake_is_said_as_well() {
     }
     let both = connect(&ours()).unwrap().transact_and_wait(transaction([]), transaction([]), PATIENCE);
     assert!(matches!(both, (Err(Error::Distrust { .. }), Err(Error::Distrust { .. }))), "{both:?}");
+}
+
+/// A server of OpenSSL's with a certificate that `signer` signed, and whose own it shows, too; that was signed by the CA.
+fn in_between(signer: &str, is_ca: &str) -> harness::Background {
+    sh(&format!(
+        "cd /run/pki && new='openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes' && \
+         sign='openssl x509 -req -days 9 -CAcreateserial' && echo basicConstraints=CA:{is_ca} >kind && \
+         $new -keyout {signer}.key -out {signer}.req -subj /CN={signer} && \
+         $sign -in {signer}.req -CA cacert.pem -CAkey ca/switchca/private/cakey.pem -extfile kind -out {signer}.crt && \
+         echo basicConstraints=CA:FALSE >kind && $new -keyout leaf.key -out leaf.req -subj /CN=leaf && \
+         $sign -in leaf.req -CA {signer}.crt -CAkey {signer}.key -extfile kind -out leaf.crt"
+    ))
+    .ok();
+    let server = spawn(&format!(
+        "cd /run/pki && exec openssl s_server -accept 127.0.0.1:6641 -key leaf.key -cert leaf.crt -cert_chain {signer}.crt -quiet \
+         >/dev/null 2>&1"
+    ));
+    wait_until("it listens", || sh("ss -Hltn sport = :6641").stdout.contains("6641"));
+    server
+}
+
+#[test]
+fn only_a_ca_signs_for_the_ca() {
+    let _switch = switch();
+    let server = in_between("lesser-ca", "TRUE");
+    connect(&ours()).unwrap();
+    drop(server);
+    // Or every client of the CA could be the server under any certificate that it likes.
+    let _server = in_between("client", "FALSE");
+    let error = connect(&ours()).unwrap_err();
+    assert!(matches!(error, Error::Distrust { .. }), "{error:?}");
 }
 
 #[test]
@@ -196,10 +227,10 @@ fn files_that_cannot_be_used_are_named() {
 #[test]
 fn one_that_does_not_speak_tls_is_told() {
     let _switch = switch();
-    let _server = serve("--remote=ptcp:6641:127.0.0.1");
+    let server = serve("--remote=ptcp:6641:127.0.0.1");
     let error = call(&ours()).unwrap_err();
     assert!(matches!(error, Error::Connect { .. }) && error.to_string().contains("pssl:"), "{error}");
-    drop(_server);
+    drop(server);
     let _server = serve(SERVER);
     let plain: Remote = "tcp:127.0.0.1:6641".parse().unwrap();
     let error = Client::connect(&plain, PATIENCE).unwrap().transact(transaction([ask_for("br0")])).unwrap_err();
