@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use harness::wait_until;
 use nix::sys::signal::{Signal, killpg};
 use ovsdb::{Client, Error, Remote};
 
@@ -30,6 +31,8 @@ fn a_server_that_is_killed_while_it_waits_leaves_the_call_unanswered() {
         assert!(matches!(error, Error::Broken { .. }) && error.is_unanswered() && error.is_absence(), "{error}");
     }
     for remote in [switch.remote(), "tcp:127.0.0.1".parse::<Remote>().unwrap(), "unix:/run/none".parse().unwrap()] {
+        // It closes its sockets one by one.
+        wait_until("nobody listens", || Client::connect(&remote, PATIENCE).is_err());
         let error = Client::connect(&remote, PATIENCE).unwrap_err();
         assert!(matches!(error, Error::Connect { .. }) && error.is_absence() && !error.is_unanswered(), "{error}");
         assert!(error.to_string().contains(&remote.to_string()), "{error}");
