@@ -14,7 +14,8 @@ use crate::Error;
 /// `--certificate` and `--ca-cert`.
 ///
 /// As with Open vSwitch, the server's certificate must be signed by the CA, and the name in it does not matter. So anybody to
-/// whom this CA gave a certificate can be the server: let it be one that signs for Open vSwitch only.
+/// whom this CA gave a certificate can be the server: let it be one that signs for Open vSwitch only. Certificates are X.509
+/// version 3, as `ovs-pki` makes them; the protocol is TLS 1.2 or 1.3.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tls {
     /// The private key: PKCS#8, PKCS#1 or SEC 1, RSA of at least 2048 bits or an elliptic curve; not encrypted.
