@@ -9,7 +9,7 @@ use tests::{ALL, LATEST, Plugin, Scene, VERSIONS, cites, codes, with};
 const OF_LIBCNI: [&str; 3] = ["0.3.1", "0.4.0", "1.0.0"];
 
 /// The plugins that make an interface.
-const OF_NICS: [Plugin; 2] = [Plugin::Bridge, Plugin::Secondary];
+const OF_NICS: [Plugin; 3] = [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort];
 
 /// A list with one plugin.
 fn only(plugin: Plugin, version: &str) -> Value {
@@ -34,7 +34,7 @@ fn the_protocol_in_every_version() {
 }
 
 fn libcni_adds_checks_and_deletes(plugin: Plugin) {
-    let scene = Scene::new();
+    let scene = Scene::of(plugin);
     let runtime = Runtime::new(&scene);
     let before = scene.state();
     for version in OF_LIBCNI {
@@ -56,7 +56,7 @@ fn libcni_adds_checks_and_deletes(plugin: Plugin) {
 }
 
 fn the_newest_version_has_all_commands(plugin: Plugin) {
-    let scene = Scene::new();
+    let scene = Scene::of(plugin);
     let before = scene.state();
     let config = plugin.config(LATEST);
     let call = |command, config: &Value| scene.call(plugin, command, config.clone()).run();
@@ -80,7 +80,7 @@ fn the_newest_version_has_all_commands(plugin: Plugin) {
 }
 
 fn libcni_reads_the_versions() {
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let runtime = Runtime::new(&scene);
     for plugin in ALL {
         let versions = runtime.versions(plugin.name()).ok();
@@ -89,7 +89,7 @@ fn libcni_reads_the_versions() {
 }
 
 fn unknown_commands_and_bad_json_have_their_codes() {
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let (code, _, _) = scene.call(plugin, "DANCE", plugin.config(LATEST)).run().error();
         assert_eq!(code, 4);
@@ -227,7 +227,7 @@ fn capabilities_reach_the_plugins_by_way_of_libcni() {
 }
 
 fn capabilities_reach(plugin: Plugin) {
-    let scene = Scene::new();
+    let scene = Scene::of(plugin);
     let runtime = Runtime::new(&scene);
     let nic = with(&plugin.config("1.0.0"), json!({"capabilities": {"mac": true, "ips": true}}));
     let shaper = with(&Plugin::Shaper.config("1.0.0"), json!({"capabilities": {"shaping": true}, "bw": null}));
@@ -238,8 +238,10 @@ fn capabilities_reach(plugin: Plugin) {
     assert_eq!(result["interfaces"][2]["mac"], "02:00:00:00:00:09");
     assert_eq!(result["interfaces"][2]["name"], "net1");
     assert_eq!(result["ips"][0]["address"], "10.1.0.77/24");
-    let queues = harness::tc("qdisc show");
-    let rates = queues.as_array().into_iter().flatten().filter_map(|queue| queue["options"]["rate"].as_u64());
+    // The queues of a port of Open vSwitch are in the container.
+    let queues = [harness::tc("qdisc show"), scene.c1.tc("qdisc show")];
+    let queues = queues.iter().filter_map(Value::as_array).flatten();
+    let rates = queues.filter_map(|queue| queue["options"]["rate"].as_u64());
     assert_eq!(rates.collect::<Vec<_>>(), [6_250_000], "50 Mbit/s, in bytes");
     runtime.run_with("del", "net", &scene.c1, "net1", &capabilities).ok();
 }
