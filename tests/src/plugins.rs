@@ -21,9 +21,11 @@ pub enum Plugin {
     HostLocal,
     /// `static`: IPAM as configured.
     Static,
+    /// `ovs-port`: makes an interface on a bridge of Open vSwitch, which must run.
+    OvsPort,
 }
 
-/// All plugins.
+/// All plugins that need nothing but the kernel.
 pub const ALL: [Plugin; 5] = [Plugin::Bridge, Plugin::Secondary, Plugin::Shaper, Plugin::HostLocal, Plugin::Static];
 
 /// Those that make or adjust interfaces.
@@ -41,6 +43,7 @@ impl Plugin {
             Self::Shaper => "netem-shaper",
             Self::HostLocal => "host-local",
             Self::Static => "static",
+            Self::OvsPort => "ovs-port",
         }
     }
 
@@ -50,6 +53,8 @@ impl Plugin {
             Self::Bridge => json!({"cniVersion": version, "name": "net", "type": "bridge", "bridge": "br0",
                 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
             Self::Secondary => json!({"cniVersion": version, "name": "net", "type": "veth-secondary", "bridge": "br0",
+                "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
+            Self::OvsPort => json!({"cniVersion": version, "name": "net", "type": "ovs-port", "bridge": "br0",
                 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
             Self::Shaper => json!({"cniVersion": version, "name": "net", "type": "netem-shaper", "bw": "100Mbps"}),
             Self::HostLocal => json!({"cniVersion": version, "name": "net", "type": "bridge",
