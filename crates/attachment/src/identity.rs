@@ -120,6 +120,12 @@ impl Identity {
         self.device_name("pj")
     }
 
+    /// The name of the port of a switch where that is not the host interface itself, which is joined to it then: as that but for its
+    /// second letter.
+    pub(crate) fn port_name(&self) -> String {
+        self.device_name("po")
+    }
+
     /// The name of a device in the container's namespace until it has its alias and the name of the container interface. It tells
     /// the network: `pc`, 25 bits of a hash of that, and 40 bits of one of all three parts.
     #[must_use]
@@ -184,6 +190,11 @@ impl Identity {
     #[must_use]
     pub fn joint_mac(&self) -> Mac {
         self.mac("joint")
+    }
+
+    /// The hardware address of the device that [`Identity::port_name`] names.
+    pub(crate) fn port_mac(&self) -> Mac {
+        self.mac("port")
     }
 
     /// The number of the attachment's routing table in its container: 31 bits of a hash of all three parts, at least 2^16.

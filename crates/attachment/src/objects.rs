@@ -35,6 +35,7 @@ mod source_table;
 mod sysctl;
 mod tap;
 mod tap_behind;
+mod tap_line;
 mod tc_words;
 mod veth;
 
@@ -68,4 +69,5 @@ pub use source_rule::SourceRule;
 pub use source_table::SourceTable;
 pub use sysctl::Sysctl;
 pub use tap::Tap;
+pub use tap_line::TapLine;
 pub use veth::Veth;

@@ -11,4 +11,4 @@ pub(crate) use database::{Awaited, Change};
 pub use database::{PortState, SwitchDatabase};
 pub(crate) use ids::{identity_of, is_of_ovs_cni, is_of_shared, of_attachment, of_ovs_cni, of_shared};
 pub use vlans::{SwitchVlans, VlanMode};
-pub(crate) use vsctl::vsctl;
+pub(crate) use vsctl::{for_switch, vsctl};

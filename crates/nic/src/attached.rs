@@ -88,6 +88,12 @@ impl Nic {
         }
     }
 
+    /// The NIC is a TAP device in the container's namespace.
+    #[must_use]
+    pub fn is_tap_in_container(&self) -> bool {
+        self.device == keys::Device::Tap && self.tap_namespace == TapNamespace::Container
+    }
+
     /// The port, by its name on the host.
     #[must_use]
     pub fn port(&self, found: &Found) -> String {

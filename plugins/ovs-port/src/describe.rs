@@ -1,7 +1,8 @@
 //! The configuration as an attachment: a port, or what a chained plugin adds to the port of an earlier one.
 
 use attachment::{
-    Description, Finder, Identity, Ifb, OvsBridge, OvsMirror, OvsPatch, OvsPort, Session, SourceTable, Tap, Veth,
+    Description, Finder, Identity, Ifb, OvsBridge, OvsMirror, OvsPatch, OvsPort, Session, SourceTable, Tap, TapLine,
+    Veth,
 };
 use cni::{Call, Error, Success};
 use plugin::{Plugin, Prop};
@@ -26,6 +27,7 @@ impl Plugin for Switched {
         OvsMirror::FINDER,
         Tap::FINDER,
         Veth::FINDER,
+        TapLine::FINDER,
         OvsPort::FINDER,
         SourceTable::FINDER,
         Ifb::COLLECTOR,
@@ -36,7 +38,7 @@ impl Plugin for Switched {
     fn read(call: &Call, identity: Identity) -> Result<Self, Error> {
         match Mirrored::is_output(call) {
             Some(is_output) => Mirrored::read(call, identity, is_output).map(Self::Mirrored),
-            None => Port::read(call, identity).map(|port| Self::Port(Box::new(port))),
+            None => Port::read(call, &identity).map(|port| Self::Port(Box::new(port))),
         }
     }
 

@@ -1,8 +1,8 @@
 //! A NIC on a bridge of Open vSwitch.
 
 use attachment::{
-    Checksums, Datapath, Description, Device, Identity, Mirroring, OvsBridge, OvsCniNic, OvsMirror, OvsMirrored,
-    OvsPatch, OvsPort, PortDevice, Session, SwitchLimits, SwitchVlans,
+    Checksums, Datapath, Description, Device, Identity, LinkUp, Mirroring, OvsBridge, OvsCniNic, OvsMirror,
+    OvsMirrored, OvsPatch, OvsPort, PortDevice, Redirect, Session, SwitchLimits, SwitchVlans, TapLine,
 };
 use cni::{Call, Code, Error, Interface, Success};
 use keys::{MirrorKeys, OvsPortKeys, SwitchDevice, TapKeys};
@@ -35,7 +35,7 @@ pub(crate) struct Port {
 impl Port {
     /// # Errors
     /// Code 7 naming the key.
-    pub(crate) fn read(call: &Call, identity: Identity) -> Result<Self, Error> {
+    pub(crate) fn read(call: &Call, identity: &Identity) -> Result<Self, Error> {
         let completed = Completed::of(call)?;
         let bridge = completed.bridge().ok_or_else(|| {
             Error::invalid_config(
@@ -69,7 +69,7 @@ impl Port {
                 keys.source_routing,
                 keys.table.filter(|table| *table != 0),
                 &call,
-                &identity,
+                identity,
             )?,
             metric: keys.metric,
             patch: patch.map(|to| OvsPatch { bridge: bridge.clone(), to, network: network.clone() }),
@@ -88,7 +88,8 @@ impl Port {
 
     fn port(&self) -> OvsPort {
         let device = match self.is_internal() {
-            false => PortDevice::HostInterface,
+            false if self.is_joined() => PortDevice::Link(TapLine::port(&self.nic.identity)),
+            false => PortDevice::Link(self.nic.identity.host_name()),
             true => PortDevice::Internal {
                 mac: self.nic.mac(&self.found),
                 mtu_request: self.nic.mtu_bytes,
@@ -132,9 +133,7 @@ impl Port {
         }
         if !self.is_internal() {
             self.nic.describe(&self.found, "", &mut description);
-            if self.datapath == Some(Datapath::Netdev) && self.device == SwitchDevice::Veth {
-                description.own(Checksums { device: self.nic.container_interface() });
-            }
+            self.describe_checksums(&mut description);
         } else if !self.is_rehearsed {
             self.nic.set_up(Some(self.nic.mac(&self.found)), &mut description);
         }
@@ -142,6 +141,36 @@ impl Port {
             source_routing.describe(self.has_interface(), &mut description)?;
         }
         Ok(description)
+    }
+
+    /// A TAP device on the host is joined to the port, instead of being it: see [`TapLine`].
+    fn is_joined(&self) -> bool {
+        self.is_in_user_space() && self.device == SwitchDevice::Tap && !self.nic.is_tap_in_container()
+    }
+
+    fn is_in_user_space(&self) -> bool {
+        self.datapath == Some(Datapath::Netdev)
+    }
+
+    /// A switch in user space passes on frames as they come. Whatever sends them by a veth has its checksums filled in there.
+    fn describe_checksums(&self, description: &mut Description) {
+        if !self.is_in_user_space() {
+            return;
+        }
+        let identity = &self.nic.identity;
+        let device = match self.device {
+            SwitchDevice::Internal => return,
+            SwitchDevice::Veth => self.nic.container_interface(),
+            SwitchDevice::Tap if self.nic.is_tap_in_container() => Device::container(identity.joint_name()),
+            SwitchDevice::Tap => {
+                let (tap, joint) = (Device::host(identity.host_name()), TapLine::joint(identity));
+                description.own(TapLine { identity: identity.clone(), mtu: self.nic.mtu_bytes(&self.found) });
+                description.own(Redirect { from: joint.clone(), to: tap.clone() });
+                description.own(Redirect { from: tap, to: joint.clone() }).own(LinkUp { device: joint.clone() });
+                joint
+            }
+        };
+        description.own(Checksums { device });
     }
 
     fn has_interface(&self) -> bool {

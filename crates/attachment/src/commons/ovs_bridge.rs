@@ -5,7 +5,7 @@ use ovsdb::{Row, Uuid, value};
 use serde_json::json;
 
 use super::ovs_ports::OvsPorts;
-use crate::switch::{Awaited, Change, Columns, Wanted, is_of_shared, of_shared, vsctl};
+use crate::switch::{Awaited, Change, Columns, Wanted, for_switch, is_of_shared, of_shared, vsctl};
 use crate::{Commons, Difference, Error, Finder, Found, Kind, Remedy, Session, Shared, State};
 
 static KIND: Kind = Kind::found("bridge of Open vSwitch");
@@ -60,7 +60,7 @@ impl OvsBridge {
     /// # Errors
     /// The database cannot be asked.
     pub fn datapath_of(&self, session: &mut Session) -> Result<Option<Datapath>, Error> {
-        Ok(self.row(session)?.map(|row| datapath_of(&row)))
+        Ok(self.known(session)?.map(|row| datapath_of(&row)))
     }
 
     /// A program elsewhere controls the flows of the bridge.
@@ -68,14 +68,15 @@ impl OvsBridge {
     /// # Errors
     /// The database cannot be asked.
     pub fn has_controller(&self, session: &mut Session) -> Result<bool, Error> {
-        Ok(self.row(session)?.is_some_and(|row| !row.uuids("controller").is_empty()))
+        Ok(self.known(session)?.is_some_and(|row| !row.uuids("controller").is_empty()))
     }
 
     fn row(&self, session: &mut Session) -> Result<Option<Row>, Error> {
-        let is_it = [equals("name", self.name.as_str())];
-        let columns = ["_uuid", "datapath_type", "controller", "external_ids"];
-        let action = format!("look up bridge {}", self.name);
-        Ok(session.switch()?.rows(&action, "Bridge", &is_it, &columns)?.pop())
+        session.switch()?.bridge(&self.name)
+    }
+
+    fn known(&self, session: &mut Session) -> Result<Option<Row>, Error> {
+        session.switch()?.known_bridge(&self.name)
     }
 
     fn columns(&self, datapath: Datapath) -> Columns {
@@ -146,7 +147,7 @@ impl Shared for OvsBridge {
     }
 
     fn look(&self, session: &mut Session) -> Result<State, Error> {
-        let Some(row) = self.row(session)? else {
+        let Some(row) = self.known(session)? else {
             return match self.datapath {
                 Some(_) => Ok(State::Lacking),
                 None => Err(Error::Unusable {
@@ -199,9 +200,17 @@ impl Shared for OvsBridge {
         vec![vsctl(&format!("add-br {0} -- set bridge {0}{settings}", self.name))]
     }
 
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        match self.look(session)? {
+            State::Whole => Ok(vec![format!("# {} exists already", self.name())]),
+            State::Lacking => for_switch(session, self.commands()),
+        }
+    }
+
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let is_ours = self.row(session)?.is_some_and(|row| is_of_shared(&row.map("external_ids")));
-        Ok(if is_ours { vec![vsctl(&format!("--if-exists del-br {}", self.name))] } else { Vec::new() })
+        let commands = if is_ours { vec![vsctl(&format!("--if-exists del-br {}", self.name))] } else { Vec::new() };
+        for_switch(session, commands)
     }
 }
 

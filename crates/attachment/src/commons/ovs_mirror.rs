@@ -6,7 +6,7 @@ use ovsdb::operation::{equals, insert, mutate, select, wait_until_equal};
 use ovsdb::{Row, Transaction, value};
 use serde_json::json;
 
-use crate::switch::{Change, is_of_ovs_cni, is_of_shared, of_shared, vsctl};
+use crate::switch::{Change, for_switch, is_of_ovs_cni, is_of_shared, of_shared, vsctl};
 use crate::{Commons, Difference, Error, Finder, Found, Kind, Session, Shared, State};
 
 static KIND: Kind = Kind::found("mirror of Open vSwitch");
@@ -128,11 +128,18 @@ impl Shared for OvsMirror {
         vec![vsctl(&format!("--id=@m create mirror name={name} -- add bridge {bridge} mirrors @m"))]
     }
 
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        match self.look(session)? {
+            State::Whole => Ok(vec![format!("# {} exists already", self.name())]),
+            State::Lacking => for_switch(session, self.commands()),
+        }
+    }
+
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let is_ours = self.row(session)?.is_some_and(|row| Self::is_ours(&row.map("external_ids")));
         let command =
             || vsctl(&format!("--id=@m get mirror {1} -- remove bridge {0} mirrors @m", self.bridge, self.name));
-        Ok(if is_ours { vec![command()] } else { Vec::new() })
+        for_switch(session, if is_ours { vec![command()] } else { Vec::new() })
     }
 }
 

@@ -7,7 +7,7 @@ use ovsdb::{Row, Transaction, value};
 use serde_json::{Value, json};
 
 use super::ovs_ports::OvsPorts;
-use crate::switch::{Awaited, Change, of_shared, vsctl};
+use crate::switch::{Awaited, Change, for_switch, of_shared, vsctl};
 use crate::{Commons, Difference, Error, Finder, Found, Kind, Remedy, Session, Shared, State};
 
 static KIND: Kind = Kind::found("patch of Open vSwitch");
@@ -177,9 +177,18 @@ impl Shared for OvsPatch {
         vec![vsctl(&format!("{here} -- {there}"))]
     }
 
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        match self.look(session)? {
+            State::Whole => Ok(vec![format!("# {} exists already", self.name())]),
+            State::Lacking => for_switch(session, self.commands()),
+        }
+    }
+
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let rows = self.rows(session)?;
         let ours = rows.iter().filter(|row| is_patch(&row.map("external_ids")));
-        Ok(ours.filter_map(|row| Some(vsctl(&format!("--if-exists del-port {}", row.text("name")?)))).collect())
+        let commands =
+            ours.filter_map(|row| Some(vsctl(&format!("--if-exists del-port {}", row.text("name")?)))).collect();
+        for_switch(session, commands)
     }
 }

@@ -5,7 +5,7 @@ use ovsdb::operation::{equals, includes, mutate};
 use ovsdb::{Row, value};
 use serde_json::Value;
 
-use crate::switch::{is_of_ovs_cni, of_ovs_cni, vsctl};
+use crate::switch::{for_switch, is_of_ovs_cni, of_ovs_cni, vsctl};
 use crate::{Device, Difference, Error, Identity, Kind, Object, Session, Side, Stage, Tag};
 
 static KIND: Kind = Kind::of_a_link("what ovs-cni made");
@@ -92,6 +92,6 @@ impl Object for OvsCniNic {
                 commands.push(format!("ip link delete {name}"));
             }
         }
-        Ok(commands)
+        for_switch(session, commands)
     }
 }

@@ -51,7 +51,7 @@ fn is_of_a_switch(link: &Link) -> bool {
 pub(super) fn differences(
     session: &mut Session,
     identity: &Identity,
-    device: PortDevice,
+    device: &PortDevice,
     label: &str,
 ) -> Result<Vec<Difference>, Error> {
     let Some(link) = session.find(&Device::container(identity.if_name()))? else {
@@ -61,7 +61,7 @@ pub(super) fn differences(
         return Ok(vec![Difference::new(label, "a device of Open vSwitch", link.kind)]);
     }
     let mut differences = Vec::new();
-    if let PortDevice::Internal { mac, mtu, .. } = device {
+    if let PortDevice::Internal { mac, mtu, .. } = *device {
         if link.mac != Some(mac) {
             let have = link.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
             differences.push(Difference::new(format!("{label} address"), mac, have));

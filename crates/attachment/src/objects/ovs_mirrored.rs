@@ -4,7 +4,7 @@ use ovsdb::operation::{equals, includes, mutate};
 use ovsdb::{Row, Uuid, value};
 use serde_json::Value;
 
-use crate::switch::{Change, of_attachment, vsctl};
+use crate::switch::{Change, for_switch, of_attachment, vsctl};
 use crate::{Difference, Error, Identity, Kind, Object, OvsMirror, Remedy, Session, Stage};
 
 /// With the port go all references to it.
@@ -130,5 +130,9 @@ impl Object for OvsMirrored {
         let add = |column: &str| format!(" -- add mirror {} {column} @p", self.mirror.name);
         let parts: String = self.columns().into_iter().map(add).collect();
         vec![vsctl(&format!("--id=@p get port {port}{parts}"))]
+    }
+
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        for_switch(session, self.commands())
     }
 }

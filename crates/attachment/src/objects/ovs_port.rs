@@ -6,17 +6,17 @@ use ovsdb::{Row, Transaction, Uuid, value};
 use serde_json::{Value, json};
 
 use super::ovs_internal;
-use crate::switch::{Awaited, Change, Columns, SwitchVlans, Wanted, identity_of, of_attachment, vsctl};
+use crate::switch::{Awaited, Change, Columns, SwitchVlans, Wanted, for_switch, identity_of, of_attachment, vsctl};
 use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Owner, Remedy, Session, Stage};
 
 static KIND: Kind = Kind::found("port of Open vSwitch");
 static FINDER: Finder = Finder::new(&KIND, of_identity, of_network);
 
 /// What a port is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PortDevice {
-    /// The host interface of the attachment, a veth's end or a TAP device, which is there when the port is made.
-    HostInterface,
+    /// A link of the host, a veth's end or a TAP device, which is there when the port is made.
+    Link(String),
     /// A device of the switch's own, of this address, that moves into the container as the container interface. It keeps its name,
     /// by which the switch knows it.
     Internal {
@@ -76,7 +76,7 @@ impl OvsPort {
         Self {
             identity,
             bridge: String::new(),
-            device: PortDevice::HostInterface,
+            device: PortDevice::Link(String::new()),
             vlans: SwitchVlans::default(),
             ofport_request: None,
             external_ids: Vec::new(),
@@ -88,8 +88,8 @@ impl OvsPort {
     /// The name of the port and its interface.
     #[must_use]
     pub fn name(&self) -> String {
-        match self.device {
-            PortDevice::HostInterface => self.identity.host_name(),
+        match &self.device {
+            PortDevice::Link(name) => name.clone(),
             PortDevice::Internal { .. } => self.identity.if_name().to_owned(),
         }
     }
@@ -170,7 +170,7 @@ impl OvsPort {
                 "another one: ovs-vswitchd has been restarted, and has made a new device on the host; attach the container again",
             )]);
         }
-        ovs_internal::differences(session, &self.identity, self.device, &label)
+        ovs_internal::differences(session, &self.identity, &self.device, &label)
     }
 }
 
@@ -214,8 +214,8 @@ impl Object for OvsPort {
     fn stage(&self) -> Stage {
         match self.device {
             PortDevice::Internal { .. } => Stage::Nic,
-            PortDevice::HostInterface if self.is_guarded => Stage::Port,
-            PortDevice::HostInterface => Stage::Ready,
+            PortDevice::Link(_) if self.is_guarded => Stage::Port,
+            PortDevice::Link(_) => Stage::Ready,
         }
     }
 
@@ -296,11 +296,11 @@ impl Object for OvsPort {
         }
         match self.device {
             PortDevice::Internal { .. } => differences.extend(self.differences_of_internal(session, &row)?),
-            PortDevice::HostInterface => {
+            PortDevice::Link(_) => {
                 let link = session.find(&Device::host(&name))?;
                 let index = link.map(|link| i64::from(link.index));
                 if index.is_some() && row.number("ifindex") != index {
-                    differences.push(Difference::new(&label, format!("the host interface {name}"), "another device"));
+                    differences.push(Difference::new(&label, format!("link {name} of the host"), "another device"));
                 }
             }
         }
@@ -334,10 +334,14 @@ impl Object for OvsPort {
         commands
     }
 
+    fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
+        for_switch(session, self.commands())
+    }
+
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let names = self.rows(session)?;
         let command = |row: &Row| vsctl(&format!("--if-exists del-port {}", row.text("name").unwrap_or_default()));
-        Ok(names.iter().map(command).collect())
+        for_switch(session, names.iter().map(command).collect())
     }
 }
 

@@ -52,6 +52,8 @@ pub struct SwitchDatabase {
     /// Each with the place of its object in the description.
     changes: Vec<(usize, Change)>,
     states: Vec<(String, PortState)>,
+    /// Bridges as they were when they were first looked up.
+    bridges: Vec<(String, Option<Row>)>,
 }
 
 impl Default for SwitchDatabase {
@@ -71,6 +73,7 @@ impl SwitchDatabase {
             client: None,
             changes: Vec::new(),
             states: Vec::new(),
+            bridges: Vec::new(),
         }
     }
 
@@ -130,6 +133,29 @@ impl SwitchDatabase {
     ) -> Result<Vec<Row>, Error> {
         let results = self.transact(action, Transaction::from_iter([select(table, conditions, columns)]))?;
         Ok(results.rows(0))
+    }
+
+    /// The row of a bridge.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn bridge(&mut self, name: &str) -> Result<Option<Row>, Error> {
+        let columns = ["_uuid", "datapath_type", "controller", "external_ids"];
+        let row = self.rows(&format!("look up bridge {name}"), "Bridge", &[equals("name", name)], &columns)?.pop();
+        self.bridges.retain(|(known, _)| known != name);
+        self.bridges.push((name.to_owned(), row.clone()));
+        Ok(row)
+    }
+
+    /// The same as it was when it was last looked up. What is done to it then is guarded by itself.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn known_bridge(&mut self, name: &str) -> Result<Option<Row>, Error> {
+        match self.bridges.iter().find(|(known, _)| known == name) {
+            Some((_, row)) => Ok(row.clone()),
+            None => self.bridge(name),
+        }
     }
 
     /// `ovs-vswitchd` runs. One that was stopped by a signal still holds its lock. Nothing is written.
@@ -259,6 +285,7 @@ impl Channel for SwitchDatabase {
         if changes.is_empty() {
             return Ok(());
         }
+        self.bridges.clear();
         let mut places = Vec::new();
         let mut transaction = Transaction::new();
         let mut guards = Vec::new();
@@ -312,6 +339,13 @@ impl Channel for SwitchDatabase {
 
 /// A call that failed. Where no server answers, one may later.
 fn failed(action: &str, error: &ovsdb::Error) -> Error {
+    if let ovsdb::Error::Connect { remote, source } = error
+        && source.kind() == std::io::ErrorKind::PermissionDenied
+        && let Some(errno) = source.raw_os_error()
+    {
+        let action = format!("{action}, because of the socket {remote}");
+        return Error::System { action, source: std::io::Error::from_raw_os_error(errno) };
+    }
     if error.is_absence() {
         return Error::Busy(format!("cannot {action}: {error}; is ovsdb-server running?"));
     }
