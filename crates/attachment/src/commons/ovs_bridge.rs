@@ -105,6 +105,7 @@ impl OvsBridge {
             awaited: Some(Awaited {
                 interface: self.name.clone(),
                 label: format!("{} with datapath_type {}", self.label(), datapath.word()),
+                ofport: None,
             }),
         }
     }

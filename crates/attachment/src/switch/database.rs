@@ -6,7 +6,7 @@ use ovsdb::operation::{equals, mutate, select, wait_until_unequal};
 use ovsdb::{Client, Remote, Results, Row, Transaction, value};
 use serde_json::{Value, json};
 
-use crate::{Channel, Error, Session};
+use crate::{Channel, Error, Remedy, Session};
 
 /// How long a call waits for the database server, which answers within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,6 +34,8 @@ pub(crate) struct Awaited {
     pub(crate) interface: String,
     /// What it is, for people.
     pub(crate) label: String,
+    /// The number in OpenFlow that it must get. Where that is taken, `ovs-vswitchd` gives it another without a word.
+    pub(crate) ofport: Option<u16>,
 }
 
 /// What `ovs-vswitchd` has made of an interface.
@@ -49,6 +51,8 @@ pub struct SwitchDatabase {
     patience: Duration,
     waiting: Duration,
     client: Option<Client>,
+    /// The words about a server that has taken a call and let the time pass: it is not asked again.
+    silence: Option<String>,
     /// Each with the place of its object in the description.
     changes: Vec<(usize, Change)>,
     states: Vec<(String, PortState)>,
@@ -71,6 +75,7 @@ impl SwitchDatabase {
             patience: PATIENCE,
             waiting: waiting.unwrap_or(WAITING),
             client: None,
+            silence: None,
             changes: Vec::new(),
             states: Vec::new(),
             bridges: Vec::new(),
@@ -99,11 +104,9 @@ impl SwitchDatabase {
     /// # Errors
     /// [`Error::Busy`] where no server answers; [`Error::Channel`] with its words.
     pub(crate) fn transact(&mut self, action: &str, transaction: Transaction) -> Result<Results, Error> {
+        self.refuse_silence(action)?;
         let done = self.client().and_then(|client| client.transact(transaction));
-        if done.as_ref().is_err_and(ovsdb::Error::is_unanswered) {
-            self.client = None; // what still comes belongs to this call
-        }
-        done.map_err(|error| failed(action, &error))
+        done.map_err(|error| self.failed(action, &error))
     }
 
     /// Changes something at once, and tells `ovs-vswitchd`, which is not waited for.
@@ -162,9 +165,11 @@ impl SwitchDatabase {
     ///
     /// # Errors
     /// As [`SwitchDatabase::transact`].
-    pub fn is_served(&self) -> Result<bool, Error> {
+    pub fn is_served(&mut self) -> Result<bool, Error> {
+        const ACTION: &str = "ask whether ovs-vswitchd runs";
+        self.refuse_silence(ACTION)?;
         let asked = Client::connect(&self.remote, self.patience).and_then(|client| client.is_locked(VSWITCHD));
-        asked.map_err(|error| failed("ask whether ovs-vswitchd runs", &error))
+        asked.map_err(|error| self.failed(ACTION, &error))
     }
 
     /// A port of this name is there that is not a bridge's own.
@@ -203,10 +208,29 @@ impl SwitchDatabase {
                         self.waiting.as_secs_f32()
                     )));
                 }
-                Err(error) => return Err(failed(action, &error)),
+                Err(error) => return Err(self.failed(action, &error)),
             }
         }
         Ok(())
+    }
+
+    /// What becomes of a call that failed.
+    fn failed(&mut self, action: &str, error: &ovsdb::Error) -> Error {
+        if error.is_unanswered() {
+            self.client = None; // what still comes belongs to this call
+        }
+        if matches!(error, ovsdb::Error::Silent { .. }) {
+            self.silence = Some(error.to_string());
+        }
+        worded(action, error)
+    }
+
+    /// One that hangs would be waited for at each of a call's questions.
+    fn refuse_silence(&self, action: &str) -> Result<(), Error> {
+        match &self.silence {
+            Some(words) => Err(absent(action, words)),
+            None => Ok(()),
+        }
     }
 
     fn client(&mut self) -> Result<&mut Client, ovsdb::Error> {
@@ -222,6 +246,14 @@ impl SwitchDatabase {
             let row = results.rows(2 * index + 1).pop().unwrap_or_default();
             let number = row.number("ofport").and_then(|number| u32::try_from(number).ok());
             match (number, row.text("error").filter(|words| !words.is_empty())) {
+                (Some(ofport), None) if awaited.ofport.is_some_and(|wanted| ofport != u32::from(wanted)) => {
+                    return Err(Error::Conflict {
+                        object: awaited.label.clone(),
+                        want: format!("number {} in OpenFlow", awaited.ofport.unwrap_or_default()),
+                        have: format!("gets number {ofport}, because that one is taken"),
+                        remedy: Remedy::act("ask for another number, or leave it to the switch"),
+                    });
+                }
                 (Some(ofport), None) => self.states.push((awaited.interface.clone(), PortState { ofport })),
                 (_, words) => {
                     let reason = words.unwrap_or("ovs-vswitchd gives it no number in OpenFlow, and says no reason");
@@ -240,24 +272,28 @@ impl SwitchDatabase {
         let label = || awaited.iter().map(|one| one.label.as_str()).collect::<Vec<_>>().join(" and ");
         if matches!(asked, Err(ovsdb::Error::TimedOut { .. })) && self.waiting > FIRST_WAITING {
             if !self.is_served()? {
-                return Err(Error::Busy(format!(
-                    "cannot make {}: ovs-vswitchd is not running on the database at {}; start it",
-                    label(),
-                    self.remote
-                )));
+                return Err(self.unserved(&label()));
             }
             let rest = self.waiting.saturating_sub(FIRST_WAITING);
             asked = self.client().and_then(|client| client.transact_within(question(awaited, rest), rest));
         }
         match asked {
             Ok(results) => self.read_states(awaited, &results),
+            Err(ovsdb::Error::TimedOut { .. }) if !self.is_served()? => Err(self.unserved(&label())),
             Err(ovsdb::Error::TimedOut { .. }) => Err(Error::Busy(format!(
                 "cannot make {}: ovs-vswitchd has not looked at it within {} s; it hangs, or has too much to do",
                 label(),
                 self.waiting.as_secs_f32()
             ))),
-            Err(error) => Err(failed(&format!("wait for {}", label()), &error)),
+            Err(error) => Err(self.failed(&format!("wait for {}", label()), &error)),
         }
+    }
+
+    fn unserved(&self, label: &str) -> Error {
+        Error::Busy(format!(
+            "cannot make {label}: ovs-vswitchd is not running on the database at {}; start it",
+            self.remote
+        ))
     }
 }
 
@@ -302,7 +338,15 @@ impl Channel for SwitchDatabase {
         transaction.extend(operations);
         transaction.push(next_configuration());
         let waiting = self.waiting.min(FIRST_WAITING);
-        let client = self.client().map_err(|error| failed("connect to Open vSwitch", &error))?;
+        const CHANGE: &str = "change the configuration of Open vSwitch";
+        self.refuse_silence(CHANGE)?;
+        let client = match &mut self.client {
+            Some(client) => client,
+            none => match Client::connect(&self.remote, self.patience) {
+                Ok(client) => none.insert(client),
+                Err(error) => return Err(self.failed("connect to Open vSwitch", &error)),
+            },
+        };
         let (written, asked) = if awaited.is_empty() {
             (client.transact(transaction), None)
         } else {
@@ -314,7 +358,6 @@ impl Channel for SwitchDatabase {
             Err(error) => {
                 if error.is_unanswered() {
                     made.extend(places); // nobody knows
-                    self.client = None;
                 }
                 if let ovsdb::Error::TimedOut { place, .. } = &error
                     && let Some(found) =
@@ -322,7 +365,7 @@ impl Channel for SwitchDatabase {
                 {
                     return Err(found);
                 }
-                return Err(failed("change the configuration of Open vSwitch", &error));
+                return Err(self.failed(CHANGE, &error));
             }
         }
         asked.map_or(Ok(()), |asked| self.await_states(&awaited, asked))
@@ -337,8 +380,8 @@ impl Channel for SwitchDatabase {
     }
 }
 
-/// A call that failed. Where no server answers, one may later.
-fn failed(action: &str, error: &ovsdb::Error) -> Error {
+/// An error in the words of its call. Where no server answers, one may later.
+fn worded(action: &str, error: &ovsdb::Error) -> Error {
     if let ovsdb::Error::Connect { remote, source } = error
         && source.kind() == std::io::ErrorKind::PermissionDenied
         && let Some(errno) = source.raw_os_error()
@@ -347,9 +390,13 @@ fn failed(action: &str, error: &ovsdb::Error) -> Error {
         return Error::System { action, source: std::io::Error::from_raw_os_error(errno) };
     }
     if error.is_absence() {
-        return Error::Busy(format!("cannot {action}: {error}; is ovsdb-server running?"));
+        return absent(action, &error.to_string());
     }
     Error::Channel { action: action.to_owned(), reason: error.to_string() }
+}
+
+fn absent(action: &str, words: &str) -> Error {
+    Error::Busy(format!("cannot {action}: {words}; is ovsdb-server running?"))
 }
 
 impl Session {
