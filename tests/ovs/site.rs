@@ -1,5 +1,7 @@
 //! A host with Open vSwitch, its bridge `br0` in user space, and containers.
 
+use std::collections::BTreeMap;
+
 use harness::{Datapath, Invocation, Namespace, OpenVswitch, Reply};
 use serde_json::{Value, json};
 use tests::{LATEST, Plugin, Scene, State, with};
@@ -83,6 +85,12 @@ impl Site {
     pub(crate) fn state(&self) -> Whole {
         self.ovs.settle();
         self.unsettled()
+    }
+
+    /// The links and rows alone, as they are at this moment: where much is looked at, and the whole at the end.
+    pub(crate) fn brief(&self) -> (String, BTreeMap<String, String>, Value) {
+        let links = harness::sh("ip -br link | cut -d' ' -f1; ip -n c1 -br link | cut -d' ' -f1").ok();
+        (links, State::allocations(), self.ovs.rows())
     }
 
     /// Where `ovs-vswitchd` does not work.
