@@ -1,6 +1,6 @@
 //! NICs on a bridge.
 
-use harness::{Namespace, ip, sh, spawn, wait_until};
+use harness::{Namespace, OpenVswitch, ip, sh};
 use serde_json::{Value, json};
 use tests::{LATEST, Plugin, Scene, State, cites, codes, with};
 
@@ -97,26 +97,11 @@ fn an_operators_bridge_stays() {
     assert_eq!(before, scene.state());
 }
 
-/// Open vSwitch with a bridge of its userspace datapath, which needs nothing of the kernel.
-fn open_vswitch(bridge: &str) -> [harness::Background; 2] {
-    sh("mkdir -p /run/ovs && ovsdb-tool create /run/ovs/conf.db /usr/share/openvswitch/vswitch.ovsschema").ok();
-    let environment = "export OVS_RUNDIR=/run/ovs OVS_LOGDIR=/run/ovs OVS_DBDIR=/run/ovs OVS_SYSCONFDIR=/run/ovs";
-    let database = spawn(&format!(
-        "{environment}; exec ovsdb-server /run/ovs/conf.db --remote=punix:/run/ovs/db.sock 2>/dev/null"
-    ));
-    wait_until("the database answers", || sh("ovs-vsctl --db=unix:/run/ovs/db.sock --no-wait init").status == 0);
-    let switch = spawn(&format!("{environment}; exec ovs-vswitchd unix:/run/ovs/db.sock 2>/dev/null"));
-    sh(&format!(
-        "ovs-vsctl --timeout=20 --db=unix:/run/ovs/db.sock add-br {bridge} -- set bridge {bridge} datapath_type=netdev"
-    ))
-    .ok();
-    [database, switch]
-}
-
 #[test]
 fn a_bridge_of_open_vswitch_is_refused_with_what_to_use() {
     let scene = Scene::new();
-    let _processes = open_vswitch("ovs0");
+    let ovs = OpenVswitch::start();
+    ovs.add_bridge("ovs0");
     let before = scene.state();
     let reply = call(&scene, &scene.c1, "ADD", &with(&plain("home-net"), json!({"bridge": "ovs0"}))).run();
     let (code, msg, _) = reply.error();
