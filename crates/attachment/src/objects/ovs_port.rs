@@ -342,8 +342,11 @@ impl Object for OvsPort {
 /// What removes ports.
 fn removal(ports: impl IntoIterator<Item = Uuid>, identity: &Identity) -> Vec<Value> {
     let ports: Vec<Value> = ports.into_iter().map(|port| value::uuid(&port)).collect();
+    let is_its = includes("external_ids", value::map(of_attachment(identity)));
     vec![
         mutate("Bridge", &[], "ports", "delete", value::set(ports)),
-        delete("QoS", &[includes("external_ids", value::map(of_attachment(identity)))]),
+        // A port that goes at the same time counts as one that refers to the queue.
+        json!({"op": "update", "table": "Port", "where": [is_its], "row": {"qos": value::set::<Value>([])}}),
+        delete("QoS", &[is_its]),
     ]
 }
