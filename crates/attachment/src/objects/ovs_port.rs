@@ -6,6 +6,7 @@ use ovsdb::{Row, Transaction, value};
 use serde_json::{Value, json};
 
 use super::ovs_internal;
+use super::ovs_limits::SwitchLimits;
 use crate::switch::{Awaited, Change, Columns, SwitchVlans, Wanted, for_switch, identity_of, of_attachment, vsctl};
 use crate::{
     Device, Difference, Error, Finder, Found, Identity, Item, Kind, Note, Object, Owner, Remedy, Session, Stage,
@@ -29,17 +30,6 @@ pub enum PortDevice {
         /// The MTU in bytes that it has in the container, where that is known.
         mtu: Option<u32>,
     },
-}
-
-/// Limits that the switch sets on the host interface (`ovs-vswitchd.conf.db(5)`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SwitchLimits {
-    /// Of what the switch receives from the container: kbit/s, in the kernel's policer; 0 is none.
-    pub policing_rate_kbps: u32,
-    /// Its burst in kbit; 0 is the switch's own choice.
-    pub policing_burst_kb: u32,
-    /// Of what the switch sends to the container: bit/s, by a queue of `linux-htb`.
-    pub max_rate_bps: Option<u64>,
 }
 
 /// A port of a bridge of Open vSwitch: a row of `Port` and one of `Interface`. Both say whose they are in `external_ids`.
@@ -285,7 +275,14 @@ impl Object for OvsPort {
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         let place = session.place();
         session.switch()?.collect(place, self.change());
-        let PortDevice::Internal { mac, .. } = self.device else { return Ok(()) };
+        let mac = match self.device {
+            PortDevice::HostInterface if self.limits.is_none() => return Ok(()),
+            PortDevice::HostInterface => {
+                session.flush()?;
+                return self.limits.confirm(session, &Device::host(self.name()));
+            }
+            PortDevice::Internal { mac, .. } => mac,
+        };
         session.flush()?;
         if ovs_internal::move_in(session, &self.identity, mac)? {
             return Ok(());
@@ -349,6 +346,7 @@ impl Object for OvsPort {
                 if index.is_some() && row.number("ifindex") != index {
                     differences.push(Difference::new(&label, format!("link {name} of the host"), "another device"));
                 }
+                differences.extend(self.limits.differences(session, &Device::host(&name))?);
             }
         }
         Ok(differences)
