@@ -18,9 +18,9 @@ pub(crate) fn open(path: &Path, until: Instant) -> io::Result<UnixStream> {
     let address = UnixAddr::new(path)?;
     let socket: OwnedFd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let left = left(until)?;
-    let seconds = left.as_secs().try_into().unwrap_or(libc::time_t::MAX);
+    let seconds = left.as_secs().min(i32::MAX.unsigned_abs().into()).try_into().unwrap_or_default();
     // No wait at all would be one without end.
-    let limit = TimeVal::new(seconds, libc::suseconds_t::from(left.subsec_micros().max(1).cast_signed()));
+    let limit = TimeVal::new(seconds, left.subsec_micros().max(1).cast_signed().into());
     setsockopt(&socket, sockopt::SendTimeout, &limit)?;
     connect(socket.as_raw_fd(), &address)?;
     Ok(socket.into())

@@ -1,6 +1,6 @@
 //! Lines as queues.
 
-use attachment::ShapedDevice;
+use attachment::{Device, Ifb, ShapedDevice};
 use cni::Error;
 use netlink::qdisc::netem::{self, Netem};
 use netlink::qdisc::{self, Kind, Parent, Tbf};
@@ -15,11 +15,12 @@ const NETEM: u16 = 0x7062;
 const TBF: u16 = 0x7063;
 
 /// The queues that make a NIC's two directions as `shape` says. What the device sends is shaped on the device; what it receives is
-/// sent through an ifb first, and shaped there.
+/// sent through an ifb first, and shaped there, unless a device behind it sends that on. Where an earlier release has put queues,
+/// there are none.
 ///
 /// # Errors
 /// Code 7 for what the device's MTU does not allow.
-pub(crate) fn of_nic(shape: &Shape, nic: &Nic) -> Result<ShapedDevice, Error> {
+pub(crate) fn of_nic(shape: &Shape, nic: &Nic) -> Result<Vec<ShapedDevice>, Error> {
     let (sent, received) =
         if nic.is_far_end { (&shape.download, &shape.upload) } else { (&shape.upload, &shape.download) };
     for (direction, line) in [("download", &shape.download), ("upload", &shape.upload)] {
@@ -28,18 +29,25 @@ pub(crate) fn of_nic(shape: &Shape, nic: &Nic) -> Result<ShapedDevice, Error> {
             Error::invalid_config(format!("{direction}.{key}: {error} (the MTU of {device} is {mtu})"))
         })?;
     }
-    Ok(ShapedDevice { sent: tree(sent, nic.mtu), received: tree(received, nic.mtu), ..none_of(nic) })
+    let (sent, received) = (tree(sent, nic.mtu), tree(received, nic.mtu));
+    let none = || none_on(nic, &nic.device);
+    let mut all = match &nic.joint {
+        None => vec![ShapedDevice { sent, received, ..none() }],
+        Some(joint) => vec![ShapedDevice { sent, ..none() }, ShapedDevice { sent: received, ..none_on(nic, joint) }],
+    };
+    all.extend(nic.former.iter().map(|former| none_on(nic, former)));
+    Ok(all)
 }
 
 /// A NIC without queues: what DEL makes of it, whatever the limits were.
-pub(crate) fn none_of(nic: &Nic) -> ShapedDevice {
-    ShapedDevice {
-        device: nic.device.clone(),
-        ifb: nic.ifb(),
-        handles: vec![NETEM, TBF],
-        sent: Vec::new(),
-        received: Vec::new(),
-    }
+pub(crate) fn none_of(nic: &Nic) -> Vec<ShapedDevice> {
+    let devices = [Some(&nic.device), nic.joint.as_ref(), nic.former.as_ref()];
+    devices.into_iter().flatten().map(|device| none_on(nic, device)).collect()
+}
+
+fn none_on(nic: &Nic, device: &Device) -> ShapedDevice {
+    let ifb = Ifb { identity: nic.attachment.clone(), interface: nic.name.clone(), side: device.side };
+    ShapedDevice { device: device.clone(), ifb, handles: vec![NETEM, TBF], sent: Vec::new(), received: Vec::new() }
 }
 
 /// The queues that make what a device sends like `line`: netem at the root for all but the rate, and below it tbf for the

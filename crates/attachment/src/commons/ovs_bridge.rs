@@ -105,8 +105,8 @@ impl OvsBridge {
             awaited: Some(Awaited {
                 interface: self.name.clone(),
                 bridge: self.name.clone(),
-                ofport: None,
                 label: format!("{} with datapath_type {}", self.label(), datapath.word()),
+                ofport: None,
             }),
         }
     }

@@ -36,7 +36,7 @@ pub(crate) struct Awaited {
     pub(crate) label: String,
     /// Its bridge.
     pub(crate) bridge: String,
-    /// The number in OpenFlow that it must get.
+    /// The number in OpenFlow that it must get. Where that is taken, `ovs-vswitchd` gives it another without a word.
     pub(crate) ofport: Option<u16>,
 }
 
@@ -107,7 +107,7 @@ impl SwitchDatabase {
     /// [`Error::Busy`] where no server answers; [`Error::Channel`] with its words.
     pub(crate) fn transact(&mut self, action: &str, transaction: Transaction) -> Result<Results, Error> {
         let done = self.ask(|client| client.transact(transaction));
-        done.map_err(|error| failed(action, &error))
+        done.map_err(|error| worded(action, &error))
     }
 
     /// Changes something at once, and tells `ovs-vswitchd`, which is not waited for.
@@ -166,9 +166,15 @@ impl SwitchDatabase {
     ///
     /// # Errors
     /// As [`SwitchDatabase::transact`].
-    pub fn is_served(&self) -> Result<bool, Error> {
-        let asked = Client::connect(&self.remote, self.patience).and_then(|client| client.is_locked(VSWITCHD));
-        asked.map_err(|error| failed("ask whether ovs-vswitchd runs", &error))
+    pub fn is_served(&mut self) -> Result<bool, Error> {
+        let asked = match self.is_silent {
+            true => Err(self.silence()),
+            false => Client::connect(&self.remote, self.patience).and_then(|client| client.is_locked(VSWITCHD)),
+        };
+        asked.map_err(|error| {
+            self.note_lost(&error);
+            worded("ask whether ovs-vswitchd runs", &error)
+        })
     }
 
     /// A port of this name is there that is not a bridge's own.
@@ -207,7 +213,7 @@ impl SwitchDatabase {
                         self.waiting.as_secs_f32()
                     )));
                 }
-                Err(error) => return Err(failed(action, &error)),
+                Err(error) => return Err(worded(action, &error)),
             }
         }
         Ok(())
@@ -217,7 +223,7 @@ impl SwitchDatabase {
     /// is connected to anew; one that is silent is not asked again.
     fn ask<T>(&mut self, call: impl FnOnce(&mut Client) -> Result<T, ovsdb::Error>) -> Result<T, ovsdb::Error> {
         if self.is_silent {
-            return Err(ovsdb::Error::Silent { remote: self.remote.to_string(), patience: self.patience });
+            return Err(self.silence());
         }
         let done = match &mut self.client {
             Some(client) => call(client),
@@ -247,6 +253,10 @@ impl SwitchDatabase {
             }
         }
         Ok(())
+    }
+
+    fn silence(&self) -> ovsdb::Error {
+        ovsdb::Error::Silent { remote: self.remote.to_string(), patience: self.patience }
     }
 
     fn note_lost(&mut self, error: &ovsdb::Error) {
@@ -294,10 +304,10 @@ impl SwitchDatabase {
             Err(ovsdb::Error::TimedOut { .. }) => Err(Error::Conflict {
                 object: awaited.label.clone(),
                 want: format!("number {wanted} in OpenFlow"),
-                have: format!("got number {found}, because another port has asked for that one"),
-                remedy: Remedy::act("ask for another number, or remove that port"),
+                have: format!("gets number {found}, because that one is taken"),
+                remedy: Remedy::act("ask for another number, or leave it to the switch"),
             }),
-            Err(error) => Err(failed(&action, &error)),
+            Err(error) => Err(worded(&action, &error)),
         }
     }
 
@@ -306,11 +316,7 @@ impl SwitchDatabase {
         let label = || awaited.iter().map(|one| one.label.as_str()).collect::<Vec<_>>().join(" and ");
         if matches!(asked, Err(ovsdb::Error::TimedOut { .. })) && self.waiting > FIRST_WAITING {
             if !self.is_served()? {
-                return Err(Error::Busy(format!(
-                    "cannot make {}: ovs-vswitchd is not running on the database at {}; start it",
-                    label(),
-                    self.remote
-                )));
+                return Err(self.unserved(&label()));
             }
             let rest = self.waiting.saturating_sub(FIRST_WAITING);
             self.refuse_without_datapath(awaited)?;
@@ -318,6 +324,7 @@ impl SwitchDatabase {
         }
         match asked {
             Ok(results) => self.read_states(awaited, &results),
+            Err(ovsdb::Error::TimedOut { .. }) if !self.is_served()? => Err(self.unserved(&label())),
             Err(ovsdb::Error::TimedOut { .. }) => Err(Error::Busy(format!(
                 "cannot make {}: ovs-vswitchd has not looked at it within {} s; it hangs, or has too much to do",
                 label(),
@@ -325,9 +332,16 @@ impl SwitchDatabase {
             ))),
             Err(error) => {
                 self.note_lost(&error);
-                Err(failed(&format!("wait for {}", label()), &error))
+                Err(worded(&format!("wait for {}", label()), &error))
             }
         }
+    }
+
+    fn unserved(&self, label: &str) -> Error {
+        Error::Busy(format!(
+            "cannot make {label}: ovs-vswitchd is not running on the database at {}; start it",
+            self.remote
+        ))
     }
 }
 
@@ -393,7 +407,7 @@ impl Channel for SwitchDatabase {
                 {
                     return Err(found);
                 }
-                return Err(failed("change the configuration of Open vSwitch", &error));
+                return Err(worded("change the configuration of Open vSwitch", &error));
             }
         }
         asked.map_or(Ok(()), |asked| self.await_states(&awaited, asked))
@@ -408,8 +422,8 @@ impl Channel for SwitchDatabase {
     }
 }
 
-/// A call that failed. Where no server answers, one may later.
-fn failed(action: &str, error: &ovsdb::Error) -> Error {
+/// An error in the words of its call. Where no server answers, one may later.
+fn worded(action: &str, error: &ovsdb::Error) -> Error {
     if let ovsdb::Error::Connect { remote, source } = error
         && source.kind() == std::io::ErrorKind::PermissionDenied
         && let Some(errno) = source.raw_os_error()
