@@ -276,8 +276,8 @@ impl Object for OvsPort {
         let place = session.place();
         session.switch()?.collect(place, self.change());
         let mac = match self.device {
-            PortDevice::HostInterface if self.limits.is_none() => return Ok(()),
-            PortDevice::HostInterface => {
+            PortDevice::Link(_) if self.limits.is_none() => return Ok(()),
+            PortDevice::Link(_) => {
                 session.flush()?;
                 return self.limits.confirm(session, &Device::host(self.name()));
             }
