@@ -8,10 +8,11 @@ use netlink::{LinkChange, Mac};
 
 use super::ovs_port::PortDevice;
 use crate::everywhere::everywhere;
-use crate::{Device, Difference, Error, Identity, Remedy, Session, Side, Tag};
+use crate::{Device, Difference, Error, Identity, Note, Remedy, Session, Side, Tag};
 
 /// Its kind with the kernel's datapath, and with that of `ovs-vswitchd` itself.
-const KINDS: [&str; 2] = ["openvswitch", "tun"];
+const KINDS: [&str; 2] = ["openvswitch", TAP];
+const TAP: &str = "tun";
 
 /// The names of internal ports are those of the container interfaces.
 pub(super) fn name_is_taken(what: String) -> Error {
@@ -43,6 +44,9 @@ pub(super) fn move_in(session: &mut Session, identity: &Identity, mac: Mac) -> R
     let action = format!("move {device} into {}", session.container()?.path().display());
     let moved = session.socket(Side::Host)?.request(change.request()).map_err(Error::refused(action));
     session.forget_link(&device);
+    if link.kind == TAP {
+        session.note(Note::MortalPort { port: device.name });
+    }
     moved.map(|_| true)
 }
 
