@@ -197,6 +197,16 @@ impl Identity {
         self.mac("port")
     }
 
+    /// What the cookies of flows of attachments have in common, and the bits of it: `pb` and a zero, in 24 bits.
+    pub(crate) const COOKIES: (u64, u64) = (0x0070_6200 << 40, 0xff_ffff << 40);
+
+    /// The cookie of its flows in Open vSwitch: 40 bits of a hash of all three parts.
+    pub(crate) fn cookie(&self) -> u64 {
+        let (mark, mask) = Self::COOKIES;
+        let hash = self.hash("cookie") & u128::from(!mask);
+        mark | u64::try_from(hash).unwrap_or_default()
+    }
+
     /// The number of the attachment's routing table in its container: 31 bits of a hash of all three parts, at least 2^16.
     #[must_use]
     pub fn table(&self) -> u32 {

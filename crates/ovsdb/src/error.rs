@@ -1,6 +1,7 @@
 //! What can go wrong.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// An error of a call. Each names the server, as in `unix:/var/run/openvswitch/db.sock`.
@@ -14,6 +15,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file with a key or with certificates cannot be used.
+    #[error("the {what} {} for the database server cannot be used: {reason}", .path.display())]
+    Keys {
+        /// `private key`, `certificate` or `CA certificate`.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Nobody listens there.
     #[error("cannot connect to the database server at {remote}: {source}")]
     Connect {
@@ -21,6 +32,14 @@ pub enum Error {
         remote: String,
         /// The system's words.
         source: io::Error,
+    },
+    /// This end does not trust the server, or the server does not trust this end. Nothing has been done.
+    #[error("no trusted connection with the database server at {remote}: {reason}")]
+    Distrust {
+        /// The server.
+        remote: String,
+        /// Whose certificate is refused, and why.
+        reason: String,
     },
     /// The connection broke.
     #[error("the database server at {remote} went away: {source}")]

@@ -1,7 +1,7 @@
 //! Where one JSON text ends and the next begins: there is nothing between them (RFC 7047, section 4).
 
-/// The largest answer that is taken, in bytes. The rows of 10,000 ports are 10 MB.
-pub(crate) const LIMIT_BYTES: usize = 256 << 20;
+/// The largest answer that is taken, in bytes. The rows of 10,000 ports are 10 MB; read, an answer takes up to 16 times as much.
+const LIMIT_BYTES: usize = 64 << 20;
 
 /// Finds the end of the object that a stream of bytes begins with, however it is cut.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::Error;
+use crate::{Error, Tls};
 
 /// Where a database server listens, in the notation of `ovsdb(7)`, "Connection Methods".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,15 @@ pub enum Remote {
         /// The port.
         port: u16,
     },
+    /// `ssl:HOST:PORT`.
+    Ssl {
+        /// As of `tcp:`.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The keys.
+        tls: Tls,
+    },
 }
 
 /// The port that is registered for the protocol (RFC 7047, section 4.1).
@@ -26,20 +35,12 @@ const PORT: u16 = 6640;
 impl Remote {
     /// Where Debian and most others have the server of a host.
     pub const DEFAULT: &'static str = "unix:/var/run/openvswitch/db.sock";
-}
 
-impl Default for Remote {
-    fn default() -> Self {
-        Self::Unix(PathBuf::from("/var/run/openvswitch/db.sock"))
-    }
-}
-
-impl FromStr for Remote {
-    type Err = Error;
-
+    /// Reads where a server listens. `tls` are the keys, which only `ssl:` needs.
+    ///
     /// # Errors
-    /// [`Error::Remote`] for another notation.
-    fn from_str(text: &str) -> Result<Self, Error> {
+    /// [`Error::Remote`] for another notation, and for `ssl:` without keys.
+    pub fn parse(text: &str, tls: Option<&Tls>) -> Result<Self, Error> {
         let objection = |reason: &str| Error::Remote { text: text.to_owned(), reason: reason.to_owned() };
         let (method, rest) = match text.split_once(':') {
             Some((method, rest)) if !method.contains('/') => (method, rest),
@@ -52,8 +53,31 @@ impl FromStr for Remote {
                 let (host, port) = host_and_port(rest).ok_or_else(|| objection("it must be tcp:HOST:PORT"))?;
                 Ok(Self::Tcp { host, port })
             }
+            "ssl" => {
+                let (host, port) = host_and_port(rest).ok_or_else(|| objection("it must be ssl:HOST:PORT"))?;
+                let tls = tls.cloned().ok_or_else(|| {
+                    objection("ssl: needs the files of a private key, of its certificate, and of the CA's certificate")
+                })?;
+                Ok(Self::Ssl { host, port, tls })
+            }
             _ => Err(objection("it must begin with unix:, tcp: or ssl:")),
         }
+    }
+}
+
+impl Default for Remote {
+    fn default() -> Self {
+        Self::Unix(PathBuf::from("/var/run/openvswitch/db.sock"))
+    }
+}
+
+impl FromStr for Remote {
+    type Err = Error;
+
+    /// # Errors
+    /// As [`Remote::parse`] without keys.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text, None)
     }
 }
 
@@ -79,11 +103,12 @@ fn host_and_port(text: &str) -> Option<(String, u16)> {
 
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp:[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "tcp:{host}:{port}"),
-        }
+        let (method, host, port) = match self {
+            Self::Unix(path) => return write!(f, "unix:{}", path.display()),
+            Self::Tcp { host, port } => ("tcp", host, port),
+            Self::Ssl { host, port, .. } => ("ssl", host, port),
+        };
+        if host.contains(':') { write!(f, "{method}:[{host}]:{port}") } else { write!(f, "{method}:{host}:{port}") }
     }
 }
 
@@ -107,6 +132,12 @@ mod tests {
         for text in ["", "unix:", "unix:db.sock", "db.sock", "tcp:", "tcp:host:", "tcp:host:0", "tcp:[::1", "udp:1"] {
             assert!(text.parse::<Remote>().is_err(), "{text}");
         }
+        let tls = Tls { private_key: "/k".into(), certificate: "/c".into(), ca_certificate: "/ca".into() };
+        for (text, printed) in [("ssl:host", "ssl:host:6640"), ("ssl:[::1]:1", "ssl:[::1]:1")] {
+            assert_eq!(Remote::parse(text, Some(&tls)).unwrap().to_string(), printed);
+            assert!(text.parse::<Remote>().unwrap_err().to_string().contains("private key"), "{text}");
+        }
+        assert!(Remote::parse("ssl:", Some(&tls)).is_err());
         assert_eq!(Remote::DEFAULT.parse::<Remote>().unwrap(), Remote::default());
     }
 }

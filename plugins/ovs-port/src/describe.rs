@@ -1,8 +1,8 @@
 //! The configuration as an attachment: a port, or what a chained plugin adds to the port of an earlier one.
 
 use attachment::{
-    Description, Finder, Identity, Ifb, OvsBridge, OvsMirror, OvsPatch, OvsPort, Session, SourceTable, Tap, TapLine,
-    Veth,
+    Description, Finder, Identity, Ifb, OvsBridge, OvsGuard, OvsMirror, OvsPatch, OvsPort, Session, SourceTable, Tap,
+    TapLine, Veth,
 };
 use cni::{Call, Error, Success};
 use plugin::{Plugin, Prop};
@@ -29,6 +29,7 @@ impl Plugin for Switched {
         Veth::FINDER,
         TapLine::FINDER,
         OvsPort::FINDER,
+        OvsGuard::FINDER,
         SourceTable::FINDER,
         Ifb::COLLECTOR,
     ];

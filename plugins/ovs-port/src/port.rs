@@ -1,8 +1,9 @@
 //! A NIC on a bridge of Open vSwitch.
 
 use attachment::{
-    Checksums, Datapath, Description, Device, Identity, LinkUp, Mirroring, OvsBridge, OvsCniNic, OvsMirror,
-    OvsMirrored, OvsPatch, OvsPort, PortDevice, Redirect, Session, SwitchLimits, SwitchVlans, TapLine,
+    Checksums, Datapath, Description, Device, Identity, LinkUp, Mirroring, OvsAddresses, OvsBridge, OvsCniNic,
+    OvsGuard, OvsMirror, OvsMirrored, OvsPatch, OvsPort, PortDevice, Redirect, Remedy, Session, Stage, SwitchLimits,
+    SwitchVlans, TapLine,
 };
 use cni::{Call, Code, Error, Interface, Success};
 use keys::{MirrorKeys, OvsPortKeys, SwitchDevice, TapKeys};
@@ -10,6 +11,9 @@ use nic::{Found, Nic, OnLink, SourceRouting, expected, merge, on_link};
 
 use crate::call::Completed;
 use crate::config;
+
+/// The logical port that an interface is (`ovn-architecture(7)`).
+const IFACE_ID: &str = "iface-id";
 
 /// A NIC on a bridge of Open vSwitch: what is wanted, and what was found.
 #[derive(Debug, Clone)]
@@ -25,6 +29,10 @@ pub(crate) struct Port {
     mirrors: Vec<(OvsMirror, Mirroring)>,
     source_routing: Option<SourceRouting>,
     metric: Option<u32>,
+    /// `macspoofchk`.
+    checks_mac: bool,
+    /// `ipspoofchk`.
+    checks_addresses: bool,
     /// That of the bridge that is there, or else of the one that will be made.
     datapath: Option<Datapath>,
     found: Found,
@@ -45,9 +53,9 @@ impl Port {
         let Completed { call, ovn_port } = completed;
         let keys: OvsPortKeys = call.config.keys()?;
         let of_tap: TapKeys = call.config.keys()?;
-        if keys.macspoofchk || keys.ipspoofchk {
+        if keys.ipspoofchk && call.config.ipam.is_none() {
             return Err(Error::invalid_config(
-                "macspoofchk and ipspoofchk are not available on Open vSwitch; remove them",
+                "ipspoofchk lets only the addresses of ipam pass, and there is no ipam; add ipam, or set macspoofchk instead",
             ));
         }
         let device = config::device(&keys, &call)?;
@@ -72,6 +80,8 @@ impl Port {
                 identity,
             )?,
             metric: keys.metric,
+            checks_mac: keys.macspoofchk,
+            checks_addresses: keys.ipspoofchk,
             patch: patch.map(|to| OvsPatch { bridge: bridge.clone(), to, network: network.clone() }),
             bridge: OvsBridge { name: bridge, network, datapath },
             datapath,
@@ -104,15 +114,45 @@ impl Port {
             ofport_request: self.ofport_request,
             external_ids: self.external_ids.clone(),
             limits: self.limits,
-            is_guarded: false,
+            is_guarded: self.is_guarded(),
+        }
+    }
+
+    fn is_guarded(&self) -> bool {
+        self.checks_mac || self.checks_addresses
+    }
+
+    /// The flows that guard the port: until the addresses are known, for none.
+    fn guard(&self, addressing: &Success, stage: Stage) -> OvsGuard {
+        OvsGuard {
+            identity: self.nic.identity.clone(),
+            bridge: self.bridge.name.clone(),
+            port: self.port().name(),
+            mac: self.nic.mac(&self.found),
+            addresses: addressing.ips.iter().map(|ip| ip.address.ip()).collect(),
+            checks_mac: self.checks_mac,
+            checks_addresses: self.checks_addresses,
+            stage,
         }
     }
 
     /// # Errors
-    /// The database cannot be asked.
+    /// Code 102 for a guard on a bridge whose flows are a controller's; the database cannot be asked.
     pub(crate) fn survey(&mut self, session: &mut Session) -> Result<(), Error> {
         let found = self.bridge.datapath_of(session).map_err(|error| nic::error(&error))?;
         self.datapath = found.or(self.bridge.datapath);
+        self.refuse_controller(session).map_err(|error| nic::error(&error))
+    }
+
+    fn refuse_controller(&self, session: &mut Session) -> Result<(), attachment::Error> {
+        if self.is_guarded() && self.bridge.has_controller(session)? {
+            return Err(attachment::Error::Conflict {
+                object: format!("bridge {} of Open vSwitch", self.bridge.name),
+                want: "flows on it that guard the port".to_owned(),
+                have: "has a controller, to which all its flows belong".to_owned(),
+                remedy: Remedy::act("remove macspoofchk and ipspoofchk, and have the controller guard the port"),
+            });
+        }
         Ok(())
     }
 
@@ -126,6 +166,9 @@ impl Port {
                 description.share(patch.clone());
             }
             description.own(self.port());
+            if self.is_guarded() {
+                description.own(self.guard(&Success::default(), Stage::Setting));
+            }
             for (mirror, part) in &self.mirrors {
                 let (identity, mirror) = (self.nic.identity.clone(), mirror.clone());
                 description.share(mirror.clone()).own(OvsMirrored { identity, port: None, mirror, part: *part });
@@ -181,6 +224,9 @@ impl Port {
     /// Code 7 where the answer does not fit the configuration.
     pub(crate) fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error> {
         self.nic.refuse_ipv6(&self.found, addressing)?;
+        if self.checks_addresses && addressing.ips.is_empty() {
+            return Err(Error::invalid_config("ipspoofchk lets only the addresses of ipam pass, and it gave none"));
+        }
         if addressing.dns == cni::Dns::default() {
             addressing.dns = call.config.dns()?;
         }
@@ -192,6 +238,16 @@ impl Port {
         let mut description = Description::new();
         if self.is_internal() && self.is_rehearsed {
             return description;
+        }
+        if !self.is_rehearsed && !addressing.ips.is_empty() && self.external_ids.iter().any(|(id, _)| *id == IFACE_ID) {
+            description.own(OvsAddresses {
+                identity: self.nic.identity.clone(),
+                interface: self.port().name(),
+                addresses: addressing.ips.iter().map(|ip| ip.address.to_string()).collect(),
+            });
+        }
+        if self.checks_addresses && !self.is_rehearsed {
+            description.own(self.guard(addressing, Stage::Ready));
         }
         on_link(&self.nic, &self.found, addressing, &mut description);
         if let Some(source_routing) = &self.source_routing {
@@ -243,6 +299,10 @@ impl Port {
         let network = &call.config.name;
         let object = &completed.call.config.object;
         description.share(OvsBridge::named(&bridge, network));
+        let is_set = |key: &str| keys::find(object, key).and_then(|value| value.as_bool()) == Some(true);
+        if is_set("macspoofchk") || is_set("ipspoofchk") {
+            description.own(OvsGuard::left(identity, &bridge));
+        }
         if let Some(to) = keys::find(object, "patchTo").and_then(|to| to.as_str()).filter(|to| !to.is_empty()) {
             description.share(OvsPatch { bridge: bridge.clone(), to: to.to_owned(), network: network.clone() });
         }
@@ -260,6 +320,8 @@ impl Port {
         self.is_rehearsed = true;
         let bridge = is_there(&self.bridge, session)?;
         self.datapath = bridge.or(self.bridge.datapath);
+        let unavailable = |error: attachment::Error| Error::new(Code::NotAvailable, nic::error(&error).msg);
+        self.refuse_controller(session).map_err(unavailable)?;
         if let Some(patch) = &self.patch {
             is_there(&OvsBridge::named(&patch.to, &patch.network), session)?;
         }
@@ -291,7 +353,7 @@ fn external_ids(nic: &Nic, call: &Call, ovn_port: Option<String>) -> Vec<(&'stat
     let Some(port) = ovn_port else { return Vec::new() };
     let mut ids = vec![
         ("attached_mac", nic.mac.to_string()),
-        ("iface-id", port),
+        (IFACE_ID, port),
         ("sandbox", nic.identity.container_id().to_owned()),
     ];
     let uid = call.environment.args.get("K8S_POD_UID").filter(|uid| !uid.is_empty());

@@ -63,7 +63,8 @@ pub struct OpenVswitch {
 }
 
 impl OpenVswitch {
-    /// Starts both in OVS' default directory, where clients find the database without being told; 0.1 s.
+    /// Starts both in OVS' default directory, where clients find the database without being told; 0.1 s, but on a kernel with a
+    /// datapath not before the machine is 11 s old.
     pub fn start() -> Self {
         Self::listening(DEFAULT_DIRECTORY, &Listeners::default())
     }
@@ -72,6 +73,7 @@ impl OpenVswitch {
     pub fn listening(directory: impl Into<PathBuf>, listeners: &Listeners) -> Self {
         let directory = directory.into();
         assert!(directory.starts_with("/run"), "{} would be the machine's own", directory.display());
+        wait_for_the_kernel();
         let path = directory.display();
         // A service of the machine would have made it before.
         sh(&format!("mkdir -p {path} && ovsdb-tool create {path}/conf.db {SCHEMA}")).ok();
@@ -198,6 +200,15 @@ impl OpenVswitch {
     /// what `ovs-vswitchd` writes are not in it.
     pub fn rows(&self) -> Value {
         rows::read(self)
+    }
+}
+
+/// Waits until a machine that has just booted is 11 s old, if its kernel has a datapath: an `ovs-vswitchd` 3.1 that starts in its first
+/// 10 s takes the kernel's bridges and ports and then never forwards a frame.
+fn wait_for_the_kernel() {
+    let age = || -> Option<f64> { std::fs::read_to_string("/proc/uptime").ok()?.split(' ').next()?.parse().ok() };
+    if age().is_some_and(|age| age < 11.0) && Datapath::of_this_kernel() == Datapath::System {
+        wait_until("the machine is 11 s old", || age().is_none_or(|age| age >= 11.0));
     }
 }
 

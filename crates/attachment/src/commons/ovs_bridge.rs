@@ -104,6 +104,7 @@ impl OvsBridge {
             ],
             awaited: Some(Awaited {
                 interface: self.name.clone(),
+                bridge: self.name.clone(),
                 label: format!("{} with datapath_type {}", self.label(), datapath.word()),
                 ofport: None,
             }),

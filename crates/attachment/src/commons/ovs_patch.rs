@@ -72,7 +72,7 @@ impl OvsPatch {
             change.operations.push(mutate("Bridge", &is_bridge, "ports", "insert", ports));
         }
         let [(_, interface, _), _] = self.ends();
-        change.awaited = Some(Awaited { interface, label: self.label(), ofport: None });
+        change.awaited = Some(Awaited { interface, label: self.label(), bridge: self.bridge.clone(), ofport: None });
         change
     }
 

@@ -141,7 +141,12 @@ impl OvsPort {
         operations.push(insert("Port", NEW_PORT, port));
         let ports = value::set([value::named(NEW_PORT)]);
         operations.push(mutate("Bridge", &is_bridge, "ports", "insert", ports));
-        let awaited = Some(Awaited { interface: self.name(), label: self.label(), ofport: self.ofport_request });
+        let awaited = Some(Awaited {
+            interface: self.name(),
+            label: self.label(),
+            bridge: self.bridge.clone(),
+            ofport: self.ofport_request,
+        });
         Change { guards: vec![(guard, no_bridge(&self.bridge))], operations, awaited }
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Awaited {
     pub(crate) interface: String,
     /// What it is, for people.
     pub(crate) label: String,
+    /// Its bridge.
+    pub(crate) bridge: String,
     /// The number in OpenFlow that it must get. Where that is taken, `ovs-vswitchd` gives it another without a word.
     pub(crate) ofport: Option<u16>,
 }
@@ -51,8 +53,8 @@ pub struct SwitchDatabase {
     patience: Duration,
     waiting: Duration,
     client: Option<Client>,
-    /// The words about a server that has taken a call and let the time pass: it is not asked again.
-    silence: Option<String>,
+    /// The server has not answered, and is not waited for again.
+    is_silent: bool,
     /// Each with the place of its object in the description.
     changes: Vec<(usize, Change)>,
     states: Vec<(String, PortState)>,
@@ -75,7 +77,7 @@ impl SwitchDatabase {
             patience: PATIENCE,
             waiting: waiting.unwrap_or(WAITING),
             client: None,
-            silence: None,
+            is_silent: false,
             changes: Vec::new(),
             states: Vec::new(),
             bridges: Vec::new(),
@@ -104,9 +106,8 @@ impl SwitchDatabase {
     /// # Errors
     /// [`Error::Busy`] where no server answers; [`Error::Channel`] with its words.
     pub(crate) fn transact(&mut self, action: &str, transaction: Transaction) -> Result<Results, Error> {
-        self.refuse_silence(action)?;
-        let done = self.client().and_then(|client| client.transact(transaction));
-        done.map_err(|error| self.failed(action, &error))
+        let done = self.ask(|client| client.transact(transaction));
+        done.map_err(|error| failed(action, &error))
     }
 
     /// Changes something at once, and tells `ovs-vswitchd`, which is not waited for.
@@ -165,11 +166,9 @@ impl SwitchDatabase {
     ///
     /// # Errors
     /// As [`SwitchDatabase::transact`].
-    pub fn is_served(&mut self) -> Result<bool, Error> {
-        const ACTION: &str = "ask whether ovs-vswitchd runs";
-        self.refuse_silence(ACTION)?;
+    pub fn is_served(&self) -> Result<bool, Error> {
         let asked = Client::connect(&self.remote, self.patience).and_then(|client| client.is_locked(VSWITCHD));
-        asked.map_err(|error| self.failed(ACTION, &error))
+        asked.map_err(|error| failed("ask whether ovs-vswitchd runs", &error))
     }
 
     /// A port of this name is there that is not a bridge's own.
@@ -200,7 +199,7 @@ impl SwitchDatabase {
                 wait_until_unequal("Open_vSwitch", &[], &["cur_cfg"], std::slice::from_ref(&passed), patience_ms),
                 select("Open_vSwitch", &[], &["cur_cfg"]),
             ]);
-            match self.client().and_then(|client| client.transact_within(question, left)) {
+            match self.ask(|client| client.transact_within(question, left)) {
                 Ok(results) => current = results.rows(1).pop().and_then(|row| row.number("cur_cfg")),
                 Err(ovsdb::Error::TimedOut { .. }) => {
                     return Err(Error::Busy(format!(
@@ -208,35 +207,52 @@ impl SwitchDatabase {
                         self.waiting.as_secs_f32()
                     )));
                 }
-                Err(error) => return Err(self.failed(action, &error)),
+                Err(error) => return Err(failed(action, &error)),
             }
         }
         Ok(())
     }
 
-    /// What becomes of a call that failed.
-    fn failed(&mut self, action: &str, error: &ovsdb::Error) -> Error {
+    /// Asks the server, which is connected to if it is not yet. After a lost answer what still comes belongs to that call, so that it
+    /// is connected to anew; one that is silent is not asked again.
+    fn ask<T>(&mut self, call: impl FnOnce(&mut Client) -> Result<T, ovsdb::Error>) -> Result<T, ovsdb::Error> {
+        if self.is_silent {
+            return Err(ovsdb::Error::Silent { remote: self.remote.to_string(), patience: self.patience });
+        }
+        let done = match &mut self.client {
+            Some(client) => call(client),
+            none => Client::connect(&self.remote, self.patience).and_then(|client| call(none.insert(client))),
+        };
+        if let Err(error) = &done {
+            self.note_lost(error);
+        }
+        done
+    }
+
+    /// A bridge whose datapath cannot be made has no number for that, and says nothing.
+    fn refuse_without_datapath(&mut self, awaited: &[Awaited]) -> Result<(), Error> {
+        for one in awaited {
+            let is_it = [equals("name", one.bridge.as_str())];
+            let columns = ["datapath_id", "datapath_type"];
+            let rows = self.rows(&format!("look up bridge {}", one.bridge), "Bridge", &is_it, &columns)?;
+            let is_of_kernel = |row: &Row| row.text("datapath_type") != Some("netdev");
+            if rows.iter().any(|row| row.text("datapath_id").is_none() && is_of_kernel(row)) {
+                return Err(Error::Unsupported {
+                    feature: format!("datapath of Open vSwitch, which bridge {} needs", one.bridge),
+                    remedy: Remedy::act(
+                        "load the module with `modprobe openvswitch`, use a kernel with CONFIG_OPENVSWITCH, or a bridge with \
+                         datapath_type netdev",
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn note_lost(&mut self, error: &ovsdb::Error) {
+        self.is_silent = matches!(error, ovsdb::Error::Silent { .. });
         if error.is_unanswered() {
-            self.client = None; // what still comes belongs to this call
-        }
-        if matches!(error, ovsdb::Error::Silent { .. }) {
-            self.silence = Some(error.to_string());
-        }
-        worded(action, error)
-    }
-
-    /// One that hangs would be waited for at each of a call's questions.
-    fn refuse_silence(&self, action: &str) -> Result<(), Error> {
-        match &self.silence {
-            Some(words) => Err(absent(action, words)),
-            None => Ok(()),
-        }
-    }
-
-    fn client(&mut self) -> Result<&mut Client, ovsdb::Error> {
-        match &mut self.client {
-            Some(client) => Ok(client),
-            none => Ok(none.insert(Client::connect(&self.remote, self.patience)?)),
+            self.client = None;
         }
     }
 
@@ -275,7 +291,8 @@ impl SwitchDatabase {
                 return Err(self.unserved(&label()));
             }
             let rest = self.waiting.saturating_sub(FIRST_WAITING);
-            asked = self.client().and_then(|client| client.transact_within(question(awaited, rest), rest));
+            self.refuse_without_datapath(awaited)?;
+            asked = self.ask(|client| client.transact_within(question(awaited, rest), rest));
         }
         match asked {
             Ok(results) => self.read_states(awaited, &results),
@@ -285,7 +302,10 @@ impl SwitchDatabase {
                 label(),
                 self.waiting.as_secs_f32()
             ))),
-            Err(error) => Err(self.failed(&format!("wait for {}", label()), &error)),
+            Err(error) => {
+                self.note_lost(&error);
+                Err(failed(&format!("wait for {}", label()), &error))
+            }
         }
     }
 
@@ -338,21 +358,15 @@ impl Channel for SwitchDatabase {
         transaction.extend(operations);
         transaction.push(next_configuration());
         let waiting = self.waiting.min(FIRST_WAITING);
-        const CHANGE: &str = "change the configuration of Open vSwitch";
-        self.refuse_silence(CHANGE)?;
-        let client = match &mut self.client {
-            Some(client) => client,
-            none => match Client::connect(&self.remote, self.patience) {
-                Ok(client) => none.insert(client),
-                Err(error) => return Err(self.failed("connect to Open vSwitch", &error)),
-            },
-        };
-        let (written, asked) = if awaited.is_empty() {
-            (client.transact(transaction), None)
-        } else {
-            let (written, asked) = client.transact_and_wait(transaction, question(&awaited, waiting), waiting);
-            (written, Some(asked))
-        };
+        let mut asked = None;
+        let written = self.ask(|client| match awaited.as_slice() {
+            [] => client.transact(transaction),
+            awaited => {
+                let (written, answer) = client.transact_and_wait(transaction, question(awaited, waiting), waiting);
+                asked = Some(answer);
+                written
+            }
+        });
         match written {
             Ok(_) => made.extend(places),
             Err(error) => {
@@ -365,7 +379,7 @@ impl Channel for SwitchDatabase {
                 {
                     return Err(found);
                 }
-                return Err(self.failed(CHANGE, &error));
+                return Err(failed("change the configuration of Open vSwitch", &error));
             }
         }
         asked.map_or(Ok(()), |asked| self.await_states(&awaited, asked))
@@ -380,8 +394,8 @@ impl Channel for SwitchDatabase {
     }
 }
 
-/// An error in the words of its call. Where no server answers, one may later.
-fn worded(action: &str, error: &ovsdb::Error) -> Error {
+/// A call that failed. Where no server answers, one may later.
+fn failed(action: &str, error: &ovsdb::Error) -> Error {
     if let ovsdb::Error::Connect { remote, source } = error
         && source.kind() == std::io::ErrorKind::PermissionDenied
         && let Some(errno) = source.raw_os_error()
@@ -390,13 +404,9 @@ fn worded(action: &str, error: &ovsdb::Error) -> Error {
         return Error::System { action, source: std::io::Error::from_raw_os_error(errno) };
     }
     if error.is_absence() {
-        return absent(action, &error.to_string());
+        return Error::Busy(format!("cannot {action}: {error}; is ovsdb-server running?"));
     }
     Error::Channel { action: action.to_owned(), reason: error.to_string() }
-}
-
-fn absent(action: &str, words: &str) -> Error {
-    Error::Busy(format!("cannot {action}: {words}; is ovsdb-server running?"))
 }
 
 impl Session {
