@@ -422,8 +422,8 @@ impl Channel for SwitchDatabase {
     }
 }
 
-/// An error in the words of its call. Where no server answers, one may later.
-fn worded(action: &str, error: &ovsdb::Error) -> Error {
+/// A call that failed. Where no server answers, one may later.
+fn failed(action: &str, error: &ovsdb::Error) -> Error {
     if let ovsdb::Error::Connect { remote, source } = error
         && source.kind() == std::io::ErrorKind::PermissionDenied
         && let Some(errno) = source.raw_os_error()
