@@ -107,7 +107,7 @@ impl SwitchDatabase {
     /// [`Error::Busy`] where no server answers; [`Error::Channel`] with its words.
     pub(crate) fn transact(&mut self, action: &str, transaction: Transaction) -> Result<Results, Error> {
         let done = self.ask(|client| client.transact(transaction));
-        done.map_err(|error| worded(action, &error))
+        done.map_err(|error| failed(action, &error))
     }
 
     /// Changes something at once, and tells `ovs-vswitchd`, which is not waited for.
@@ -173,7 +173,7 @@ impl SwitchDatabase {
         };
         asked.map_err(|error| {
             self.note_lost(&error);
-            worded("ask whether ovs-vswitchd runs", &error)
+            failed("ask whether ovs-vswitchd runs", &error)
         })
     }
 
@@ -213,7 +213,7 @@ impl SwitchDatabase {
                         self.waiting.as_secs_f32()
                     )));
                 }
-                Err(error) => return Err(worded(action, &error)),
+                Err(error) => return Err(failed(action, &error)),
             }
         }
         Ok(())
@@ -307,7 +307,7 @@ impl SwitchDatabase {
                 have: format!("gets number {found}, because that one is taken"),
                 remedy: Remedy::act("ask for another number, or leave it to the switch"),
             }),
-            Err(error) => Err(worded(&action, &error)),
+            Err(error) => Err(failed(&action, &error)),
         }
     }
 
@@ -332,7 +332,7 @@ impl SwitchDatabase {
             ))),
             Err(error) => {
                 self.note_lost(&error);
-                Err(worded(&format!("wait for {}", label()), &error))
+                Err(failed(&format!("wait for {}", label()), &error))
             }
         }
     }
@@ -407,7 +407,7 @@ impl Channel for SwitchDatabase {
                 {
                     return Err(found);
                 }
-                return Err(worded("change the configuration of Open vSwitch", &error));
+                return Err(failed("change the configuration of Open vSwitch", &error));
             }
         }
         asked.map_or(Ok(()), |asked| self.await_states(&awaited, asked))
@@ -422,8 +422,8 @@ impl Channel for SwitchDatabase {
     }
 }
 
-/// An error in the words of its call. Where no server answers, one may later.
-fn worded(action: &str, error: &ovsdb::Error) -> Error {
+/// A call that failed. Where no server answers, one may later.
+fn failed(action: &str, error: &ovsdb::Error) -> Error {
     if let ovsdb::Error::Connect { remote, source } = error
         && source.kind() == std::io::ErrorKind::PermissionDenied
         && let Some(errno) = source.raw_os_error()
