@@ -159,7 +159,12 @@ impl OvsPort {
 
     /// The container interface of an internal port. In the database nothing tells of its end: what the switch knows of a device in
     /// another namespace is old or nothing.
-    fn differences_of_internal(&self, session: &mut Session, row: &Row) -> Result<Vec<Difference>, Error> {
+    fn differences_of_internal(
+        &self,
+        session: &mut Session,
+        row: &Row,
+        wanted: (Mac, Option<u32>),
+    ) -> Result<Vec<Difference>, Error> {
         let label = format!("interface {}", Device::container(self.name()));
         if has_another_device(session, row, &self.name())? {
             return Ok(vec![Difference::new(
@@ -168,7 +173,7 @@ impl OvsPort {
                 "another one: ovs-vswitchd has been restarted, and has made a new device on the host; attach the container again",
             )]);
         }
-        ovs_internal::differences(session, &self.identity, &self.device, &label)
+        ovs_internal::differences(session, &self.identity, wanted, &label)
     }
 }
 
@@ -347,7 +352,9 @@ impl Object for OvsPort {
             _ => differences.push(Difference::new(&label, "open", "not looked at by ovs-vswitchd")),
         }
         match self.device {
-            PortDevice::Internal { .. } => differences.extend(self.differences_of_internal(session, &row)?),
+            PortDevice::Internal { mac, mtu, .. } => {
+                differences.extend(self.differences_of_internal(session, &row, (mac, mtu))?);
+            }
             PortDevice::Link(_) => {
                 let link = session.find(&Device::host(&name))?;
                 let index = link.map(|link| i64::from(link.index));
