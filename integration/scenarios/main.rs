@@ -12,6 +12,7 @@ mod further_kinds;
 mod guest_on_a_tap;
 mod host_device;
 mod impairments;
+mod limits_on_open_vswitch;
 mod multus;
 mod open_vswitch;
 mod placement;
