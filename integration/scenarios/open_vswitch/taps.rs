@@ -1,7 +1,7 @@
 //! Virtual machines on TAP devices that are ports of Open vSwitch: what a guest sends over TCP arrives with right checksums, which a ping
 //! does not tell.
 
-use harness::{Datapath, row, soak};
+use harness::{Datapath, row};
 use integration::with;
 use lab::{Nic, Vm, with_guests_on_virtual_clock};
 use serde_json::{Value, json};
@@ -18,7 +18,6 @@ fn guests_reach_containers_and_each_other_with_the_datapath_of_the_switch() {
     guests_on_taps(Datapath::Netdev, 2, "-n 20M");
 }
 
-/// User-mode Linux takes ten seconds to boot there.
 #[test]
 fn guests_reach_containers_and_each_other_with_the_kernels_datapath() {
     with_guests_on_virtual_clock(|| {
