@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use ovsdb::operation::{equals, mutate, select, wait_until_equal, wait_until_unequal};
+use ovsdb::operation::{equals, includes, mutate, select, wait_until_equal, wait_until_unequal};
 use ovsdb::{Client, Remote, Results, Row, Transaction, value};
 use serde_json::{Value, json};
 
-use crate::{Channel, Error, Remedy, Session};
+use super::ids::of_attachment;
+use crate::{Channel, Error, Identity, Remedy, Session};
 
 /// How long a call waits for the database server, which answers within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -186,6 +187,16 @@ impl SwitchDatabase {
         let questions = [select("Port", &is_it, &["name"]), select("Bridge", &is_it, &["name"])];
         let results = self.transact(&format!("look up port {name}"), Transaction::from_iter(questions))?;
         Ok(!results.rows(0).is_empty() && results.rows(1).is_empty())
+    }
+
+    /// The name of the port that this project has made for an attachment, if there is one.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::is_served`].
+    pub fn port_of(&mut self, identity: &Identity) -> Result<Option<String>, Error> {
+        let is_its = [includes("external_ids", value::map(of_attachment(identity)))];
+        let rows = self.rows(&format!("look up the port of {}", identity.words()), "Port", &is_its, &["name"])?;
+        Ok(rows.first().and_then(|row| row.text("name")).map(str::to_owned))
     }
 
     /// Waits until `ovs-vswitchd` has looked at all that was changed.
