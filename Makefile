@@ -63,7 +63,7 @@ bench-shaping: test-tools build ## how true limits are: in the lab, on its virtu
 
 bench-throughput: test-tools build ## what further NICs carry: in the lab, which has all kinds, and on this machine
 	$(STATIC) cargo build --quiet --release --target $(TARGET) --package bench
-	cargo run --quiet --package lab -- --limit 1800 $(foreach program,veth-secondary host-local bench-throughput,\
+	cargo run --quiet --package lab -- --limit 1800 $(foreach program,veth-secondary ovs-port host-local bench-throughput,\
 	    --file /plugboard/bin/$(program)=$(RELEASE)/$(program)) \
 	    -- env PLUGBOARD_BIN_DIR=/plugboard/bin /plugboard/bin/bench-throughput --bytes 40M $(BENCH_THROUGHPUT)
 	@echo

@@ -1,4 +1,4 @@
-//! What NICs of `veth-secondary` carry, beside the same made by `ip`.
+//! What NICs of `veth-secondary` and `ovs-port` carry, beside the same made by `ip` and `ovs-vsctl`.
 //!
 //! For each kind and each turn both are made anew, and iperf3 sends from the one container, from the other, from the other and from
 //! the one. All of it happens in namespaces of its own. On the lab's virtual clock a processor carries out so many
@@ -48,7 +48,7 @@ fn run(options: &Options) -> Result<()> {
     let Some(directory) = harness::find_bin_dir() else {
         bail!("no executables to measure: run `make build` first, or name their directory in PLUGBOARD_BIN_DIR")
     };
-    for program in ["veth-secondary", "host-local"].map(|program| directory.join(program)) {
+    for program in ["veth-secondary", "ovs-port", "host-local"].map(|program| directory.join(program)) {
         if !program.is_file() {
             bail!("{} was not built: run `make build` first", program.display());
         }

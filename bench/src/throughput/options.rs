@@ -6,14 +6,14 @@ use crate::kind::Kind;
 
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
-Measures by iperf3 what NICs of veth-secondary carry, beside the same made by ip.
+Measures by iperf3 what NICs of veth-secondary and ovs-port carry, beside the same made by ip and ovs-vsctl.
 Run it as root; it works in network and mount namespaces of its own.
 
 usage: bench-throughput [--turns N] [--bytes BYTES] [--only NIC] [--markdown]
 
   --turns N      turns for each kind of NIC, of two transfers by either; 10 by default
   --bytes BYTES  what a transfer sends, with K, M or G as iperf3 reads them; 1G by default
-  --only NIC     one of veth, routed, macvlan, ipvlan, vlan, host-device
+  --only NIC     one of veth, routed, macvlan, ipvlan, vlan, host-device, ovs-veth, ovs-internal
   --markdown     prints tables for docs/benchmarks.md
 ";
 

@@ -1,7 +1,7 @@
 //! Turns.
 
 use anyhow::Result;
-use harness::Host;
+use harness::{Host, OpenVswitch};
 
 use crate::kind::Kind;
 use crate::maker::Maker;
@@ -30,6 +30,10 @@ impl Turn {
 /// # Errors
 /// A plugin fails.
 pub(crate) fn turns(host: &Host, kind: Kind, options: &Options) -> Result<Vec<Turn>> {
+    let switch = kind.is_of_switch().then(OpenVswitch::start);
+    for (switch, maker) in switch.iter().flat_map(|switch| Maker::ALL.map(|maker| (switch, maker))) {
+        switch.add_bridge(maker.link());
+    }
     (0..options.turns).map(|number| turn(host, kind, options, number)).collect()
 }
 
@@ -38,7 +42,7 @@ fn turn(host: &Host, kind: Kind, options: &Options, number: usize) -> Result<Tur
     let by_hand = Site::make(host, Maker::Hand, kind, number)?;
     let mut turn = Turn::default();
     for transfer in 0..TRANSFERS {
-        let mut makers = [Maker::Ours, Maker::Hand];
+        let mut makers = Maker::ALL;
         // None always runs in the wake of the other.
         makers.rotate_left((number + transfer) % 2);
         for maker in makers {
