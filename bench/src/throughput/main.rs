@@ -55,9 +55,9 @@ fn run(options: &Options) -> Result<()> {
     }
     let host = Host::enter();
     let clock = if std::env::var_os("PLUGBOARD_LAB").is_some() { "virtual clock of the lab" } else { "real clock" };
-    println!("{}, {clock}; {} turns of {} bytes.", machine::describe(), options.turns, options.bytes);
+    println!("{}, {clock}; {} turns.", machine::describe(), options.turns);
 
-    let columns = ["by hand, Gbit/s", "ours, Gbit/s", "ours / by hand", "95 % interval"];
+    let columns = ["bytes", "by hand, Gbit/s", "ours, Gbit/s", "ours / by hand", "95 % interval"];
     let mut table = Table::new(&["NIC"], &columns);
     let (mut left_out, mut worst) = (Vec::new(), (f64::INFINITY, String::new()));
     for kind in Kind::ALL {
@@ -85,7 +85,8 @@ fn run(options: &Options) -> Result<()> {
         let interval = Some(interval).filter(|interval| interval.low.is_finite());
         let interval = interval.map(|interval| format!("{:.3} to {:.3}", interval.low, interval.high));
         let figures = [format!("{ratio:.3}"), interval.unwrap_or_default()];
-        table.row(std::iter::once(kind.to_string()).chain(gigabits).chain(figures));
+        let texts = [kind.to_string(), options.bytes_of(kind).to_owned()];
+        table.row(texts.into_iter().chain(gigabits).chain(figures));
         // NaN is the worst.
         if worst.1.is_empty() || ratio.is_nan() || ratio < worst.0 {
             worst = (ratio, kind.to_string());

@@ -40,7 +40,7 @@ pub(crate) fn turns(host: &Host, kind: Kind, options: &Options) -> Result<Vec<Tu
 fn turn(host: &Host, kind: Kind, options: &Options, number: usize) -> Result<Turn> {
     let ours = Site::make(host, Maker::Ours, kind, number)?;
     let by_hand = Site::make(host, Maker::Hand, kind, number)?;
-    let mut turn = Turn::default();
+    let (mut turn, bytes) = (Turn::default(), options.bytes_of(kind));
     for transfer in 0..TRANSFERS {
         let mut makers = Maker::ALL;
         // None always runs in the wake of the other.
@@ -50,7 +50,7 @@ fn turn(host: &Host, kind: Kind, options: &Options, number: usize) -> Result<Tur
                 Maker::Ours => (&mut turn.ours, &ours),
                 Maker::Hand => (&mut turn.by_hand, &by_hand),
             };
-            *best = best.max(site.rate(&options.bytes));
+            *best = best.max(site.rate(bytes));
         }
     }
     ours.remove()?;
