@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ovsdb::operation::{equals, mutate, select, wait_until_unequal};
+use ovsdb::operation::{equals, mutate, select, wait_until_equal, wait_until_unequal};
 use ovsdb::{Client, Remote, Results, Row, Transaction, value};
 use serde_json::{Value, json};
 
@@ -36,6 +36,8 @@ pub(crate) struct Awaited {
     pub(crate) label: String,
     /// Its bridge.
     pub(crate) bridge: String,
+    /// The number in OpenFlow that it must get. Where that is taken, `ovs-vswitchd` gives it another without a word.
+    pub(crate) ofport: Option<u16>,
 }
 
 /// What `ovs-vswitchd` has made of an interface.
@@ -202,9 +204,15 @@ impl SwitchDatabase {
     ///
     /// # Errors
     /// As [`SwitchDatabase::transact`].
-    pub fn is_served(&self) -> Result<bool, Error> {
-        let asked = Client::connect(&self.remote, self.patience).and_then(|client| client.is_locked(VSWITCHD));
-        asked.map_err(|error| failed("ask whether ovs-vswitchd runs", &error))
+    pub fn is_served(&mut self) -> Result<bool, Error> {
+        let asked = match self.is_silent {
+            true => Err(self.silence()),
+            false => Client::connect(&self.remote, self.patience).and_then(|client| client.is_locked(VSWITCHD)),
+        };
+        asked.map_err(|error| {
+            self.note_lost(&error);
+            failed("ask whether ovs-vswitchd runs", &error)
+        })
     }
 
     /// A port of this name is there that is not a bridge's own.
@@ -253,7 +261,7 @@ impl SwitchDatabase {
     /// is connected to anew; one that is silent is not asked again.
     fn ask<T>(&mut self, call: impl FnOnce(&mut Client) -> Result<T, ovsdb::Error>) -> Result<T, ovsdb::Error> {
         if self.is_silent {
-            return Err(ovsdb::Error::Silent { remote: self.remote.to_string(), patience: self.patience });
+            return Err(self.silence());
         }
         let done = match &mut self.client {
             Some(client) => call(client),
@@ -285,6 +293,10 @@ impl SwitchDatabase {
         Ok(())
     }
 
+    fn silence(&self) -> ovsdb::Error {
+        ovsdb::Error::Silent { remote: self.remote.to_string(), patience: self.patience }
+    }
+
     fn note_lost(&mut self, error: &ovsdb::Error) {
         self.is_silent = matches!(error, ovsdb::Error::Silent { .. });
         if error.is_unanswered() {
@@ -298,7 +310,13 @@ impl SwitchDatabase {
             let row = results.rows(2 * index + 1).pop().unwrap_or_default();
             let number = row.number("ofport").and_then(|number| u32::try_from(number).ok());
             match (number, row.text("error").filter(|words| !words.is_empty())) {
-                (Some(ofport), None) => self.states.push((awaited.interface.clone(), PortState { ofport })),
+                (Some(ofport), None) => {
+                    let ofport = match awaited.ofport.map(u32::from).filter(|wanted| *wanted != ofport) {
+                        Some(wanted) => self.exchange_number(awaited, wanted, ofport)?,
+                        None => ofport,
+                    };
+                    self.states.push((awaited.interface.clone(), PortState { ofport }));
+                }
                 (_, words) => {
                     let reason = words.unwrap_or("ovs-vswitchd gives it no number in OpenFlow, and says no reason");
                     return Err(Error::Channel {
@@ -311,16 +329,32 @@ impl SwitchDatabase {
         Ok(())
     }
 
+    /// A number that another port has without having asked for it, an interface gets when the switch goes through its ports the next
+    /// time (`bridge.c`, `bridge_delete_or_reconfigure_ports`).
+    fn exchange_number(&mut self, awaited: &Awaited, wanted: u32, found: u32) -> Result<u32, Error> {
+        let action = format!("wait for number {wanted} of {}", awaited.label);
+        self.change(&action, [])?;
+        let patience_ms = u64::try_from(FIRST_WAITING.as_millis()).unwrap_or(u64::MAX);
+        let is_it = [equals("name", awaited.interface.as_str())];
+        let wait = wait_until_equal("Interface", &is_it, &["ofport"], &[json!({"ofport": wanted})], patience_ms);
+        match self.ask(|client| client.transact_within(Transaction::from_iter([wait]), FIRST_WAITING)) {
+            Ok(_) => Ok(wanted),
+            Err(ovsdb::Error::TimedOut { .. }) => Err(Error::Conflict {
+                object: awaited.label.clone(),
+                want: format!("number {wanted} in OpenFlow"),
+                have: format!("gets number {found}, because that one is taken"),
+                remedy: Remedy::act("ask for another number, or leave it to the switch"),
+            }),
+            Err(error) => Err(failed(&action, &error)),
+        }
+    }
+
     /// The answer about the interfaces, which may not have come at the first time of asking.
     fn await_states(&mut self, awaited: &[Awaited], mut asked: Result<Results, ovsdb::Error>) -> Result<(), Error> {
         let label = || awaited.iter().map(|one| one.label.as_str()).collect::<Vec<_>>().join(" and ");
         if matches!(asked, Err(ovsdb::Error::TimedOut { .. })) && self.waiting > FIRST_WAITING {
             if !self.is_served()? {
-                return Err(Error::Busy(format!(
-                    "cannot make {}: ovs-vswitchd is not running on the database at {}; start it",
-                    label(),
-                    self.remote
-                )));
+                return Err(self.unserved(&label()));
             }
             let rest = self.waiting.saturating_sub(FIRST_WAITING);
             self.refuse_without_datapath(awaited)?;
@@ -328,6 +362,7 @@ impl SwitchDatabase {
         }
         match asked {
             Ok(results) => self.read_states(awaited, &results),
+            Err(ovsdb::Error::TimedOut { .. }) if !self.is_served()? => Err(self.unserved(&label())),
             Err(ovsdb::Error::TimedOut { .. }) => Err(Error::Busy(format!(
                 "cannot make {}: ovs-vswitchd has not looked at it within {} s; it hangs, or has too much to do",
                 label(),
@@ -338,6 +373,13 @@ impl SwitchDatabase {
                 Err(failed(&format!("wait for {}", label()), &error))
             }
         }
+    }
+
+    fn unserved(&self, label: &str) -> Error {
+        Error::Busy(format!(
+            "cannot make {label}: ovs-vswitchd is not running on the database at {}; start it",
+            self.remote
+        ))
     }
 }
 
