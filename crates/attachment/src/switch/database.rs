@@ -153,6 +153,17 @@ impl SwitchDatabase {
         Ok(row)
     }
 
+    /// The same as it was when it was last looked up. What is done to it then is guarded by itself.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn known_bridge(&mut self, name: &str) -> Result<Option<Row>, Error> {
+        match self.bridges.iter().find(|(known, _)| known == name) {
+            Some((_, row)) => Ok(row.clone()),
+            None => self.bridge(name),
+        }
+    }
+
     /// The row of the port, or else of the interface, that has this name; it has `external_ids` only.
     ///
     /// # Errors
@@ -177,8 +188,7 @@ impl SwitchDatabase {
         Ok(())
     }
 
-    /// The same as [`SwitchDatabase::port`] as it was when it was last looked up. What is done to it then is guarded by the database,
-    /// in which a name is there only once.
+    /// The same as it was when it was last looked up. The database itself has each name only once.
     ///
     /// # Errors
     /// As [`SwitchDatabase::transact`].
@@ -186,17 +196,6 @@ impl SwitchDatabase {
         match self.ports.iter().find(|(known, _)| known == name) {
             Some((_, row)) => Ok(row.clone()),
             None => self.port(name),
-        }
-    }
-
-    /// The same as it was when it was last looked up. What is done to it then is guarded by itself.
-    ///
-    /// # Errors
-    /// As [`SwitchDatabase::transact`].
-    pub(crate) fn known_bridge(&mut self, name: &str) -> Result<Option<Row>, Error> {
-        match self.bridges.iter().find(|(known, _)| known == name) {
-            Some((_, row)) => Ok(row.clone()),
-            None => self.bridge(name),
         }
     }
 
