@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use harness::{Namespace, Snapshot, not_observed, sh};
+use harness::{Datapath, Listeners, Namespace, OpenVswitch, Snapshot, not_observed, sh};
 use integration::{World, examples};
 use lab::{Feature, with_features};
 use serde_json::Value;
 
 /// What the kernel must have for an example, by a key that occurs in it. Those not listed need nothing that a kernel may lack.
-const NEEDS: [(&str, &[Feature]); 8] = [
+const NEEDS: [(&str, &[Feature]); 9] = [
     ("vlan", &[Feature::Vlan, Feature::BridgeVlanFiltering]),
     ("vlanTrunk", &[Feature::Vlan, Feature::BridgeVlanFiltering]),
     ("lat", &[Feature::Netem]),
@@ -19,6 +19,7 @@ const NEEDS: [(&str, &[Feature]); 8] = [
     ("slot", &[Feature::Netem]),
     ("preset", &[Feature::Netem]),
     ("ipMasq", &[Feature::NftablesNat]),
+    ("ingress_policing_rate", &[Feature::OvsDatapath, Feature::Matchall, Feature::Htb]),
 ];
 
 /// And by what `nic` is.
@@ -41,6 +42,45 @@ fn prepare(example: &Example) {
         let file = file.as_str().filter(|file| file.starts_with("/etc/cni/")).expect("a file below /etc/cni");
         fs::write(file, "{\"subnet\": \"10.77.0.0/24\"}\n").unwrap_or_else(|error| panic!("{file}: {error}"));
     }
+}
+
+/// Keys that are refused, whatever their value.
+const REFUSED: [&str; 1] = ["deviceID"];
+
+/// The switch that an example is for, if it is for one, with the bridges that it does not make itself, and with the files that it
+/// names.
+fn switch(example: &Example) -> Option<OpenVswitch> {
+    if !example.values("type").contains(&Value::from("ovs-port")) {
+        return None;
+    }
+    let texts =
+        |key| -> Vec<String> { example.values(key).iter().filter_map(Value::as_str).map(str::to_owned).collect() };
+    let remote = texts("socket_file").pop();
+    let tls_port = remote.map(|remote| {
+        let port = remote.strip_prefix("ssl:127.0.0.1:").and_then(|port| port.parse().ok());
+        port.expect("a port of this host")
+    });
+    let switch = OpenVswitch::listening("/run/openvswitch", &Listeners { tls_port, ..Listeners::default() });
+    let is_made = !example.values("datapath_type").is_empty();
+    let datapath = if is_made { Datapath::Netdev } else { Datapath::of_this_kernel() };
+    let mut bridges = if is_made { texts("patchTo") } else { texts("bridge") };
+    bridges.extend(texts("ovnPort").iter().map(|_| "br-int".to_owned()));
+    for bridge in bridges {
+        switch.add_bridge_of(datapath, &bridge);
+    }
+    for file in texts("configuration_path") {
+        fs::write(&file, "{\"link_state_check_interval\": 500}\n").unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
+    if tls_port.is_some() {
+        let files = switch.tls();
+        let keys =
+            [("private_key", &files.private_key), ("certificate", &files.certificate), ("ca_cert", &files.authority)];
+        for (key, made) in keys {
+            let named = texts(key).pop().unwrap_or_else(|| panic!("{} has no {key}", example.file));
+            fs::copy(made, &named).unwrap_or_else(|error| panic!("{named}: {error}"));
+        }
+    }
+    Some(switch)
 }
 
 /// A file of `conf-examples`.
@@ -111,15 +151,18 @@ fn works(example: &Example) {
     println!("{}: network {network}", example.file);
     let world = World::new();
     prepare(example);
+    let switch = switch(example);
     let nodes: Vec<Namespace> = ["ex1", "ex2"].map(|name| world.node(name)).into();
-    // Where an example gives a fixed address, a second container cannot have it; and queues are each container's own.
-    let is_fixed = example.values("type").contains(&Value::from("static"));
+    // What an example gives to one container alone, a second one cannot have: a fixed address, the name of an internal port, the
+    // output of a mirror. And queues are each container's own.
+    let has = |key: &str, value: Value| example.values(key).contains(&value);
+    let is_single = has("type", "static".into()) || has("nic", "internal".into()) || has("output", true.into());
     let is_shaped = example.needs().contains(&Feature::Netem);
-    let nodes = if is_fixed || is_shaped { &nodes[..1] } else { &nodes[..] };
+    let nodes = if is_single || is_shaped { &nodes[..1] } else { &nodes[..] };
     let look = || {
         // The host goes on forwarding for others.
         let nodes: Vec<&Namespace> = nodes.iter().collect();
-        Snapshot::take::<PathBuf>(&nodes, &[])
+        (Snapshot::take::<PathBuf>(&nodes, &[]), switch.as_ref().map(OpenVswitch::rows))
     };
     let before = look();
     if is_beyond_this_kernel(example, &world, &network) {
@@ -219,6 +262,7 @@ fn every_key_of_the_documents_is_in_an_example() {
         documented.contains("portIsolation") && documented.contains("subnet"),
         "the tables were read: {documented:?}"
     );
-    let missing: Vec<&String> = documented.iter().filter(|key| !shown.contains(key.as_str())).collect();
+    let missing: Vec<&String> =
+        documented.iter().filter(|key| !shown.contains(key.as_str()) && !REFUSED.contains(&key.as_str())).collect();
     assert!(missing.is_empty(), "no example shows the keys {missing:?}");
 }

@@ -41,7 +41,7 @@ fn ranges(sets: Value) -> Value {
 
 #[test]
 fn malformed_environment() {
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let still = Still::new(&scene);
     for plugin in ALL {
         let ready = || scene.call(plugin, "ADD", plugin.config(LATEST));
@@ -57,7 +57,7 @@ fn malformed_environment() {
 
 #[test]
 fn environment_that_is_no_text() {
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     use std::os::unix::ffi::OsStrExt;
     let garbage = std::ffi::OsStr::from_bytes(b"\xff\xfe");
     let still = Still::new(&scene);
@@ -72,7 +72,7 @@ fn environment_that_is_no_text() {
 #[test]
 fn stdin_that_is_no_configuration() {
     cites!("CFG-2");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let half = 512 * 1024;
     let brackets = "[".repeat(half) + &"]".repeat(half);
     let objects = "{\"a\":".repeat(half / 5);
@@ -121,7 +121,7 @@ fn a_message_stays_readable_whatever_the_input() {
 #[test]
 fn unknown_version() {
     cites!("VER-5");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let still = Still::new(&scene);
     for plugin in ALL {
         let config = with(&plugin.config(LATEST), json!({"cniVersion": "2.0.0"}));

@@ -20,7 +20,7 @@ fn list(entry: &str, count: usize) -> String {
 #[test]
 fn input_that_is_too_large_is_refused_cheaply() {
     cites!("CFG-2");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let values = ["{\"\":0}", "[[]]", "{}", "0"].map(|entry| list(entry, (15 << 20) / (entry.len() + 1)));
     let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
     let many = list("0", 300_000);
@@ -46,7 +46,7 @@ fn input_that_is_too_large_is_refused_cheaply() {
 #[test]
 fn input_at_the_limit_takes_little_memory() {
     cites!("CFG-2");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let entry = "{\"\":0}";
     for plugin in ALL {
         let config =

@@ -22,7 +22,7 @@ fn goes_in_spite_of(scene: &Scene, plugin: Plugin, config: &Value, keys: &Value)
 #[test]
 fn a_result_that_is_damaged() {
     cites!("DEL-5", "DEL-2", "DEL-1");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let results = [
         json!(7),
         json!("text"),
@@ -66,7 +66,7 @@ fn a_result_of_which_the_interfaces_can_be_read() {
 #[test]
 fn keys_that_are_not_needed() {
     cites!("DEL-2", "DEL-8", "CFG-4");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let keys = [
         json!({"args": 7}),
         json!({"args": {"cni": 7}}),
@@ -124,7 +124,7 @@ fn keys_of_the_ipam_plugin_that_are_not_needed() {
 #[test]
 fn arguments_that_are_malformed() {
     cites!("DEL-2", "ENV-12");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let garbage = OsStr::from_bytes(b"IP=\xff\xfe").to_owned();
     for plugin in ALL {
         let config = scene.config(plugin, LATEST);

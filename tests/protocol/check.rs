@@ -8,7 +8,7 @@ fn check_right_after_add_succeeds_and_says_nothing() {
     cites!("CHK-1", "CHK-7");
     for version in ["0.4.0", "1.0.0", "1.1.0"] {
         for plugin in ALL {
-            let scene = Scene::new();
+            let scene = Scene::of(plugin);
             let (_, config) = scene.added(plugin, &scene.config(plugin, version));
             let reply = scene.call(plugin, "CHECK", config).run();
             reply.ok();

@@ -9,7 +9,7 @@ use tests::{ALL, Delegate, IPAM, LATEST, Plugin, Process, Scene, State, cites, e
 #[test]
 fn the_configuration_is_one_object_on_stdin() {
     cites!("CFG-1", "CFG-2");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let config = scene.config(plugin, LATEST);
         let whole = config.to_string();
@@ -35,7 +35,7 @@ fn the_configuration_is_one_object_on_stdin() {
 #[test]
 fn a_stdin_that_cannot_be_read_is_an_input_error() {
     cites!("CFG-2", "ERR-4");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let directory = File::open("/").expect("a directory opens and does not read");
         let process = Process::new(plugin, "ADD").attachment(&scene.c1, "eth0");
@@ -84,7 +84,7 @@ fn keys_of_the_wrong_kind_are_named() {
 #[test]
 fn the_name_of_the_network_is_checked() {
     cites!("CFG-3");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let config = scene.config(plugin, LATEST);
         let before = scene.state();
@@ -110,6 +110,30 @@ fn unknown_keys_are_told_on_stderr_and_do_not_fail() {
     assert!(!reply.stderr.contains("args") && !reply.stderr.contains("made-up"), "args are nobody's business: {reply}");
 }
 
+/// Configurations of ovs-cni say `"type": "ovs"`, and the executable is a link of that name.
+#[test]
+fn unknown_keys_are_told_under_the_name_of_a_link_too() {
+    cites!("CFG-4", "ERR-8");
+    let scene = Scene::with_a_switch();
+    let link = scene.directory("links").join("ovs");
+    std::os::unix::fs::symlink(harness::bin("ovs-port"), &link).expect("a link");
+    let config = with(&Plugin::OvsPort.config(LATEST), json!({"type": "ovs", "vlam": 7}));
+    for (executable, is_told) in [(link.display().to_string(), true), ("ovs-port".to_owned(), false)] {
+        let call = |command| {
+            let call = Invocation::new(&executable, command).config(config.clone()).path(harness::bin_dir());
+            call.container("c1").netns(&scene.c1.path).ifname("eth0").run()
+        };
+        let reply = call("ADD");
+        reply.ok();
+        assert_eq!(
+            reply.stderr.contains("vlam") && reply.stderr.contains("\"vlan\""),
+            is_told,
+            "{executable}: {reply}"
+        );
+        call("DEL").ok();
+    }
+}
+
 #[test]
 fn well_known_keys_keep_their_meaning() {
     cites!("CFG-5");
@@ -130,7 +154,7 @@ fn well_known_keys_keep_their_meaning() {
 #[test]
 fn a_delegate_type_that_is_a_path_is_not_executed() {
     cites!("CFG-6");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let delegate = Delegate::answering(&scene, &json!({"cniVersion": LATEST, "ips": [{"address": "10.9.0.1/24"}]}));
     let before = scene.state();
     for kind in ["../made-up/made-up", "./made-up", "/run/scene/made-up/made-up", "..", "made\\up", "made-up/"] {
@@ -155,7 +179,7 @@ fn a_delegate_type_that_is_a_path_is_not_executed() {
 #[test]
 fn reserved_keys_are_no_obstacle() {
     cites!("CFG-7");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let reserved =
             json!({"cni.dev/made-up": {"a": [1]}, "cni.dev/attachments": [], "cni.dev/valid-attachments": []});

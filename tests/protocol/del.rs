@@ -6,7 +6,7 @@ use tests::{ALL, Delegate, LATEST, Plugin, Scene, State, cites, with};
 #[test]
 fn everything_that_add_made_goes() {
     cites!("DEL-1", "DEL-2", "DEL-7");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let config = scene.config(plugin, LATEST);
         let before = scene.state();
@@ -23,7 +23,7 @@ fn everything_that_add_made_goes() {
 fn del_again_succeeds() {
     cites!("DEL-3");
     for plugin in ALL {
-        let scene = Scene::new();
+        let scene = Scene::of(plugin);
         let (_, config) = scene.added(plugin, &scene.config(plugin, LATEST));
         for _ in 0..3 {
             scene.call(plugin, "DEL", config.clone()).run().ok();
@@ -35,7 +35,7 @@ fn del_again_succeeds() {
 fn del_without_add_succeeds() {
     cites!("DEL-3", "DEL-8");
     for plugin in ALL {
-        let scene = Scene::new();
+        let scene = Scene::of(plugin);
         let config = scene.config(plugin, LATEST);
         let before = scene.state();
         scene.call(plugin, "DEL", with(&config, json!({"name": "never-added"}))).run().ok();
@@ -89,7 +89,7 @@ fn a_missing_previous_result_is_no_obstacle() {
     cites!("DEL-5");
     for plugin in ALL {
         for previous in [Value::Null, json!({}), json!({"cniVersion": LATEST})] {
-            let scene = Scene::new();
+            let scene = Scene::of(plugin);
             let config = scene.config(plugin, LATEST);
             let before = scene.state();
             scene.call(plugin, "ADD", config.clone()).run().ok();

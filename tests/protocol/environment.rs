@@ -25,7 +25,7 @@ fn the_command_comes_from_the_environment_only() {
 #[test]
 fn every_command_is_known_and_others_are_refused() {
     cites!("ENV-1", "ENV-14");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let config = scene.config(plugin, LATEST);
         for command in ["STATUS", "VERSION", "GC"] {
@@ -55,7 +55,7 @@ fn without_a_command_a_plugin_tells_what_it_is() {
 #[test]
 fn a_container_id_that_is_not_allowed_is_refused_by_name() {
     cites!("ENV-2", "ENV-3", "ERR-6");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let config = scene.config(plugin, LATEST);
         let before = scene.state();
@@ -88,7 +88,7 @@ fn a_container_id_may_have_all_that_is_allowed() {
 #[test]
 fn variables_that_a_command_needs_are_asked_for_by_name() {
     cites!("ENV-4", "ENV-5", "ENV-6", "ENV-3");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let config = scene.config(plugin, LATEST);
         let before = scene.state();
@@ -114,7 +114,7 @@ fn variables_that_a_command_needs_are_asked_for_by_name() {
 #[test]
 fn all_missing_variables_are_named_at_once() {
     cites!("ENV-15");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let call = ATTACHMENT.iter().fold(scene.ready(plugin, "ADD"), |call, variable| call.unset(variable));
         let (code, msg, _) = call.run().error();
@@ -143,7 +143,7 @@ fn arguments_and_path_are_optional_on_add() {
 #[test]
 fn del_needs_no_namespace() {
     cites!("ENV-5");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let (_, config) = scene.added(plugin, &scene.config(plugin, LATEST));
         scene.call(plugin, "DEL", config.clone()).unset("CNI_NETNS").run().ok();
@@ -156,7 +156,7 @@ fn del_needs_no_namespace() {
 #[test]
 fn status_and_version_need_the_command_only() {
     cites!("ENV-7", "ENV-9");
-    let _scene = Scene::new();
+    let _scene = Scene::with_a_switch();
     for plugin in [Plugin::Shaper, Plugin::HostLocal, Plugin::Static] {
         let status = harness::Invocation::new(plugin.name(), "STATUS").unset("CNI_PATH").config(plugin.config(LATEST));
         status.run().ok();
@@ -169,7 +169,7 @@ fn status_and_version_need_the_command_only() {
 #[test]
 fn gc_needs_a_path_and_no_attachment() {
     cites!("ENV-8");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let config = with(&plugin.config(LATEST), json!({"cni.dev/valid-attachments": []}));
         scene.call(plugin, "GC", config.clone()).run().ok();
@@ -195,7 +195,7 @@ fn the_interface_gets_the_name_asked_for() {
 #[test]
 fn an_interface_name_that_linux_refuses_is_refused_by_name() {
     cites!("ENV-11", "ENV-10");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let config = scene.config(plugin, LATEST);
         let before = scene.state();
@@ -211,7 +211,7 @@ fn an_interface_name_that_linux_refuses_is_refused_by_name() {
 #[test]
 fn arguments_are_pairs_and_unknown_ones_must_be_allowed() {
     cites!("ENV-12");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let address = |plugin: Plugin, args: &str| {
         let result = scene.ready(plugin, "ADD").args(args).run().ok();
         scene.ready(plugin, "DEL").run().ok();

@@ -40,7 +40,7 @@ fn failure_is_a_status_and_one_object_on_stdout() {
 #[test]
 fn success_is_status_0() {
     cites!("ERR-1");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let config = scene.config(plugin, LATEST);
         let result = scene.call(plugin, "ADD", config.clone()).run().ok();
@@ -55,7 +55,7 @@ fn success_is_status_0() {
 #[test]
 fn an_error_has_the_version_in_use() {
     cites!("ERR-3");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         for version in VERSIONS {
             let config = with(&plugin.config(version), json!({"name": null}));
@@ -73,7 +73,7 @@ fn an_error_has_the_version_in_use() {
 #[test]
 fn a_message_names_the_variables() {
     cites!("ERR-6", "ENV-3");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let call = scene.ready(plugin, "ADD").container("/").ifname("a:b");
         let (code, msg, _) = call.run().error();

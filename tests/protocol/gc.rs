@@ -128,7 +128,7 @@ fn a_missing_list_is_an_error_and_removes_nothing() {
 #[test]
 fn a_malformed_list_is_an_error_and_removes_nothing() {
     cites!("GC-3");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     populate(&scene);
     let before = scene.state();
     for list in [json!(7), json!({}), json!(["c1"]), json!([{"containerID": 7, "ifname": "eth0"}])] {

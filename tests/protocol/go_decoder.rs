@@ -370,7 +370,7 @@ fn answer(scene: &Scene, plugin: Plugin, config: &Value) -> Reply {
 #[test]
 fn null_is_as_if_the_key_were_left_out_at_every_key() {
     for manual in &PLUGINS {
-        let scene = Scene::new();
+        let scene = Scene::of(plugin(manual));
         let base = with(&scene.config(plugin(manual), LATEST), json!({"bw": null}));
         let rows = rows(manual);
         for row in &rows {
@@ -405,7 +405,7 @@ fn no_message_speaks_as_a_parser() {
     ];
     let mut refusals = 0;
     for manual in &PLUGINS {
-        let scene = Scene::new();
+        let scene = Scene::of(plugin(manual));
         let base = with(&scene.config(plugin(manual), LATEST), json!({"bw": null}));
         for row in rows(manual) {
             // Any text is a path, and would be one of this directory.

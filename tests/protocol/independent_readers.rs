@@ -90,7 +90,7 @@ fn rscni_reads_results() {
 fn rscni_reads_results_of_every_plugin() {
     cites!("ADD-2");
     for version in RSCNI {
-        let scene = Scene::new();
+        let scene = Scene::with_a_switch();
         for plugin in ALL {
             let config = scene.config(plugin, version);
             let printed = scene.call(plugin, "ADD", config.clone()).run().ok();
@@ -106,7 +106,7 @@ fn rscni_reads_results_of_every_plugin() {
 #[test]
 fn both_read_errors() {
     cites!("ERR-2", "ERR-3");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for version in RSCNI {
         for plugin in ALL {
             let config = plugin.config(version);

@@ -11,7 +11,7 @@ fn small_pool() -> Value {
 #[test]
 fn a_plugin_that_is_ready_says_nothing() {
     cites!("STA-1");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let reply = scene.call(plugin, "STATUS", plugin.config(LATEST)).run();
         reply.ok();
@@ -104,7 +104,7 @@ fn the_delegates_status_becomes_the_plugins() {
 #[test]
 fn status_makes_nothing() {
     cites!("STA-1");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     let before = scene.state();
     for plugin in ALL {
         scene.call(plugin, "STATUS", plugin.config(LATEST)).run().ok();

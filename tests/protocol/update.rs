@@ -27,7 +27,7 @@ fn shaper(scene: &Scene, command: &str, config: &Value) -> Invocation {
 
 #[test]
 fn only_the_shaper_knows_it() {
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL.into_iter().filter(|plugin| *plugin != Plugin::Shaper) {
         let (code, msg, _) = scene.ready(plugin, "UPDATE").container("c1").netns(&scene.c1.path).run().error();
         assert_eq!(code, 4, "{plugin:?}: {msg}");

@@ -39,7 +39,7 @@ fn version_needs_no_configuration() {
 fn a_result_has_the_version_of_its_configuration() {
     cites!("VER-4");
     for version in VERSIONS {
-        let scene = Scene::new();
+        let scene = Scene::with_a_switch();
         for plugin in ALL {
             let result = scene.call(plugin, "ADD", scene.config(plugin, version)).run().ok();
             assert_eq!(result["cniVersion"], version, "{plugin:?}: {result}");
@@ -54,7 +54,7 @@ fn a_result_has_the_version_of_its_configuration() {
 #[test]
 fn an_unknown_version_is_refused() {
     cites!("VER-5");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let config = scene.config(plugin, LATEST);
         for version in ["9.9.9", "1.2.0", "0.3.2", "1.1", "1.1.0 ", "banana"] {
@@ -71,7 +71,7 @@ fn an_unknown_version_is_refused() {
 #[test]
 fn a_version_that_is_no_text_is_refused() {
     cites!("VER-5");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         for version in [json!(1.1), json!(["1.1.0"]), json!({}), json!(true)] {
             let config = with(&scene.config(plugin, LATEST), json!({"cniVersion": version}));
@@ -101,7 +101,7 @@ fn a_delegate_is_called_in_the_version_of_the_configuration() {
 #[test]
 fn a_command_younger_than_the_configuration_is_refused() {
     cites!("VER-7");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         for (command, too_old) in [("CHECK", &VERSIONS[..4]), ("STATUS", &VERSIONS[..6]), ("GC", &VERSIONS[..6])] {
             for version in too_old {
@@ -138,7 +138,7 @@ fn newer_and_missing_keys_of_one_major_version_are_no_obstacle() {
 #[test]
 fn the_list_of_versions_is_tolerated() {
     cites!("VER-9");
-    let scene = Scene::new();
+    let scene = Scene::with_a_switch();
     for plugin in ALL {
         let config = with(&scene.config(plugin, "1.0.0"), json!({"cniVersions": ["0.4.0", "1.0.0", "9.9.9"]}));
         let result = scene.call(plugin, "ADD", config.clone()).run().ok();

@@ -29,6 +29,19 @@ impl Runtime {
         Self { program: program(), configurations: scene.directory("net.d"), plugins }
     }
 
+    /// A runtime that finds an executable of the project under other names, too.
+    ///
+    /// # Panics
+    /// If a link cannot be made.
+    pub fn linking(scene: &Scene, executable: &str, names: &[&str]) -> Self {
+        let runtime = Self::new(scene);
+        let directory = scene.directory("linked");
+        for name in names {
+            std::os::unix::fs::symlink(harness::bin(executable), directory.join(name)).expect("a link can be made");
+        }
+        Self { plugins: format!("{}:{}", directory.display(), runtime.plugins), ..runtime }
+    }
+
     /// A runtime that notes each call of these plugins before they get it.
     ///
     /// # Panics

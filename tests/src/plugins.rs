@@ -15,6 +15,8 @@ pub enum Plugin {
     Bridge,
     /// `veth-secondary`: makes a further interface.
     Secondary,
+    /// `ovs-port`: makes an interface on a switch, which a [`Scene`](crate::Scene) has only where a test asks for it.
+    OvsPort,
     /// `netem-shaper`: chained, adjusts one.
     Shaper,
     /// `host-local`: IPAM with files.
@@ -24,10 +26,11 @@ pub enum Plugin {
 }
 
 /// All plugins.
-pub const ALL: [Plugin; 5] = [Plugin::Bridge, Plugin::Secondary, Plugin::Shaper, Plugin::HostLocal, Plugin::Static];
+pub const ALL: [Plugin; 6] =
+    [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort, Plugin::Shaper, Plugin::HostLocal, Plugin::Static];
 
 /// Those that make or adjust interfaces.
-pub const INTERFACE: [Plugin; 3] = [Plugin::Bridge, Plugin::Secondary, Plugin::Shaper];
+pub const INTERFACE: [Plugin; 4] = [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort, Plugin::Shaper];
 
 /// Those that allocate addresses.
 pub const IPAM: [Plugin; 2] = [Plugin::HostLocal, Plugin::Static];
@@ -38,6 +41,7 @@ impl Plugin {
         match self {
             Self::Bridge => "bridge",
             Self::Secondary => "veth-secondary",
+            Self::OvsPort => "ovs-port",
             Self::Shaper => "netem-shaper",
             Self::HostLocal => "host-local",
             Self::Static => "static",
@@ -50,6 +54,8 @@ impl Plugin {
             Self::Bridge => json!({"cniVersion": version, "name": "net", "type": "bridge", "bridge": "br0",
                 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
             Self::Secondary => json!({"cniVersion": version, "name": "net", "type": "veth-secondary", "bridge": "br0",
+                "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
+            Self::OvsPort => json!({"cniVersion": version, "name": "net", "type": "ovs-port", "bridge": "ovs0",
                 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
             Self::Shaper => json!({"cniVersion": version, "name": "net", "type": "netem-shaper", "bw": "100Mbps"}),
             Self::HostLocal => json!({"cniVersion": version, "name": "net", "type": "bridge",

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::{Host, Invocation, Namespace};
+use harness::{Host, Invocation, Namespace, OpenVswitch};
 use serde_json::{Value, json};
 
 use crate::{LATEST, Plugin, State, with};
@@ -13,6 +13,8 @@ const SCRATCH: &str = "/run/scene";
 /// A host with one container `c1`.
 #[derive(Debug)]
 pub struct Scene {
+    /// Open vSwitch with a bridge `ovs0`, if the test asked for it.
+    pub switch: Option<OpenVswitch>,
     /// The host.
     pub host: Host,
     /// The container's namespace.
@@ -29,7 +31,26 @@ impl Scene {
         let host = Host::enter();
         let c1 = host.namespace("c1");
         std::fs::create_dir_all(SCRATCH).expect("a directory on the host's /run");
-        Self { host, c1 }
+        Self { switch: None, host, c1 }
+    }
+
+    /// The same with Open vSwitch and its bridge `ovs0`, for calls of every plugin.
+    ///
+    /// # Panics
+    /// As [`Scene::new`], and without Open vSwitch.
+    pub fn with_a_switch() -> Self {
+        let scene = Self::new();
+        let switch = OpenVswitch::start();
+        switch.add_bridge("ovs0");
+        Self { switch: Some(switch), ..scene }
+    }
+
+    /// The same for calls of one plugin: with a switch where it needs one.
+    ///
+    /// # Panics
+    /// As [`Scene::with_a_switch`].
+    pub fn of(plugin: Plugin) -> Self {
+        if plugin == Plugin::OvsPort { Self::with_a_switch() } else { Self::new() }
     }
 
     /// A directory for files of the test, made if missing.
@@ -95,8 +116,8 @@ impl Scene {
         (result, config)
     }
 
-    /// What the host and the container look like, IPAM's files included.
+    /// What the host and the container look like, IPAM's files and the switch's rows included.
     pub fn state(&self) -> State {
-        State::take(&[&self.c1])
+        State::take(&[&self.c1]).with_rows(self.switch.as_ref())
     }
 }

@@ -6,7 +6,8 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::Path;
 
-use harness::{Namespace, Snapshot};
+use harness::{Namespace, OpenVswitch, Snapshot};
+use serde_json::Value;
 
 /// Where `host-local` keeps its files unless told otherwise.
 const ALLOCATIONS: &str = "/var/lib/cni/networks";
@@ -17,12 +18,19 @@ const ALLOCATIONS: &str = "/var/lib/cni/networks";
 pub struct State {
     kernel: Snapshot,
     allocations: BTreeMap<String, String>,
+    /// Of the switch, as [`OpenVswitch::rows`] gives them; null without one.
+    rows: Value,
 }
 
 impl State {
     /// Takes the state of this host and of namespaces.
     pub fn take(namespaces: &[&Namespace]) -> Self {
-        Self { kernel: Snapshot::take::<&Path>(namespaces, &[]), allocations: Self::allocations() }
+        Self { kernel: Snapshot::take::<&Path>(namespaces, &[]), allocations: Self::allocations(), rows: Value::Null }
+    }
+
+    /// The same with what the database of a switch holds.
+    pub(crate) fn with_rows(self, switch: Option<&OpenVswitch>) -> Self {
+        Self { rows: switch.map(OpenVswitch::rows).unwrap_or_default(), ..self }
     }
 
     /// The addresses that IPAM holds: `net/10.1.0.2` and the file's text, which names the attachment.
@@ -50,7 +58,7 @@ impl State {
 /// Short: what differs in the kernel is printed by the comparison.
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the kernel's objects, and the allocations {:?}", self.allocations)
+        write!(f, "the kernel's objects, the allocations {:?}, and the rows {:#}", self.allocations, self.rows)
     }
 }
 

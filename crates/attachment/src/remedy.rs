@@ -47,6 +47,11 @@ pub enum Remedy {
         /// The bridge.
         bridge: String,
     },
+    /// A bridge of Open vSwitch that another one is to be joined to is missing.
+    NoBridgeToJoin {
+        /// The missing one.
+        bridge: String,
+    },
     /// The name of a container interface is taken where its device is made.
     InternalName,
     /// A routing table is in use.
@@ -84,7 +89,9 @@ impl fmt::Display for Remedy {
             Self::IsBridge => {
                 f.write_str("use it as the bridge, or name the device that leads to the physical network")
             }
-            Self::NoSwitchBridge { bridge } => write!(f, "make it with `ovs-vsctl add-br {bridge}`"),
+            Self::NoSwitchBridge { bridge } | Self::NoBridgeToJoin { bridge } => {
+                write!(f, "make it with `ovs-vsctl add-br {bridge}`")
+            }
             Self::InternalName => f.write_str("use a veth, or another name for the interface"),
             Self::OtherTable => f.write_str("choose another table, or remove what uses it"),
             Self::TakeAddresses => f.write_str("remove them, or ask for the device with its addresses"),

@@ -47,6 +47,8 @@ pub struct Link {
     pub qdisc: String,
     /// The index of the bridge or switch that it is a port of.
     pub master: Option<u32>,
+    /// The kind of that, as in [`Link::kind`]; empty where there is none.
+    pub master_kind: String,
     /// The index of the other end of a veth, in that end's namespace; of a macvlan, ipvlan or VLAN device that of the link below it.
     pub peer: Option<u32>,
     /// Where that is in another namespace: the number of that namespace here; see [`Namespace::number_here`].
@@ -173,7 +175,6 @@ impl Link {
 
     fn read_info(&mut self, info: &[u8]) {
         let is_on = |settings, kind| value_of(settings, kind).is_some_and(|value| value.first() != Some(&0));
-        let mut port_kind = String::new();
         for (kind, value) in iterate(info) {
             match kind {
                 IFLA_INFO_KIND => self.kind = read_text(value),
@@ -188,8 +189,8 @@ impl Link {
                 }
                 IFLA_INFO_DATA if self.kind == macvlan::KIND => self.macvlan = Some(macvlan::Settings::read(value)),
                 IFLA_INFO_DATA if self.kind == ipvlan::KIND => self.ipvlan = ipvlan::Mode::read(value),
-                IFLA_INFO_SLAVE_KIND => port_kind = read_text(value),
-                IFLA_INFO_SLAVE_DATA if port_kind == "bridge" => {
+                IFLA_INFO_SLAVE_KIND => self.master_kind = read_text(value),
+                IFLA_INFO_SLAVE_DATA if self.master_kind == "bridge" => {
                     self.hairpin = is_on(value, IFLA_BRPORT_MODE);
                     self.isolated = is_on(value, IFLA_BRPORT_ISOLATED);
                     self.port_state = value_of(value, IFLA_BRPORT_STATE).map(|state| match state.first() {

@@ -3,7 +3,9 @@
 //! `netlink-packet-route` knows neither netem nor tbf: their options are bytes to it, written and read here.
 
 mod backlog;
+pub mod htb;
 pub mod netem;
+pub mod police;
 pub mod redirect;
 mod statistics;
 pub mod tbf;

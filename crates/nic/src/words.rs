@@ -32,6 +32,9 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::NoSwitchBridge { bridge } => {
             format!("make it with `ovs-vsctl add-br {bridge}`, or set datapath_type to have it made")
         }
+        Remedy::NoBridgeToJoin { bridge } => {
+            format!("make it with `ovs-vsctl add-br {bridge}`, or name another one in patchTo")
+        }
         Remedy::InternalName => "use \"nic\": \"veth\", or another name for the interface".to_owned(),
         Remedy::OtherTable => {
             "set another number with table, or leave table out for one that follows from the attachment".to_owned()

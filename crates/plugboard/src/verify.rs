@@ -255,7 +255,8 @@ fn queues_of(subject: &Subject<'_>) -> Queues {
     if !named.is_empty() && !host.contains(&named) {
         host.push(named);
     }
-    Queues { host, inside: attachment.if_name.clone(), ifb: identity.ifb_name(&attachment.if_name) }
+    let (inside, ifb) = (attachment.if_name.clone(), identity.ifb_name(&attachment.if_name));
+    Queues { host, inside, ifb, joint: identity.joint_name() }
 }
 
 /// The light figures first: what comes after leaves full queues behind.

@@ -18,7 +18,7 @@ pub use attachment::process_in_words;
 pub use ipam::Allocator;
 pub use main_function::main;
 pub use plugin::Plugin;
-pub use printed::Printed;
+pub use printed::{Printed, made_before};
 pub use rehearsal::Prop;
 pub use streams::note;
 pub use verbs::{Print, Verb, Verbs};

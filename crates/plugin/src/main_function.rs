@@ -1,6 +1,7 @@
 //! One call, from the environment to the exit status. The order of the checks is that of the reference's `skel`.
 
 use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 use cni::{Call, Command, Config, Environment, Error, Version, version_reply};
@@ -176,14 +177,19 @@ fn tell_ignored(verbs: &Verbs, call: &Call) {
     }
 }
 
-/// Only for the plugin that the configuration names: a delegate is given all the keys of its caller (DLG-2).
+/// Only for the plugin that the configuration names, also by the name of a link to it: a delegate is given all the keys of its caller
+/// (DLG-2).
 fn tell_remarks(verbs: &Verbs, config: &Config) {
-    if config.kind != verbs.name {
+    if config.kind != verbs.name && !is_executed_as(&config.kind) {
         return;
     }
     for remark in config.remarks(verbs.keys) {
         note(format!("{}: network {:?}: {remark}", verbs.name, config.name));
     }
+}
+
+fn is_executed_as(name: &str) -> bool {
+    env::args_os().next().is_some_and(|path| Path::new(&path).file_name() == Some(name.as_ref()))
 }
 
 fn printed(line: String) -> ExitCode {

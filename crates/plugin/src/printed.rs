@@ -45,6 +45,12 @@ impl Printed {
     }
 }
 
+/// Where commands are printed: what attachments share and the commands of earlier calls make, each by the name that it has in messages.
+#[must_use]
+pub fn made_before(call: &Call) -> Vec<String> {
+    names(call, MADE)
+}
+
 /// What an earlier call has said under this key.
 pub(crate) fn names(call: &Call, key: &str) -> Vec<String> {
     let list = call.config.object.get(key).and_then(Value::as_array);

@@ -42,7 +42,7 @@ impl Plugin for Shaped {
     fn describe(&self) -> Result<Description, Error> {
         let mut description = Description::new();
         for nic in &self.nics {
-            description.own(queues::of_nic(&self.shape, nic)?);
+            queues::of_nic(&self.shape, nic)?.into_iter().for_each(|shaped| _ = description.own(shaped));
         }
         Ok(description)
     }
@@ -67,7 +67,7 @@ impl Plugin for Shaped {
                 description.own(ifb);
             }
             match found {
-                Some(nic) => _ = description.own(queues::none_of(&nic)),
+                Some(nic) => queues::none_of(&nic).into_iter().for_each(|shaped| _ = description.own(shaped)),
                 // The device may be gone, the namespace too. An ifb is found by its name, wherever it was made.
                 None => {
                     for side in [Side::Host, Side::Container] {

@@ -9,6 +9,8 @@ use netlink::link::Link;
 use plugin::call::identity;
 use plugin::codes::from_attachment;
 
+use crate::switch::Switch;
+
 /// A NIC of the container.
 #[derive(Debug, Clone)]
 pub(crate) struct Nic {
@@ -17,10 +19,16 @@ pub(crate) struct Nic {
     /// Its own name, which may be another one than that of the call.
     pub(crate) name: String,
     /// The device with the queues: the host's end of the NIC, out of the container's reach; or the NIC itself where it has no
-    /// other end.
+    /// other end, or one that is a port of Open vSwitch.
     pub(crate) device: Device,
     /// The device sends what the NIC receives: it is the NIC's other end, or a TAP device. Otherwise it is the NIC itself.
     pub(crate) is_far_end: bool,
+    /// Where the device is a TAP device: what joins it to its switch, if the queues of what the machine sends are there.
+    pub(crate) joint: Option<Device>,
+    /// The NIC's end on the host, where that is not the device: earlier releases have put the queues there.
+    pub(crate) former: Option<Device>,
+    /// The device is a port of Open vSwitch itself.
+    pub(crate) is_port: bool,
     /// That device's MTU in bytes.
     pub(crate) mtu: u32,
 }
@@ -32,6 +40,9 @@ impl Nic {
             name: name.to_owned(),
             is_far_end: side == Side::Host || link.kind == "tun",
             device: Device { side, name: link.name },
+            joint: None,
+            former: None,
+            is_port: false,
             mtu: link.mtu,
         }
     }
@@ -41,11 +52,6 @@ impl Nic {
     pub(crate) fn loopback() -> Self {
         let link = Link { name: "lo".to_owned(), mtu: 576, ..Link::default() };
         Self::new(&Identity::new("", "status", "lo"), "lo", Side::Host, link)
-    }
-
-    /// The device for what this one receives.
-    pub(crate) fn ifb(&self) -> Ifb {
-        Ifb { identity: self.attachment.clone(), interface: self.name.clone(), side: self.device.side }
     }
 
     /// Finds the devices behind all interfaces of a call.
@@ -79,20 +85,23 @@ pub(crate) struct Search<'a> {
 
 impl Search<'_> {
     /// The device that this project names after the attachment; else the other end of the NIC's veth; else the one device of the
-    /// host in the result that can be it, if the NIC is the only one; else the NIC itself. `None` when there is none, or when it
-    /// is another attachment's: the namespace of a DEL may be somebody else's by now.
+    /// host in the result that can be it, if the NIC is the only one; else the NIC itself. What is found on the host and is a port of
+    /// Open vSwitch gives way to the NIC itself. `None` when there is none, or when it is another attachment's: the namespace of a
+    /// DEL may be somebody else's by now.
     ///
     /// # Errors
     /// The kernel cannot be asked.
     pub(crate) fn run(&self, session: &mut Session) -> Result<Option<Nic>, attachment::Error> {
         let nic = self.attachment.beside(self.name);
-        let found = |side, link| Nic::new(&self.attachment, self.name, side, link);
+        let found = |side, link| self.nic(side, link);
         let own = Device::host(nic.host_name());
         if let Some(link) = session.find(&own)? {
-            return Ok(Some(link).filter(|link| !nic.disowns(link)).map(|link| found(Side::Host, link)));
+            return if nic.disowns(&link) { Ok(None) } else { self.behind(link, session) };
         }
         if let Some(link) = promised(&own, self.previous, session) {
-            return Ok(Some(found(Side::Host, link)));
+            let is_port = self.switch().has_port(&link, session)?;
+            let inside = self.promised_inside().filter(|_| is_port);
+            return Ok(Some(inside.map_or_else(|| found(Side::Host, link), |inside| found(Side::Container, inside))));
         }
         let inside = match session.has_container() {
             true => session.find(&Device::container(self.name))?.filter(|link| !nic.disowns(link)),
@@ -106,7 +115,14 @@ impl Search<'_> {
             && !nic.disowns(&outside)
             && self.is_the_nics(inside, Some(&outside), session)?
         {
-            return Ok(Some(found(Side::Host, outside)));
+            return self.behind(outside, session);
+        }
+        if let Some(inside) = &inside
+            && self.switch().has_internal_port(inside, session)?
+        {
+            // Whatever it is, it is the container that sends through it.
+            let nic = Nic { is_far_end: false, ..found(Side::Container, inside.clone()) };
+            return Ok(if self.is_the_nics(inside, None, session)? { Some(nic) } else { None });
         }
         let mut candidates = Vec::new();
         for interface in of_host(self.previous).filter(|_| self.is_only) {
@@ -114,24 +130,91 @@ impl Search<'_> {
             candidates.extend(link.filter(|link| !nic.disowns(link) && has_address(link, interface)));
         }
         candidates.retain(|link| link.kind == "tun" || (link.kind == "veth" && !session.has_container()));
-        if candidates.len() == 1 {
-            return Ok(candidates.pop().map(|link| found(Side::Host, link)));
+        if candidates.len() == 1
+            && let Some(link) = candidates.pop()
+        {
+            return if link.kind == "tun" {
+                self.tap(link, session).map(Some)
+            } else {
+                Ok(Some(found(Side::Host, link)))
+            };
         }
         // A veth has another end; if that is not on the host, its queues are not ours to set.
         match inside.filter(|link| link.kind != "veth") {
             Some(link) if self.is_the_nics(&link, None, session)? => Ok(Some(found(Side::Container, link))),
             Some(_) => Ok(None),
-            None => Ok(self.promised_inside(session).map(|link| found(Side::Container, link))),
+            None if !session.is_looking() => Ok(None),
+            None => {
+                let is_alone = of_host(self.previous).next().is_none()
+                    || self.switch().will_have_internal_port(self.name, session)?;
+                Ok(self.promised_inside().filter(|_| is_alone).map(|link| found(Side::Container, link)))
+            }
         }
     }
 
-    /// Where commands are printed: the container interface that an earlier plugin of the chain is going to make without any on the
-    /// host, as its result says.
-    fn promised_inside(&self, session: &Session) -> Option<Link> {
+    fn nic(&self, side: Side, link: Link) -> Nic {
+        Nic::new(&self.attachment, self.name, side, link)
+    }
+
+    fn switch(&self) -> Switch<'_> {
+        Switch { call: self.call, previous: self.previous }
+    }
+
+    /// The NIC whose end on the host this is. For a port of Open vSwitch it must be in the container; DEL looks at both ends wherever
+    /// there may have been queues. A TAP device may be joined to its port, and is none itself then.
+    fn behind(&self, outside: Link, session: &mut Session) -> Result<Option<Nic>, attachment::Error> {
+        if outside.kind == "tun" {
+            return self.tap(outside, session).map(Some);
+        }
+        let is_del = self.call.environment.command == Command::Del;
+        let is_port = match outside.kind.as_str() {
+            "veth" if is_del => Switch::may_have_port(&outside),
+            "veth" => self.switch().has_port(&outside, session)?,
+            _ => false,
+        };
+        let nic = if is_port { self.other_end_of(&outside, session)? } else { None };
+        Ok(nic.or_else(|| (is_del || !is_port).then(|| self.nic(Side::Host, outside))))
+    }
+
+    fn tap(&self, tap: Link, session: &mut Session) -> Result<Nic, attachment::Error> {
+        let joint = Device::host(self.attachment.beside(self.name).joint_name());
+        if session.find(&joint)?.is_some_and(|link| link.kind == "veth") {
+            return Ok(Nic { joint: Some(joint), ..self.nic(Side::Host, tap) });
+        }
+        let is_port = self.switch().has_port(&tap, session)?;
+        Ok(Nic { is_port, ..self.nic(Side::Host, tap) })
+    }
+
+    /// The NIC at the container's end of a veth, or the TAP device behind that.
+    fn other_end_of(&self, outside: &Link, session: &mut Session) -> Result<Option<Nic>, attachment::Error> {
+        if !session.has_container() {
+            return Ok(None);
+        }
+        let nic = self.attachment.beside(self.name);
+        let found = session.find(&Device::container(self.name))?;
+        let Some(inside) = found.filter(|link| !nic.disowns(link)) else { return Ok(None) };
+        let is_far = |link: &Link, session: &mut Session| {
+            let near = session.find_other_end(link)?;
+            Ok::<_, attachment::Error>(near.is_some_and(|near| near.index == outside.index))
+        };
+        let former = Some(Device::host(&outside.name));
+        if is_far(&inside, session)? {
+            return Ok(Some(Nic { former, ..self.nic(Side::Container, inside) }));
+        }
+        let joint = Device::container(nic.joint_name());
+        match session.find(&joint)?.filter(|_| inside.kind == "tun") {
+            Some(link) if is_far(&link, session)? => {
+                Ok(Some(Nic { joint: Some(joint), former, ..self.nic(Side::Container, inside) }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Where commands are printed: the container interface that an earlier plugin of the chain is going to make, as its result says.
+    fn promised_inside(&self) -> Option<Link> {
         let netns = self.call.environment.netns.as_deref();
         let is_it = |one: &&Interface| one.name == self.name && netns == Some(Path::new(&one.sandbox));
-        let is_alone = session.is_looking() && of_host(self.previous).next().is_none();
-        self.previous.interfaces.iter().find(is_it).filter(|_| is_alone).map(to_be_made)
+        self.previous.interfaces.iter().find(is_it).map(to_be_made)
     }
 
     /// The ifb that the reference plugin `bandwidth` has made for the attachment, before our executable took its place. The result

@@ -1,9 +1,10 @@
 //! Lines as queues.
 
-use attachment::ShapedDevice;
+use attachment::{Device, Ifb, Remedy, ShapedDevice};
 use cni::Error;
 use netlink::qdisc::netem::{self, Netem};
 use netlink::qdisc::{self, Kind, Parent, Tbf};
+use plugin::codes::from_attachment;
 use shaping::{Chance, Line, Loss};
 use shaping_keys::Shape;
 
@@ -15,11 +16,12 @@ const NETEM: u16 = 0x7062;
 const TBF: u16 = 0x7063;
 
 /// The queues that make a NIC's two directions as `shape` says. What the device sends is shaped on the device; what it receives is
-/// sent through an ifb first, and shaped there.
+/// sent through an ifb first, and shaped there, unless a device behind it sends that on. Where an earlier release has put queues,
+/// there are none.
 ///
 /// # Errors
-/// Code 7 for what the device's MTU does not allow.
-pub(crate) fn of_nic(shape: &Shape, nic: &Nic) -> Result<ShapedDevice, Error> {
+/// Code 7 for what the device's MTU does not allow; code 102 for limits of what a port of Open vSwitch receives.
+pub(crate) fn of_nic(shape: &Shape, nic: &Nic) -> Result<Vec<ShapedDevice>, Error> {
     let (sent, received) =
         if nic.is_far_end { (&shape.download, &shape.upload) } else { (&shape.upload, &shape.download) };
     for (direction, line) in [("download", &shape.download), ("upload", &shape.upload)] {
@@ -28,18 +30,43 @@ pub(crate) fn of_nic(shape: &Shape, nic: &Nic) -> Result<ShapedDevice, Error> {
             Error::invalid_config(format!("{direction}.{key}: {error} (the MTU of {device} is {mtu})"))
         })?;
     }
-    Ok(ShapedDevice { sent: tree(sent, nic.mtu), received: tree(received, nic.mtu), ..none_of(nic) })
+    let (sent, received) = (tree(sent, nic.mtu), tree(received, nic.mtu));
+    if nic.is_port && !received.is_empty() {
+        return Err(not_on_a_port(&nic.device));
+    }
+    let none = || none_on(nic, &nic.device);
+    let mut all = match &nic.joint {
+        None => vec![ShapedDevice { sent, received, ..none() }],
+        Some(joint) => vec![ShapedDevice { sent, ..none() }, ShapedDevice { sent: received, ..none_on(nic, joint) }],
+    };
+    all.extend(nic.former.iter().map(|former| none_on(nic, former)));
+    Ok(all)
+}
+
+/// `ovs-vswitchd` takes it away when the link changes, as it does when a machine opens its device: it takes any ingress queue for
+/// its own policing (`netdev_linux_set_policing`).
+fn not_on_a_port(device: &Device) -> Error {
+    from_attachment(&attachment::Error::Conflict {
+        object: device.to_string(),
+        want: "a redirection for limits of the upload there".to_owned(),
+        have: "is a port of Open vSwitch, which removes it when the machine opens the device".to_owned(),
+        remedy: Remedy::Act(
+            "use \"tapNamespace\": \"container\" of ovs-port, whose devices there are no ports, or its ingress_policing_rate in the \
+             place of upload"
+                .to_owned(),
+        ),
+    })
 }
 
 /// A NIC without queues: what DEL makes of it, whatever the limits were.
-pub(crate) fn none_of(nic: &Nic) -> ShapedDevice {
-    ShapedDevice {
-        device: nic.device.clone(),
-        ifb: nic.ifb(),
-        handles: vec![NETEM, TBF],
-        sent: Vec::new(),
-        received: Vec::new(),
-    }
+pub(crate) fn none_of(nic: &Nic) -> Vec<ShapedDevice> {
+    let devices = [Some(&nic.device), nic.joint.as_ref(), nic.former.as_ref()];
+    devices.into_iter().flatten().map(|device| none_on(nic, device)).collect()
+}
+
+fn none_on(nic: &Nic, device: &Device) -> ShapedDevice {
+    let ifb = Ifb { identity: nic.attachment.clone(), interface: nic.name.clone(), side: device.side };
+    ShapedDevice { device: device.clone(), ifb, handles: vec![NETEM, TBF], sent: Vec::new(), received: Vec::new() }
 }
 
 /// The queues that make what a device sends like `line`: netem at the root for all but the rate, and below it tbf for the

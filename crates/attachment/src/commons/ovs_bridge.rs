@@ -106,6 +106,7 @@ impl OvsBridge {
                 interface: self.name.clone(),
                 bridge: self.name.clone(),
                 label: format!("{} with datapath_type {}", self.label(), datapath.word()),
+                ofport: None,
             }),
         }
     }

@@ -72,7 +72,7 @@ impl OvsPatch {
             change.operations.push(mutate("Bridge", &is_bridge, "ports", "insert", ports));
         }
         let [(_, interface, _), _] = self.ends();
-        change.awaited = Some(Awaited { interface, label: self.label(), bridge: self.bridge.clone() });
+        change.awaited = Some(Awaited { interface, label: self.label(), bridge: self.bridge.clone(), ofport: None });
         change
     }
 
@@ -90,7 +90,7 @@ impl OvsPatch {
 fn no_bridge(bridge: &str) -> Error {
     Error::Unusable {
         problem: format!("there is no bridge {bridge} in Open vSwitch to be joined"),
-        remedy: Remedy::act(format!("make it with `ovs-vsctl add-br {bridge}`")),
+        remedy: Remedy::NoBridgeToJoin { bridge: bridge.to_owned() },
     }
 }
 
@@ -190,5 +190,19 @@ impl Shared for OvsPatch {
         let commands =
             ours.filter_map(|row| Some(vsctl(&format!("--if-exists del-port {}", row.text("name")?)))).collect();
         for_switch(session, commands)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DEL and GC of a later release find what an earlier one made by them.
+    #[test]
+    fn names_never_change() {
+        let patch = OvsPatch { bridge: "br0".to_owned(), to: "br-ex".to_owned(), network: "net-a".to_owned() };
+        let names = patch.ends().map(|(_, name, _)| name);
+        assert_eq!(names, ["patch-br0-to-br-ex", "patch-br-ex-to-br0"]);
+        assert!(patch.ids().contains(&("patch_of", "br0".to_owned())));
     }
 }

@@ -2,12 +2,15 @@
 
 use netlink::Mac;
 use ovsdb::operation::{delete, equals, includes, insert, mutate, select, wait_until_equal};
-use ovsdb::{Row, Transaction, Uuid, value};
+use ovsdb::{Row, Transaction, value};
 use serde_json::{Value, json};
 
 use super::ovs_internal;
+use super::ovs_limits::SwitchLimits;
 use crate::switch::{Awaited, Change, Columns, SwitchVlans, Wanted, for_switch, identity_of, of_attachment, vsctl};
-use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Owner, Remedy, Session, Stage};
+use crate::{
+    Device, Difference, Error, Finder, Found, Identity, Item, Kind, Note, Object, Owner, Remedy, Session, Stage,
+};
 
 static KIND: Kind = Kind::found("port of Open vSwitch");
 static FINDER: Finder = Finder::new(&KIND, of_identity, of_network);
@@ -27,17 +30,6 @@ pub enum PortDevice {
         /// The MTU in bytes that it has in the container, where that is known.
         mtu: Option<u32>,
     },
-}
-
-/// Limits that the switch sets on the host interface (`ovs-vswitchd.conf.db(5)`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SwitchLimits {
-    /// Of what the switch receives from the container: kbit/s, in the kernel's policer; 0 is none.
-    pub policing_rate_kbps: u32,
-    /// Its burst in kbit; 0 is the switch's own choice.
-    pub policing_burst_kb: u32,
-    /// Of what the switch sends to the container: bit/s, by a queue of `linux-htb`.
-    pub max_rate_bps: Option<u64>,
 }
 
 /// A port of a bridge of Open vSwitch: a row of `Port` and one of `Interface`. Both say whose they are in `external_ids`.
@@ -147,7 +139,12 @@ impl OvsPort {
         operations.push(insert("Port", NEW_PORT, port));
         let ports = value::set([value::named(NEW_PORT)]);
         operations.push(mutate("Bridge", &is_bridge, "ports", "insert", ports));
-        let awaited = Some(Awaited { interface: self.name(), label: self.label(), bridge: self.bridge.clone() });
+        let awaited = Some(Awaited {
+            interface: self.name(),
+            label: self.label(),
+            bridge: self.bridge.clone(),
+            ofport: self.ofport_request,
+        });
         Change { guards: vec![(guard, no_bridge(&self.bridge))], operations, awaited }
     }
 
@@ -159,19 +156,20 @@ impl OvsPort {
         ])
     }
 
-    /// The rows of the attachment's ports.
-    fn rows(&self, session: &mut Session) -> Result<Vec<Row>, Error> {
+    /// What the attachment has in the database.
+    fn rows(&self, session: &mut Session) -> Result<Rows, Error> {
         let is_its = [includes("external_ids", value::map(of_attachment(&self.identity)))];
+        let questions = [select("Port", &is_its, &["_uuid", "name"]), select("QoS", &is_its, &["_uuid"])];
         let action = format!("look up {}", self.identity.words());
-        session.switch()?.rows(&action, "Port", &is_its, &["_uuid", "name"])
+        let results = session.switch()?.transact(&action, Transaction::from_iter(questions))?;
+        Ok(Rows { ports: results.rows(0), queues: results.rows(1) })
     }
 
     /// The container interface of an internal port. In the database nothing tells of its end: what the switch knows of a device in
     /// another namespace is old or nothing.
     fn differences_of_internal(&self, session: &mut Session, row: &Row) -> Result<Vec<Difference>, Error> {
         let label = format!("interface {}", Device::container(self.name()));
-        // A device that is not in the container has an index on the host (`netdev-linux.c`, `get_ifindex`).
-        if row.number("ifindex").is_some_and(|index| index != 0) {
+        if has_another_device(session, row, &self.name())? {
             return Ok(vec![Difference::new(
                 &label,
                 format!("the device of {}", self.label()),
@@ -180,6 +178,13 @@ impl OvsPort {
         }
         ovs_internal::differences(session, &self.identity, &self.device, &label)
     }
+}
+
+/// The switch has a new device on the host for an internal port whose own is in a container. One that is not in a container has an
+/// index (`netdev-linux.c`, `get_ifindex`); but the switch also takes its time to see that one has moved.
+fn has_another_device(session: &mut Session, interface: &Row, name: &str) -> Result<bool, Error> {
+    let has_index = interface.number("ifindex").is_some_and(|index| index != 0);
+    Ok(has_index && session.find(&Device::host(name))?.is_some())
 }
 
 /// The bridge is missing.
@@ -194,20 +199,56 @@ fn of_identity(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error>
     Ok(vec![Item::Object(Box::new(OvsPort::of(identity.clone())))])
 }
 
+/// Why an interface has no device, where the switch knows it: at once if its link was on the host, and else only after a restart,
+/// because it sees nothing of other namespaces (`netdev-linux.c`, `get_ifindex`).
+fn loss(session: &mut Session, interface: &Row, name: &str) -> Result<Option<String>, Error> {
+    if let Some(words) = interface.text("error").filter(|words| !words.is_empty()) {
+        return Ok(Some(words.to_owned()));
+    }
+    let words = match (interface.text("type"), interface.number("ofport"), interface.number("ifindex")) {
+        (_, Some(-1), _) => "it cannot be opened",
+        (Some("internal"), ..) if has_another_device(session, interface, name)? => {
+            "ovs-vswitchd has been restarted, and has made another one"
+        }
+        (Some(""), Some(_), Some(0)) => "there is none of that name on the host",
+        _ => return Ok(None),
+    };
+    Ok(Some(words.to_owned()))
+}
+
 fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
-    let is_its = [includes("external_ids", value::map([("owner", "plugboard"), ("network", network)]))];
+    let is_ours = [includes("external_ids", value::map([("owner", "plugboard")]))];
+    let questions = [
+        select("Port", &is_ours, &["name", "external_ids"]),
+        select("Interface", &is_ours, &["name", "type", "ofport", "error", "ifindex", "external_ids"]),
+        select("QoS", &is_ours, &["external_ids"]),
+    ];
     let action = format!("list the ports of network {network:?}");
-    let rows = session.switch()?.rows(&action, "Port", &is_its, &["name", "external_ids"])?;
-    let found = rows.iter().filter_map(|row| {
-        let identity = identity_of(&row.map("external_ids"))?;
+    let results = session.switch()?.transact(&action, Transaction::from_iter(questions))?;
+    for row in results.rows(1) {
+        let Some(owner) = identity_of(&row.map("external_ids")).filter(|owner| owner.network() != network) else {
+            continue;
+        };
+        let Some(port) = row.text("name") else { continue };
+        if let Some(reason) = loss(session, &row, port)? {
+            session.note(Note::LostPort { port: port.to_owned(), whose: owner.words(), reason });
+        }
+    }
+    // A queue stays behind if somebody else has removed its port.
+    let rows = [results.rows(0), results.rows(2)].concat();
+    let mut owners: Vec<Identity> = rows.iter().filter_map(|row| identity_of(&row.map("external_ids"))).collect();
+    owners.retain(|owner| owner.network() == network);
+    owners.sort();
+    owners.dedup();
+    let found = owners.into_iter().map(|identity| {
         let (port, printed) = (OvsPort::of(identity.clone()), OvsPort::of(identity.clone()));
-        let whose = format!("# port {} of {}", row.text("name").unwrap_or_default(), identity.words());
+        let whose = format!("# port of Open vSwitch of {}", identity.words());
         let found = Found::own(Owner::Identity(identity), Stage::Port, move |session| port.remove(session));
-        Some(found.printed_by(move |session| {
+        found.printed_by(move |session| {
             let mut commands = printed.removal_commands(session)?;
             commands.insert(0, whose.clone());
             Ok(commands)
-        }))
+        })
     });
     Ok(found.collect())
 }
@@ -234,10 +275,11 @@ impl Object for OvsPort {
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         let name = self.name();
         if let Some(row) = session.switch()?.known_port(&name)? {
-            let whose =
-                identity_of(&row.map("external_ids")).map(|owner| format!(" of {}", owner.words())).unwrap_or_default();
+            let owner = identity_of(&row.map("external_ids"));
+            let whose = owner.as_ref().map(|owner| format!(" of {}", owner.words())).unwrap_or_default();
             let problem = format!("port {name}{whose} in Open vSwitch");
-            return Err(if self.is_internal() { ovs_internal::name_is_taken(problem) } else { Error::Exists(problem) });
+            let is_taken = self.is_internal() && owner.as_ref() != Some(&self.identity);
+            return Err(if is_taken { ovs_internal::name_is_taken(problem) } else { Error::Exists(problem) });
         }
         if self.is_internal() { ovs_internal::refuse_existing(session, &name) } else { Ok(()) }
     }
@@ -245,7 +287,14 @@ impl Object for OvsPort {
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         let place = session.place();
         session.switch()?.collect(place, self.change());
-        let PortDevice::Internal { mac, .. } = self.device else { return Ok(()) };
+        let mac = match self.device {
+            PortDevice::Link(_) if self.limits.is_none() => return Ok(()),
+            PortDevice::Link(_) => {
+                session.flush()?;
+                return self.limits.confirm(session, &Device::host(self.name()));
+            }
+            PortDevice::Internal { mac, .. } => mac,
+        };
         session.flush()?;
         if ovs_internal::move_in(session, &self.identity, mac)? {
             return Ok(());
@@ -274,7 +323,7 @@ impl Object for OvsPort {
             select(
                 "QoS",
                 &[includes("external_ids", value::map(of_attachment(&self.identity)))],
-                &["type", "other_config"],
+                &["type", "other_config", "external_ids"],
             ),
         ];
         let results = session.switch()?.transact(&format!("look up {label}"), Transaction::from_iter(questions))?;
@@ -295,7 +344,10 @@ impl Object for OvsPort {
         }
         match (row.number("ofport"), row.text("error").filter(|words| !words.is_empty())) {
             (_, Some(words)) => differences.push(Difference::new(&label, "open", words)),
-            (Some(number), None) if number > 0 => {}
+            (Some(number), None) if number > 0 => {
+                let wanted = self.ofport_request.map(i64::from).filter(|wanted| *wanted != number);
+                differences.extend(wanted.map(|wanted| Difference::new(format!("{label}, ofport"), wanted, number)));
+            }
             _ => differences.push(Difference::new(&label, "open", "not looked at by ovs-vswitchd")),
         }
         match self.device {
@@ -306,6 +358,7 @@ impl Object for OvsPort {
                 if index.is_some() && row.number("ifindex") != index {
                     differences.push(Difference::new(&label, format!("link {name} of the host"), "another device"));
                 }
+                differences.extend(self.limits.differences(session, &Device::host(&name))?);
             }
         }
         Ok(differences)
@@ -315,8 +368,8 @@ impl Object for OvsPort {
     /// refers to go; a queue is deleted by itself.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let rows = self.rows(session)?;
-        if !rows.is_empty() {
-            let operations = removal(rows.iter().filter_map(Row::uuid), &self.identity);
+        let operations = rows.removal();
+        if !operations.is_empty() {
             session.switch()?.change(&format!("remove the port of {}", self.identity.words()), operations)?;
         }
         ovs_internal::remove_orphan(session, &self.identity)
@@ -343,17 +396,32 @@ impl Object for OvsPort {
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        let names = self.rows(session)?;
-        let command = |row: &Row| vsctl(&format!("--if-exists del-port {}", row.text("name").unwrap_or_default()));
-        for_switch(session, names.iter().map(command).collect())
+        let Rows { ports, queues } = self.rows(session)?;
+        let ports = ports.iter().filter_map(|row| Some(format!("--if-exists del-port {}", row.text("name")?)));
+        let queues = queues.iter().filter_map(|row| Some(format!("--if-exists destroy qos {}", row.uuid()?.0)));
+        for_switch(session, ports.chain(queues).map(|command| vsctl(&command)).collect())
     }
 }
 
-/// What removes ports.
-fn removal(ports: impl IntoIterator<Item = Uuid>, identity: &Identity) -> Vec<Value> {
-    let ports: Vec<Value> = ports.into_iter().map(|port| value::uuid(&port)).collect();
-    vec![
-        mutate("Bridge", &[], "ports", "delete", value::set(ports)),
-        delete("QoS", &[includes("external_ids", value::map(of_attachment(identity)))]),
-    ]
+/// What an attachment has in the database.
+struct Rows {
+    ports: Vec<Row>,
+    queues: Vec<Row>,
+}
+
+impl Rows {
+    /// A queue goes only when no port refers to it any more, and it counts as referred to by one that goes at the same time.
+    fn removal(&self) -> Vec<Value> {
+        let ids = |rows: &[Row]| rows.iter().filter_map(Row::uuid).map(|uuid| value::uuid(&uuid)).collect::<Vec<_>>();
+        let (ports, queues) = (ids(&self.ports), ids(&self.queues));
+        let mut operations = Vec::new();
+        if !ports.is_empty() {
+            operations.push(mutate("Bridge", &[], "ports", "delete", value::set(ports)));
+        }
+        for queue in queues {
+            operations.push(mutate("Port", &[], "qos", "delete", value::set([queue.clone()])));
+            operations.push(delete("QoS", &[equals("_uuid", queue)]));
+        }
+        operations
+    }
 }

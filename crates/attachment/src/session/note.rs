@@ -28,6 +28,20 @@ pub enum Note {
         /// Why.
         reason: String,
     },
+    /// A port of Open vSwitch that is of another network than the call's has no device any more.
+    LostPort {
+        /// The port.
+        port: String,
+        /// The attachment that it is of, in words.
+        whose: String,
+        /// What the switch says.
+        reason: String,
+    },
+    /// An internal port of a switch in user space ends with the switch.
+    MortalPort {
+        /// The port.
+        port: String,
+    },
     /// What a device of the host was, which a container has had, is not known.
     UnknownOrigin {
         /// The name that it has now.
@@ -61,6 +75,15 @@ impl fmt::Display for Note {
             Self::NotAsked { address, reason } => {
                 write!(f, "cannot ask whether {address} is in use already ({reason}); it is taken for free")
             }
+            Self::LostPort { port, whose, reason } => write!(
+                f,
+                "port {port} of {whose} has lost its device ({reason}); if its container is gone, GC of that network removes the \
+                 port, or `ovs-vsctl del-port {port}`"
+            ),
+            Self::MortalPort { port } => write!(
+                f,
+                "internal port {port} is dead when ovs-vswitchd is restarted, because its bridge has datapath_type netdev; a veth is not"
+            ),
             Self::UnknownOrigin { device } => write!(
                 f,
                 "{device} is a device of the host again, but what it was there is not known: its alias was changed in the container, \

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ovsdb::operation::{equals, mutate, select, wait_until_unequal};
+use ovsdb::operation::{equals, mutate, select, wait_until_equal, wait_until_unequal};
 use ovsdb::{Client, Remote, Results, Row, Transaction, value};
 use serde_json::{Value, json};
 
@@ -36,6 +36,8 @@ pub(crate) struct Awaited {
     pub(crate) label: String,
     /// Its bridge.
     pub(crate) bridge: String,
+    /// The number in OpenFlow that it must get. Where that is taken, `ovs-vswitchd` gives it another without a word.
+    pub(crate) ofport: Option<u16>,
 }
 
 /// What `ovs-vswitchd` has made of an interface.
@@ -151,6 +153,17 @@ impl SwitchDatabase {
         Ok(row)
     }
 
+    /// The same as it was when it was last looked up. What is done to it then is guarded by itself.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn known_bridge(&mut self, name: &str) -> Result<Option<Row>, Error> {
+        match self.bridges.iter().find(|(known, _)| known == name) {
+            Some((_, row)) => Ok(row.clone()),
+            None => self.bridge(name),
+        }
+    }
+
     /// The row of the port, or else of the interface, that has this name; it has `external_ids` only.
     ///
     /// # Errors
@@ -175,8 +188,7 @@ impl SwitchDatabase {
         Ok(())
     }
 
-    /// The same as [`SwitchDatabase::port`] as it was when it was last looked up. What is done to it then is guarded by the database,
-    /// in which a name is there only once.
+    /// The same as it was when it was last looked up. The database itself has each name only once.
     ///
     /// # Errors
     /// As [`SwitchDatabase::transact`].
@@ -187,24 +199,19 @@ impl SwitchDatabase {
         }
     }
 
-    /// The same as it was when it was last looked up. What is done to it then is guarded by itself.
-    ///
-    /// # Errors
-    /// As [`SwitchDatabase::transact`].
-    pub(crate) fn known_bridge(&mut self, name: &str) -> Result<Option<Row>, Error> {
-        match self.bridges.iter().find(|(known, _)| known == name) {
-            Some((_, row)) => Ok(row.clone()),
-            None => self.bridge(name),
-        }
-    }
-
     /// `ovs-vswitchd` runs. One that was stopped by a signal still holds its lock. Nothing is written.
     ///
     /// # Errors
     /// As [`SwitchDatabase::transact`].
-    pub fn is_served(&self) -> Result<bool, Error> {
-        let asked = Client::connect(&self.remote, self.patience).and_then(|client| client.is_locked(VSWITCHD));
-        asked.map_err(|error| failed("ask whether ovs-vswitchd runs", &error))
+    pub fn is_served(&mut self) -> Result<bool, Error> {
+        let asked = match self.is_silent {
+            true => Err(self.silence()),
+            false => Client::connect(&self.remote, self.patience).and_then(|client| client.is_locked(VSWITCHD)),
+        };
+        asked.map_err(|error| {
+            self.note_lost(&error);
+            failed("ask whether ovs-vswitchd runs", &error)
+        })
     }
 
     /// A port of this name is there that is not a bridge's own.
@@ -253,7 +260,7 @@ impl SwitchDatabase {
     /// is connected to anew; one that is silent is not asked again.
     fn ask<T>(&mut self, call: impl FnOnce(&mut Client) -> Result<T, ovsdb::Error>) -> Result<T, ovsdb::Error> {
         if self.is_silent {
-            return Err(ovsdb::Error::Silent { remote: self.remote.to_string(), patience: self.patience });
+            return Err(self.silence());
         }
         let done = match &mut self.client {
             Some(client) => call(client),
@@ -285,6 +292,10 @@ impl SwitchDatabase {
         Ok(())
     }
 
+    fn silence(&self) -> ovsdb::Error {
+        ovsdb::Error::Silent { remote: self.remote.to_string(), patience: self.patience }
+    }
+
     fn note_lost(&mut self, error: &ovsdb::Error) {
         self.is_silent = matches!(error, ovsdb::Error::Silent { .. });
         if error.is_unanswered() {
@@ -298,7 +309,13 @@ impl SwitchDatabase {
             let row = results.rows(2 * index + 1).pop().unwrap_or_default();
             let number = row.number("ofport").and_then(|number| u32::try_from(number).ok());
             match (number, row.text("error").filter(|words| !words.is_empty())) {
-                (Some(ofport), None) => self.states.push((awaited.interface.clone(), PortState { ofport })),
+                (Some(ofport), None) => {
+                    let ofport = match awaited.ofport.map(u32::from).filter(|wanted| *wanted != ofport) {
+                        Some(wanted) => self.exchange_number(awaited, wanted, ofport)?,
+                        None => ofport,
+                    };
+                    self.states.push((awaited.interface.clone(), PortState { ofport }));
+                }
                 (_, words) => {
                     let reason = words.unwrap_or("ovs-vswitchd gives it no number in OpenFlow, and says no reason");
                     return Err(Error::Channel {
@@ -311,16 +328,32 @@ impl SwitchDatabase {
         Ok(())
     }
 
+    /// A number that another port has without having asked for it, an interface gets when the switch goes through its ports the next
+    /// time (`bridge.c`, `bridge_delete_or_reconfigure_ports`).
+    fn exchange_number(&mut self, awaited: &Awaited, wanted: u32, found: u32) -> Result<u32, Error> {
+        let action = format!("wait for number {wanted} of {}", awaited.label);
+        self.change(&action, [])?;
+        let patience_ms = u64::try_from(FIRST_WAITING.as_millis()).unwrap_or(u64::MAX);
+        let is_it = [equals("name", awaited.interface.as_str())];
+        let wait = wait_until_equal("Interface", &is_it, &["ofport"], &[json!({"ofport": wanted})], patience_ms);
+        match self.ask(|client| client.transact_within(Transaction::from_iter([wait]), FIRST_WAITING)) {
+            Ok(_) => Ok(wanted),
+            Err(ovsdb::Error::TimedOut { .. }) => Err(Error::Conflict {
+                object: awaited.label.clone(),
+                want: format!("number {wanted} in OpenFlow"),
+                have: format!("gets number {found}, because that one is taken"),
+                remedy: Remedy::act("ask for another number, or leave it to the switch"),
+            }),
+            Err(error) => Err(failed(&action, &error)),
+        }
+    }
+
     /// The answer about the interfaces, which may not have come at the first time of asking.
     fn await_states(&mut self, awaited: &[Awaited], mut asked: Result<Results, ovsdb::Error>) -> Result<(), Error> {
         let label = || awaited.iter().map(|one| one.label.as_str()).collect::<Vec<_>>().join(" and ");
         if matches!(asked, Err(ovsdb::Error::TimedOut { .. })) && self.waiting > FIRST_WAITING {
             if !self.is_served()? {
-                return Err(Error::Busy(format!(
-                    "cannot make {}: ovs-vswitchd is not running on the database at {}; start it",
-                    label(),
-                    self.remote
-                )));
+                return Err(self.unserved(&label()));
             }
             let rest = self.waiting.saturating_sub(FIRST_WAITING);
             self.refuse_without_datapath(awaited)?;
@@ -328,6 +361,7 @@ impl SwitchDatabase {
         }
         match asked {
             Ok(results) => self.read_states(awaited, &results),
+            Err(ovsdb::Error::TimedOut { .. }) if !self.is_served()? => Err(self.unserved(&label())),
             Err(ovsdb::Error::TimedOut { .. }) => Err(Error::Busy(format!(
                 "cannot make {}: ovs-vswitchd has not looked at it within {} s; it hangs, or has too much to do",
                 label(),
@@ -338,6 +372,13 @@ impl SwitchDatabase {
                 Err(failed(&format!("wait for {}", label()), &error))
             }
         }
+    }
+
+    fn unserved(&self, label: &str) -> Error {
+        Error::Busy(format!(
+            "cannot make {label}: ovs-vswitchd is not running on the database at {}; start it",
+            self.remote
+        ))
     }
 }
 

@@ -53,6 +53,17 @@ pub(crate) fn is_of_ovs_cni(ids: &BTreeMap<&str, &str>) -> bool {
 mod tests {
     use super::*;
 
+    /// DEL and GC of a later release find what an earlier one made by them.
+    #[test]
+    fn words_never_change() {
+        let pairs = |ids: Vec<(&'static str, String)>| {
+            ids.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        let of_one = "container_id=c1 container_iface=eth1 network=net-a owner=plugboard";
+        assert_eq!(pairs(of_attachment(&Identity::new("net-a", "c1", "eth1"))), of_one);
+        assert_eq!(pairs(of_shared("net-a")), "network=net-a owner=plugboard");
+    }
+
     #[test]
     fn a_row_tells_its_attachment() {
         let identity = Identity::new("net-a", "c1", "eth1");

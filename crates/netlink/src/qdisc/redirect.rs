@@ -10,28 +10,28 @@ use crate::{Error, Object, Request, Socket};
 const RTM_NEWQDISC: u16 = 36;
 const RTM_DELQDISC: u16 = 37;
 const RTM_GETQDISC: u16 = 38;
-const RTM_NEWTFILTER: u16 = 44;
+pub(super) const RTM_NEWTFILTER: u16 = 44;
 const RTM_DELTFILTER: u16 = 45;
-const RTM_GETTFILTER: u16 = 46;
+pub(super) const RTM_GETTFILTER: u16 = 46;
 
 /// `TC_H_INGRESS`: where the qdisc of what comes in hangs, and the handle that it has.
 const INGRESS_PARENT: u32 = 0xffff_fff1;
-const INGRESS: u32 = 0xffff_0000;
+pub(super) const INGRESS: u32 = 0xffff_0000;
 
 /// Preference 1 and all protocols (`ETH_P_ALL` in network order), as `tcm_info`.
 const FIRST_OF_ALL: u32 = (1 << 16) | (3u16.to_be() as u32);
 
 /// The length of a `struct tcmsg`.
-const HEADER_BYTES: usize = 20;
-const HANDLE_OFFSET: usize = 8;
+pub(super) const HEADER_BYTES: usize = 20;
+pub(super) const HANDLE_OFFSET: usize = 8;
 const INFO_OFFSET: usize = 16;
 
-const TCA_KIND: u16 = 1;
-const TCA_OPTIONS: u16 = 2;
+pub(super) const TCA_KIND: u16 = 1;
+pub(super) const TCA_OPTIONS: u16 = 2;
 const TCA_U32_SEL: u16 = 5;
 const TCA_U32_ACT: u16 = 7;
-const TCA_ACT_KIND: u16 = 1;
-const TCA_ACT_OPTIONS: u16 = 2;
+pub(super) const TCA_ACT_KIND: u16 = 1;
+pub(super) const TCA_ACT_OPTIONS: u16 = 2;
 const TCA_MIRRED_PARMS: u16 = 2;
 
 /// `struct tc_u32_sel` with one `struct tc_u32_key` of zeros, which every frame meets.
@@ -109,7 +109,7 @@ pub fn filters(socket: &mut Socket, index: u32) -> Result<Vec<Filter>, Error> {
     Ok(socket.dump("filters", &request)?.iter().filter_map(filter).collect())
 }
 
-fn header(index: u32, handle: u32, parent: u32, info: u32) -> Vec<u8> {
+pub(super) fn header(index: u32, handle: u32, parent: u32, info: u32) -> Vec<u8> {
     let mut bytes = vec![0; 4]; // the family, and padding
     for number in [index, handle, parent, info] {
         bytes.extend(number.to_ne_bytes());

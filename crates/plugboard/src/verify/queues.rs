@@ -16,6 +16,8 @@ pub(super) struct Queues {
     pub(super) inside: String,
     /// On either side, for the other direction than what is beside it.
     pub(super) ifb: String,
+    /// On either side, between a TAP device and its switch: what the machine sends leaves it.
+    pub(super) joint: String,
 }
 
 /// The counters of one queue at a moment.
@@ -37,10 +39,12 @@ impl Queues {
         if let Ok(mut socket) = Socket::open() {
             self.host.iter().for_each(|device| read(&mut socket, device, Direction::Download, &mut counters));
             read(&mut socket, &self.ifb, Direction::Upload, &mut counters);
+            read(&mut socket, &self.joint, Direction::Upload, &mut counters);
         }
         if let Ok(mut socket) = netlink::Namespace::open(container).and_then(|namespace| namespace.socket()) {
             read(&mut socket, &self.inside, Direction::Upload, &mut counters);
             read(&mut socket, &self.ifb, Direction::Download, &mut counters);
+            read(&mut socket, &self.joint, Direction::Upload, &mut counters);
         }
         Counters(counters)
     }
