@@ -139,6 +139,7 @@ impl Port {
     /// # Errors
     /// Code 102 for a guard on a bridge whose flows are a controller's; the database cannot be asked.
     pub(crate) fn survey(&mut self, session: &mut Session) -> Result<(), Error> {
+        self.port().look_up(session).map_err(|error| nic::error(&error))?;
         let found = self.bridge.datapath_of(session).map_err(|error| nic::error(&error))?;
         self.datapath = found.or(self.bridge.datapath);
         self.refuse_controller(session).map_err(|error| nic::error(&error))

@@ -86,6 +86,14 @@ impl OvsPort {
         }
     }
 
+    /// Looks it up together with its bridge, which saves asking for each.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub fn look_up(&self, session: &mut Session) -> Result<(), Error> {
+        session.switch()?.look_up(&self.name(), &self.bridge)
+    }
+
     fn label(&self) -> String {
         format!("port {} of bridge {}", self.name(), self.bridge)
     }
@@ -271,11 +279,7 @@ impl Object for OvsPort {
 
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         let name = self.name();
-        let is_it = [equals("name", name.as_str())];
-        let switch = session.switch()?;
-        let questions = ["Port", "Interface"].map(|table| select(table, &is_it, &["external_ids"]));
-        let results = switch.transact(&format!("look up port {name}"), Transaction::from_iter(questions))?;
-        if let Some(row) = [0, 1].into_iter().find_map(|place| results.rows(place).pop()) {
+        if let Some(row) = session.switch()?.known_port(&name)? {
             let owner = identity_of(&row.map("external_ids"));
             let whose = owner.as_ref().map(|owner| format!(" of {}", owner.words())).unwrap_or_default();
             let problem = format!("port {name}{whose} in Open vSwitch");

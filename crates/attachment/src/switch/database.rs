@@ -61,6 +61,8 @@ pub struct SwitchDatabase {
     states: Vec<(String, PortState)>,
     /// Bridges as they were when they were first looked up.
     bridges: Vec<(String, Option<Row>)>,
+    /// Who had the name of a port when it was looked up.
+    ports: Vec<(String, Option<Row>)>,
 }
 
 impl Default for SwitchDatabase {
@@ -82,6 +84,7 @@ impl SwitchDatabase {
             changes: Vec::new(),
             states: Vec::new(),
             bridges: Vec::new(),
+            ports: Vec::new(),
         }
     }
 
@@ -145,10 +148,9 @@ impl SwitchDatabase {
     /// # Errors
     /// As [`SwitchDatabase::transact`].
     pub(crate) fn bridge(&mut self, name: &str) -> Result<Option<Row>, Error> {
-        let columns = ["_uuid", "datapath_type", "controller", "external_ids"];
-        let row = self.rows(&format!("look up bridge {name}"), "Bridge", &[equals("name", name)], &columns)?.pop();
-        self.bridges.retain(|(known, _)| known != name);
-        self.bridges.push((name.to_owned(), row.clone()));
+        let question = Transaction::from_iter([bridge_by(name)]);
+        let row = self.transact(&format!("look up bridge {name}"), question)?.rows(0).pop();
+        remember(&mut self.bridges, name, row.clone());
         Ok(row)
     }
 
@@ -160,6 +162,41 @@ impl SwitchDatabase {
         match self.bridges.iter().find(|(known, _)| known == name) {
             Some((_, row)) => Ok(row.clone()),
             None => self.bridge(name),
+        }
+    }
+
+    /// The row of the port, or else of the interface, that has this name; it has `external_ids` only.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    fn port(&mut self, name: &str) -> Result<Option<Row>, Error> {
+        let results = self.transact(&format!("look up port {name}"), port_by(name).into_iter().collect())?;
+        let row = [0, 1].into_iter().find_map(|place| results.rows(place).pop());
+        remember(&mut self.ports, name, row.clone());
+        Ok(row)
+    }
+
+    /// Looks up a port and its bridge in one question, for [`SwitchDatabase::known_port`] and
+    /// [`SwitchDatabase::known_bridge`].
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn look_up(&mut self, port: &str, bridge: &str) -> Result<(), Error> {
+        let questions = port_by(port).into_iter().chain([bridge_by(bridge)]);
+        let results = self.transact(&format!("look up bridge {bridge}"), questions.collect())?;
+        remember(&mut self.ports, port, [0, 1].into_iter().find_map(|place| results.rows(place).pop()));
+        remember(&mut self.bridges, bridge, results.rows(2).pop());
+        Ok(())
+    }
+
+    /// The same as it was when it was last looked up. The database itself has each name only once.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn known_port(&mut self, name: &str) -> Result<Option<Row>, Error> {
+        match self.ports.iter().find(|(known, _)| known == name) {
+            Some((_, row)) => Ok(row.clone()),
+            None => self.port(name),
         }
     }
 
@@ -356,6 +393,19 @@ impl SwitchDatabase {
     }
 }
 
+fn bridge_by(name: &str) -> Value {
+    select("Bridge", &[equals("name", name)], &["_uuid", "datapath_type", "controller", "external_ids"])
+}
+
+fn port_by(name: &str) -> [Value; 2] {
+    ["Port", "Interface"].map(|table| select(table, &[equals("name", name)], &["external_ids"]))
+}
+
+fn remember(rows: &mut Vec<(String, Option<Row>)>, name: &str, row: Option<Row>) {
+    rows.retain(|(known, _)| known != name);
+    rows.push((name.to_owned(), row));
+}
+
 /// That the configuration has changed: `ovs-vswitchd` writes the number into `cur_cfg` when it has looked at it.
 fn next_configuration() -> Value {
     mutate("Open_vSwitch", &[], "next_cfg", "+=", 1)
@@ -381,6 +431,7 @@ impl Channel for SwitchDatabase {
             return Ok(());
         }
         self.bridges.clear();
+        self.ports.clear();
         let mut places = Vec::new();
         let mut transaction = Transaction::new();
         let mut guards = Vec::new();
