@@ -493,6 +493,9 @@ fn failed(action: &str, error: &ovsdb::Error) -> Error {
         let action = format!("{action}, because of the socket {remote}");
         return Error::System { action, source: std::io::Error::from_raw_os_error(errno) };
     }
+    if let ovsdb::Error::Keys { .. } = error {
+        return Error::Invalid(error.to_string());
+    }
     if error.is_absence() {
         return Error::Busy(format!("cannot {action}: {error}; is ovsdb-server running?"));
     }
