@@ -12,17 +12,26 @@ mod throughput;
 mod veths;
 mod vlans;
 
-use harness::{Datapath, Host, Invocation, Namespace, OpenVswitch, Snapshot, sh};
+use harness::{Datapath, Host, Invocation, Namespace, OpenVswitch, Snapshot, row, sh};
 use integration::{call, with};
-use lab::{Feature, on_full_kernel};
+use lab::{Feature, with_features};
 use serde_json::{Value, json};
 
-/// What the kernel must have for its own datapath.
-const KERNELS_OWN: &[Feature] = &[Feature::OvsDatapath];
-
-/// Runs a scenario of a row with the kernel's datapath.
-fn on_the_kernels_datapath<F: FnOnce()>(row: &str, body: F) {
-    on_full_kernel(row, KERNELS_OWN, body);
+/// Each with its row. They are one test because a lab for each would take longer than they do.
+#[test]
+fn nics_are_the_same_with_the_kernels_datapath() {
+    with_features(&[Feature::OvsDatapath], || {
+        let scenarios: [(&str, fn(Datapath)); 3] = [
+            ("M60", internal_ports::a_nic_in_its_vlan),
+            ("M61", veths::both_ends_are_up),
+            ("M64", throughput::as_fast_as_by_hand),
+        ];
+        for (id, scenario) in scenarios {
+            let _row = row(id);
+            scenario(Datapath::System);
+        }
+        restarts::what_survives(Datapath::System);
+    });
 }
 
 /// A host with Open vSwitch and its bridge `br-int`.
