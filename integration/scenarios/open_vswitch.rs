@@ -21,15 +21,13 @@ use serde_json::{Value, json};
 #[test]
 fn nics_are_the_same_with_the_kernels_datapath() {
     with_features(&[Feature::OvsDatapath], || {
-        let scenarios: [(&str, fn(Datapath)); 3] = [
-            ("M60", internal_ports::a_nic_in_its_vlan),
-            ("M61", veths::both_ends_are_up),
-            ("M64", throughput::as_fast_as_by_hand),
-        ];
-        for (id, scenario) in scenarios {
+        let row_of = |id: &'static str, scenario: fn(Datapath)| {
             let _row = row(id);
             scenario(Datapath::System);
-        }
+        };
+        row_of("M60", internal_ports::a_nic_in_its_vlan);
+        row_of("M61", veths::both_ends_are_up);
+        row_of("M64", throughput::as_fast_as_by_hand);
         restarts::what_survives(Datapath::System);
     });
 }
@@ -153,8 +151,8 @@ fn is_connected(link: &Value) -> bool {
 
 /// Bytes come over TCP from one to the other, with right checksums: they would not come at all with wrong ones.
 fn carries_tcp(from: &Attached, to: &Attached) {
-    // What is under way at the end is not counted.
-    let sent = from.ns.iperf3_from(&to.ns, to.address(), "-n 4M");
+    // What is under way at the end is not counted, and on a busy machine that may be half of it.
+    let sent = from.ns.iperf3_from(&to.ns, to.address(), "-n 10M");
     println!("{} to {}: {:.0} Mbit/s", from.interface, to.interface, sent.received_bit_s / 1e6);
-    assert!(sent.report["end"]["sum_received"]["bytes"].as_u64() >= Some(2_000_000), "{:#}", sent.report["end"]);
+    assert!(sent.report["end"]["sum_received"]["bytes"].as_u64() >= Some(1_000_000), "{:#}", sent.report["end"]);
 }

@@ -23,7 +23,7 @@ fn guests_reach_containers_and_each_other_with_the_kernels_datapath() {
     with_guests_on_virtual_clock(|| {
         let _row = row("M62");
         // Each takes ten seconds to boot.
-        guests_on_taps(Datapath::System, soak::size(1, 2), "-n 4M");
+        guests_on_taps(Datapath::System, soak::size(1, 2), "-n 1M");
     });
 }
 
