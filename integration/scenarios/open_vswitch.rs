@@ -12,17 +12,24 @@ mod throughput;
 mod veths;
 mod vlans;
 
-use harness::{Datapath, Host, Invocation, Namespace, OpenVswitch, Snapshot, sh};
+use harness::{Datapath, Host, Invocation, Namespace, OpenVswitch, Snapshot, row, sh};
 use integration::{call, with};
-use lab::{Feature, on_full_kernel};
+use lab::{Feature, with_features};
 use serde_json::{Value, json};
 
-/// What the kernel must have for its own datapath.
-const KERNELS_OWN: &[Feature] = &[Feature::OvsDatapath];
-
-/// Runs a scenario of a row with the kernel's datapath.
-fn on_the_kernels_datapath<F: FnOnce()>(row: &str, body: F) {
-    on_full_kernel(row, KERNELS_OWN, body);
+/// Each with its row. They are one test because a lab for each would take longer than they do.
+#[test]
+fn nics_are_the_same_with_the_kernels_datapath() {
+    with_features(&[Feature::OvsDatapath], || {
+        let row_of = |id: &'static str, scenario: fn(Datapath)| {
+            let _row = row(id);
+            scenario(Datapath::System);
+        };
+        row_of("M60", internal_ports::a_nic_in_its_vlan);
+        row_of("M61", veths::both_ends_are_up);
+        row_of("M64", throughput::as_fast_as_by_hand);
+        restarts::what_survives(Datapath::System);
+    });
 }
 
 /// A host with Open vSwitch and its bridge `br-int`.
@@ -144,8 +151,8 @@ fn is_connected(link: &Value) -> bool {
 
 /// Bytes come over TCP from one to the other, with right checksums: they would not come at all with wrong ones.
 fn carries_tcp(from: &Attached, to: &Attached) {
-    // What is under way at the end is not counted.
-    let sent = from.ns.iperf3_from(&to.ns, to.address(), "-n 4M");
+    // What is under way at the end is not counted, and on a busy machine that may be half of it.
+    let sent = from.ns.iperf3_from(&to.ns, to.address(), "-n 10M");
     println!("{} to {}: {:.0} Mbit/s", from.interface, to.interface, sent.received_bit_s / 1e6);
-    assert!(sent.report["end"]["sum_received"]["bytes"].as_u64() >= Some(2_000_000), "{:#}", sent.report["end"]);
+    assert!(sent.report["end"]["sum_received"]["bytes"].as_u64() >= Some(1_000_000), "{:#}", sent.report["end"]);
 }

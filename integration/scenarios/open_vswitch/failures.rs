@@ -64,11 +64,11 @@ fn each_failure_says_what_and_changes_nothing() {
         ("an MTU beyond the kernel's", add("eth1", json!({"mtu": 10_000_000})), 103, "eth1"),
         ("no such IPAM", add("eth1", json!({"ipam": {"type": "nobody"}})), 4, "nobody"),
         ("addresses of a guard without IPAM", add("eth1", json!({"ipam": null, "ipspoofchk": true})), 7, "ipspoofchk"),
-        ("an address that is taken", call("ADD", &other, "eth0", &network(taken.clone())), 102, "192.168.1.3"),
+        ("an address that is taken", call("ADD", &other, "eth0", &network(taken.clone())), 11, "192.168.1.3"),
         (
             "the same of an internal port",
             call("ADD", &other, "vnic-2", &network(with(&internal, &taken))),
-            102,
+            11,
             "192.168.1.3",
         ),
     ];

@@ -3,7 +3,7 @@
 use harness::{Datapath, row};
 use serde_json::json;
 
-use super::{Attached, Site, carries_tcp, is_connected, network, on_the_kernels_datapath};
+use super::{Attached, Site, carries_tcp, is_connected, network};
 
 #[test]
 fn an_internal_port_is_a_nic_with_the_datapath_of_the_switch() {
@@ -11,12 +11,7 @@ fn an_internal_port_is_a_nic_with_the_datapath_of_the_switch() {
     a_nic_in_its_vlan(Datapath::Netdev);
 }
 
-#[test]
-fn an_internal_port_is_a_nic_with_the_kernels_datapath() {
-    on_the_kernels_datapath("M60", || a_nic_in_its_vlan(Datapath::System));
-}
-
-fn a_nic_in_its_vlan(datapath: Datapath) {
+pub(super) fn a_nic_in_its_vlan(datapath: Datapath) {
     let site = Site::new(datapath);
     let [ctn1, ctn2] = site.containers(["ctn-1", "ctn-2"]);
     let before = site.state(&[&ctn1, &ctn2]);

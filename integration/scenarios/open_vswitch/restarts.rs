@@ -2,26 +2,21 @@
 
 use harness::{Datapath, Invocation};
 use integration::with;
-use lab::with_features;
 use serde_json::json;
 
-use super::{Attached, KERNELS_OWN, Site, network};
+use super::{Attached, Site, network};
 
 #[test]
 fn nics_survive_what_they_can_with_the_datapath_of_the_switch() {
     what_survives(Datapath::Netdev);
-    a_new_name(Datapath::Netdev);
 }
 
-#[test]
-fn nics_survive_restarts_with_the_kernels_datapath() {
-    with_features(KERNELS_OWN, || {
-        what_survives(Datapath::System);
-        a_new_name(Datapath::System);
-    });
+pub(super) fn what_survives(datapath: Datapath) {
+    daemons_and_namespaces(datapath);
+    a_new_name(datapath);
 }
 
-fn what_survives(datapath: Datapath) {
+fn daemons_and_namespaces(datapath: Datapath) {
     let site = Site::new(datapath);
     let containers = site.containers(["veth-a", "veth-b", "internal-a", "internal-b", "guarded"]);
     let [veth_a, veth_b, internal_a, internal_b, guarded] = &containers;

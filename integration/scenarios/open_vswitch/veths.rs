@@ -3,7 +3,7 @@
 use harness::{Datapath, ip, row};
 use serde_json::json;
 
-use super::{Attached, Site, carries_tcp, is_connected, network, on_the_kernels_datapath};
+use super::{Attached, Site, carries_tcp, is_connected, network};
 
 #[test]
 fn both_ends_of_a_veth_pair_are_up_and_carry_tcp_with_the_datapath_of_the_switch() {
@@ -11,12 +11,7 @@ fn both_ends_of_a_veth_pair_are_up_and_carry_tcp_with_the_datapath_of_the_switch
     both_ends_are_up(Datapath::Netdev);
 }
 
-#[test]
-fn both_ends_of_a_veth_pair_are_up_and_carry_tcp_with_the_kernels_datapath() {
-    on_the_kernels_datapath("M61", || both_ends_are_up(Datapath::System));
-}
-
-fn both_ends_are_up(datapath: Datapath) {
+pub(super) fn both_ends_are_up(datapath: Datapath) {
     let site = Site::new(datapath);
     let [ctn1, ctn2] = site.containers(["ctn-1", "ctn-2"]);
     let before = site.state(&[&ctn1, &ctn2]);

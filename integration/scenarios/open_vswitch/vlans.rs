@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Background, Datapath, Namespace, wait_until};
+use harness::{Background, Datapath, Namespace, soak, wait_until};
 use integration::number;
 use lab::{Feature, on_full_kernel};
 use serde_json::{Value, json};
@@ -14,9 +14,11 @@ const FEATURES: &[Feature] = &[Feature::OvsDatapath, Feature::Vlan];
 #[test]
 fn trunks_native_vlans_and_tunnels_carry_what_they_say() {
     on_full_kernel("M60", FEATURES, || {
-        for datapath in [Datapath::System, Datapath::Netdev] {
-            trunks_and_native_vlans(datapath);
-            a_tunnel_has_vlans_in_a_vlan(datapath);
+        trunks_and_native_vlans(Datapath::System);
+        a_tunnel_has_vlans_in_a_vlan(Datapath::System);
+        if soak::is_on() {
+            trunks_and_native_vlans(Datapath::Netdev);
+            a_tunnel_has_vlans_in_a_vlan(Datapath::Netdev);
         }
     });
 }
@@ -116,10 +118,10 @@ fn trunks_and_native_vlans(datapath: Datapath) {
     // What of the native VLAN leaves with a tag, although what comes needs none.
     let keys = json!({"nic": "internal", "vlan": 2, "trunk": list, "vlan_mode": "native-tagged"});
     let nic = Attached::new(&trunk, "vnic-1", &bare(keys));
-    number(&trunk, "vnic-1", "10.2.0.1/24");
+    number(&trunk, "vnic-1", "10.2.0.7/24");
     let capture = Capture::start(&trunk, "vnic-1");
-    assert!(!reaches(&two, "10.2.0.1"), "it asks with a tag that the container does not know");
-    let asked = capture.seen("who-has 10.2.0.1 tell 10.2.0.2");
+    assert!(!reaches(&two, "10.2.0.7"), "it asks with a tag that the container does not know");
+    let asked = capture.seen("who-has 10.2.0.7 tell 10.2.0.2");
     assert!(asked.iter().all(|line| line.contains("802.1Q (0x8100)") && line.contains("vlan 2,")), "{asked:?}");
     capture.end();
     nic.delete();
