@@ -101,7 +101,7 @@ impl Site {
 
 /// A network on `br0` with addresses by `host-local`, and with keys.
 pub(crate) fn network(keys: Value) -> Value {
-    with(&Plugin::OvsPort.config(LATEST), keys)
+    with(&with(&Plugin::OvsPort.config(LATEST), json!({"bridge": "br0"})), keys)
 }
 
 /// The same without addresses.
