@@ -1,7 +1,7 @@
 //! `ovs-port` on bridges with few and many ports, beside the commands that do the same, and beside the floor.
 //!
-//! The bridges have the datapath of `ovs-vswitchd` itself, which every kernel can serve. The switch goes through all its ports for each
-//! change, and after the call that waited for it: every call begins when it has come to rest.
+//! The bridges have the datapath of `ovs-vswitchd` itself, which every kernel can serve. The switch goes through all its ports for
+//! each change, and goes on after the call that waited for it: every call begins when it has come to rest.
 
 mod bridge;
 mod container;

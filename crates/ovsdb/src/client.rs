@@ -149,7 +149,12 @@ impl Client {
         let mut text = Vec::new();
         for (method, parameters) in calls {
             self.last_id += 1;
-            let call = json!({"id": self.last_id, "method": method, "params": parameters});
+            // `json!` would copy all of it.
+            let call = Map::from_iter([
+                ("id".to_owned(), self.last_id.into()),
+                ("method".to_owned(), method.into()),
+                ("params".to_owned(), Value::Array(parameters)),
+            ]);
             serde_json::to_writer(&mut text, &call).map_err(|error| self.nonsense(&error.to_string()))?;
         }
         self.write(&text, deadline)?;

@@ -7,14 +7,14 @@ use crate::Uuid;
 /// A set of any number of values.
 #[must_use]
 pub fn set<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> Value {
-    json!(["set", values.into_iter().map(Into::into).collect::<Vec<Value>>()])
+    Value::Array(vec!["set".into(), Value::from_iter(values)])
 }
 
 /// A map of text to text.
 #[must_use]
 pub fn map<K: Into<String>, V: Into<String>>(entries: impl IntoIterator<Item = (K, V)>) -> Value {
-    let entries: Vec<Value> = entries.into_iter().map(|(key, value)| json!([key.into(), value.into()])).collect();
-    json!(["map", entries])
+    let pair = |(key, value): (K, V)| Value::Array(vec![key.into().into(), value.into().into()]);
+    Value::Array(vec!["map".into(), Value::Array(entries.into_iter().map(pair).collect())])
 }
 
 /// A row by its UUID.

@@ -19,14 +19,15 @@
 //! asks for an acknowledgement: refusals come anyway. DEL deletes the pair, or moves the device back with its name and up, and
 //! deletes the rule and the address's file.
 //!
-//! At a bridge of Open vSwitch there is no gateway and no default route. The port is made by one write, of a transaction and
-//! of a second one that waits until the switch has opened it: when a pair is complete, or before the switch's own device is moved. DEL looks
-//! for the port, and removes it before the pair, or before the switch's own device, if that is still there; the switch is not waited for.
+//! At a bridge of Open vSwitch there is no gateway and no default route. The port is made by one write, of a transaction and of a
+//! second one that waits until the switch has opened it: when a pair is complete, or before the switch's own device is moved. DEL
+//! looks for the port, and removes it before the pair, or before the switch's own device, if that is still there; the switch is
+//! not waited for.
 //!
 //! Left out is everything that makes a plugin of it: the protocol and JSON, versions, the delegate's process, validation,
-//! names derived from the attachment and the alias that GC needs, chosen hardware addresses of a pair, checksums that are filled in for a
-//! switch in user space, a container end that is configured before it is up, forwarding, looking for what is in the way, the
-//! result's interfaces, CHECK, and undoing what was made before something failed.
+//! names derived from the attachment and the alias that GC needs, chosen hardware addresses of a pair, checksums that are filled
+//! in for a switch in user space, a container end that is configured before it is up, forwarding, looking for what is in the way,
+//! the result's interfaces, CHECK, and undoing what was made before something failed.
 
 mod add;
 mod batch;
