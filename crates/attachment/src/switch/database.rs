@@ -144,7 +144,7 @@ impl SwitchDatabase {
     /// # Errors
     /// As [`SwitchDatabase::transact`].
     pub(crate) fn bridge(&mut self, name: &str) -> Result<Option<Row>, Error> {
-        let columns = ["_uuid", "datapath_type", "controller", "external_ids"];
+        let columns = ["_uuid", "datapath_type", "controller", "fail_mode", "external_ids"];
         let row = self.rows(&format!("look up bridge {name}"), "Bridge", &[equals("name", name)], &columns)?.pop();
         self.bridges.retain(|(known, _)| known != name);
         self.bridges.push((name.to_owned(), row.clone()));
