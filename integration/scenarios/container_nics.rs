@@ -1,10 +1,10 @@
 //! What scripts that add NICs to containers do without noticing: failures, and containers that are gone.
 
-use std::process::Child;
-
-use harness::{Host, Invocation, Namespace, Snapshot, ip, row, sh, spawn, wait_until};
+use harness::{Host, Invocation, Namespace, Snapshot, ip, row, sh};
 use integration::{call, with};
 use serde_json::{Value, json};
+
+use crate::process_container::Container;
 
 /// A NIC on the bridge `br-int`, by each plugin that makes one.
 const ON_BRIDGE: [&str; 2] = ["bridge", "veth-secondary"];
@@ -131,41 +131,6 @@ fn each_fails(fails: Vec<(&str, Invocation, u64, &str)>, ctn: &Namespace, other:
     }
 }
 
-/// A container whose namespace lives as long as its process, with a NIC.
-struct Container<'a> {
-    process: harness::Background,
-    id: &'static str,
-    config: &'a Value,
-}
-
-impl<'a> Container<'a> {
-    fn start(id: &'static str, config: &'a Value) -> Self {
-        let mut process = spawn("exec unshare --net sleep 1000");
-        let own = std::fs::read_link("/proc/thread-self/ns/net").expect("a namespace");
-        let path = format!("/proc/{}/ns/net", process.child().id());
-        wait_until(&format!("{id} has a namespace"), || {
-            !std::fs::read_link(&path).is_ok_and(|namespace| namespace == own)
-        });
-        Self { process, id, config }
-    }
-
-    fn child(&mut self) -> &mut Child {
-        self.process.child()
-    }
-
-    fn call(&mut self, command: &str) -> Invocation {
-        let path = format!("/proc/{}/ns/net", self.child().id());
-        let plugin = self.config["type"].as_str().expect("a plugin");
-        Invocation::new(plugin, command).container(self.id).netns(path).ifname("vnic-1").config(self.config)
-    }
-
-    /// Ends it without a word, as the kernel does when memory runs out.
-    fn kill(&mut self) {
-        self.child().kill().expect("a child can be killed");
-        self.child().wait().expect("a child can be reaped");
-    }
-}
-
 /// How the host knows a NIC: by its address on the bridge, or by the route to it; and what its host end is called.
 fn nic(result: &Value) -> (String, String) {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -193,7 +158,7 @@ fn a_container_that_is_gone_leaves_nothing() {
 
 fn nothing_is_left_of(config: &Value) {
     let _host = Host::enter();
-    let mut containers = ["gone", "forgotten", "stays"].map(|id| Container::start(id, config));
+    let mut containers = ["gone", "forgotten", "stays"].map(|id| Container::start(id, "vnic-1", config));
     let nics = containers.each_mut().map(|container| nic(&container.call("ADD").run().ok()));
     let [gone, forgotten, stays] = &mut containers;
     for (container, peer) in

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Host, Namespace, Snapshot, sh};
+use harness::{Host, Namespace, OpenVswitch, Snapshot, sh};
 use integration::{call, with};
 use lab::{Feature, on_full_kernel};
 use serde_json::{Value, json};
@@ -26,10 +26,18 @@ fn kinds() -> Vec<Kind> {
         kind("ipvlan", &[Feature::Ipvlan], json!({"nic": "ipvlan", "link": "lan1"})),
         kind("vlan", &[Feature::Vlan], json!({"nic": "vlan", "link": "lan0", "vlan": VLAN})),
         kind("device", &[], json!({"nic": "host-device", "device": "lan2"})),
+        kind("ovs-veth", &[Feature::Tap], on_ovs(json!({}))),
+        kind("ovs-internal", &[Feature::Tap], on_ovs(json!({"nic": "internal", "vlan": VLAN}))),
+        kind("ovs-tap", &[Feature::Tap], on_ovs(json!({"nic": "tap", "tapNamespace": "container"}))),
     ]
 }
 
-/// The VLAN of `lan0` that a NIC is in.
+/// By the plugin for Open vSwitch, on its bridge. Its own datapath needs TAP devices.
+fn on_ovs(keys: Value) -> Value {
+    with(&json!({"type": "ovs-port", "bridge": "ovs0"}), &keys)
+}
+
+/// The VLAN of `lan0` that a NIC is in, and that of a port of Open vSwitch.
 const VLAN: u16 = 30;
 
 /// Devices of the host, and behind them the machines that are the gateways of the networks there: a link has either children with
@@ -44,8 +52,15 @@ fn lan(host: &Host) -> Namespace {
     far
 }
 
-/// Gives a gateway its address.
-fn gateway_of(far: &Namespace, number: usize, kind: &Kind) {
+/// Gives a gateway its address. Those on Open vSwitch are internal ports of the host.
+fn gateway_of(far: &Namespace, ovs: &OpenVswitch, number: usize, kind: &Kind) {
+    if kind.keys["type"] == "ovs-port" {
+        let tag = kind.keys["vlan"].as_u64().map(|vlan| format!("tag={vlan}")).unwrap_or_default();
+        let name = format!("gateway{number}");
+        ovs.vsctl(&format!("add-port ovs0 {name} {tag} -- set interface {name} type=internal")).ok();
+        sh(&format!("ip link set {name} up && ip address add 10.{number}.0.1/24 dev {name}")).ok();
+        return;
+    }
     let device = match kind.name {
         "macvlan" => "far0",
         "ipvlan" => "far1",
@@ -152,11 +167,13 @@ fn all_at_once(kinds: &[Kind]) {
         add(ns, "eth0", &first());
         ns.ping("10.250.0.1", 1);
     }
+    let ovs = OpenVswitch::start();
+    ovs.add_bridge("ovs0");
     for (number, kind) in (1..).zip(kinds) {
-        gateway_of(&far, number, kind);
+        gateway_of(&far, &ovs, number, kind);
     }
     let look = || Snapshot::take::<&str>(&[&ctn, &other, &far], &[]);
-    let (alone, default) = (look(), default_routes(&ctn));
+    let (alone, default, rows) = (look(), default_routes(&ctn), ovs.rows());
     assert!(default.contains("via 10.250.0.1 dev eth0") && default.contains("via fd00:250::1 dev eth0"), "{default}");
 
     let further: Vec<_> = (1..).zip(kinds).map(|(number, kind)| Attached::new(&ctn, number, kind)).collect();
@@ -173,7 +190,8 @@ fn all_at_once(kinds: &[Kind]) {
         call("DEL", &ctn, &first.interface, &first.config).run().ok();
         left = rest;
     }
-    assert_eq!(alone, look());
+    ovs.settle();
+    assert_eq!((alone, rows), (look(), ovs.rows()));
     first_is_as_it_was(&ctn, &default);
 }
 

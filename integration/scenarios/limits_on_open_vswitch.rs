@@ -204,7 +204,7 @@ fn limits_at_the_hosts_end_are_moved_by_an_update_and_removed_by_del() {
 }
 
 #[test]
-fn limits_of_the_switch_and_ours_hold_together_but_not_on_one_device() {
+fn limits_of_the_switch_and_ours_hold_together() {
     let site = Site::new(Datapath::Netdev);
     let veth = site.numbered(&json!({"max_rate": 15_000_000}));
     for (ours, expected) in [(20, 15), (8, 8)] {
@@ -288,24 +288,34 @@ fn delays_and_rates_hold_with_the_datapath_of_the_kernel() {
             }
             attached.port("DEL").ok();
         }
-        a_tap_device_loses_them(&site);
+        a_tap_device_has_those_of_the_download(&site);
     });
 }
 
-/// It is a port itself: the switch removes its queues when it starts, and CHECK tells.
-fn a_tap_device_loses_them(site: &Site) {
+/// It is a port itself: the switch removes its queues when it starts, and CHECK tells. What redirects its upload would be gone as soon as
+/// the machine opens it.
+fn a_tap_device_has_those_of_the_download(site: &Site) {
     let tap = site.attach(&json!({"nic": "tap"}));
-    tap.limit("ADD", &rates(20, 10)).ok();
-    tap.limit("CHECK", &rates(20, 10)).ok();
-    assert_eq!(on_host().len(), 3);
+    let device = tap.made["interfaces"][1]["name"].as_str().expect("the device");
+    let (code, msg, details) = tap.limit("ADD", &rates(20, 10)).error();
+    assert_eq!(code, 102, "{msg} {details}");
+    assert!(format!("{msg} {details}").contains("tapNamespace"), "{msg} {details}");
+    assert_eq!((on_host(), ifbs(&site.nic)), (vec![], vec![]));
+    let download = json!({"download": {"rate": "20Mbit"}});
+    tap.limit("ADD", &download).ok();
+    let opened = Guest::open(device).expect("the device can be opened");
+    site.ovs.settle();
+    tap.limit("CHECK", &download).ok();
     site.ovs.restart_switch();
-    assert_eq!(tap.limit("CHECK", &rates(20, 10)).error().0, 104);
-    tap.limit("UPDATE", &rates(20, 10)).ok();
-    tap.limit("CHECK", &rates(20, 10)).ok();
+    assert_eq!(tap.limit("CHECK", &download).error().0, 104);
+    tap.limit("UPDATE", &download).ok();
+    tap.limit("CHECK", &download).ok();
+    drop(opened);
     tap.limit("DEL", &json!({})).ok();
+    assert_eq!((on_host(), ifbs(&site.nic)), (vec![], vec![]));
     tap.port("DEL").ok();
     let tap = site.attach(&json!({"nic": "tap", "max_rate": 15_000_000}));
-    let (code, msg, details) = tap.limit("ADD", &rates(20, 10)).error();
+    let (code, msg, details) = tap.limit("ADD", &download).error();
     assert_eq!(code, 102, "{msg} {details}");
     assert!(format!("{msg} {details}").contains("qdisc htb"), "{msg} {details}");
     tap.port("DEL").ok();

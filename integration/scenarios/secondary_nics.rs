@@ -131,7 +131,6 @@ fn both_ends_of_a_veth_pair_are_up_and_carry_tcp() {
     // What is under way at the end is not counted.
     let sent = c1.iperf3_from(&c2, address(&results[1]), "-n 10M");
     assert!(sent.report["end"]["sum_received"]["bytes"].as_u64() >= Some(5_000_000), "{:#}", sent.report["end"]);
-    not_observed("M61 on a bridge of Open vSwitch, which ovs-port will serve");
     del(&c1, "vnic-1", &config);
     del(&c2, "vnic-1", &config);
 }

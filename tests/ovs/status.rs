@@ -1,5 +1,6 @@
 //! STATUS: whether ADD could succeed, without writing anything.
 
+use harness::wait_until;
 use serde_json::{Value, json};
 use tests::{cites, with};
 
@@ -55,6 +56,9 @@ fn what_is_missing_is_named() {
     assert_eq!(before, (site.unsettled(), counter(&site)));
     let before = (site.unsettled(), counter(&site));
     site.ovs.switch().kill();
+    // The server takes its time to see that the connection has ended.
+    let dead = |site: &Site| site.call(site.c1(), "eth1", "STATUS", &config).run().status != 0;
+    wait_until("the lock of the dead is free", || dead(&site));
     for config in [
         &config,
         &network(json!({"nic": "internal"})),

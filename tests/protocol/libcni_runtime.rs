@@ -1,6 +1,6 @@
 //! The plugins under a runtime's own library: libcni as Debian has it, which knows the versions up to 1.0.0.
 
-use harness::{Output, not_observed, row, sh, tc};
+use harness::{Output, row, sh, tc};
 use serde_json::{Value, json};
 use tests::libcni::Runtime;
 use tests::{ALL, LATEST, Plugin, Scene, VERSIONS, cites, codes, with};
@@ -112,9 +112,9 @@ const FAULT_OF_PORTMAP: &str = "could not check ipv6 dnat";
 
 impl Chained {
     fn new() -> Self {
-        let scene = Scene::new();
-        let runtime =
-            Runtime::noting(&scene, &["bridge", "veth-secondary", "ptp", "netem-shaper", "tuning", "portmap"]);
+        let scene = Scene::with_a_switch();
+        let names = ["bridge", "veth-secondary", "ovs-port", "ptp", "netem-shaper", "tuning", "portmap"];
+        let runtime = Runtime::noting(&scene, &names);
         Self { scene, runtime }
     }
 
@@ -143,10 +143,9 @@ impl Chained {
     }
 }
 
-/// The rate of the only limit on the host, in bytes per second, and the device that has it.
-fn limit() -> (String, u64) {
-    let all = tc("qdisc show");
-    let limits: Vec<_> = all.as_array().into_iter().flatten().filter(|queue| queue["kind"] == "tbf").collect();
+/// The rate of the only limit among these queues, in bytes per second, and the device that has it.
+fn limit(queues: &Value) -> (String, u64) {
+    let limits: Vec<_> = queues.as_array().into_iter().flatten().filter(|queue| queue["kind"] == "tbf").collect();
     let [limit] = limits.as_slice() else { panic!("one limit, not {limits:?}") };
     (limit["dev"].as_str().unwrap_or_default().to_owned(), limit["options"]["rate"].as_u64().unwrap_or_default())
 }
@@ -156,7 +155,7 @@ fn mapped() -> String {
     sh(&format!("iptables -t nat -S | grep -- '--dport {PORT} .*DNAT' || true")).ok()
 }
 
-/// The host's ends are those of veth pairs and TAP devices. Ports of Open vSwitch are not among them, as no plugin makes one.
+/// The limit is on the host's end of a veth pair or a TAP device; that of a port of Open vSwitch is in the container.
 #[test]
 fn chains_in_every_order_that_makes_sense() {
     let _row = row("M69");
@@ -172,6 +171,8 @@ fn chains_in_every_order_that_makes_sense() {
     let by_secondary = |nic: &Value, keys: Value| with(&with(nic, json!({"type": "veth-secondary"})), keys);
     let further = by_secondary(&bridge, json!({}));
     let routed = by_secondary(&bridge, json!({"bridge": null, "isGateway": null, "mode": "routed"}));
+    let on_switch = Plugin::OvsPort.config("1.0.0");
+    let internal = with(&on_switch, json!({"nic": "internal"}));
     let (further_tap, further_inside) = (by_secondary(&tap, json!({})), by_secondary(&inside, json!({})));
     // portmap leaves its chains behind, empty.
     chained.attach("1.0.0", &[bridge.clone(), portmap.clone()], |_| ());
@@ -191,14 +192,23 @@ fn chains_in_every_order_that_makes_sense() {
         ("a routed NIC, the shaper behind tuning", "1.0.0", vec![&routed, &tuning, &shaper, &portmap]),
         ("a further TAP device", "1.0.0", vec![&further_tap, &shaper, &portmap]),
         ("a further TAP device in the container", "1.0.0", vec![&further_inside, &shaper, &tuning, &portmap]),
+        ("a port of Open vSwitch in 0.4.0", "0.4.0", vec![&on_switch, &shaper, &tuning, &portmap]),
+        ("a port of Open vSwitch, the shaper last", "1.0.0", vec![&on_switch, &tuning, &portmap, &shaper]),
+        ("an internal port of Open vSwitch", "1.0.0", vec![&internal, &shaper, &portmap]),
     ] {
         let chain: Vec<Value> = chain.into_iter().cloned().collect();
         chained.attach(version, &chain, |result| {
             let interfaces = result["interfaces"].as_array().expect("interfaces");
-            let of_host = |one: &&Value| one["sandbox"].as_str().is_none_or(str::is_empty) && one["name"] != "br0";
-            let device = interfaces.iter().find(of_host).expect("the host's end")["name"].clone();
-            println!("{what}: {device} has the limit");
-            assert_eq!(limit(), (device.as_str().unwrap_or_default().to_owned(), 12_500_000), "{what}");
+            if chain[0]["type"] == "ovs-port" {
+                println!("{what}: {:?} is the limit in the container", limit(&chained.scene.c1.tc("qdisc show")));
+                assert_eq!(limit(&chained.scene.c1.tc("qdisc show")).1, 12_500_000, "{what}");
+            } else {
+                let of_host = |one: &&Value| one["sandbox"].as_str().is_none_or(str::is_empty) && one["name"] != "br0";
+                let device = interfaces.iter().find(of_host).expect("the host's end")["name"].clone();
+                println!("{what}: {device} has the limit");
+                let wanted = (device.as_str().unwrap_or_default().to_owned(), 12_500_000);
+                assert_eq!(limit(&tc("qdisc show")), wanted, "{what}");
+            }
             let address = result["ips"][0]["address"].as_str().and_then(|ip| ip.split('/').next()).expect("an address");
             let is_mapped = mapped().contains(&format!("--to-destination {address}:80"));
             assert_eq!(is_mapped, chain.contains(&portmap), "{what}: {}", mapped());
@@ -210,8 +220,6 @@ fn chains_in_every_order_that_makes_sense() {
         assert_eq!(before, chained.scene.state(), "after {what}");
         assert_eq!(mapped(), "", "after {what}");
     }
-
-    not_observed("M69 with a port of Open vSwitch, which no plugin makes yet");
 
     for command in ["ADD", "CHECK"] {
         let (code, msg, _) = chained.scene.call(Plugin::Shaper, command, shaper.clone()).run().error();

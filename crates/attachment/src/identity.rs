@@ -108,6 +108,11 @@ impl Identity {
         Self::has_form(name, "pb") || Self::has_form(name, "pi")
     }
 
+    /// Whether a name has the form of those of the two ends of a line between a TAP device and a switch, which are both on the host.
+    pub(crate) fn is_line_name(name: &str) -> bool {
+        Self::has_form(name, "po") || Self::has_form(name, "pj")
+    }
+
     fn has_form(name: &str, prefix: &str) -> bool {
         let is_digit = |byte: u8| ALPHABET.contains(&byte);
         name.strip_prefix(prefix).is_some_and(|hash| hash.len() == DIGITS && hash.bytes().all(is_digit))

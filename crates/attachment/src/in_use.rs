@@ -8,7 +8,7 @@ use netlink::qdisc::redirect;
 
 use crate::firewall::elements;
 use crate::identity::MARK;
-use crate::objects::{ChildElsewhere, DeviceElsewhere, rules_behind};
+use crate::objects::{ChildElsewhere, DeviceElsewhere, internal_ports, rules_behind};
 use crate::{Device, Error, Identity, Moved, Session, Side, Tag, give_back};
 
 /// A device of the host whose alias names an attachment: one that is there, or one that a container has.
@@ -113,7 +113,8 @@ pub fn owned_devices(session: &mut Session) -> Result<Vec<OwnedDevice>, Error> {
     for link in &links {
         let Some(mut device) = OwnedDevice::read(link) else { continue };
         device.in_use = match link.kind.as_str() {
-            _ if Tag::is_moved(link) => None, // a container that uses it has it
+            _ if Tag::is_moved(link) => None,                     // a container that uses it has it
+            "veth" if Identity::is_line_name(&link.name) => None, // its TAP device tells
             "veth" => Some(InUse::OtherEnd(link.peer_namespace)),
             "tun" => link.is_running.then_some(InUse::Carrier),
             _ => None,
@@ -133,6 +134,7 @@ pub fn owned_devices(session: &mut Session) -> Result<Vec<OwnedDevice>, Error> {
     };
     devices.extend(DeviceElsewhere::find(|_| true)?.iter().filter_map(|found| in_container(&found.link, found.path())));
     devices.extend(ChildElsewhere::all()?.iter().filter_map(|found| in_container(&found.link, found.path())));
+    devices.extend(internal_ports()?.iter().filter_map(|(path, link)| in_container(link, path)));
     Ok(devices)
 }
 

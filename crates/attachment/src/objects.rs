@@ -59,6 +59,7 @@ pub use loan::Loan;
 pub use ovs_addresses::OvsAddresses;
 pub use ovs_cni_nic::OvsCniNic;
 pub use ovs_guard::OvsGuard;
+pub(crate) use ovs_internal::in_containers as internal_ports;
 pub use ovs_limits::SwitchLimits;
 pub use ovs_mirrored::{Mirroring, OvsMirrored};
 pub use ovs_port::{OvsPort, PortDevice};

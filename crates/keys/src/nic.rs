@@ -80,7 +80,7 @@ keys! {
         pub group: Option<u32>,
     }
 
-    /// An entry of `vlanTrunk`: a VLAN, or those from one to another.
+    /// VLANs: one, or those from one to another.
     #[object(others = told, example = r#"{"minID": 30, "maxID": 39}"#)]
     pub struct TrunkKeys {
         /// one VLAN

@@ -124,8 +124,8 @@ impl Client {
         }
     }
 
-    /// Somebody holds the lock of this name; that of the running `ovs-vswitchd` is `ovs_vswitchd`. The connection cannot be used
-    /// afterwards: closing it gives the lock back, should it have been free (RFC 7047, section 4.1.8).
+    /// Somebody holds the lock of this name; that of the running `ovs-vswitchd` is `ovs_vswitchd`. It is given back, should it have
+    /// been free (RFC 7047, section 4.1.10). The connection cannot be used afterwards.
     ///
     /// # Errors
     /// As [`Client::transact`].
@@ -134,7 +134,12 @@ impl Client {
         let id = self.send([("lock", vec![json!(name)])], deadline)?;
         let answer = self.answer(id, deadline)?;
         match answer.get("locked").and_then(Value::as_bool) {
-            Some(is_ours) => Ok(!is_ours),
+            Some(true) => {
+                // Closing the connection gives it back as well, but nobody knows when: the next to ask would find it held.
+                let id = self.send([("unlock", vec![json!(name)])], deadline)?;
+                self.answer(id, deadline).map(|_| false)
+            }
+            Some(false) => Ok(true),
             None => Err(self.nonsense("its answer to \"lock\" does not say \"locked\"")),
         }
     }

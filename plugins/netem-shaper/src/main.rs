@@ -1,8 +1,8 @@
 //! The plugin `netem-shaper`: bandwidth, latency and faults of a NIC that an earlier plugin of the chain has made.
 //!
 //! The queues sit on the host's side of the NIC, out of the container's reach: those of its download on the device itself,
-//! those of its upload on an ifb that gets what the device receives. `bw` and `lat` are of the download: `lat` is added once
-//! to the round trip. Limits on both ends add up.
+//! those of its upload on an ifb that gets what the device receives. Where there is no such side, or it is a port of Open vSwitch,
+//! they are in the container. `bw` and `lat` are of the download: `lat` is added once to the round trip. Limits on both ends add up.
 
 mod describe;
 mod nic;

@@ -27,6 +27,8 @@ pub(crate) struct Nic {
     pub(crate) joint: Option<Device>,
     /// The NIC's end on the host, where that is not the device: earlier releases have put the queues there.
     pub(crate) former: Option<Device>,
+    /// The device is a port of Open vSwitch itself.
+    pub(crate) is_port: bool,
     /// That device's MTU in bytes.
     pub(crate) mtu: u32,
 }
@@ -40,6 +42,7 @@ impl Nic {
             device: Device { side, name: link.name },
             joint: None,
             former: None,
+            is_port: false,
             mtu: link.mtu,
         }
     }
@@ -127,8 +130,14 @@ impl Search<'_> {
             candidates.extend(link.filter(|link| !nic.disowns(link) && has_address(link, interface)));
         }
         candidates.retain(|link| link.kind == "tun" || (link.kind == "veth" && !session.has_container()));
-        if candidates.len() == 1 {
-            return Ok(candidates.pop().map(|link| found(Side::Host, link)));
+        if candidates.len() == 1
+            && let Some(link) = candidates.pop()
+        {
+            return if link.kind == "tun" {
+                self.tap(link, session).map(Some)
+            } else {
+                Ok(Some(found(Side::Host, link)))
+            };
         }
         // A veth has another end; if that is not on the host, its queues are not ours to set.
         match inside.filter(|link| link.kind != "veth") {
@@ -154,19 +163,26 @@ impl Search<'_> {
     /// The NIC whose end on the host this is. For a port of Open vSwitch it must be in the container; DEL looks at both ends wherever
     /// there may have been queues. A TAP device may be joined to its port, and is none itself then.
     fn behind(&self, outside: Link, session: &mut Session) -> Result<Option<Nic>, attachment::Error> {
+        if outside.kind == "tun" {
+            return self.tap(outside, session).map(Some);
+        }
         let is_del = self.call.environment.command == Command::Del;
         let is_port = match outside.kind.as_str() {
-            "tun" => {
-                let joint = Device::host(self.attachment.beside(self.name).joint_name());
-                let is_there = session.find(&joint)?.is_some_and(|link| link.kind == "veth");
-                return Ok(Some(Nic { joint: Some(joint).filter(|_| is_there), ..self.nic(Side::Host, outside) }));
-            }
             "veth" if is_del => Switch::may_have_port(&outside),
             "veth" => self.switch().has_port(&outside, session)?,
             _ => false,
         };
         let nic = if is_port { self.other_end_of(&outside, session)? } else { None };
         Ok(nic.or_else(|| (is_del || !is_port).then(|| self.nic(Side::Host, outside))))
+    }
+
+    fn tap(&self, tap: Link, session: &mut Session) -> Result<Nic, attachment::Error> {
+        let joint = Device::host(self.attachment.beside(self.name).joint_name());
+        if session.find(&joint)?.is_some_and(|link| link.kind == "veth") {
+            return Ok(Nic { joint: Some(joint), ..self.nic(Side::Host, tap) });
+        }
+        let is_port = self.switch().has_port(&tap, session)?;
+        Ok(Nic { is_port, ..self.nic(Side::Host, tap) })
     }
 
     /// The NIC at the container's end of a veth, or the TAP device behind that.

@@ -1,9 +1,10 @@
 //! Lines as queues.
 
-use attachment::{Device, Ifb, ShapedDevice};
+use attachment::{Device, Ifb, Remedy, ShapedDevice};
 use cni::Error;
 use netlink::qdisc::netem::{self, Netem};
 use netlink::qdisc::{self, Kind, Parent, Tbf};
+use plugin::codes::from_attachment;
 use shaping::{Chance, Line, Loss};
 use shaping_keys::Shape;
 
@@ -19,7 +20,7 @@ const TBF: u16 = 0x7063;
 /// there are none.
 ///
 /// # Errors
-/// Code 7 for what the device's MTU does not allow.
+/// Code 7 for what the device's MTU does not allow; code 102 for limits of what a port of Open vSwitch receives.
 pub(crate) fn of_nic(shape: &Shape, nic: &Nic) -> Result<Vec<ShapedDevice>, Error> {
     let (sent, received) =
         if nic.is_far_end { (&shape.download, &shape.upload) } else { (&shape.upload, &shape.download) };
@@ -30,6 +31,9 @@ pub(crate) fn of_nic(shape: &Shape, nic: &Nic) -> Result<Vec<ShapedDevice>, Erro
         })?;
     }
     let (sent, received) = (tree(sent, nic.mtu), tree(received, nic.mtu));
+    if nic.is_port && !received.is_empty() {
+        return Err(not_on_a_port(&nic.device));
+    }
     let none = || none_on(nic, &nic.device);
     let mut all = match &nic.joint {
         None => vec![ShapedDevice { sent, received, ..none() }],
@@ -37,6 +41,21 @@ pub(crate) fn of_nic(shape: &Shape, nic: &Nic) -> Result<Vec<ShapedDevice>, Erro
     };
     all.extend(nic.former.iter().map(|former| none_on(nic, former)));
     Ok(all)
+}
+
+/// `ovs-vswitchd` takes it away when the link changes, as it does when a machine opens its device: it takes any ingress queue for
+/// its own policing (`netdev_linux_set_policing`).
+fn not_on_a_port(device: &Device) -> Error {
+    from_attachment(&attachment::Error::Conflict {
+        object: device.to_string(),
+        want: "a redirection for limits of the upload there".to_owned(),
+        have: "is a port of Open vSwitch, which removes it when the machine opens the device".to_owned(),
+        remedy: Remedy::Act(
+            "use \"tapNamespace\": \"container\" of ovs-port, whose devices there are no ports, or its ingress_policing_rate in the \
+             place of upload"
+                .to_owned(),
+        ),
+    })
 }
 
 /// A NIC without queues: what DEL makes of it, whatever the limits were.

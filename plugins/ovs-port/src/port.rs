@@ -180,8 +180,8 @@ impl Port {
                 description.own(self.guard(&Success::default(), Stage::Setting));
             }
             for (mirror, part) in &self.mirrors {
-                let (identity, mirror) = (self.nic.identity.clone(), mirror.clone());
-                description.share(mirror.clone()).own(OvsMirrored { identity, port: None, mirror, part: *part });
+                let (identity, port, mirror) = (self.nic.identity.clone(), Some(self.port().name()), mirror.clone());
+                description.share(mirror.clone()).own(OvsMirrored { identity, port, mirror, part: *part });
             }
         }
         if !self.is_internal() {

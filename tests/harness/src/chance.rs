@@ -138,10 +138,10 @@ false_alarms! {
     ///
     /// Of 27 rows of the benchmark beside four builds, 11 were beyond 1 %. Most of these assertions allow 2 to 5 %, so that on a
     /// machine as busy as that fewer miss; on a quiet one hardly any does.
-    RATE: once 0.2, attempts 10, times 136, pause 300;
+    RATE: once 0.2, attempts 10, times 154, pause 300;
 
     /// A rate in comparison with that of another pair, which another program may slow down meanwhile, either of them.
-    COMPARED: once 0.25, attempts 12, times 5, pause 300;
+    COMPARED: once 0.25, attempts 12, times 7, pause 300;
 
     /// A round trip or a delay to a fraction of a millisecond, in the mean of 20 to 30 pings: one that was late by 15 ms spoils it.
     TIME: once 0.1, attempts 7, times 35, pause 500;

@@ -6,7 +6,7 @@ use ovsdb::operation::{equals, insert, mutate, select, wait_until_equal};
 use ovsdb::{Row, Transaction, value};
 use serde_json::json;
 
-use crate::switch::{Change, for_switch, is_of_ovs_cni, is_of_shared, of_shared, vsctl};
+use crate::switch::{Change, Columns, Wanted, for_switch, is_of_ovs_cni, is_of_shared, of_shared, vsctl};
 use crate::{Commons, Difference, Error, Finder, Found, Kind, Session, Shared, State};
 
 static KIND: Kind = Kind::found("mirror of Open vSwitch");
@@ -125,7 +125,8 @@ impl Shared for OvsMirror {
 
     fn commands(&self) -> Vec<String> {
         let (bridge, name) = (&self.bridge, &self.name);
-        vec![vsctl(&format!("--id=@m create mirror name={name} -- add bridge {bridge} mirrors @m"))]
+        let ids = Columns::new([("external_ids", Wanted::Entries(of_shared(&self.network)))]).settings_of(&[]);
+        vec![vsctl(&format!("--id=@m create mirror name={name}{ids} -- add bridge {bridge} mirrors @m"))]
     }
 
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {

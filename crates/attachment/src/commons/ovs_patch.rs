@@ -7,7 +7,7 @@ use ovsdb::{Row, Transaction, value};
 use serde_json::{Value, json};
 
 use super::ovs_ports::OvsPorts;
-use crate::switch::{Awaited, Change, for_switch, of_shared, vsctl};
+use crate::switch::{Awaited, Change, Columns, Wanted, for_switch, of_shared, vsctl};
 use crate::{Commons, Difference, Error, Finder, Found, Kind, Remedy, Session, Shared, State};
 
 static KIND: Kind = Kind::found("patch of Open vSwitch");
@@ -170,8 +170,9 @@ impl Shared for OvsPatch {
     }
 
     fn commands(&self) -> Vec<String> {
+        let ids = Columns::new([("external_ids", Wanted::Entries(self.ids()))]).settings_of(&[]);
         let command = |(bridge, name, peer): (&str, String, String)| {
-            format!("add-port {bridge} {name} -- set interface {name} type=patch options:peer={peer}")
+            format!("add-port {bridge} {name}{ids} -- set interface {name} type=patch options:peer={peer}{ids}")
         };
         let [here, there] = self.ends().map(command);
         vec![vsctl(&format!("{here} -- {there}"))]

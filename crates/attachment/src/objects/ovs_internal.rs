@@ -1,14 +1,18 @@
 //! The device of an internal port of Open vSwitch: `ovs-vswitchd` makes it on the host, and it is moved into the container under the
 //! name by which the switch knows it.
 
+use std::path::PathBuf;
+
 use netlink::link::{self, Link};
 use netlink::{LinkChange, Mac};
 
 use super::ovs_port::PortDevice;
-use crate::{Device, Difference, Error, Identity, Remedy, Session, Side, Tag};
+use crate::everywhere::everywhere;
+use crate::{Device, Difference, Error, Identity, Note, Remedy, Session, Side, Tag};
 
 /// Its kind with the kernel's datapath, and with that of `ovs-vswitchd` itself.
-const KINDS: [&str; 2] = ["openvswitch", "tun"];
+const KINDS: [&str; 2] = ["openvswitch", TAP];
+const TAP: &str = "tun";
 
 /// The names of internal ports are those of the container interfaces.
 pub(super) fn name_is_taken(what: String) -> Error {
@@ -40,6 +44,9 @@ pub(super) fn move_in(session: &mut Session, identity: &Identity, mac: Mac) -> R
     let action = format!("move {device} into {}", session.container()?.path().display());
     let moved = session.socket(Side::Host)?.request(change.request()).map_err(Error::refused(action));
     session.forget_link(&device);
+    if link.kind == TAP {
+        session.note(Note::MortalPort { port: device.name });
+    }
     moved.map(|_| true)
 }
 
@@ -86,6 +93,21 @@ pub(super) fn remove_orphan(session: &mut Session, identity: &Identity) -> Resul
         Some(_) => session.remove(Side::Container, format!("remove {device}"), link::delete(&device.name)),
         None => Ok(()),
     }
+}
+
+/// Those of all attachments in containers, each with the path of its namespace. A TAP device that a plugin has made there has the same
+/// alias as the veth that it is joined to.
+pub(crate) fn in_containers() -> Result<Vec<(PathBuf, Link)>, Error> {
+    everywhere(|namespace, socket| {
+        let links = link::list(socket).unwrap_or_default();
+        let is_joined = |device: &Link| links.iter().any(|link| link.kind == "veth" && link.alias == device.alias);
+        let is_one = |link: &&Link| {
+            is_of_a_switch(link)
+                && matches!(Tag::of(link), Some(Tag::Attachment { other: None, .. }))
+                && !is_joined(link)
+        };
+        Ok(links.iter().filter(is_one).map(|link| (namespace.path().to_owned(), link.clone())).collect())
+    })
 }
 
 /// The commands that move it.

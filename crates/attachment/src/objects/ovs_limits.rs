@@ -1,5 +1,8 @@
 //! Limits that Open vSwitch sets on the host interface of a port. The database does not tell whether it could: `ovs-vswitchd` writes
-//! into its log what the kernel lacks, and goes on. It sets them before a new port has a number in OpenFlow.
+//! into its log what the kernel lacks, and goes on.
+
+use std::thread;
+use std::time::{Duration, Instant};
 
 use netlink::qdisc::{self, Kind, Parent, htb, police};
 
@@ -7,6 +10,11 @@ use crate::{Device, Difference, Error, Remedy, Session};
 
 /// The class through which everything goes (`htb_setup_class__` in `netdev-linux.c`).
 const ALL: (u16, u16) = (1, 0xfffe);
+
+/// When links of the host change, `ovs-vswitchd` takes its policing away and sets it anew (`netdev_linux_set_policing`). It has been
+/// seen to do so shortly after a port was new. What is not there after this time was not set.
+const SETTLING: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Limits that the switch sets on the host interface (`ovs-vswitchd.conf.db(5)`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,7 +80,7 @@ impl SwitchLimits {
     /// # Errors
     /// [`Error::Unsupported`] with what the kernel lacks; [`Error::Channel`] where the limits are others.
     pub(super) fn confirm(self, session: &mut Session, device: &Device) -> Result<(), Error> {
-        let compared = self.compare(session, device)?;
+        let compared = self.settled(session, device)?;
         compared.iter().find(|one| !one.is_met()).map_or(Ok(()), |one| Err(one.error()))
     }
 
@@ -81,8 +89,19 @@ impl SwitchLimits {
         if self.is_none() || session.find(device)?.is_none() {
             return Ok(Vec::new());
         }
-        let compared = self.compare(session, device)?;
+        let compared = self.settled(session, device)?;
         Ok(compared.iter().filter(|one| !one.is_met()).map(Comparison::difference).collect())
+    }
+
+    fn settled(self, session: &mut Session, device: &Device) -> Result<Vec<Comparison>, Error> {
+        let until = Instant::now() + SETTLING;
+        loop {
+            let compared = self.compare(session, device)?;
+            if compared.iter().all(Comparison::is_met) || Instant::now() >= until {
+                return Ok(compared);
+            }
+            thread::sleep(PAUSE);
+        }
     }
 
     fn compare(self, session: &mut Session, device: &Device) -> Result<Vec<Comparison>, Error> {

@@ -161,8 +161,7 @@ impl OvsPort {
     /// another namespace is old or nothing.
     fn differences_of_internal(&self, session: &mut Session, row: &Row) -> Result<Vec<Difference>, Error> {
         let label = format!("interface {}", Device::container(self.name()));
-        // A device that is not in the container has an index on the host (`netdev-linux.c`, `get_ifindex`).
-        if row.number("ifindex").is_some_and(|index| index != 0) {
+        if has_another_device(session, row, &self.name())? {
             return Ok(vec![Difference::new(
                 &label,
                 format!("the device of {}", self.label()),
@@ -171,6 +170,13 @@ impl OvsPort {
         }
         ovs_internal::differences(session, &self.identity, &self.device, &label)
     }
+}
+
+/// The switch has a new device on the host for an internal port whose own is in a container. One that is not in a container has an
+/// index (`netdev-linux.c`, `get_ifindex`); but the switch also takes its time to see that one has moved.
+fn has_another_device(session: &mut Session, interface: &Row, name: &str) -> Result<bool, Error> {
+    let has_index = interface.number("ifindex").is_some_and(|index| index != 0);
+    Ok(has_index && session.find(&Device::host(name))?.is_some())
 }
 
 /// The bridge is missing.
@@ -187,18 +193,19 @@ fn of_identity(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error>
 
 /// Why an interface has no device, where the switch knows it: at once if its link was on the host, and else only after a restart,
 /// because it sees nothing of other namespaces (`netdev-linux.c`, `get_ifindex`).
-fn loss(interface: &Row) -> Option<String> {
+fn loss(session: &mut Session, interface: &Row, name: &str) -> Result<Option<String>, Error> {
     if let Some(words) = interface.text("error").filter(|words| !words.is_empty()) {
-        return Some(words.to_owned());
+        return Ok(Some(words.to_owned()));
     }
-    match (interface.text("type"), interface.number("ofport"), interface.number("ifindex")) {
-        (_, Some(-1), _) => Some("it cannot be opened".to_owned()),
-        (Some("internal"), _, Some(1..)) => {
-            Some("ovs-vswitchd has been restarted, and has made another one".to_owned())
+    let words = match (interface.text("type"), interface.number("ofport"), interface.number("ifindex")) {
+        (_, Some(-1), _) => "it cannot be opened",
+        (Some("internal"), ..) if has_another_device(session, interface, name)? => {
+            "ovs-vswitchd has been restarted, and has made another one"
         }
-        (Some(""), Some(_), Some(0)) => Some("there is none of that name on the host".to_owned()),
-        _ => None,
-    }
+        (Some(""), Some(_), Some(0)) => "there is none of that name on the host",
+        _ => return Ok(None),
+    };
+    Ok(Some(words.to_owned()))
 }
 
 fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
@@ -214,7 +221,8 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
         let Some(owner) = identity_of(&row.map("external_ids")).filter(|owner| owner.network() != network) else {
             continue;
         };
-        if let (Some(reason), Some(port)) = (loss(&row), row.text("name")) {
+        let Some(port) = row.text("name") else { continue };
+        if let Some(reason) = loss(session, &row, port)? {
             session.note(Note::LostPort { port: port.to_owned(), whose: owner.words(), reason });
         }
     }

@@ -79,6 +79,13 @@ impl Tap {
         }))
     }
 
+    /// In the container it is an internal port of a switch in user space, which is of the same kind and has the same alias, and not
+    /// what serves a guest, which has a joint.
+    fn goes_with_its_port(&self, session: &mut Session) -> Result<bool, Error> {
+        let joint = session.find(&Device::container(self.identity.joint_name()))?;
+        Ok(joint.is_none() && session.find(&self.device())?.is_some_and(|link| link.has_carrier))
+    }
+
     fn explain(&self, source: netlink::Error) -> Error {
         match source {
             netlink::Error::System { call: tap::OPEN, reason }
@@ -213,6 +220,7 @@ impl Object for Tap {
         Ok(match self.side {
             _ if !self.is_there(session)? => Vec::new(),
             Side::Host => host_links::removal(session, &device.name)?,
+            Side::Container if self.goes_with_its_port(session)? => Vec::new(),
             Side::Container => vec![format!("{} link delete {}", device.tool("ip"), device.name)],
         })
     }

@@ -37,6 +37,11 @@ pub enum Note {
         /// What the switch says.
         reason: String,
     },
+    /// An internal port of a switch in user space ends with the switch.
+    MortalPort {
+        /// The port.
+        port: String,
+    },
     /// What a device of the host was, which a container has had, is not known.
     UnknownOrigin {
         /// The name that it has now.
@@ -74,6 +79,10 @@ impl fmt::Display for Note {
                 f,
                 "port {port} of {whose} has lost its device ({reason}); if its container is gone, GC of that network removes the \
                  port, or `ovs-vsctl del-port {port}`"
+            ),
+            Self::MortalPort { port } => write!(
+                f,
+                "internal port {port} is dead when ovs-vswitchd is restarted, because its bridge has datapath_type netdev; a veth is not"
             ),
             Self::UnknownOrigin { device } => write!(
                 f,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ovsdb::operation::{equals, mutate, select, wait_until_unequal};
+use ovsdb::operation::{equals, mutate, select, wait_until_equal, wait_until_unequal};
 use ovsdb::{Client, Remote, Results, Row, Transaction, value};
 use serde_json::{Value, json};
 
@@ -107,7 +107,7 @@ impl SwitchDatabase {
     /// [`Error::Busy`] where no server answers; [`Error::Channel`] with its words.
     pub(crate) fn transact(&mut self, action: &str, transaction: Transaction) -> Result<Results, Error> {
         let done = self.ask(|client| client.transact(transaction));
-        done.map_err(|error| worded(action, &error))
+        done.map_err(|error| failed(action, &error))
     }
 
     /// Changes something at once, and tells `ovs-vswitchd`, which is not waited for.
@@ -173,7 +173,7 @@ impl SwitchDatabase {
         };
         asked.map_err(|error| {
             self.note_lost(&error);
-            worded("ask whether ovs-vswitchd runs", &error)
+            failed("ask whether ovs-vswitchd runs", &error)
         })
     }
 
@@ -213,7 +213,7 @@ impl SwitchDatabase {
                         self.waiting.as_secs_f32()
                     )));
                 }
-                Err(error) => return Err(worded(action, &error)),
+                Err(error) => return Err(failed(action, &error)),
             }
         }
         Ok(())
@@ -272,15 +272,13 @@ impl SwitchDatabase {
             let row = results.rows(2 * index + 1).pop().unwrap_or_default();
             let number = row.number("ofport").and_then(|number| u32::try_from(number).ok());
             match (number, row.text("error").filter(|words| !words.is_empty())) {
-                (Some(ofport), None) if awaited.ofport.is_some_and(|wanted| ofport != u32::from(wanted)) => {
-                    return Err(Error::Conflict {
-                        object: awaited.label.clone(),
-                        want: format!("number {} in OpenFlow", awaited.ofport.unwrap_or_default()),
-                        have: format!("gets number {ofport}, because that one is taken"),
-                        remedy: Remedy::act("ask for another number, or leave it to the switch"),
-                    });
+                (Some(ofport), None) => {
+                    let ofport = match awaited.ofport.map(u32::from).filter(|wanted| *wanted != ofport) {
+                        Some(wanted) => self.exchange_number(awaited, wanted, ofport)?,
+                        None => ofport,
+                    };
+                    self.states.push((awaited.interface.clone(), PortState { ofport }));
                 }
-                (Some(ofport), None) => self.states.push((awaited.interface.clone(), PortState { ofport })),
                 (_, words) => {
                     let reason = words.unwrap_or("ovs-vswitchd gives it no number in OpenFlow, and says no reason");
                     return Err(Error::Channel {
@@ -291,6 +289,26 @@ impl SwitchDatabase {
             }
         }
         Ok(())
+    }
+
+    /// A number that another port has without having asked for it, an interface gets when the switch goes through its ports the next
+    /// time (`bridge.c`, `bridge_delete_or_reconfigure_ports`).
+    fn exchange_number(&mut self, awaited: &Awaited, wanted: u32, found: u32) -> Result<u32, Error> {
+        let action = format!("wait for number {wanted} of {}", awaited.label);
+        self.change(&action, [])?;
+        let patience_ms = u64::try_from(FIRST_WAITING.as_millis()).unwrap_or(u64::MAX);
+        let is_it = [equals("name", awaited.interface.as_str())];
+        let wait = wait_until_equal("Interface", &is_it, &["ofport"], &[json!({"ofport": wanted})], patience_ms);
+        match self.ask(|client| client.transact_within(Transaction::from_iter([wait]), FIRST_WAITING)) {
+            Ok(_) => Ok(wanted),
+            Err(ovsdb::Error::TimedOut { .. }) => Err(Error::Conflict {
+                object: awaited.label.clone(),
+                want: format!("number {wanted} in OpenFlow"),
+                have: format!("gets number {found}, because that one is taken"),
+                remedy: Remedy::act("ask for another number, or leave it to the switch"),
+            }),
+            Err(error) => Err(failed(&action, &error)),
+        }
     }
 
     /// The answer about the interfaces, which may not have come at the first time of asking.
@@ -314,7 +332,7 @@ impl SwitchDatabase {
             ))),
             Err(error) => {
                 self.note_lost(&error);
-                Err(worded(&format!("wait for {}", label()), &error))
+                Err(failed(&format!("wait for {}", label()), &error))
             }
         }
     }
@@ -389,7 +407,7 @@ impl Channel for SwitchDatabase {
                 {
                     return Err(found);
                 }
-                return Err(worded("change the configuration of Open vSwitch", &error));
+                return Err(failed("change the configuration of Open vSwitch", &error));
             }
         }
         asked.map_or(Ok(()), |asked| self.await_states(&awaited, asked))
@@ -404,8 +422,8 @@ impl Channel for SwitchDatabase {
     }
 }
 
-/// An error in the words of its call. Where no server answers, one may later.
-fn worded(action: &str, error: &ovsdb::Error) -> Error {
+/// A call that failed. Where no server answers, one may later.
+fn failed(action: &str, error: &ovsdb::Error) -> Error {
     if let ovsdb::Error::Connect { remote, source } = error
         && source.kind() == std::io::ErrorKind::PermissionDenied
         && let Some(errno) = source.raw_os_error()

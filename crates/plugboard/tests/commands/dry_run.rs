@@ -55,7 +55,7 @@ fn commands(script: &str) -> Vec<&str> {
 
 /// Runs a script to its first failure, but for `arping`, which not every machine has.
 #[track_caller]
-fn run(script: &str) {
+pub(crate) fn run(script: &str) {
     let lines: Vec<&str> = script.lines().filter(|line| !line.contains(" arping ")).collect();
     sh(&format!("set -e\n{}", lines.join("\n"))).ok();
 }
