@@ -13,7 +13,8 @@ IMAGE_TOOL ?= docker
 PLUGINS := bridge veth-secondary ovs-port netem-shaper host-local static
 PROGRAMS := $(PLUGINS) plugboard
 
-# Options of bench-shaping, such as --quick, and of bench-throughput, such as --only.
+# Options of bench, such as --ovs-port, of bench-shaping, such as --quick, and of bench-throughput, such as --only.
+BENCH ?=
 BENCH_SHAPING ?= --markdown
 BENCH_THROUGHPUT ?= --markdown
 
@@ -51,7 +52,7 @@ t: nextest ## T=NAME: builds what has changed, and runs the tests whose names ha
 bench: test-tools build ## what a call costs, beside the reference plugins and a floor
 	$(STATIC) cargo build --quiet --release --target $(TARGET) --package bench
 	@scripts/newer-reference $(NEWER) || echo "newer reference plugins cannot be had; measuring without them" >&2
-	$(RELEASE)/bench $$([ ! -x $(NEWER)/usr/lib/cni/tap ] || echo --newer $(NEWER)/usr/lib/cni)
+	$(RELEASE)/bench $(BENCH) $$([ ! -x $(NEWER)/usr/lib/cni/tap ] || echo --newer $(NEWER)/usr/lib/cni)
 
 bench-shaping: test-tools build ## how true limits are: in the lab, on its virtual clock, and on this machine
 	$(STATIC) cargo build --quiet --release --target $(TARGET) --package bench
@@ -63,7 +64,7 @@ bench-shaping: test-tools build ## how true limits are: in the lab, on its virtu
 
 bench-throughput: test-tools build ## what further NICs carry: in the lab, which has all kinds, and on this machine
 	$(STATIC) cargo build --quiet --release --target $(TARGET) --package bench
-	cargo run --quiet --package lab -- --limit 1800 $(foreach program,veth-secondary host-local bench-throughput,\
+	cargo run --quiet --package lab -- --limit 1800 $(foreach program,veth-secondary ovs-port host-local bench-throughput,\
 	    --file /plugboard/bin/$(program)=$(RELEASE)/$(program)) \
 	    -- env PLUGBOARD_BIN_DIR=/plugboard/bin /plugboard/bin/bench-throughput --bytes 40M $(BENCH_THROUGHPUT)
 	@echo

@@ -56,7 +56,11 @@ impl Programs {
         let Some(ours) = harness::find_bin_dir() else {
             bail!("no executables to measure: run `make build` first, or name their directory in PLUGBOARD_BIN_DIR")
         };
-        require(&ours, &["bridge", "veth-secondary", "host-local", "netem-shaper"], "run `make build` first")?;
+        require(
+            &ours,
+            &["bridge", "veth-secondary", "ovs-port", "host-local", "netem-shaper"],
+            "run `make build` first",
+        )?;
         let hint = "install Debian's containernetworking-plugins, or name another directory with --reference";
         let plugins = ["bridge", "ptp", "host-device", "sbr", "host-local", "bandwidth"];
         require(reference, &plugins, hint)?;

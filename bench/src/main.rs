@@ -12,6 +12,7 @@ mod memory;
 mod network;
 mod networks;
 mod options;
+mod ovs_port;
 mod pool;
 mod report;
 mod rounds;
@@ -31,7 +32,7 @@ use harness::Host;
 use contender::Contender;
 use network::Job;
 use networks::Networks;
-use options::Options;
+use options::{Options, Part};
 use report::Report;
 use spaces::Spaces;
 
@@ -62,26 +63,31 @@ fn run(options: &Options) -> Result<Report> {
     let host = Host::enter();
     let spaces = Spaces::make(&host, burst::CALLS);
     let mut networks = Networks::new(&host, programs);
-    eprintln!("bench: {}", shaper::TITLE);
-    let shapers = shaper::measure(options.rounds, networks.programs(), spaces.path(Contender::Ours, 0)?)?;
-    if options.is_shaper_only {
-        return Ok(Report { machine: machine::describe(), rounds: options.rounds, shapers, ..Report::default() });
+    let mut report = Report { machine: machine::describe(), rounds: options.rounds, ..Report::default() };
+    if options.only == Some(Part::OvsPort) {
+        report.ovs_ports = ovs_port::measure(options.rounds, networks.programs(), &host)?;
+        return Ok(report);
     }
-    let (mut jobs, mut left_out) = (Vec::new(), Vec::new());
+    eprintln!("bench: {}", shaper::TITLE);
+    report.shapers = shaper::measure(options.rounds, networks.programs(), spaces.path(Contender::Ours, 0)?)?;
+    if options.only == Some(Part::Shaper) {
+        return Ok(report);
+    }
     for job in Job::ALL {
         eprintln!("bench: {job}: {} rounds", options.rounds);
         // One job that this machine, or this version, cannot do keeps none of the others from being measured.
         match rounds::measure(job, options.rounds, &mut networks, &spaces) {
-            Ok(measured) => jobs.push((job, measured)),
+            Ok(measured) => report.jobs.push((job, measured)),
             Err(error) => {
                 spaces.clear();
-                left_out.push((job, format!("{error:#}")));
+                report.left_out.push((job, format!("{error:#}")));
             }
         }
     }
     eprintln!("bench: {}", burst::TITLE);
-    let bursts = burst::measure(&mut networks, &spaces)?;
+    report.bursts = burst::measure(&mut networks, &spaces)?;
     eprintln!("bench: {}", pool::TITLE);
-    let pools = pool::measure(options.rounds, networks.programs(), spaces.path(Contender::Ours, 0)?)?;
-    Ok(Report { machine: machine::describe(), rounds: options.rounds, jobs, left_out, bursts, pools, shapers })
+    report.pools = pool::measure(options.rounds, networks.programs(), spaces.path(Contender::Ours, 0)?)?;
+    report.ovs_ports = ovs_port::measure(options.rounds, networks.programs(), &host)?;
+    Ok(report)
 }

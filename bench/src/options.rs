@@ -9,15 +9,25 @@ pub(crate) const USAGE: &str = "\
 Measures ADD, CHECK and DEL of the executables that `make build` made, beside the reference plugins and a floor.
 Run it as root; it works in network and mount namespaces of its own.
 
-usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper] [--markdown]
+usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper] [--ovs-port] [--markdown]
 
   --rounds N             calls of each verb with each of the three; 100 by default
   --reference DIRECTORY  where the reference plugins are; /usr/lib/cni by default
   --newer DIRECTORY      where newer reference plugins are, for what those lack: tap, and masquerading by nftables;
                          without it, they are left out
   --shaper               nothing but ADD of the shaper alone
+  --ovs-port             nothing but ports of Open vSwitch
   --markdown             prints tables for docs/benchmarks.md
 ";
+
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// ADD of the shaper alone.
+    Shaper,
+    /// Ports of Open vSwitch.
+    OvsPort,
+}
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,20 +35,15 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) reference: PathBuf,
     pub(crate) newer: Option<PathBuf>,
-    pub(crate) is_shaper_only: bool,
+    pub(crate) only: Option<Part>,
     pub(crate) markdown: bool,
 }
 
 impl Options {
     /// Reads the command line; `None` when the usage was asked for.
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
-        let mut options = Self {
-            rounds: 100,
-            reference: PathBuf::from("/usr/lib/cni"),
-            newer: None,
-            is_shaper_only: false,
-            markdown: false,
-        };
+        let mut options =
+            Self { rounds: 100, reference: PathBuf::from("/usr/lib/cni"), newer: None, only: None, markdown: false };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--rounds" => {
@@ -51,7 +56,8 @@ impl Options {
                     options.reference = arguments.next().context("--reference needs a directory")?.into();
                 }
                 "--newer" => options.newer = Some(arguments.next().context("--newer needs a directory")?.into()),
-                "--shaper" => options.is_shaper_only = true,
+                "--shaper" => options.only = Some(Part::Shaper),
+                "--ovs-port" => options.only = Some(Part::OvsPort),
                 "--markdown" => options.markdown = true,
                 "-h" | "--help" => return Ok(None),
                 other => bail!("unknown argument '{other}'\n{USAGE}"),
@@ -73,6 +79,7 @@ mod tests {
     fn rounds_are_a_positive_number() {
         assert_eq!(read("--rounds 7 --markdown").unwrap().unwrap().rounds, 7);
         assert_eq!(read("").unwrap().unwrap().rounds, 100);
+        assert_eq!(read("--ovs-port").unwrap().unwrap().only, Some(Part::OvsPort));
         for bad in ["--rounds", "--rounds 0", "--rounds x", "--round 1"] {
             assert!(read(bad).is_err(), "{bad}");
         }

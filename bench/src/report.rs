@@ -10,6 +10,7 @@ use crate::attachment::Verb;
 use crate::burst::{self, Burst};
 use crate::contender::Contender;
 use crate::network::Job;
+use crate::ovs_port::{self, Maker};
 use crate::pool;
 use crate::rounds::{Figures, Measured};
 use crate::shaper;
@@ -26,6 +27,7 @@ pub(crate) struct Report {
     pub(crate) bursts: BTreeMap<Contender, Burst>,
     pub(crate) pools: pool::Measured,
     pub(crate) shapers: shaper::Measured,
+    pub(crate) ovs_ports: ovs_port::Measured,
 }
 
 impl Report {
@@ -49,12 +51,18 @@ impl Report {
         if !self.pools.is_empty() {
             section(&pool::TITLE, &of_pools(&self.pools));
         }
-        section(&shaper::TITLE, &of_shapers(&self.shapers));
+        if !self.shapers.is_empty() {
+            section(&shaper::TITLE, &of_shapers(&self.shapers));
+        }
+        if !self.ovs_ports.is_empty() {
+            section(&ovs_port::TITLE, &of_ovs_ports(&self.ovs_ports));
+        }
         page.push('\n');
         for (job, cause) in &self.left_out {
             let _ = writeln!(page, "{}not measured: {job}: {cause}", if markdown { "- " } else { "" });
         }
-        for target in targets(&self.jobs, &self.bursts, &self.pools, &self.shapers) {
+        let goals = targets(&self.jobs, &self.bursts, &self.pools, &self.shapers);
+        for target in goals.into_iter().chain(ovs_port::goals(&self.ovs_ports)) {
             let _ = writeln!(page, "{}{target}", if markdown { "- " } else { "" });
         }
         page
@@ -148,6 +156,29 @@ fn of_shapers(shapers: &shaper::Measured) -> Table {
         };
         let times = [figures.wall, figures.wall_p99, figures.cpu].map(milliseconds);
         table.row([limits, by].into_iter().chain(times));
+    }
+    table
+}
+
+fn of_ovs_ports(ports: &ovs_port::Measured) -> Table {
+    let mut table = Table::new(&["call", "NIC", "ports", "by"], &["shortest ms", "median ms", "CPU ms", "calls"]);
+    for ((job, maker), figures) in ports {
+        let texts = |by: String| [job.verb.to_string(), job.nic.to_string(), job.ports.to_string(), by];
+        let times = [figures.least, figures.wall, figures.cpu].map(milliseconds);
+        table.row(texts(maker.to_string()).into_iter().chain(times).chain([figures.calls.to_string()]));
+        // The last one of a job.
+        if *maker != Maker::Floor {
+            continue;
+        }
+        for (over, under) in Maker::RATIOS {
+            let figures = |maker| ports.get(&(*job, maker));
+            if let (Some(over_figures), Some(under_figures)) = (figures(over), figures(under)) {
+                let of = |time: fn(&ovs_port::Figures) -> Duration| ratio(time(over_figures), time(under_figures));
+                let ratios = [of(|figures| figures.least), of(|figures| figures.wall), of(|figures| figures.cpu)];
+                let ratios = ratios.map(|ratio| format!("{ratio:.2}"));
+                table.row(texts(format!("{over} / {under}")).into_iter().chain(ratios));
+            }
+        }
     }
     table
 }

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use harness::{Host, Namespace, ip, sh, tc};
+use harness::{Host, Namespace, OpenVswitch, ip, sh, tc};
+use serde_json::Value;
 
 /// Runs the floor, and returns what it printed.
 fn floor(arguments: &[&str]) -> String {
@@ -123,4 +124,29 @@ fn with_a_table_its_routes_and_a_rule_come_and_go() {
         has_gone(name, container);
         has_no_rule(container);
     }
+}
+
+#[test]
+fn ports_of_open_vswitch_reach_each_other() {
+    let (_host, containers) = host();
+    let switch = OpenVswitch::start();
+    switch.add_bridge("br0");
+    let nics = [("ovs-veth=br0", "veth0", "eth0"), ("ovs-internal=br0", "internal0", "internal0")];
+    for ((kind, name, inside), container) in nics.iter().zip(&containers) {
+        let netns = container.path.to_str().unwrap();
+        floor(&["add", kind, name, netns, inside, "/run/pool", "10.9"]);
+        assert!(switch.column("Interface", name, "ofport").as_u64().is_some(), "{name}");
+    }
+    assert_eq!(containers[0].ping("10.9.0.3", 3).received, 3);
+    assert_eq!(containers[0].sh("ip route show default").ok(), "");
+
+    for (((kind, name, inside), container), address) in nics.iter().zip(&containers).zip(["10.9.0.2", "10.9.0.3"]) {
+        let netns = container.path.to_str().unwrap();
+        floor(&["del", kind, name, netns, inside, "/run/pool", address]);
+        switch.settle();
+        assert_eq!(switch.column("Port", name, "name"), Value::Null);
+        assert_ne!(container.sh(&format!("ip link show {inside}")).status, 0);
+        assert!(!Path::new("/run/pool").join(address).exists());
+    }
+    assert_ne!(sh("ip link show veth0").status, 0);
 }

@@ -24,6 +24,7 @@ fn one_round_measures_everything() {
         "100 ADDs of bridge + host-local, 8 at a time\n",
         "host-local alone",
         "ADD of the shaper alone",
+        "ovs-port + host-local, beside ovs-vsctl and ip",
     ] {
         assert!(report.contains(&format!("\n{table}")), "no table of {table}");
     }
@@ -35,7 +36,7 @@ fn one_turn_sends_through_each_kind_that_the_kernel_has() {
     let program = env!("CARGO_BIN_EXE_bench-throughput");
     let report = sh(&format!("PLUGBOARD_BIN_DIR={} {program} --turns 1 --bytes 20M", bin_dir().display())).ok();
     println!("{report}");
-    for kind in ["veth", "routed", "macvlan", "ipvlan", "vlan", "host-device"] {
+    for kind in ["veth", "routed", "macvlan", "ipvlan", "vlan", "host-device", "ovs-veth", "ovs-internal"] {
         let is_measured = report.contains(&format!("\n{kind} "));
         let is_lacking = report.contains(&format!("\n- not measured: {kind}: this kernel has none\n"));
         assert!(is_measured != is_lacking, "nothing of {kind}");

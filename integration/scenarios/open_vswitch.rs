@@ -14,7 +14,7 @@ mod vlans;
 
 use harness::{Datapath, Host, Invocation, Namespace, OpenVswitch, Snapshot, sh};
 use integration::{call, with};
-use lab::{Feature, on_full_kernel, with_features};
+use lab::{Feature, on_full_kernel};
 use serde_json::{Value, json};
 
 /// What the kernel must have for its own datapath.

@@ -12,8 +12,7 @@ const COUNT: usize = 50;
 fn at_once(site: &Site, namespaces: &[Namespace], command: &str, config: &Value) -> Vec<Reply> {
     std::thread::scope(|scope| {
         let call = |ns| site.call(ns, "eth1", command, config);
-        let running: Vec<_> =
-            namespaces.iter().map(|ns| call(ns)).map(|call| scope.spawn(move || call.run())).collect();
+        let running: Vec<_> = namespaces.iter().map(call).map(|call| scope.spawn(move || call.run())).collect();
         running.into_iter().map(|call| call.join().expect("the call ends")).collect()
     })
 }

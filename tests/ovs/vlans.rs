@@ -63,6 +63,12 @@ fn frames_have_the_tags_of_each_mode() {
             coming: (3, vec![(0, vec![]), (1, vec![10]), (2, vec![20]), (3, vec![30])]),
         },
         Case {
+            keys: json!({"vlan": 0}), // as with ovs-cni, none
+            row: json!(["trunk", null, []]),
+            leaving: (3, vec![(0, vec![]), (1, vec![10]), (2, vec![20]), (3, vec![30])]),
+            coming: (3, vec![(0, vec![]), (1, vec![10]), (2, vec![20]), (3, vec![30])]),
+        },
+        Case {
             keys: json!({"vlan": 10}),
             row: json!(["access", 10, []]),
             leaving: (0, vec![(0, vec![10])]),

@@ -1,6 +1,6 @@
-//! The same NICs by `ip`.
+//! The same NICs by `ip`, on Open vSwitch by `ovs-vsctl` too.
 
-use harness::{Namespace, sh};
+use harness::{Datapath, Namespace, sh};
 
 use crate::kind::Kind;
 use crate::maker::{INTERFACE, Maker};
@@ -13,7 +13,7 @@ pub(crate) fn connect(kind: Kind, near: &Namespace, far: &Namespace) {
             sh(&format!("ip link add {link} type bridge && ip link set {link} up")).ok();
             for (number, container) in [(2, near), (3, far)] {
                 pair(&format!("master {link}"), number, container);
-                up(number, container);
+                up(INTERFACE, number, container);
             }
         }
         Kind::Routed => {
@@ -29,14 +29,30 @@ pub(crate) fn connect(kind: Kind, near: &Namespace, far: &Namespace) {
             }
             sh("echo 1 > /proc/sys/net/ipv4/ip_forward").ok();
         }
+        Kind::OvsVeth => {
+            for (number, container) in [(2, near), (3, far)] {
+                pair("", number, container);
+                up(INTERFACE, number, container);
+                fill_in_checksums(container);
+                sh(&format!("ovs-vsctl add-port {link} {}", port(number))).ok();
+            }
+        }
+        Kind::OvsInternal => {
+            for (number, container) in [(2, near), (3, far)] {
+                let (name, netns) = (kind.interface(Maker::Hand, number), &container.name);
+                sh(&format!("ovs-vsctl add-port {link} {name} -- set interface {name} type=internal")).ok();
+                sh(&format!("ip link set {name} netns {netns}")).ok();
+                up(&name, number, container);
+            }
+        }
         Kind::Macvlan | Kind::Ipvlan | Kind::Vlan => {
             let arguments = kind.of_a_child().unwrap_or_default();
             sh(&format!("ip link add link {link} name {INTERFACE} netns {} {arguments}", near.name)).ok();
-            up(2, near);
+            up(INTERFACE, 2, near);
         }
         Kind::Device => {
             sh(&format!("ip link set {link} netns {} name {INTERFACE}", near.name)).ok();
-            up(2, near);
+            up(INTERFACE, 2, near);
         }
     }
 }
@@ -47,6 +63,14 @@ pub(crate) fn remove(kind: Kind, near: &Namespace) {
     match kind {
         Kind::Bridged => drop(sh(&format!("{ports} && ip link delete {}", Maker::Hand.link())).ok()),
         Kind::Routed => drop(sh(&ports).ok()),
+        Kind::OvsVeth => {
+            let unplugged = format!("ovs-vsctl del-port {} && ovs-vsctl del-port {}", port(2), port(3));
+            drop(sh(&format!("{unplugged} && {ports}")).ok());
+        }
+        Kind::OvsInternal => {
+            let names = [2, 3].map(|number| kind.interface(Maker::Hand, number));
+            drop(sh(&names.map(|name| format!("ovs-vsctl del-port {name}")).join(" && ")).ok());
+        }
         Kind::Device => drop(near.sh(&format!("ip link delete {INTERFACE}")).ok()),
         Kind::Macvlan | Kind::Ipvlan | Kind::Vlan => {}
     }
@@ -62,7 +86,14 @@ fn port(number: u8) -> String {
     format!("port{number}")
 }
 
-fn up(number: u8, container: &Namespace) {
+fn up(interface: &str, number: u8, container: &Namespace) {
     let address = format!("{}.0.{number}/16", Maker::Hand.subnet());
-    container.sh(&format!("ip address add {address} dev {INTERFACE} && ip link set {INTERFACE} up")).ok();
+    container.sh(&format!("ip address add {address} dev {interface} && ip link set {interface} up")).ok();
+}
+
+/// A switch in user space passes on frames as they come, and TCP would not get through.
+fn fill_in_checksums(container: &Namespace) {
+    if Datapath::of_this_kernel() == Datapath::Netdev {
+        container.sh(&format!("ethtool -K {INTERFACE} tx off")).ok();
+    }
 }

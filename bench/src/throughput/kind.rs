@@ -5,6 +5,8 @@ use std::fmt;
 use harness::sh;
 use serde_json::{Value, json};
 
+use crate::maker::{INTERFACE, Maker};
+
 /// What a NIC is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -18,6 +20,10 @@ pub(crate) enum Kind {
     Vlan,
     /// A device of the host, to what is beyond it.
     Device,
+    /// A veth pair on a bridge of Open vSwitch, to another one there.
+    OvsVeth,
+    /// A port of Open vSwitch whose device the switch makes, to another one there.
+    OvsInternal,
 }
 
 /// The VLAN of [`Kind::Vlan`].
@@ -25,8 +31,16 @@ pub(crate) const VLAN: u16 = 10;
 
 impl Kind {
     /// In the order in which they are measured.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Bridged, Self::Routed, Self::Macvlan, Self::Ipvlan, Self::Vlan, Self::Device];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Bridged,
+        Self::Routed,
+        Self::Macvlan,
+        Self::Ipvlan,
+        Self::Vlan,
+        Self::Device,
+        Self::OvsVeth,
+        Self::OvsInternal,
+    ];
 
     /// Whether the kernel can make one.
     pub(crate) fn is_known_to_the_kernel(self) -> bool {
@@ -41,7 +55,7 @@ impl Kind {
     /// What `ip link add` is told of a child, behind the names.
     pub(crate) fn of_a_child(self) -> Option<String> {
         match self {
-            Self::Bridged | Self::Routed | Self::Device => None,
+            Self::Bridged | Self::Routed | Self::Device | Self::OvsVeth | Self::OvsInternal => None,
             Self::Macvlan => Some("type macvlan mode bridge".to_owned()),
             Self::Ipvlan => Some("type ipvlan mode l2".to_owned()),
             Self::Vlan => Some(format!("type vlan id {VLAN}")),
@@ -50,7 +64,22 @@ impl Kind {
 
     /// Whether the NIC has to do with a link of the host, beyond which the other end is. Otherwise that is another container.
     pub(crate) fn has_link(self) -> bool {
-        !matches!(self, Self::Bridged | Self::Routed)
+        !matches!(self, Self::Bridged | Self::Routed | Self::OvsVeth | Self::OvsInternal)
+    }
+
+    /// Whether the bridge is one of Open vSwitch.
+    pub(crate) fn is_of_switch(self) -> bool {
+        matches!(self, Self::OvsVeth | Self::OvsInternal)
+    }
+
+    /// The plugin that makes it.
+    pub(crate) fn plugin(self) -> &'static str {
+        if self.is_of_switch() { "ovs-port" } else { "veth-secondary" }
+    }
+
+    /// The interface of one of the containers. Internal ports go by its name in the switch.
+    pub(crate) fn interface(self, maker: Maker, number: u8) -> String {
+        if self == Self::OvsInternal { format!("{}{number}", maker.link()) } else { INTERFACE.to_owned() }
     }
 
     /// The keys that ask for it. `link` is the link's name, or the bridge's.
@@ -62,6 +91,8 @@ impl Kind {
             Self::Ipvlan => json!({ "nic": "ipvlan", "link": link }),
             Self::Vlan => json!({ "nic": "vlan", "link": link, "vlan": VLAN }),
             Self::Device => json!({ "nic": "host-device", "device": link }),
+            Self::OvsVeth => json!({ "bridge": link }),
+            Self::OvsInternal => json!({ "bridge": link, "nic": "internal" }),
         }
     }
 }
@@ -75,6 +106,8 @@ impl fmt::Display for Kind {
             Self::Ipvlan => "ipvlan",
             Self::Vlan => "vlan",
             Self::Device => "host-device",
+            Self::OvsVeth => "ovs-veth",
+            Self::OvsInternal => "ovs-internal",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What NICs of `veth-secondary` carry, beside the same made by `ip`.
+//! What NICs of `veth-secondary` and `ovs-port` carry, beside the same made by `ip` and `ovs-vsctl`.
 //!
 //! For each kind and each turn both are made anew, and iperf3 sends from the one container, from the other, from the other and from
 //! the one. All of it happens in namespaces of its own. On the lab's virtual clock a processor carries out so many
@@ -48,16 +48,16 @@ fn run(options: &Options) -> Result<()> {
     let Some(directory) = harness::find_bin_dir() else {
         bail!("no executables to measure: run `make build` first, or name their directory in PLUGBOARD_BIN_DIR")
     };
-    for program in ["veth-secondary", "host-local"].map(|program| directory.join(program)) {
+    for program in ["veth-secondary", "ovs-port", "host-local"].map(|program| directory.join(program)) {
         if !program.is_file() {
             bail!("{} was not built: run `make build` first", program.display());
         }
     }
     let host = Host::enter();
     let clock = if std::env::var_os("PLUGBOARD_LAB").is_some() { "virtual clock of the lab" } else { "real clock" };
-    println!("{}, {clock}; {} turns of {} bytes.", machine::describe(), options.turns, options.bytes);
+    println!("{}, {clock}; {} turns.", machine::describe(), options.turns);
 
-    let columns = ["by hand, Gbit/s", "ours, Gbit/s", "ours / by hand", "95 % interval"];
+    let columns = ["bytes", "by hand, Gbit/s", "ours, Gbit/s", "ours / by hand", "95 % interval"];
     let mut table = Table::new(&["NIC"], &columns);
     let (mut left_out, mut worst) = (Vec::new(), (f64::INFINITY, String::new()));
     for kind in Kind::ALL {
@@ -85,7 +85,8 @@ fn run(options: &Options) -> Result<()> {
         let interval = Some(interval).filter(|interval| interval.low.is_finite());
         let interval = interval.map(|interval| format!("{:.3} to {:.3}", interval.low, interval.high));
         let figures = [format!("{ratio:.3}"), interval.unwrap_or_default()];
-        table.row(std::iter::once(kind.to_string()).chain(gigabits).chain(figures));
+        let texts = [kind.to_string(), options.bytes_of(kind).to_owned()];
+        table.row(texts.into_iter().chain(gigabits).chain(figures));
         // NaN is the worst.
         if worst.1.is_empty() || ratio.is_nan() || ratio < worst.0 {
             worst = (ratio, kind.to_string());

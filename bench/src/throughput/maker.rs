@@ -1,18 +1,21 @@
 //! Who makes NICs.
 
-/// The interface of both ends.
+/// The interface of both ends, where nothing else depends on its name.
 pub(crate) const INTERFACE: &str = "eth1";
 
 /// Who connects the ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Maker {
-    /// `veth-secondary`.
+    /// `veth-secondary`, or `ovs-port`.
     Ours,
-    /// `ip`.
+    /// `ip`, and `ovs-vsctl`.
     Hand,
 }
 
 impl Maker {
+    /// In the order in which they take their turns in the first one.
+    pub(crate) const ALL: [Self; 2] = [Self::Ours, Self::Hand];
+
     /// Names of what is on the host, and its addresses.
     pub(crate) fn link(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::by_hand;
 use crate::kind::{Kind, VLAN};
-use crate::maker::{INTERFACE, Maker};
+use crate::maker::Maker;
 
 const CNI_VERSION: &str = "1.0.0";
 
@@ -97,19 +97,20 @@ impl Site {
             "rangeStart": format!("{subnet}.0.{number}"),
             "rangeEnd": format!("{subnet}.0.{number}"),
         });
+        let plugin = self.kind.plugin();
         let ipam = json!({ "type": "host-local", "ranges": [[range]] });
-        let mut config = json!({ "cniVersion": CNI_VERSION, "name": link, "type": "veth-secondary", "ipam": ipam });
+        let mut config = json!({ "cniVersion": CNI_VERSION, "name": link, "type": plugin, "ipam": ipam });
         if let (Value::Object(config), Value::Object(keys)) = (&mut config, self.kind.keys(link)) {
             config.extend(keys);
         }
-        let call = Invocation::new("veth-secondary", verb)
+        let call = Invocation::new(plugin, verb)
             .container(&namespace.name)
             .netns(&namespace.path)
-            .ifname(INTERFACE)
+            .ifname(&self.kind.interface(self.maker, number))
             .config(&config);
         match call.run() {
             reply if reply.status == 0 => Ok(()),
-            reply => bail!("veth-secondary {verb}: {}", reply.stdout.trim()),
+            reply => bail!("{plugin} {verb}: {}", reply.stdout.trim()),
         }
     }
 }

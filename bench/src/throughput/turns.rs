@@ -1,7 +1,7 @@
 //! Turns.
 
 use anyhow::Result;
-use harness::Host;
+use harness::{Host, OpenVswitch};
 
 use crate::kind::Kind;
 use crate::maker::Maker;
@@ -30,15 +30,19 @@ impl Turn {
 /// # Errors
 /// A plugin fails.
 pub(crate) fn turns(host: &Host, kind: Kind, options: &Options) -> Result<Vec<Turn>> {
+    let switch = kind.is_of_switch().then(OpenVswitch::start);
+    for (switch, maker) in switch.iter().flat_map(|switch| Maker::ALL.map(|maker| (switch, maker))) {
+        switch.add_bridge(maker.link());
+    }
     (0..options.turns).map(|number| turn(host, kind, options, number)).collect()
 }
 
 fn turn(host: &Host, kind: Kind, options: &Options, number: usize) -> Result<Turn> {
     let ours = Site::make(host, Maker::Ours, kind, number)?;
     let by_hand = Site::make(host, Maker::Hand, kind, number)?;
-    let mut turn = Turn::default();
+    let (mut turn, bytes) = (Turn::default(), options.bytes_of(kind));
     for transfer in 0..TRANSFERS {
-        let mut makers = [Maker::Ours, Maker::Hand];
+        let mut makers = Maker::ALL;
         // None always runs in the wake of the other.
         makers.rotate_left((number + transfer) % 2);
         for maker in makers {
@@ -46,7 +50,7 @@ fn turn(host: &Host, kind: Kind, options: &Options, number: usize) -> Result<Tur
                 Maker::Ours => (&mut turn.ours, &ours),
                 Maker::Hand => (&mut turn.by_hand, &by_hand),
             };
-            *best = best.max(site.rate(&options.bytes));
+            *best = best.max(site.rate(bytes));
         }
     }
     ours.remove()?;

@@ -21,7 +21,7 @@ fn each_failure_says_what_and_changes_nothing() {
     ];
     let add = |interface: &str, keys: Value| call("ADD", &ctn, interface, &network(keys));
     let internal = json!({"nic": "internal"});
-    let taken = json!({"ipam": {"type": "static", "addresses": [{"address": "192.168.1.3/24"}]}});
+    let taken = json!({"runtimeConfig": {"ips": ["192.168.1.3"]}});
     let fails: Vec<(&str, Invocation, u64, &str)> = vec![
         // usage
         ("no interface", add("eth1", json!({})).unset("CNI_IFNAME"), 4, "CNI_IFNAME"),
@@ -44,19 +44,14 @@ fn each_failure_says_what_and_changes_nothing() {
         // a duplicate NIC
         ("a duplicate NIC", add("eth0", json!({})), 101, "eth0"),
         ("a duplicate NIC of another kind", add("eth0", internal.clone()), 101, "eth0"),
-        ("a duplicate internal NIC", add("vnic-1", internal.clone()), 102, "vnic-1"),
-        ("a name that the switch has", call("ADD", &other, "vnic-1", &network(internal.clone())), 102, "nic \"veth\""),
+        ("a duplicate internal NIC", add("vnic-1", internal.clone()), 101, "vnic-1"),
+        ("a name that the switch has", call("ADD", &other, "vnic-1", &network(internal.clone())), 102, "another name"),
         ("a name that the host has", call("ADD", &other, "t0", &network(internal.clone())), 102, "t0"),
         // a missing bridge
-        ("no bridge", add("eth1", json!({"bridge": "br-none"})), 102, "br-none"),
-        (
-            "no bridge for an internal port",
-            add("vnic-2", with(&internal, &json!({"bridge": "br-none"}))),
-            102,
-            "br-none",
-        ),
-        ("a bridge of the kernel", add("eth1", json!({"bridge": "br-linux"})), 102, "br-linux"),
-        ("no bridge at the other end", add("eth1", json!({"patchTo": "br-none"})), 102, "br-none"),
+        ("no bridge", add("eth1", json!({"bridge": "br-none"})), 7, "br-none"),
+        ("no bridge for an internal port", add("vnic-2", with(&internal, &json!({"bridge": "br-none"}))), 7, "br-none"),
+        ("a bridge of the kernel", add("eth1", json!({"bridge": "br-linux"})), 7, "br-linux"),
+        ("no bridge at the other end", add("eth1", json!({"patchTo": "br-none"})), 7, "br-none"),
         ("another datapath than asked for", add("eth1", json!({"datapath_type": "system"})), 102, "netdev"),
         (
             "flows of a controller",

@@ -10,11 +10,15 @@ use super::{Attached, KERNELS_OWN, Site, network};
 #[test]
 fn nics_survive_what_they_can_with_the_datapath_of_the_switch() {
     what_survives(Datapath::Netdev);
+    a_new_name(Datapath::Netdev);
 }
 
 #[test]
 fn nics_survive_restarts_with_the_kernels_datapath() {
-    with_features(KERNELS_OWN, || what_survives(Datapath::System));
+    with_features(KERNELS_OWN, || {
+        what_survives(Datapath::System);
+        a_new_name(Datapath::System);
+    });
 }
 
 fn what_survives(datapath: Datapath) {
@@ -92,4 +96,22 @@ fn what_survives(datapath: Datapath) {
         one.delete();
     }
     assert_eq!(before, site.state(&[]));
+}
+
+/// What somebody in the container renames is another device for the kernel's datapath, at the next change of the switch.
+fn a_new_name(datapath: Datapath) {
+    let site = Site::new(datapath);
+    let [c1, c2] = site.containers(["c1", "c2"]);
+    let before = site.state(&[&c1, &c2]);
+    let internal = network(json!({"nic": "internal"}));
+    let nics = [(&c1, "vnic-1"), (&c2, "vnic-2")].map(|(ns, name)| Attached::new(ns, name, &internal));
+    c1.sh("ip link set vnic-1 down && ip link set vnic-1 name other && ip link set other up").ok();
+    assert_eq!(nics[0].answers(&nics[1], 3), 3);
+    site.ovs.vsctl("add-port br-int another -- set interface another type=internal").ok();
+    assert_eq!(nics[0].answers(&nics[1], 2), if datapath == Datapath::System { 0 } else { 2 });
+    let said = nics[0].different();
+    assert!(said.contains("vnic-1"), "{said}");
+    site.ovs.vsctl("del-port br-int another").ok();
+    nics.iter().for_each(Attached::delete);
+    assert_eq!(before, site.state(&[&c1, &c2]));
 }

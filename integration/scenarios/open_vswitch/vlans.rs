@@ -1,6 +1,6 @@
 //! VLANs of ports, beside containers that have VLAN devices: what reaches them, and what it looks like on the wire.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{Background, Datapath, Namespace, wait_until};
 use integration::number;
@@ -45,21 +45,26 @@ struct Capture {
 
 impl Capture {
     fn start(ns: &Namespace, interface: &str) -> Self {
-        let file = format!("/run/capture-{}", ns.name);
-        let tcpdump = ns.spawn(&format!("exec tcpdump --immediate-mode -lnei {interface} >{file} 2>{file}.log"));
-        let log = format!("{file}.log");
+        let (file, log) = (format!("/run/capture-{}", ns.name), format!("/run/capture-{}.log", ns.name));
+        // That of a capture before this one.
+        let _ = std::fs::remove_file(&log);
+        let tcpdump = ns.spawn(&format!("exec tcpdump --immediate-mode -lnei {interface} >{file} 2>{log}"));
         wait_until("tcpdump listens", || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("listening on")));
         Self { tcpdump, file }
     }
 
-    /// The lines that contain all of these words, once there is one.
-    fn seen(&self, words: &[&str]) -> Vec<String> {
-        let lines = || -> Vec<String> {
+    /// The lines that contain these words, of which there must be one.
+    fn seen(&self, words: &str) -> Vec<String> {
+        let begin = Instant::now();
+        loop {
             let text = std::fs::read_to_string(&self.file).unwrap_or_default();
-            text.lines().filter(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned).collect()
-        };
-        wait_until(&format!("{words:?} are seen"), || !lines().is_empty());
-        lines()
+            let lines: Vec<_> = text.lines().filter(|line| line.contains(words)).map(str::to_owned).collect();
+            if !lines.is_empty() {
+                return lines;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(3), "nobody sees {words}, but:\n{text}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Everything, once nothing more can be on its way.
@@ -114,7 +119,7 @@ fn trunks_and_native_vlans(datapath: Datapath) {
     number(&trunk, "vnic-1", "10.2.0.1/24");
     let capture = Capture::start(&trunk, "vnic-1");
     assert!(!reaches(&two, "10.2.0.1"), "it asks with a tag that the container does not know");
-    let asked = capture.seen(&["who-has 10.2.0.1 tell 10.2.0.2"]);
+    let asked = capture.seen("who-has 10.2.0.1 tell 10.2.0.2");
     assert!(asked.iter().all(|line| line.contains("802.1Q (0x8100)") && line.contains("vlan 2,")), "{asked:?}");
     capture.end();
     nic.delete();
@@ -142,9 +147,9 @@ fn a_tunnel_has_vlans_in_a_vlan(datapath: Datapath) {
         let capture = Capture::start(&provider, "eth1");
         assert!(reaches(&customer1, "10.5.0.2"), "{ethertype}: an inner VLAN that passes");
         assert!(!reaches(&customer1, "10.6.0.2"), "{ethertype}: one that does not");
-        let asked = capture.seen(&["who-has 10.5.0.2 tell 10.5.0.1"]);
+        let asked = capture.seen("who-has 10.5.0.2 tell 10.5.0.1");
         let is_wrapped = |line: &String| {
-            let outer = line.find(&format!("{shown}")).zip(line.find("vlan 100,"));
+            let outer = line.find(shown).zip(line.find("vlan 100,"));
             outer
                 .is_some_and(|(kind, number)| kind < number && line.find("vlan 5,").is_some_and(|inner| number < inner))
         };

@@ -46,10 +46,10 @@ impl Mirrored {
     }
 
     /// # Errors
-    /// Code 7 where the result names no port.
+    /// Code 7 where there is no result, or no port.
     pub(crate) fn survey(&mut self, call: &Call, session: &mut Session) -> Result<(), Error> {
         let result = previous(call)?;
-        self.port = port_of(result, session)?;
+        self.port = port_of(result, &self.identity, session)?;
         match self.port {
             Some(_) => Ok(()),
             None => Err(Error::invalid_config(format!(
@@ -84,7 +84,7 @@ impl Mirrored {
     ) -> Result<Description, Error> {
         let mut mirrored = Self::read(call, identity.clone(), is_output)?;
         if let Some(result) = &call.config.prev_result {
-            mirrored.port = port_of(result, session)?;
+            mirrored.port = port_of(result, identity, session)?;
         }
         Ok(mirrored.describe())
     }
@@ -97,14 +97,16 @@ impl Mirrored {
     }
 }
 
-/// The first interface of a result that is a port.
-fn port_of(result: &Success, session: &mut Session) -> Result<Option<String>, Error> {
+/// The port of the attachment, which its result need not name: a TAP device may be joined to its port by a line. Of other plugins, such
+/// as ovs-cni, the first interface of a result that is a port.
+fn port_of(result: &Success, identity: &Identity, session: &mut Session) -> Result<Option<String>, Error> {
+    let error = |error: attachment::Error| nic::error(&error);
+    let own = session.switch().and_then(|switch| switch.port_of(identity)).map_err(error)?;
+    if own.is_some() {
+        return Ok(own);
+    }
     for interface in &result.interfaces {
-        if session
-            .switch()
-            .and_then(|switch| switch.has_attached_port(&interface.name))
-            .map_err(|error| nic::error(&error))?
-        {
+        if session.switch().and_then(|switch| switch.has_attached_port(&interface.name)).map_err(error)? {
             return Ok(Some(interface.name.clone()));
         }
     }

@@ -145,6 +145,7 @@ impl Port {
     /// # Errors
     /// Code 102 for a guard on a bridge whose flows are another program's; the database cannot be asked.
     pub(crate) fn survey(&mut self, session: &mut Session) -> Result<(), Error> {
+        self.port().look_up(session).map_err(|error| nic::error(&error))?;
         let found = self.bridge.datapath_of(session).map_err(|error| nic::error(&error))?;
         self.datapath = found.or(self.bridge.datapath);
         self.refuse_flows_of_others(session).map_err(|error| nic::error(&error))
@@ -186,6 +187,7 @@ impl Port {
         }
         if !self.is_internal() {
             self.nic.describe(&self.found, "", &mut description);
+            self.describe_line(&mut description);
             self.describe_checksums(&mut description);
         } else if !self.is_rehearsed {
             self.nic.set_up(Some(self.nic.mac(&self.found)), &mut description);
@@ -198,30 +200,31 @@ impl Port {
 
     /// A TAP device on the host is joined to the port, instead of being it: see [`TapLine`].
     fn is_joined(&self) -> bool {
-        self.is_in_user_space() && self.device == SwitchDevice::Tap && !self.nic.is_tap_in_container()
+        self.device == SwitchDevice::Tap && !self.nic.is_tap_in_container()
     }
 
-    fn is_in_user_space(&self) -> bool {
-        self.datapath == Some(Datapath::Netdev)
+    fn describe_line(&self, description: &mut Description) {
+        if !self.is_joined() {
+            return;
+        }
+        let identity = &self.nic.identity;
+        let (tap, joint) = (Device::host(identity.host_name()), TapLine::joint(identity));
+        description.own(TapLine { identity: identity.clone(), mtu: self.nic.mtu_bytes(&self.found) });
+        description.own(Redirect { from: joint.clone(), to: tap.clone() });
+        description.own(Redirect { from: tap, to: joint.clone() }).own(LinkUp { device: joint });
     }
 
     /// A switch in user space passes on frames as they come. Whatever sends them by a veth has its checksums filled in there.
     fn describe_checksums(&self, description: &mut Description) {
-        if !self.is_in_user_space() {
+        if self.datapath != Some(Datapath::Netdev) {
             return;
         }
         let identity = &self.nic.identity;
         let device = match self.device {
             SwitchDevice::Internal => return,
             SwitchDevice::Veth => self.nic.container_interface(),
-            SwitchDevice::Tap if self.nic.is_tap_in_container() => Device::container(identity.joint_name()),
-            SwitchDevice::Tap => {
-                let (tap, joint) = (Device::host(identity.host_name()), TapLine::joint(identity));
-                description.own(TapLine { identity: identity.clone(), mtu: self.nic.mtu_bytes(&self.found) });
-                description.own(Redirect { from: joint.clone(), to: tap.clone() });
-                description.own(Redirect { from: tap, to: joint.clone() }).own(LinkUp { device: joint.clone() });
-                joint
-            }
+            SwitchDevice::Tap if self.is_joined() => TapLine::joint(identity),
+            SwitchDevice::Tap => Device::container(identity.joint_name()),
         };
         description.own(Checksums { device });
     }

@@ -5,6 +5,7 @@ mod rows;
 mod tls;
 
 pub use daemon::Daemon;
+use daemon::LIMIT;
 pub use tls::TlsFiles;
 
 use crate::{Output, sh, wait_until};
@@ -14,8 +15,6 @@ use std::path::{Path, PathBuf};
 /// Where OVS keeps its sockets by default; private to the test like all of `/run`.
 const DEFAULT_DIRECTORY: &str = "/run/openvswitch";
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
-/// What the programs wait for at most, in seconds: longer than anything takes that does come.
-const LIMIT: u32 = 20;
 
 /// Who forwards the frames of a bridge: its `datapath_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +198,7 @@ impl OpenVswitch {
     /// are sorted; a reference is the other row's name, or the whole row where it has none; statistics, counters and
     /// what `ovs-vswitchd` writes are not in it.
     pub fn rows(&self) -> Value {
-        rows::read(self)
+        rows::read(|operations| self.transact(operations))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::messages::{ALONE, PREFIX, Route, address, moved, pair, route, rule, t
 use crate::nic::{Kind, Nic};
 use crate::pool;
 use crate::socket::Socket;
+use crate::switch::{Port, Switch};
 
 /// Makes the attachment and prints its address.
 pub(crate) fn add(nic: &Nic<'_>, subnet: &str) -> Result<()> {
@@ -26,6 +27,15 @@ pub(crate) fn add(nic: &Nic<'_>, subnet: &str) -> Result<()> {
         Kind::On(bridge) => {
             let bridge = host.index(bridge)?;
             host.send(Batch::of(|batch| pair(batch, nic, &netns, Some(bridge)))).context("make the pair")?;
+        }
+        Kind::OvsVeth(_) => {
+            host.send(Batch::of(|batch| pair(batch, nic, &netns, None))).context("make the pair")?;
+        }
+        Kind::OvsInternal(bridge) => {
+            let name = nic.container_name;
+            Switch::connect()?.add(Port { bridge, name, made_for: Some(taken) })?;
+            let index = host.index(name)?;
+            host.send(Batch::of(|batch| moved(batch, index, &netns, name))).context("move the device")?;
         }
         Kind::Routed => {
             host.send(Batch::of(|batch| pair(batch, nic, &netns, None))).context("make the pair")?;
@@ -50,6 +60,9 @@ pub(crate) fn add(nic: &Nic<'_>, subnet: &str) -> Result<()> {
     let container = Socket::open()?;
     let index = container.index(nic.container_name)?;
     container.send(addressing(nic, index, taken, gateway, subnet)).context("set address and routes")?;
+    if let Kind::OvsVeth(bridge) = nic.kind {
+        Switch::connect()?.add(Port { bridge, name: nic.name, made_for: None })?;
+    }
     println!("{taken}");
     Ok(())
 }
@@ -58,11 +71,13 @@ fn addressing(nic: &Nic<'_>, index: i32, taken: Ipv4Addr, gateway: Ipv4Addr, sub
     let is_routed = nic.kind == Kind::Routed;
     let (near, far) = (((gateway, ALONE), None), ((Ipv4Addr::UNSPECIFIED, 0), Some(gateway)));
     let connected = ((subnet, PREFIX), is_routed.then_some(gateway));
-    let routes = [is_routed.then_some(near), Some(connected), Some(far)];
+    // A bridge of Open vSwitch is no gateway.
+    let far = (!nic.is_of_switch()).then_some(far);
+    let routes = [is_routed.then_some(near), Some(connected), far];
     Batch::of(|batch| {
         address(batch, index, (taken, PREFIX), !is_routed);
         // The message that moves a device makes it up.
-        if nic.kind != Kind::Device {
+        if !matches!(nic.kind, Kind::Device | Kind::OvsInternal(_)) {
             up(batch, index);
         }
         for (destination, gateway) in routes.into_iter().flatten() {

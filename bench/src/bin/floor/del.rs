@@ -12,6 +12,7 @@ use crate::messages::{gone, moved, rule};
 use crate::nic::{Kind, Nic};
 use crate::pool;
 use crate::socket::Socket;
+use crate::switch::{Port, Switch};
 
 /// Removes the attachment and gives its address back.
 pub(crate) fn del(nic: &Nic<'_>, address: &str) -> Result<()> {
@@ -32,6 +33,16 @@ pub(crate) fn del(nic: &Nic<'_>, address: &str) -> Result<()> {
                 moved(batch, index, &host, nic.name);
             });
             container.send(back).context("move the device back")?;
+        }
+        (Kind::OvsVeth(bridge), _) => {
+            Switch::connect()?.remove(Port { bridge, name: nic.name, made_for: None })?;
+            Socket::open()?.send(Batch::of(|batch| gone(batch, nic.name))).context("delete the pair")?;
+        }
+        (Kind::OvsInternal(bridge), _) => {
+            Switch::connect()?.remove(Port { bridge, name: nic.container_name, made_for: Some(source) })?;
+            // The switch may have been quicker.
+            enter(nic)?;
+            Socket::open()?.send(Batch::of(|batch| gone(batch, nic.container_name))).ok();
         }
         (_, Some(_)) => {
             enter(nic)?;

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! KIND is `on=BRIDGE` or `routed`, for a veth pair whose end on the host is NAME, or `device`, for the host's device NAME, which
-//! moves into the container and comes back. SUBNET is a /16 as its first two numbers, such as `10.1`; its gateway is .0.1. `queue`
+//! moves into the container and comes back; `ovs-veth=BRIDGE` for a veth pair whose end NAME is a port of a bridge of Open vSwitch,
+//! or `ovs-internal=BRIDGE` for a port whose device is the switch's own and goes into the container under its name there. SUBNET is a /16 as its first two numbers, such as `10.1`; its gateway is .0.1. `queue`
 //! asks for a tbf queue on the host's end, in bytes/s and bytes. `table` asks for source routing by that table. A bridge and its
 //! address exist, and the host forwards.
 //!
@@ -18,10 +19,14 @@
 //! asks for an acknowledgement: refusals come anyway. DEL deletes the pair, or moves the device back with its name and up, and
 //! deletes the rule and the address's file.
 //!
+//! At a bridge of Open vSwitch there is no gateway and no default route. The port is made by one write, of a transaction and
+//! of a second one that waits until the switch has opened it: when a pair is complete, or before the switch's own device is moved. DEL looks
+//! for the port, and removes it before the pair, or before the switch's own device, if that is still there; the switch is not waited for.
+//!
 //! Left out is everything that makes a plugin of it: the protocol and JSON, versions, the delegate's process, validation,
-//! names derived from the attachment and the alias that GC needs, chosen hardware addresses, a container end that is
-//! configured before it is up, forwarding, looking for what is in the way, the result's interfaces, CHECK, and undoing what
-//! was made before something failed.
+//! names derived from the attachment and the alias that GC needs, chosen hardware addresses of a pair, checksums that are filled in for a
+//! switch in user space, a container end that is configured before it is up, forwarding, looking for what is in the way, the
+//! result's interfaces, CHECK, and undoing what was made before something failed.
 
 mod add;
 mod batch;
@@ -30,6 +35,7 @@ mod messages;
 mod nic;
 mod pool;
 mod socket;
+mod switch;
 
 use anyhow::{Result, bail};
 
@@ -47,7 +53,8 @@ fn main() -> Result<()> {
         }
         _ => bail!(
             "usage: floor add KIND NAME NETNS CONTAINER_NAME POOL SUBNET [queue=RATE,BURST,LIMIT] [table=NUMBER] | \
-             floor del KIND NAME NETNS CONTAINER_NAME POOL ADDRESS [table=NUMBER]; KIND is on=BRIDGE, routed or device"
+             floor del KIND NAME NETNS CONTAINER_NAME POOL ADDRESS [table=NUMBER]; KIND is on=BRIDGE, routed, device, \
+             ovs-veth=BRIDGE or ovs-internal=BRIDGE"
         ),
     }
 }

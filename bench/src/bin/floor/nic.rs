@@ -24,6 +24,10 @@ pub(crate) enum Kind<'a> {
     Routed,
     /// A device of the host.
     Device,
+    /// A veth pair, one end of which is a port of this bridge of Open vSwitch.
+    OvsVeth(&'a str),
+    /// A port of this bridge of Open vSwitch whose device the switch makes. It has the container's name.
+    OvsInternal(&'a str),
 }
 
 /// A tbf queue: bytes per second, and bytes.
@@ -40,6 +44,8 @@ impl<'a> Nic<'a> {
         let [kind, name, netns, container_name, pool] = places;
         let kind = match kind.split_once('=') {
             Some(("on", bridge)) => Kind::On(bridge),
+            Some(("ovs-veth", bridge)) => Kind::OvsVeth(bridge),
+            Some(("ovs-internal", bridge)) => Kind::OvsInternal(bridge),
             None if kind == "routed" => Kind::Routed,
             None if kind == "device" => Kind::Device,
             _ => bail!("KIND: {kind}"),
@@ -53,6 +59,11 @@ impl<'a> Nic<'a> {
             }
         }
         Ok(nic)
+    }
+
+    /// It is a port of a bridge of Open vSwitch.
+    pub(crate) fn is_of_switch(&self) -> bool {
+        matches!(self.kind, Kind::OvsVeth(_) | Kind::OvsInternal(_))
     }
 }
 

@@ -1,20 +1,15 @@
 //! A pair of patch ports that joins two bridges of Open vSwitch.
 
-use std::collections::BTreeMap;
-
 use ovsdb::operation::{equals, includes, insert, mutate, select, wait_until_equal};
 use ovsdb::{Row, Transaction, value};
 use serde_json::{Value, json};
 
 use super::ovs_ports::OvsPorts;
-use crate::switch::{Awaited, Change, Columns, Wanted, for_switch, of_shared, vsctl};
+use crate::switch::{Awaited, Change, Columns, Wanted, for_switch, of_patch, of_shared, patched_bridge, vsctl};
 use crate::{Commons, Difference, Error, Finder, Found, Kind, Remedy, Session, Shared, State};
 
 static KIND: Kind = Kind::found("patch of Open vSwitch");
 static FINDER: Finder = Finder::new(&KIND, |_, _| Ok(Vec::new()), of_network);
-
-/// What a patch port says in `external_ids`: the bridge whose ports it serves.
-const PATCH_OF: &str = "patch_of";
 
 /// A pair of patch ports between a bridge of attachments and another one, which an operator has made. It goes with the last of the
 /// attachments.
@@ -26,11 +21,6 @@ pub struct OvsPatch {
     pub to: String,
     /// The network of the attachment that makes it.
     pub network: String,
-}
-
-/// The row is a patch port of ours.
-pub(super) fn is_patch(ids: &BTreeMap<&str, &str>) -> bool {
-    ids.contains_key(PATCH_OF)
 }
 
 impl OvsPatch {
@@ -49,9 +39,7 @@ impl OvsPatch {
     }
 
     fn ids(&self) -> Vec<(&'static str, String)> {
-        let mut ids = of_shared(&self.network);
-        ids.push((PATCH_OF, self.bridge.clone()));
-        ids
+        of_patch(&self.network, &self.bridge)
     }
 
     fn change(&self) -> Change {
@@ -99,7 +87,7 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
     let action = format!("list the patches of network {network:?}");
     let rows = session.switch()?.rows(&action, "Port", &is_its, &["name", "external_ids"])?;
     let patch = |row: &Row| {
-        let bridge = row.entry("external_ids", PATCH_OF)?.to_owned();
+        let bridge = patched_bridge(&row.map("external_ids"))?.to_owned();
         let to = row.text("name")?.strip_prefix(&format!("patch-{bridge}-to-"))?.to_owned();
         Some(Found::shared(OvsPatch { bridge, to, network: network.to_owned() }))
     };
@@ -160,7 +148,7 @@ impl Shared for OvsPatch {
 
     fn release(&self, session: &mut Session) -> Result<(), Error> {
         let rows = self.rows(session)?;
-        let ours = rows.iter().filter(|row| is_patch(&row.map("external_ids")));
+        let ours = rows.iter().filter(|row| patched_bridge(&row.map("external_ids")).is_some());
         let ports: Vec<Value> = ours.filter_map(Row::uuid).map(|uuid| value::uuid(&uuid)).collect();
         if ports.is_empty() {
             return Ok(());
@@ -187,7 +175,7 @@ impl Shared for OvsPatch {
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let rows = self.rows(session)?;
-        let ours = rows.iter().filter(|row| is_patch(&row.map("external_ids")));
+        let ours = rows.iter().filter(|row| patched_bridge(&row.map("external_ids")).is_some());
         let commands =
             ours.filter_map(|row| Some(vsctl(&format!("--if-exists del-port {}", row.text("name")?)))).collect();
         for_switch(session, commands)

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use ovsdb::operation::{equals, includes, select};
 use ovsdb::{Transaction, Uuid, value};
 
-use super::ovs_patch;
-use crate::switch::{identity_of, is_of_shared};
+use crate::switch::{identity_of, is_of_shared, patched_bridge};
 use crate::{Commons, Error, Session};
 
 /// The ports of a bridge of Open vSwitch.
@@ -39,7 +38,7 @@ impl Commons for OvsPorts {
         if !is_of_shared(&bridge.map("external_ids")) {
             return Ok(of_attachments(&ports));
         }
-        let patches = results.rows(2).into_iter().filter(|row| ovs_patch::is_patch(&row.map("external_ids")));
+        let patches = results.rows(2).into_iter().filter(|row| patched_bridge(&row.map("external_ids")).is_some());
         for row in results.rows(1).into_iter().chain(patches) {
             row.uuid().into_iter().for_each(|uuid| _ = ports.remove(&uuid));
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use netlink::Mac;
 use openflow::guard::Guard;
 use openflow::{Connection, FoundFlow};
-use ovsdb::operation::{equals, includes, select};
+use ovsdb::operation::{equals, includes, select, update};
 use ovsdb::{Remote, Row, Transaction, value};
 
 use crate::switch::identity_of;
@@ -186,6 +186,10 @@ impl Object for OvsGuard {
         session.flush()?;
         let missing = || Error::Missing(format!("port {} of bridge {}", self.port, self.bridge));
         let number = self.number(session)?.ok_or_else(missing)?;
+        // Another port that asks for the number would get it, and the guard with it, if this one did not ask itself.
+        let asked = serde_json::json!({"ofport_request": number});
+        let keeps = update("Interface", &[equals("name", self.port.as_str())], asked);
+        session.switch()?.change(&format!("keep the number of port {}", self.port), [keeps])?;
         let flows = self.flows(number);
         session.make(|session| {
             let added = self.on_bridge(session, |connection| connection.add(&flows));

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use netlink::link::{self, Link};
 use netlink::{LinkChange, Mac};
 
-use super::ovs_port::PortDevice;
 use crate::everywhere::everywhere;
 use crate::{Device, Difference, Error, Identity, Note, Remedy, Session, Side, Tag};
 
@@ -54,11 +53,11 @@ fn is_of_a_switch(link: &Link) -> bool {
     KINDS.contains(&link.kind.as_str())
 }
 
-/// What differs in the container. Its carrier tells whether the switch still serves it.
+/// What differs in the container from an address and from an MTU in bytes, if that is known.
 pub(super) fn differences(
     session: &mut Session,
     identity: &Identity,
-    device: &PortDevice,
+    (mac, mtu): (Mac, Option<u32>),
     label: &str,
 ) -> Result<Vec<Difference>, Error> {
     let Some(link) = session.find(&Device::container(identity.if_name()))? else {
@@ -68,14 +67,12 @@ pub(super) fn differences(
         return Ok(vec![Difference::new(label, "a device of Open vSwitch", link.kind)]);
     }
     let mut differences = Vec::new();
-    if let PortDevice::Internal { mac, mtu, .. } = *device {
-        if link.mac != Some(mac) {
-            let have = link.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
-            differences.push(Difference::new(format!("{label} address"), mac, have));
-        }
-        if let Some(want) = mtu.filter(|want| *want != link.mtu) {
-            differences.push(Difference::new(format!("{label} mtu"), want, link.mtu));
-        }
+    if link.mac != Some(mac) {
+        let have = link.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
+        differences.push(Difference::new(format!("{label} address"), mac, have));
+    }
+    if let Some(want) = mtu.filter(|want| *want != link.mtu) {
+        differences.push(Difference::new(format!("{label} mtu"), want, link.mtu));
     }
     Ok(differences)
 }

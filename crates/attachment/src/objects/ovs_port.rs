@@ -86,6 +86,14 @@ impl OvsPort {
         }
     }
 
+    /// Looks it up together with its bridge, which saves asking for each.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub fn look_up(&self, session: &mut Session) -> Result<(), Error> {
+        session.switch()?.look_up(&self.name(), &self.bridge)
+    }
+
     fn label(&self) -> String {
         format!("port {} of bridge {}", self.name(), self.bridge)
     }
@@ -159,7 +167,12 @@ impl OvsPort {
 
     /// The container interface of an internal port. In the database nothing tells of its end: what the switch knows of a device in
     /// another namespace is old or nothing.
-    fn differences_of_internal(&self, session: &mut Session, row: &Row) -> Result<Vec<Difference>, Error> {
+    fn differences_of_internal(
+        &self,
+        session: &mut Session,
+        row: &Row,
+        wanted: (Mac, Option<u32>),
+    ) -> Result<Vec<Difference>, Error> {
         let label = format!("interface {}", Device::container(self.name()));
         if has_another_device(session, row, &self.name())? {
             return Ok(vec![Difference::new(
@@ -168,7 +181,7 @@ impl OvsPort {
                 "another one: ovs-vswitchd has been restarted, and has made a new device on the host; attach the container again",
             )]);
         }
-        ovs_internal::differences(session, &self.identity, &self.device, &label)
+        ovs_internal::differences(session, &self.identity, wanted, &label)
     }
 }
 
@@ -266,11 +279,7 @@ impl Object for OvsPort {
 
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         let name = self.name();
-        let is_it = [equals("name", name.as_str())];
-        let switch = session.switch()?;
-        let questions = ["Port", "Interface"].map(|table| select(table, &is_it, &["external_ids"]));
-        let results = switch.transact(&format!("look up port {name}"), Transaction::from_iter(questions))?;
-        if let Some(row) = [0, 1].into_iter().find_map(|place| results.rows(place).pop()) {
+        if let Some(row) = session.switch()?.known_port(&name)? {
             let owner = identity_of(&row.map("external_ids"));
             let whose = owner.as_ref().map(|owner| format!(" of {}", owner.words())).unwrap_or_default();
             let problem = format!("port {name}{whose} in Open vSwitch");
@@ -347,7 +356,9 @@ impl Object for OvsPort {
             _ => differences.push(Difference::new(&label, "open", "not looked at by ovs-vswitchd")),
         }
         match self.device {
-            PortDevice::Internal { .. } => differences.extend(self.differences_of_internal(session, &row)?),
+            PortDevice::Internal { mac, mtu, .. } => {
+                differences.extend(self.differences_of_internal(session, &row, (mac, mtu))?);
+            }
             PortDevice::Link(_) => {
                 let link = session.find(&Device::host(&name))?;
                 let index = link.map(|link| i64::from(link.index));

@@ -1,4 +1,4 @@
-//! A line between a TAP device and a switch in user space.
+//! A line between a TAP device and a switch that does as it likes with its ports.
 
 use netlink::link::{self, Link};
 use netlink::{Namespace, veth};
@@ -10,9 +10,11 @@ static KIND: Kind = Kind::found("line of a TAP device");
 // What a network has of it is found as veths are.
 static FINDER: Finder = Finder::new(&KIND, of_attachment, |_, _| Ok(Vec::new()));
 
-/// A veth pair on the host between a TAP device and a switch in user space. A guest leaves the checksums of what it sends to the
-/// kernel of the receiver; a switch that takes the frames from the TAP device itself gets them as they are. On their way through a
-/// veth the kernel fills them in ([`Checksums`](crate::Checksums)).
+/// A veth pair on the host between a TAP device and Open vSwitch, whose port is one of its ends.
+///
+/// The switch removes queues of its ports that are not its own, some of them whenever a machine opens a TAP device. And one in user
+/// space gets frames as they are: a guest leaves their checksums to the kernel of the receiver, and on their way through a veth the
+/// kernel fills them in ([`Checksums`](crate::Checksums)).
 #[derive(Debug)]
 pub struct TapLine {
     /// The attachment.

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use ovsdb::operation::{equals, mutate, select, wait_until_equal, wait_until_unequal};
+use ovsdb::operation::{equals, includes, mutate, select, wait_until_equal, wait_until_unequal};
 use ovsdb::{Client, Remote, Results, Row, Transaction, value};
 use serde_json::{Value, json};
 
-use crate::{Channel, Error, Remedy, Session};
+use super::ids::of_attachment;
+use crate::{Channel, Error, Identity, Remedy, Session};
 
 /// How long a call waits for the database server, which answers within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -60,6 +61,8 @@ pub struct SwitchDatabase {
     states: Vec<(String, PortState)>,
     /// Bridges as they were when they were first looked up.
     bridges: Vec<(String, Option<Row>)>,
+    /// Who had the name of a port when it was looked up.
+    ports: Vec<(String, Option<Row>)>,
 }
 
 impl Default for SwitchDatabase {
@@ -81,6 +84,7 @@ impl SwitchDatabase {
             changes: Vec::new(),
             states: Vec::new(),
             bridges: Vec::new(),
+            ports: Vec::new(),
         }
     }
 
@@ -144,10 +148,9 @@ impl SwitchDatabase {
     /// # Errors
     /// As [`SwitchDatabase::transact`].
     pub(crate) fn bridge(&mut self, name: &str) -> Result<Option<Row>, Error> {
-        let columns = ["_uuid", "datapath_type", "controller", "fail_mode", "external_ids"];
-        let row = self.rows(&format!("look up bridge {name}"), "Bridge", &[equals("name", name)], &columns)?.pop();
-        self.bridges.retain(|(known, _)| known != name);
-        self.bridges.push((name.to_owned(), row.clone()));
+        let question = Transaction::from_iter([bridge_by(name)]);
+        let row = self.transact(&format!("look up bridge {name}"), question)?.rows(0).pop();
+        remember(&mut self.bridges, name, row.clone());
         Ok(row)
     }
 
@@ -159,6 +162,41 @@ impl SwitchDatabase {
         match self.bridges.iter().find(|(known, _)| known == name) {
             Some((_, row)) => Ok(row.clone()),
             None => self.bridge(name),
+        }
+    }
+
+    /// The row of the port, or else of the interface, that has this name; it has `external_ids` only.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    fn port(&mut self, name: &str) -> Result<Option<Row>, Error> {
+        let results = self.transact(&format!("look up port {name}"), port_by(name).into_iter().collect())?;
+        let row = [0, 1].into_iter().find_map(|place| results.rows(place).pop());
+        remember(&mut self.ports, name, row.clone());
+        Ok(row)
+    }
+
+    /// Looks up a port and its bridge in one question, for [`SwitchDatabase::known_port`] and
+    /// [`SwitchDatabase::known_bridge`].
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn look_up(&mut self, port: &str, bridge: &str) -> Result<(), Error> {
+        let questions = port_by(port).into_iter().chain([bridge_by(bridge)]);
+        let results = self.transact(&format!("look up bridge {bridge}"), questions.collect())?;
+        remember(&mut self.ports, port, [0, 1].into_iter().find_map(|place| results.rows(place).pop()));
+        remember(&mut self.bridges, bridge, results.rows(2).pop());
+        Ok(())
+    }
+
+    /// The same as it was when it was last looked up. The database itself has each name only once.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn known_port(&mut self, name: &str) -> Result<Option<Row>, Error> {
+        match self.ports.iter().find(|(known, _)| known == name) {
+            Some((_, row)) => Ok(row.clone()),
+            None => self.port(name),
         }
     }
 
@@ -186,6 +224,16 @@ impl SwitchDatabase {
         let questions = [select("Port", &is_it, &["name"]), select("Bridge", &is_it, &["name"])];
         let results = self.transact(&format!("look up port {name}"), Transaction::from_iter(questions))?;
         Ok(!results.rows(0).is_empty() && results.rows(1).is_empty())
+    }
+
+    /// The name of the port that this project has made for an attachment, if there is one.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::is_served`].
+    pub fn port_of(&mut self, identity: &Identity) -> Result<Option<String>, Error> {
+        let is_its = [includes("external_ids", value::map(of_attachment(identity)))];
+        let rows = self.rows(&format!("look up the port of {}", identity.words()), "Port", &is_its, &["name"])?;
+        Ok(rows.first().and_then(|row| row.text("name")).map(str::to_owned))
     }
 
     /// Waits until `ovs-vswitchd` has looked at all that was changed.
@@ -345,6 +393,20 @@ impl SwitchDatabase {
     }
 }
 
+fn bridge_by(name: &str) -> Value {
+    let columns = ["_uuid", "datapath_type", "controller", "fail_mode", "external_ids"];
+    select("Bridge", &[equals("name", name)], &columns)
+}
+
+fn port_by(name: &str) -> [Value; 2] {
+    ["Port", "Interface"].map(|table| select(table, &[equals("name", name)], &["external_ids"]))
+}
+
+fn remember(rows: &mut Vec<(String, Option<Row>)>, name: &str, row: Option<Row>) {
+    rows.retain(|(known, _)| known != name);
+    rows.push((name.to_owned(), row));
+}
+
 /// That the configuration has changed: `ovs-vswitchd` writes the number into `cur_cfg` when it has looked at it.
 fn next_configuration() -> Value {
     mutate("Open_vSwitch", &[], "next_cfg", "+=", 1)
@@ -370,6 +432,7 @@ impl Channel for SwitchDatabase {
             return Ok(());
         }
         self.bridges.clear();
+        self.ports.clear();
         let mut places = Vec::new();
         let mut transaction = Transaction::new();
         let mut guards = Vec::new();
@@ -430,6 +493,9 @@ fn failed(action: &str, error: &ovsdb::Error) -> Error {
     {
         let action = format!("{action}, because of the socket {remote}");
         return Error::System { action, source: std::io::Error::from_raw_os_error(errno) };
+    }
+    if let ovsdb::Error::Keys { .. } = error {
+        return Error::Invalid(error.to_string());
     }
     if error.is_absence() {
         return Error::Busy(format!("cannot {action}: {error}; is ovsdb-server running?"));

@@ -9,6 +9,8 @@ const OURS: &str = "plugboard";
 const NETWORK: &str = "network";
 const CONTAINER: &str = "container_id";
 const INTERFACE: &str = "container_iface";
+/// Of a patch port: the bridge whose ports it serves.
+const PATCH_OF: &str = "patch_of";
 
 /// The owner that ovs-cni names.
 const OVS_CNI: &str = "ovs-cni.network.kubevirt.io";
@@ -26,6 +28,18 @@ pub(crate) fn of_attachment(identity: &Identity) -> Vec<(&'static str, String)> 
 /// What the rows say that attachments share and that the first of them, of this network, has made.
 pub(crate) fn of_shared(network: &str) -> Vec<(&'static str, String)> {
     vec![(NETWORK, network.to_owned()), (OWNER, OURS.to_owned())]
+}
+
+/// What a patch port says that serves the ports of a bridge, and that the first attachment of this network has made.
+pub(crate) fn of_patch(network: &str, bridge: &str) -> Vec<(&'static str, String)> {
+    let mut ids = of_shared(network);
+    ids.push((PATCH_OF, bridge.to_owned()));
+    ids
+}
+
+/// The bridge whose ports a patch port of ours serves, if the row is one.
+pub(crate) fn patched_bridge<'a>(ids: &BTreeMap<&str, &'a str>) -> Option<&'a str> {
+    ids.get(PATCH_OF).copied()
 }
 
 /// What the port says that ovs-cni has made for the interface of a namespace.

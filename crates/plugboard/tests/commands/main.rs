@@ -17,11 +17,8 @@ mod host_device;
 mod interrupting;
 mod keeping;
 mod locking;
-<<<<<<< HEAD
 mod names;
-=======
 mod open_vswitch;
->>>>>>> main
 mod own;
 mod reference;
 mod support;

@@ -5,6 +5,9 @@ use std::cell::RefCell;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+/// What the programs wait for at most, in seconds: longer than anything takes that does come.
+pub(super) const LIMIT: u32 = 20;
+
 /// One of the two processes, which can be stopped, killed and started again.
 #[derive(Debug)]
 pub struct Daemon {
@@ -80,7 +83,7 @@ impl Daemon {
 
     /// `ovs-appctl ARGS` to this process.
     pub fn appctl(&self, args: &str) -> Output {
-        sh(&format!("ovs-appctl --timeout={} --target={} {args}", super::LIMIT, self.control().display()))
+        sh(&format!("ovs-appctl --timeout={} --target={} {args}", LIMIT, self.control().display()))
     }
 
     /// Its log, also of earlier runs.

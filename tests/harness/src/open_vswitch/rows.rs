@@ -1,4 +1,3 @@
-use super::OpenVswitch;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -77,7 +76,8 @@ const TABLES: [(&str, &[&str]); 7] = [
 
 type ById = HashMap<String, Value>;
 
-pub(super) fn read(ovs: &OpenVswitch) -> Value {
+/// All rows, by what runs a transaction.
+pub(super) fn read(transact: impl FnOnce(&[Value]) -> Value) -> Value {
     let selects: Vec<Value> = TABLES
         .iter()
         .map(|(table, columns)| {
@@ -85,7 +85,7 @@ pub(super) fn read(ovs: &OpenVswitch) -> Value {
             json!({"op": "select", "table": table, "where": [], "columns": columns})
         })
         .collect();
-    let answer = ovs.transact(&selects);
+    let answer = transact(&selects);
     let rows = |place: usize| answer[place]["rows"].as_array().unwrap_or_else(|| panic!("no rows: {answer}"));
     let all: ById = (0..TABLES.len())
         .flat_map(rows)
