@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use harness::{Host, Snapshot, bin, ip, ping, sh, tc};
+use harness::{Host, OpenVswitch, Snapshot, bin, ip, ping, sh, tc};
 use integration::{remove_control_groups, with};
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ impl Containerd {
         let directory = Path::new("/run").join(format!("plugboard-containerd-{}", std::process::id()));
         let plugins = directory.join("plugins");
         std::fs::create_dir_all(&plugins).expect("a directory");
-        let ours = ["bridge", "veth-secondary", "host-local", "netem-shaper"].map(bin);
+        let ours = ["bridge", "veth-secondary", "ovs-port", "host-local", "netem-shaper"].map(bin);
         for plugin in ours.iter().map(PathBuf::as_path).chain([Path::new("/usr/lib/cni/loopback")]) {
             let name = plugin.file_name().expect("a plugin has a name");
             std::os::unix::fs::symlink(plugin, plugins.join(name)).expect("a link");
@@ -154,12 +154,17 @@ fn a_pod_has_further_nics() {
     };
     network("20-home", "home", &further(json!({"bridge": "home-br", "isGateway": true}), "10.84.0.0/24"));
     network("30-way", "way", &further(json!({"mode": "routed"}), "10.85.0.0/24"));
+    let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.86.0.0/24", "rangeStart": "10.86.0.2"}]]});
+    network("40-switch", "switch", &json!([{"type": "ovs-port", "bridge": "br-int", "ipam": ipam}]));
+    let ovs = OpenVswitch::start();
+    ovs.add_bridge("br-int");
+    sh("ip link set br-int up && ip address add 10.86.0.1/24 dev br-int").ok();
     let containerd = Containerd::start();
-    let before = Snapshot::take::<&str>(&[], &[]);
+    let (before, rows) = (Snapshot::take::<&str>(&[], &[]), ovs.rows());
 
     let pods = ["one", "two"].map(|name| containerd.cri(&format!("run {name}")));
     for pod in &pods {
-        for (network, interface) in [("pods", "eth0"), ("home", "eth1"), ("way", "eth2")] {
+        for (network, interface) in [("pods", "eth0"), ("home", "eth1"), ("way", "eth2"), ("switch", "eth3")] {
             let address = address_of(pod, network, interface);
             assert_eq!(ping(&address, 2).received, 2, "{interface} has {address}");
             let alias = format!("plugboard: {interface} on {network} of {pod}");
@@ -168,11 +173,13 @@ fn a_pod_has_further_nics() {
             assert!(links.any(|link| link["ifalias"].as_str().is_some_and(|own| alias.starts_with(own))), "{alias}");
         }
     }
-    assert_eq!(rates(), vec![("pb".to_owned(), 50_000_000); 4], "of each further NIC");
+    assert_eq!(rates(), vec![("pb".to_owned(), 50_000_000); 4], "of each further NIC that has a limit");
 
     for pod in &pods {
         containerd.cri(&format!("stop {pod}"));
     }
     sh("echo 0 > /proc/sys/net/ipv4/ip_forward").ok();
     assert_eq!(before, Snapshot::take::<&str>(&[], &[]), "the last pod leaves nothing");
+    ovs.settle();
+    assert_eq!(rows, ovs.rows());
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::{Host, Snapshot, bin_dir, ip, ping, sh};
+use harness::{Host, OpenVswitch, Snapshot, bin_dir, ip, ping, sh};
 use integration::remove_control_groups;
 use serde_json::{Value, json};
 
@@ -49,6 +49,14 @@ impl Podman {
         .ok()
     }
 
+    /// The address of a container's interface.
+    fn address(&self, container: &str, interface: &str) -> String {
+        let text = self.call(&format!("exec {container} /bin/busybox ip -4 address show dev {interface}"));
+        let own = text.split_whitespace().skip_while(|word| *word != "inet").nth(1).unwrap_or_default();
+        let (address, _) = own.split_once('/').unwrap_or_else(|| panic!("{interface} has no address: {text}"));
+        address.to_owned()
+    }
+
     /// Starts a container that waits, on these networks: `eth0`, `eth1` and so on.
     fn start(&self, name: &str, networks: &[&str]) {
         let networks: String = networks
@@ -90,15 +98,41 @@ fn a_container_has_a_further_nic_beside_its_first() {
         assert_eq!(routes.lines().filter(|line| line.starts_with("default")).count(), 1, "{routes}");
         assert!(routes.contains("default via 10.81.0.1 dev eth0"), "{routes}");
         for (interface, subnet) in [("eth0", "10.81.0."), ("eth1", subnet)] {
-            let text = podman.call(&format!("exec one /bin/busybox ip -4 address show dev {interface}"));
-            let own = text.split_whitespace().skip_while(|word| *word != "inet").nth(1).unwrap_or_default();
-            let (address, _) = own.split_once('/').unwrap_or_else(|| panic!("{interface} has no address: {text}"));
-            assert!(address.starts_with(subnet), "{text}");
-            assert_eq!(ping(address, 2).received, 2, "{interface} on {second}");
+            let address = podman.address("one", interface);
+            assert!(address.starts_with(subnet), "{address}");
+            assert_eq!(ping(&address, 2).received, 2, "{interface} on {second}");
         }
         podman.call("rm -f -t 0 one");
         sh("echo 0 > /proc/sys/net/ipv4/ip_forward").ok();
         assert_eq!(before, Snapshot::take::<&str>(&[], &[]), "{second}");
         assert_eq!(ip("link show").as_array().map(Vec::len), Some(1));
     }
+}
+
+#[test]
+fn containers_have_ports_of_open_vswitch() {
+    let _host = Host::enter();
+    let ovs = OpenVswitch::start();
+    ovs.add_bridge("br-int");
+    let podman = Podman::new();
+    let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.86.0.0/24"}]]});
+    podman.network("switch", &json!([{"type": "ovs-port", "bridge": "br-int", "vlan": 7, "ipam": ipam}]));
+    let state = || {
+        ovs.settle();
+        (Snapshot::take::<&str>(&[], &[]), ovs.rows())
+    };
+    let before = state();
+    for name in ["one", "two"] {
+        podman.start(name, &["switch"]);
+    }
+    let other = podman.address("two", "eth0");
+    let answers = podman.call(&format!("exec one /bin/busybox ping -c 3 -W 2 {other}"));
+    assert!(answers.contains("3 packets received"), "{answers}");
+    let ports = ovs.vsctl("list-ports br-int").ok();
+    assert_eq!(ports.lines().count(), 2, "{ports}");
+    assert!(ports.lines().all(|port| ovs.column("Port", port, "tag") == 7));
+    for name in ["one", "two"] {
+        podman.call(&format!("rm -f -t 0 {name}"));
+    }
+    assert_eq!(before, state());
 }

@@ -69,7 +69,7 @@ pub(crate) fn plan(
     runtime: &Runtime,
 ) -> Result<Vec<Nic>, Vec<anyhow::Error>> {
     let Place { target, path, existing, remembered } = place;
-    let if_names = plan::if_names(&args.ifname_prefix, specs.len(), path, existing).map_err(|problem| vec![problem])?;
+    let if_names = plan::if_names(args, specs.len(), path, existing).map_err(|problem| vec![problem])?;
     if let Some(entry) = remembered.iter().find(|entry| if_names.contains(&entry.attachment.if_name)) {
         return Err(vec![anyhow!(
             "container {} is remembered as attached to network '{}' by {}: detach it first",

@@ -149,6 +149,9 @@ pub(crate) struct Attach {
     /// Prefix of the interfaces' names
     #[arg(long, value_name = "PREFIX", default_value = "eth")]
     pub(crate) ifname_prefix: String,
+    /// Name of the interface, if there is a single network
+    #[arg(long, value_name = "NAME", conflicts_with = "ifname_prefix")]
+    pub(crate) ifname: Option<String>,
     /// Print the results as JSON
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) json: bool,

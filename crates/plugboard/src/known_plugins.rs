@@ -22,11 +22,25 @@ pub(crate) const RANGES: &str = "ipRanges";
 /// The IPAM plugin whose addresses the configuration lists, or a runtime brings: a second container would get the same.
 const FIXED_ADDRESSES: &str = "static";
 
-/// Keys that a second container cannot have too, that make a machine's NIC, or that keep a container from reaching others of its
-/// network: it must be up, and isolated ports do not reach each other. They are those of our plugins, and names that others use in
-/// the same sense.
-const KEYS_OF_ONE: [&str; 8] =
-    ["args", "disableContainerInterface", "group", "mac", "multiQueue", "owner", "portIsolation", "tapNamespace"];
+/// Keys that a second container cannot have too, that make a machine's NIC, that limit it, or that keep a container from reaching
+/// others of its network: it must be up, and isolated ports do not reach each other. They are those of our plugins, and names that
+/// others use in the same sense.
+const KEYS_OF_ONE: [&str; 14] = [
+    "args",
+    "disableContainerInterface",
+    "group",
+    "ingress_policing_burst",
+    "ingress_policing_rate",
+    "mac",
+    "max_rate",
+    "mirrors",
+    "multiQueue",
+    "ofport_request",
+    "ovnPort",
+    "owner",
+    "portIsolation",
+    "tapNamespace",
+];
 
 /// Whether the plugin keeps limits, and `shaping_keys` reads which.
 pub(crate) fn keeps_limits(plugin: &Plugin) -> bool {
@@ -41,9 +55,12 @@ pub(crate) fn takes_limits(plugin: &Plugin) -> bool {
 /// Removes from a plugin's configuration what only one container can have.
 pub(crate) fn make_common(plugin: &mut Plugin) {
     KEYS_OF_ONE.iter().for_each(|key| plugin.remove(key));
-    // A machine's NIC and a container's are on the same bridge; other kinds are of another network.
-    if plugin.key("nic").and_then(Value::as_str) == Some("tap") {
-        plugin.remove("nic");
+    // A machine's NIC and a container's are on the same bridge, and so is a veth beside an internal port, whose name would be taken;
+    // other kinds are of another network.
+    for (key, kinds) in [("nic", ["tap", "internal"].as_slice()), ("interface_type", &["internal"])] {
+        if plugin.key(key).and_then(Value::as_str).is_some_and(|kind| kinds.contains(&kind)) {
+            plugin.remove(key);
+        }
     }
     if plugin.ipam() == Some(FIXED_ADDRESSES) {
         plugin.remove("ipam");

@@ -141,6 +141,11 @@ impl Plugin {
         find(find(&self.object, "ipam")?.as_object()?, "type")?.as_str()
     }
 
+    /// It makes an internal port of Open vSwitch: a NIC without a host's end.
+    pub(crate) fn makes_internal_port(&self) -> bool {
+        ["nic", "interface_type"].iter().any(|key| find(&self.object, key).and_then(Value::as_str) == Some("internal"))
+    }
+
     /// The types of the plugins that it may call in turn: whatever has a `type` inside its configuration, as `ipam` does, and the
     /// `delegate` of meta plugins.
     pub(crate) fn delegates(&self) -> Vec<&str> {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use serde_json::{Map, Value};
 use shaping::networks::NetworkSpec;
 
 use crate::attachment::Attachment;
+use crate::cli::Attach;
 use crate::conf_dir::ConfDir;
 use crate::network::Network;
 use crate::plugins::Plugins;
@@ -55,17 +56,23 @@ pub(crate) fn networks(
 }
 
 /// The names of `count` interfaces, none of which exists in the namespace at `path`.
-pub(crate) fn if_names(prefix: &str, count: usize, path: &Path, existing: &[String]) -> anyhow::Result<Vec<String>> {
-    let names: Vec<_> = (0..count).map(|number| format!("{prefix}{number}")).collect();
+pub(crate) fn if_names(args: &Attach, count: usize, path: &Path, existing: &[String]) -> anyhow::Result<Vec<String>> {
+    let names: Vec<_> = match &args.ifname {
+        Some(name) if count == 1 => vec![name.clone()],
+        Some(name) => {
+            bail!("--ifname {name} names one interface, and there are {count} networks: use --ifname-prefix")
+        }
+        None => (0..count).map(|number| format!("{}{number}", args.ifname_prefix)).collect(),
+    };
+    let option = if args.ifname.is_some() { "--ifname" } else { "--ifname-prefix" };
     let refused = names.iter().find_map(|name| Some((name, cni::objection_to_interface(name)?)));
     if let Some((name, objection)) = refused {
-        return Err(anyhow!("no interface can be named '{name}': {objection}; give another --ifname-prefix"));
+        bail!("no interface can be named '{name}': {objection}; give another {option}");
     }
     match names.iter().find(|name| existing.contains(name)) {
-        Some(name) => Err(anyhow!(
-            "{} has an interface {name} already: detach it first, or give another --ifname-prefix",
-            path.display()
-        )),
+        Some(name) => {
+            bail!("{} has an interface {name} already: detach it first, or give another {option}", path.display())
+        }
         None => Ok(names),
     }
 }

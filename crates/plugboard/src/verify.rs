@@ -18,7 +18,7 @@ use crate::cache::Entry;
 use crate::chain::Chain;
 use crate::cli::Verify;
 use crate::known_plugins;
-use crate::network::Network;
+use crate::network::{Network, Plugin};
 use crate::runtime::Runtime;
 use crate::table;
 use crate::target::Target;
@@ -133,7 +133,9 @@ enum Far {
 impl Far {
     fn of(subject: &Subject<'_>) -> anyhow::Result<Self> {
         let if_name = &subject.entry.attachment.if_name;
-        if machine::is_there(ends::find_link(subject.path, if_name)?.as_ref()) {
+        // With the datapath in user space an internal port is a TAP device, too, which the switch has open.
+        let is_switched = subject.network.plugins.iter().any(Plugin::makes_internal_port);
+        if !is_switched && machine::is_there(ends::find_link(subject.path, if_name)?.as_ref()) {
             return machine_of(subject).map(Self::Machine);
         }
         End::open(subject.path, if_name).map(Self::Namespace)

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::cache::Entry;
 use crate::limits;
+use crate::network::{Network, Plugin};
 use crate::table;
 
 /// What people and scripts want to know of an attachment. Strings are empty if there is nothing to tell.
@@ -30,7 +31,11 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn of(entry: &Entry) -> Self {
         let Entry { network, attachment, result, .. } = entry;
-        let seen = result.as_ref().map(|result| Interfaces::of(result, &attachment.if_name)).unwrap_or_default();
+        let mut seen = result.as_ref().map(|result| Interfaces::of(result, &attachment.if_name)).unwrap_or_default();
+        // The bridge alone is before it then.
+        if Network::from_cache(&entry.config).is_ok_and(|list| list.plugins.iter().any(Plugin::makes_internal_port)) {
+            seen.host_interface.clear();
+        }
         Self {
             container_id: attachment.container_id.clone(),
             netns: attachment.netns.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
@@ -125,10 +130,13 @@ mod tests {
     use serde_json::json;
 
     fn view(result: Value) -> View {
+        view_of(Vec::new(), result)
+    }
+
+    fn view_of(config: Vec<u8>, result: Value) -> View {
         let attachment =
             Attachment { container_id: "c1".to_owned(), if_name: "eth0".to_owned(), ..Attachment::default() };
-        let (network, config) = ("lan".to_owned(), Vec::new());
-        View::of(&Entry { network, attachment, config, result: Some(result), namespace_id: None })
+        View::of(&Entry { network: "lan".to_owned(), attachment, config, result: Some(result), namespace_id: None })
     }
 
     #[test]
@@ -141,6 +149,17 @@ mod tests {
         assert_eq!(view.mac, "02:00:00:00:00:03");
         assert_eq!(view.addresses, ["10.1.0.5/24", "fd00::5/64"]);
         assert_eq!(view.host_interface, "veth1");
+    }
+
+    #[test]
+    fn an_internal_port_has_no_end_on_the_host() {
+        for (nic, expected) in [("internal", ""), ("veth", "br0")] {
+            let config = json!({"cniVersion": "1.0.0", "name": "lan", "plugins": [{"type": "ovs-port", "nic": nic}]});
+            let result = json!({"cniVersion": "1.0.0", "interfaces": [
+                {"name": "br0"}, {"name": "eth0", "mac": "02:00:00:00:00:03", "sandbox": "/run/netns/c1"}]});
+            let view = view_of(config.to_string().into_bytes(), result);
+            assert_eq!((view.mac.as_str(), view.host_interface.as_str()), ("02:00:00:00:00:03", expected));
+        }
     }
 
     #[test]

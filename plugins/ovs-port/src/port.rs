@@ -58,6 +58,12 @@ impl Port {
                 "ipspoofchk lets only the addresses of ipam pass, and there is no ipam; add ipam, or set macspoofchk instead",
             ));
         }
+        if ovn_port.is_some() && (keys.macspoofchk || keys.ipspoofchk) {
+            return Err(Error::invalid_config(
+                "macspoofchk and ipspoofchk add flows to the bridge, and all flows of OVN's bridge are its own; remove them, and set \
+                 the port security of the logical port instead (ovn-nbctl lsp-set-port-security)",
+            ));
+        }
         let device = config::device(&keys, &call)?;
         let of_nic = if device == SwitchDevice::Tap { keys::Device::Tap } else { keys::Device::Veth };
         let network = call.config.name.clone();
@@ -137,24 +143,28 @@ impl Port {
     }
 
     /// # Errors
-    /// Code 102 for a guard on a bridge whose flows are a controller's; the database cannot be asked.
+    /// Code 102 for a guard on a bridge whose flows are another program's; the database cannot be asked.
     pub(crate) fn survey(&mut self, session: &mut Session) -> Result<(), Error> {
         self.port().look_up(session).map_err(|error| nic::error(&error))?;
         let found = self.bridge.datapath_of(session).map_err(|error| nic::error(&error))?;
         self.datapath = found.or(self.bridge.datapath);
-        self.refuse_controller(session).map_err(|error| nic::error(&error))
+        self.refuse_flows_of_others(session).map_err(|error| nic::error(&error))
     }
 
-    fn refuse_controller(&self, session: &mut Session) -> Result<(), attachment::Error> {
-        if self.is_guarded() && self.bridge.has_controller(session)? {
-            return Err(attachment::Error::Conflict {
+    /// A guard's flows let what they do not drop out by `NORMAL`, past the flows of others.
+    fn refuse_flows_of_others(&self, session: &mut Session) -> Result<(), attachment::Error> {
+        if !self.is_guarded() {
+            return Ok(());
+        }
+        match self.bridge.flows_of_others(session)? {
+            None => Ok(()),
+            Some(have) => Err(attachment::Error::Conflict {
                 object: format!("bridge {} of Open vSwitch", self.bridge.name),
                 want: "flows on it that guard the port".to_owned(),
-                have: "has a controller, to which all its flows belong".to_owned(),
-                remedy: Remedy::act("remove macspoofchk and ipspoofchk, and have the controller guard the port"),
-            });
+                have: have.to_owned(),
+                remedy: Remedy::act("remove macspoofchk and ipspoofchk, and have that program guard the port"),
+            }),
         }
-        Ok(())
     }
 
     /// # Errors
@@ -324,7 +334,7 @@ impl Port {
         let bridge = is_there(&self.bridge, session)?;
         self.datapath = bridge.or(self.bridge.datapath);
         let unavailable = |error: attachment::Error| Error::new(Code::NotAvailable, nic::error(&error).msg);
-        self.refuse_controller(session).map_err(unavailable)?;
+        self.refuse_flows_of_others(session).map_err(unavailable)?;
         if let Some(patch) = &self.patch {
             is_there(&OvsBridge::named(&patch.to, &patch.network), session)?;
         }

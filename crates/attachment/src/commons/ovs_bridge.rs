@@ -63,12 +63,18 @@ impl OvsBridge {
         Ok(self.known(session)?.map(|row| datapath_of(&row)))
     }
 
-    /// A program elsewhere controls the flows of the bridge.
+    /// Why the flows of the bridge are another program's, if they are. Some programs, such as `ovn-controller`, are no controllers to
+    /// the database: they use the bridge's own socket, and set `fail_mode` to `secure`, with which the switch adds no flow by itself.
     ///
     /// # Errors
     /// The database cannot be asked.
-    pub fn has_controller(&self, session: &mut Session) -> Result<bool, Error> {
-        Ok(self.known(session)?.is_some_and(|row| !row.uuids("controller").is_empty()))
+    pub fn flows_of_others(&self, session: &mut Session) -> Result<Option<&'static str>, Error> {
+        let Some(row) = self.known(session)? else { return Ok(None) };
+        Ok(match row.text("fail_mode") {
+            _ if !row.uuids("controller").is_empty() => Some("has a controller, to which all its flows belong"),
+            Some("secure") => Some("has fail_mode secure: all its flows are another program's, such as OVN's"),
+            _ => None,
+        })
     }
 
     fn row(&self, session: &mut Session) -> Result<Option<Row>, Error> {

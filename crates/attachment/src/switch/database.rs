@@ -394,7 +394,8 @@ impl SwitchDatabase {
 }
 
 fn bridge_by(name: &str) -> Value {
-    select("Bridge", &[equals("name", name)], &["_uuid", "datapath_type", "controller", "external_ids"])
+    let columns = ["_uuid", "datapath_type", "controller", "fail_mode", "external_ids"];
+    select("Bridge", &[equals("name", name)], &columns)
 }
 
 fn port_by(name: &str) -> [Value; 2] {

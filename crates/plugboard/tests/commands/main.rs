@@ -17,6 +17,7 @@ mod host_device;
 mod interrupting;
 mod keeping;
 mod locking;
+mod names;
 mod open_vswitch;
 mod own;
 mod reference;
