@@ -184,7 +184,7 @@ fn two_containers_of_docker_have_nics_on_open_vswitch() {
 fn each_failure_with_a_container_of_docker_says_what_and_changes_nothing() {
     let _row = row("M65");
     let site = Site::new();
-    let [one, two, gone] = ["ctn-1", "ctn-2", "ctn-3"].map(|name| site.docker.run(name));
+    let [one, two, gone] = ["web-1", "web-2", "web-3"].map(|name| site.docker.run(name));
     let internal = network("int-net", &json!({"nic": "internal"}));
     let nowhere = network("no-net", &json!({"bridge": "br-nowhere"}));
     let veth = network("veth-net", &json!({}));
@@ -222,14 +222,14 @@ fn each_failure_with_a_container_of_docker_says_what_and_changes_nothing() {
         assert!(said.status == 1 && said.stderr.contains(culprit) && said.stdout.is_empty(), "{what}: {said:?}");
         assert!(before == state(), "{what} changes nothing");
     }
-    for wrong in ["attach ctn-2", "attach --ifname vnic-2 --ifname-prefix vnic ctn-2 veth-net"] {
+    for wrong in ["attach web-2", "attach --ifname vnic-2 --ifname-prefix vnic web-2 veth-net"] {
         let said = plugboard(wrong);
         assert!(said.status == 2 && said.stderr.contains("Usage"), "{said:?}");
     }
-    assert!(Path::new("/run/netns/ctn-2").exists());
-    let said = plugboard("attach --primary veth-net --ifname vnic-2 ctn-2 veth-net,int-net");
+    assert!(Path::new("/run/netns/web-2").exists());
+    let said = plugboard("attach --primary veth-net --ifname vnic-2 web-2 veth-net,int-net");
     assert!(said.status == 1 && said.stderr.contains("2 networks"), "{said:?}");
     assert!(before == state());
-    plugboard("detach ctn-1").ok();
+    plugboard("detach web-1").ok();
     assert_eq!(ip("link show type veth").as_array().map_or(0, Vec::len), 0);
 }
