@@ -588,6 +588,7 @@ impl Session {
         self.lock = None; // a second descriptor of ours would wait for the first
         self.lock = Some((mode, Lock::of_host(mode)?));
         self.host.seen.clear();
+        self.channels.iter_mut().for_each(|channel| channel.renew());
         Ok(())
     }
 }

@@ -2,7 +2,9 @@
 
 mod columns;
 mod database;
+mod gone;
 mod ids;
+mod missing;
 mod vlans;
 mod vsctl;
 
@@ -10,7 +12,9 @@ pub(crate) use columns::{Columns, Wanted};
 pub(crate) use database::{Awaited, Change};
 pub use database::{PortState, SwitchDatabase};
 pub(crate) use ids::{
-    identity_of, is_of_ovs_cni, is_of_shared, of_attachment, of_ovs_cni, of_patch, of_shared, patched_bridge,
+    GUARDED_ON, PATCH_OF, identity_of, is_of_ovs_cni, is_of_shared, of_attachment, of_ovs_cni, of_patch, of_shared,
+    patched_bridge,
 };
+pub(crate) use missing::no_bridge_of;
 pub use vlans::{SwitchVlans, VlanMode};
-pub(crate) use vsctl::{for_switch, vsctl};
+pub(crate) use vsctl::{for_switch, quoted, vsctl, word};

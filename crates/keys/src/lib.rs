@@ -37,7 +37,7 @@ pub use host_local::{HostLocalKeys, RangeKeys};
 pub use names::{Names, find, is_spelled, remove, take};
 pub use network::{ArgsKeys, Capabilities, CapabilityKeys, IpamKeys, ListKeys, PluginKeys};
 pub use nic::{MasqueradeBackend, NicKeys, TapKeys, TapNamespace, TrunkKeys};
-pub use ovs_port::{DatapathType, Ethertype, MirrorKeys, OvsPortKeys, SwitchDevice, SwitchVlanMode};
+pub use ovs_port::{DatapathType, Ethertype, MirrorKeys, OvsPortKeys, SwitchDevice, SwitchKeys, SwitchVlanMode};
 pub use place::{Place, Refusal};
 pub use remark::{Remark, remarks};
 pub use result::{DnsKeys, RouteKeys};

@@ -82,34 +82,10 @@ keys! {
         #[key("max_rate", accepts = "bit/s", default = "none", example = "10000000", is_ours = true)]
         pub max_rate: u64,
 
-        /// where the database server listens: `unix:FILE`, `tcp:HOST:PORT` or `ssl:HOST:PORT`
-        #[key("socket_file", default = "`unix:/var/run/openvswitch/db.sock`", example = r#""tcp:192.0.2.1:6640""#)]
-        pub socket_file: Option<String>,
-
-        /// with `ssl:`, the file of the own private key
-        #[key("private_key", example = r#""/etc/openvswitch/cni-privkey.pem""#, is_ours = true)]
-        pub private_key: Option<String>,
-
-        /// with `ssl:`, the file of the own certificate
-        #[key("certificate", example = r#""/etc/openvswitch/cni-cert.pem""#, is_ours = true)]
-        pub certificate: Option<String>,
-
-        /// with `ssl:`, the file of the authority that has signed the server's certificate
-        #[key("ca_cert", example = r#""/etc/openvswitch/cacert.pem""#, is_ours = true)]
-        pub ca_cert: Option<String>,
-
         /// a file with any of these keys, for those that the configuration does not have; the first that exists of this one,
         /// `/etc/kubernetes/cni/net.d/ovs.d/ovs.conf` and `/etc/cni/net.d/ovs.d/ovs.conf`
         #[key("configuration_path", example = r#""/etc/ovs-cni.conf""#)]
         pub configuration_path: Option<String>,
-
-        /// with `link_state_check_interval`: `ovs-vswitchd` is waited for this many times that long
-        #[key("link_state_check_retries", accepts = "number", default = "5", example = "10")]
-        pub link_state_check_retries: u32,
-
-        /// see `link_state_check_retries`; without either of the two, ADD waits 10 s at most
-        #[key("link_state_check_interval", accepts = "milliseconds", default = "1000", example = "500")]
-        pub link_state_check_interval: u32,
 
         /// a device for hardware offload, which is refused: use the plugins that are made for such devices
         #[key("deviceID", example = r#""""#)]
@@ -143,6 +119,34 @@ keys! {
         /// the metric of the default routes and of those of `ipam`, unless they have a `priority`
         #[key("metric", accepts = "number", default = "the kernel's", example = "200", is_ours = true)]
         pub metric: Option<u32>,
+    }
+
+    /// Where the switch is, and how long it may take.
+    #[object(others = told, example = r#"{"socket_file": "tcp:192.0.2.1:6640"}"#)]
+    pub struct SwitchKeys {
+        /// where the database server listens: `unix:FILE`, `tcp:HOST:PORT` or `ssl:HOST:PORT`
+        #[key("socket_file", default = "`unix:/var/run/openvswitch/db.sock`", example = r#""tcp:192.0.2.1:6640""#)]
+        pub socket_file: Option<String>,
+
+        /// with `ssl:`, the file of the own private key
+        #[key("private_key", example = r#""/etc/openvswitch/cni-privkey.pem""#, is_ours = true)]
+        pub private_key: Option<String>,
+
+        /// with `ssl:`, the file of the own certificate
+        #[key("certificate", example = r#""/etc/openvswitch/cni-cert.pem""#, is_ours = true)]
+        pub certificate: Option<String>,
+
+        /// with `ssl:`, the file of the authority that has signed the server's certificate
+        #[key("ca_cert", example = r#""/etc/openvswitch/cacert.pem""#, is_ours = true)]
+        pub ca_cert: Option<String>,
+
+        /// with `link_state_check_interval`: `ovs-vswitchd` is waited for this many times that long
+        #[key("link_state_check_retries", accepts = "number", default = "5", example = "10")]
+        pub link_state_check_retries: u32,
+
+        /// see `link_state_check_retries`; without either of the two, ADD waits 10 s at most
+        #[key("link_state_check_interval", accepts = "milliseconds", default = "1000", example = "500")]
+        pub link_state_check_interval: u32,
     }
 
     /// An entry of `mirrors`.

@@ -2,7 +2,7 @@
 
 use keys::{
     BridgeKeys, DelegateKeys, HostLocalKeys, NicKeys, OnBridgeKeys, OvsPortKeys, PluginKeys, SecondaryKeys, StaticKeys,
-    Table, TapKeys,
+    SwitchKeys, Table, TapKeys,
 };
 
 /// A plugin.
@@ -44,7 +44,7 @@ pub const PLUGINS: [Manual; 6] = [
         name: "ovs-port",
         about: "a NIC of a container or a virtual machine on a bridge of Open vSwitch",
         object: "",
-        tables: &[&OvsPortKeys::TABLE, &TapKeys::TABLE, &DelegateKeys::TABLE],
+        tables: &[&OvsPortKeys::TABLE, &SwitchKeys::TABLE, &TapKeys::TABLE, &DelegateKeys::TABLE],
         common: &["dns", "ipam"],
         example: include_str!("../../../conf-examples/ovs-net.conflist"),
     },

@@ -17,18 +17,27 @@ impl Completed {
     /// # Errors
     /// Code 7 naming the file or the key.
     pub(crate) fn of(call: &Call) -> Result<Self, Error> {
+        let (completed, objection) = Self::leniently(call);
+        objection.map_or(Ok(completed), Err)
+    }
+
+    /// The same as far as it can be read, for removals, and what is wrong with the rest.
+    pub(crate) fn leniently(call: &Call) -> (Self, Option<Error>) {
         let mut call = call.clone();
-        flat_file::complete(&mut call.config.object)?;
+        let mut objection = flat_file::complete(&mut call.config.object).err();
         let args = &mut call.environment.args;
         if let Some(mac) = args.take("MAC") {
             args.set("MAC", mac);
         }
         let by_environment = args.take("ovnPort");
         let configured = keys::find(&call.config.object, "ovnPort").and_then(|port| port.as_str()).map(str::to_owned);
-        let by_args = call.config.arg::<String>("ovnPort")?;
+        let by_args = call.config.arg::<String>("ovnPort").unwrap_or_else(|error| {
+            objection.get_or_insert(error);
+            None
+        });
         let mut given = [by_args, by_environment, configured].into_iter().flatten();
         let ovn_port = given.find(|port| !port.is_empty());
-        Ok(Self { call, ovn_port })
+        (Self { call, ovn_port }, objection)
     }
 
     /// The bridge that the configuration names; for a port of OVN its own, unless another one is named.

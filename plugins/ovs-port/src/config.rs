@@ -7,6 +7,9 @@ use keys::{DatapathType, Ethertype, MirrorKeys, NicKeys, OvsPortKeys, SwitchDevi
 /// The largest number of a port in OpenFlow that can be asked for (`ovs-vswitchd.conf.db(5)`, `ofport_request`).
 const OFPORT_MAX: u32 = 65_279;
 
+/// Rates in bit/s: the switch counts bytes, in 32 bits (`netdev-linux.c`, `htb_setup_class__`).
+const RATES: std::ops::RangeInclusive<u64> = 8..=34_359_738_360;
+
 /// # Errors
 /// Code 7 naming the key.
 pub(crate) fn device(keys: &OvsPortKeys, call: &Call) -> Result<SwitchDevice, Error> {
@@ -121,6 +124,14 @@ pub(crate) fn limits(keys: &OvsPortKeys, device: SwitchDevice) -> Result<SwitchL
         policing_burst_kb: keys.ingress_policing_burst,
         max_rate_bps: Some(keys.max_rate).filter(|rate| *rate != 0),
     };
+    if limits.max_rate_bps.is_some_and(|rate| !RATES.contains(&rate)) {
+        return Err(Error::invalid_config(format!(
+            "max_rate is {}: Open vSwitch keeps rates from {} to {} bit/s",
+            keys.max_rate,
+            RATES.start(),
+            RATES.end()
+        )));
+    }
     if limits.policing_burst_kb > 0 && limits.policing_rate_kbps == 0 {
         return Err(Error::invalid_config("ingress_policing_burst needs ingress_policing_rate"));
     }

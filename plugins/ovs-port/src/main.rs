@@ -13,11 +13,16 @@ mod switch;
 use std::process::ExitCode;
 
 use describe::Switched;
-use keys::{DelegateKeys, FromJson, OvsPortKeys, TapKeys};
+use keys::{DelegateKeys, FromJson, OvsPortKeys, SwitchKeys, TapKeys};
 use plugin::Verbs;
 
 fn main() -> ExitCode {
     plugin::main(
-        &const { Verbs::of::<Switched>("ovs-port", &[OvsPortKeys::NAMES, TapKeys::NAMES, DelegateKeys::NAMES]) },
+        &const {
+            Verbs::of::<Switched>(
+                "ovs-port",
+                &[OvsPortKeys::NAMES, SwitchKeys::NAMES, TapKeys::NAMES, DelegateKeys::NAMES],
+            )
+        },
     )
 }

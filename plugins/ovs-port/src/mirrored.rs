@@ -82,7 +82,8 @@ impl Mirrored {
         is_output: bool,
         session: &mut Session,
     ) -> Result<Description, Error> {
-        let mut mirrored = Self::read(call, identity.clone(), is_output)?;
+        // Without the names there is nothing to do: the port takes its part in mirrors with it.
+        let Ok(mut mirrored) = Self::read(call, identity.clone(), is_output) else { return Ok(Description::new()) };
         if let Some(result) = &call.config.prev_result {
             mirrored.port = port_of(result, identity, session)?;
         }

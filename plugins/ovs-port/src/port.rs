@@ -50,6 +50,11 @@ impl Port {
                 "bridge is missing: name the bridge of Open vSwitch, or a logical port of OVN in ovnPort",
             )
         })?;
+        if bridge.contains('/') {
+            return Err(Error::invalid_config(format!(
+                "bridge: Open vSwitch has no bridges with '/' in their names, as {bridge:?}"
+            )));
+        }
         let Completed { call, ovn_port } = completed;
         let keys: OvsPortKeys = call.config.keys()?;
         let of_tap: TapKeys = call.config.keys()?;
@@ -307,7 +312,7 @@ impl Port {
     pub(crate) fn named(call: &Call, identity: &Identity) -> Description {
         let mut description = Description::new();
         description.own(ovs_cni_nic(call, identity));
-        let Ok(completed) = Completed::of(call) else { return description };
+        let (completed, _) = Completed::leniently(call);
         let Some(bridge) = completed.bridge() else { return description };
         let network = &call.config.name;
         let object = &completed.call.config.object;
@@ -316,9 +321,7 @@ impl Port {
         if is_set("macspoofchk") || is_set("ipspoofchk") {
             description.own(OvsGuard::left(identity, &bridge));
         }
-        if let Some(to) = keys::find(object, "patchTo").and_then(|to| to.as_str()).filter(|to| !to.is_empty()) {
-            description.share(OvsPatch { bridge: bridge.clone(), to: to.to_owned(), network: network.clone() });
-        }
+        description.share(OvsPatch::all_of(&bridge, network));
         let entries = keys::member::<Vec<MirrorKeys>>(object, "mirrors", &keys::Place::Whole, false);
         let mirrors = config::mirrors(&entries.ok().flatten().unwrap_or_default(), None, &bridge, network);
         for (mirror, _) in mirrors.unwrap_or_default() {

@@ -1,11 +1,12 @@
 //! A bridge of Open vSwitch.
 
-use ovsdb::operation::{equals, includes, insert, mutate, wait_until_equal};
-use ovsdb::{Row, Uuid, value};
+use ovsdb::operation::{equals, includes, insert, mutate, select, wait_until_equal};
+use ovsdb::{Row, Transaction, Uuid, value};
 use serde_json::json;
 
+use super::ovs_patch;
 use super::ovs_ports::OvsPorts;
-use crate::switch::{Awaited, Change, Columns, Wanted, for_switch, is_of_shared, of_shared, vsctl};
+use crate::switch::{Awaited, Change, Columns, Wanted, for_switch, is_of_shared, no_bridge_of, of_shared, vsctl};
 use crate::{Commons, Difference, Error, Finder, Found, Kind, Remedy, Session, Shared, State};
 
 static KIND: Kind = Kind::found("bridge of Open vSwitch");
@@ -158,10 +159,7 @@ impl Shared for OvsBridge {
         let Some(row) = self.known(session)? else {
             return match self.datapath {
                 Some(_) => Ok(State::Lacking),
-                None => Err(Error::Unusable {
-                    problem: format!("there is no bridge {} in Open vSwitch", self.name),
-                    remedy: Remedy::NoSwitchBridge { bridge: self.name.clone() },
-                }),
+                None => Err(no_bridge_of(&self.name)),
             };
         };
         match self.datapath.filter(|wanted| *wanted != datapath_of(&row)) {
@@ -194,12 +192,26 @@ impl Shared for OvsBridge {
         Ok(difference.into_iter().collect())
     }
 
-    /// The ports that it had when it was found to be unused must still be all.
+    /// With the far ends of its patches, and only if the ports are still those that it goes with.
     fn release(&self, session: &mut Session) -> Result<(), Error> {
-        let Some(row) = self.row(session)?.filter(|row| is_of_shared(&row.map("external_ids"))) else { return Ok(()) };
+        let action = format!("remove {}", self.label());
+        let is_it = [equals("name", self.name.as_str())];
+        let patches = ovs_patch::patches_of(session, &self.name)?;
+        let questions =
+            [select("Bridge", &is_it, &["_uuid", "ports", "external_ids"]), select("Port", &is_it, &["_uuid"])];
+        let results = session.switch()?.transact(&action, Transaction::from_iter(questions))?;
+        let found = results.rows(0).pop().filter(|row| is_of_shared(&row.map("external_ids")));
+        let Some(row) = found else { return Ok(()) };
         let Some(uuid) = row.uuid() else { return Ok(()) };
-        let operation = forget(&uuid);
-        session.switch()?.change(&format!("remove {}", self.label()), [operation]).map(drop)
+        let own: Vec<Uuid> = results.rows(1).iter().chain(&patches).filter_map(Row::uuid).collect();
+        let ports = row.uuids("ports");
+        if !ports.iter().all(|port| own.contains(port)) {
+            return Ok(());
+        }
+        let ports = json!({"ports": value::set(ports.iter().map(value::uuid))});
+        let guard = wait_until_equal("Bridge", &is_it, &["ports"], &[ports], 0);
+        let operations = ovs_patch::removal(&patches).into_iter().chain([forget(&uuid)]);
+        session.switch()?.change_unless_changed(&action, guard, operations).map(drop)
     }
 
     fn commands(&self) -> Vec<String> {

@@ -6,7 +6,7 @@ use ovsdb::operation::{equals, insert, mutate, select, wait_until_equal};
 use ovsdb::{Row, Transaction, value};
 use serde_json::json;
 
-use crate::switch::{Change, Columns, Wanted, for_switch, is_of_ovs_cni, is_of_shared, of_shared, vsctl};
+use crate::switch::{Change, Columns, Wanted, for_switch, is_of_ovs_cni, is_of_shared, of_shared, quoted, vsctl, word};
 use crate::{Commons, Difference, Error, Finder, Found, Kind, Session, Shared, State};
 
 static KIND: Kind = Kind::found("mirror of Open vSwitch");
@@ -124,7 +124,7 @@ impl Shared for OvsMirror {
     }
 
     fn commands(&self) -> Vec<String> {
-        let (bridge, name) = (&self.bridge, &self.name);
+        let (bridge, name) = (&self.bridge, quoted(&self.name));
         let ids = Columns::new([("external_ids", Wanted::Entries(of_shared(&self.network)))]).settings_of(&[]);
         vec![vsctl(&format!("--id=@m create mirror name={name}{ids} -- add bridge {bridge} mirrors @m"))]
     }
@@ -139,7 +139,7 @@ impl Shared for OvsMirror {
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let is_ours = self.row(session)?.is_some_and(|row| Self::is_ours(&row.map("external_ids")));
         let command =
-            || vsctl(&format!("--id=@m get mirror {1} -- remove bridge {0} mirrors @m", self.bridge, self.name));
+            || vsctl(&format!("--id=@m get mirror {1} -- remove bridge {0} mirrors @m", self.bridge, word(&self.name)));
         for_switch(session, if is_ours { vec![command()] } else { Vec::new() })
     }
 }
@@ -153,7 +153,9 @@ impl Commons for OvsMirrored {
     }
 
     fn is_used(&self, session: &mut Session) -> Result<bool, Error> {
+        let gone = session.gone_ports()?;
         let row = self.0.row(session)?;
-        Ok(row.is_some_and(|row| PORTS.iter().any(|column| !row.uuids(column).is_empty())))
+        let has_port = |row: &Row, column: &str| row.uuids(column).iter().any(|port| !gone.contains(port));
+        Ok(row.is_some_and(|row| PORTS.iter().any(|column| has_port(&row, column))))
     }
 }

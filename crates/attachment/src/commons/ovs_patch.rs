@@ -1,18 +1,22 @@
 //! A pair of patch ports that joins two bridges of Open vSwitch.
 
+use std::collections::BTreeSet;
+
 use ovsdb::operation::{equals, includes, insert, mutate, select, wait_until_equal};
 use ovsdb::{Row, Transaction, value};
 use serde_json::{Value, json};
 
 use super::ovs_ports::OvsPorts;
-use crate::switch::{Awaited, Change, Columns, Wanted, for_switch, of_patch, of_shared, patched_bridge, vsctl};
+use crate::switch::{
+    Awaited, Change, Columns, PATCH_OF, Wanted, for_switch, no_bridge_of, of_patch, of_shared, patched_bridge, vsctl,
+};
 use crate::{Commons, Difference, Error, Finder, Found, Kind, Remedy, Session, Shared, State};
 
 static KIND: Kind = Kind::found("patch of Open vSwitch");
 static FINDER: Finder = Finder::new(&KIND, |_, _| Ok(Vec::new()), of_network);
 
-/// A pair of patch ports between a bridge of attachments and another one, which an operator has made. It goes with the last of the
-/// attachments.
+/// A pair of patch ports between a bridge of attachments and another one. It goes with the last of the attachments, whatever that says
+/// of patches itself.
 #[derive(Debug, Clone)]
 pub struct OvsPatch {
     /// The bridge of the attachments.
@@ -27,7 +31,16 @@ impl OvsPatch {
     /// What finds it without a description.
     pub const FINDER: &'static Finder = &FINDER;
 
+    /// All of a bridge, to be removed.
+    #[must_use]
+    pub fn all_of(bridge: &str, network: &str) -> Self {
+        Self { bridge: bridge.to_owned(), to: String::new(), network: network.to_owned() }
+    }
+
     fn label(&self) -> String {
+        if self.to.is_empty() {
+            return format!("patches of bridge {} of Open vSwitch", self.bridge);
+        }
         format!("patch from bridge {} to bridge {} of Open vSwitch", self.bridge, self.to)
     }
 
@@ -42,13 +55,16 @@ impl OvsPatch {
         of_patch(&self.network, &self.bridge)
     }
 
-    fn change(&self) -> Change {
+    /// Makes both ends anew, instead of what there is of them.
+    fn change(&self, former: &[Row]) -> Change {
         let mut change = Change::default();
+        change.operations.extend(removal(former));
         for (index, (bridge, name, peer)) in self.ends().into_iter().enumerate() {
             let (interface, port) = (format!("patch_interface_{index}"), format!("patch_port_{index}"));
             let is_bridge = [equals("name", bridge)];
             let guard = wait_until_equal("Bridge", &is_bridge, &["name"], &[json!({"name": bridge})], 0);
-            change.guards.push((guard, no_bridge(bridge)));
+            let missing = if index == 0 { no_bridge_of(bridge) } else { no_bridge(bridge) };
+            change.guards.push((guard, missing));
             let options = value::map([("peer", peer)]);
             let row =
                 json!({"name": name, "type": "patch", "options": options, "external_ids": value::map(self.ids())});
@@ -85,13 +101,9 @@ fn no_bridge(bridge: &str) -> Error {
 fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
     let is_its = [includes("external_ids", value::map(of_shared(network)))];
     let action = format!("list the patches of network {network:?}");
-    let rows = session.switch()?.rows(&action, "Port", &is_its, &["name", "external_ids"])?;
-    let patch = |row: &Row| {
-        let bridge = patched_bridge(&row.map("external_ids"))?.to_owned();
-        let to = row.text("name")?.strip_prefix(&format!("patch-{bridge}-to-"))?.to_owned();
-        Some(Found::shared(OvsPatch { bridge, to, network: network.to_owned() }))
-    };
-    Ok(rows.iter().filter_map(patch).collect())
+    let rows = session.switch()?.rows(&action, "Port", &is_its, &["external_ids"])?;
+    let bridges: BTreeSet<&str> = rows.iter().filter_map(|row| row.entry("external_ids", PATCH_OF)).collect();
+    Ok(bridges.into_iter().map(|bridge| Found::shared(OvsPatch::all_of(bridge, network))).collect())
 }
 
 impl Shared for OvsPatch {
@@ -121,15 +133,15 @@ impl Shared for OvsPatch {
     }
 
     fn look(&self, session: &mut Session) -> Result<State, Error> {
-        match self.rows(session)?.len() {
-            0 => Ok(State::Lacking),
-            2 => Ok(State::Whole),
-            _ => Err(Error::Conflict {
+        match self.rows(session)?.as_slice() {
+            [_, _] => Ok(State::Whole),
+            [one] if patched_bridge(&one.map("external_ids")).is_none() => Err(Error::Conflict {
                 object: self.label(),
                 want: "both ends of it".to_owned(),
                 have: "has one end only".to_owned(),
                 remedy: Remedy::act("remove that with `ovs-vsctl del-port`"),
             }),
+            _ => Ok(State::Lacking),
         }
     }
 
@@ -137,24 +149,49 @@ impl Shared for OvsPatch {
         if self.look(session)? == State::Whole {
             return Ok(());
         }
-        let (place, change) = (session.place(), self.change());
+        let former = self.rows(session)?;
+        let (place, change) = (session.place(), self.change(&former));
         session.switch()?.collect(place, change);
         Ok(())
     }
 
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
-        Ok(if self.rows(session)?.len() == 2 { Vec::new() } else { vec![Difference::missing(self.label())] })
+        let mut differences = Vec::new();
+        for (bridge, name, peer) in self.ends() {
+            let label = format!("patch port {name} of bridge {bridge}");
+            let wanted = Columns::new([
+                ("type", Wanted::Text("patch".to_owned())),
+                ("options", Wanted::Entries(vec![("peer", peer)])),
+            ]);
+            let is_it = [equals("name", name)];
+            let questions = [
+                select("Interface", &is_it, &["type", "options", "error"]),
+                select("Port", &is_it, &["_uuid"]),
+                select("Bridge", &[equals("name", bridge)], &["ports"]),
+            ];
+            let results = session.switch()?.transact(&format!("look up {label}"), Transaction::from_iter(questions))?;
+            let [interface, port, of_bridge] = [0, 1, 2].map(|place| results.rows(place).pop());
+            let (Some(interface), Some(port)) = (interface, port.and_then(|row| row.uuid())) else {
+                differences.push(Difference::missing(label));
+                continue;
+            };
+            differences.extend(wanted.differences(&label, &interface));
+            if !of_bridge.is_some_and(|row| row.uuids("ports").contains(&port)) {
+                differences.push(Difference::new(&label, "there", "on another bridge"));
+            }
+            if let Some(words) = interface.text("error").filter(|words| !words.is_empty()) {
+                differences.push(Difference::new(label, "open", words));
+            }
+        }
+        Ok(differences)
     }
 
     fn release(&self, session: &mut Session) -> Result<(), Error> {
-        let rows = self.rows(session)?;
-        let ours = rows.iter().filter(|row| patched_bridge(&row.map("external_ids")).is_some());
-        let ports: Vec<Value> = ours.filter_map(Row::uuid).map(|uuid| value::uuid(&uuid)).collect();
-        if ports.is_empty() {
-            return Ok(());
+        let operations = removal(&patches_of(session, &self.bridge)?);
+        match operations {
+            None => Ok(()),
+            operation => session.switch()?.change(&format!("remove the {}", self.label()), operation).map(drop),
         }
-        let operation = mutate("Bridge", &[], "ports", "delete", value::set(ports));
-        session.switch()?.change(&format!("remove the {}", self.label()), [operation]).map(drop)
     }
 
     fn commands(&self) -> Vec<String> {
@@ -174,12 +211,22 @@ impl Shared for OvsPatch {
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        let rows = self.rows(session)?;
-        let ours = rows.iter().filter(|row| patched_bridge(&row.map("external_ids")).is_some());
-        let commands =
-            ours.filter_map(|row| Some(vsctl(&format!("--if-exists del-port {}", row.text("name")?)))).collect();
-        for_switch(session, commands)
+        let ports = patches_of(session, &self.bridge)?;
+        let command = |row: &Row| Some(vsctl(&format!("--if-exists del-port {}", row.text("name")?)));
+        for_switch(session, ports.iter().filter_map(command).collect())
     }
+}
+
+/// The patch ports of ours that serve the ports of a bridge, at both ends.
+pub(super) fn patches_of(session: &mut Session, bridge: &str) -> Result<Vec<Row>, Error> {
+    let is_its = [includes("external_ids", value::map([("owner", "plugboard"), (PATCH_OF, bridge)]))];
+    session.switch()?.rows(&format!("look up the patches of bridge {bridge}"), "Port", &is_its, &["_uuid", "name"])
+}
+
+/// What removes ports; nothing if there are none.
+pub(super) fn removal(ports: &[Row]) -> Option<Value> {
+    let ports: Vec<Value> = ports.iter().filter_map(Row::uuid).map(|uuid| value::uuid(&uuid)).collect();
+    (!ports.is_empty()).then(|| mutate("Bridge", &[], "ports", "delete", value::set(ports)))
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use std::time::Duration;
 use netlink::Mac;
 use openflow::guard::Guard;
 use openflow::{Connection, FoundFlow};
-use ovsdb::operation::{equals, includes, select, update};
-use ovsdb::{Remote, Row, Transaction, value};
+use ovsdb::operation::{equals, includes, update};
+use ovsdb::{Remote, Row, value};
 
 use crate::switch::identity_of;
-use crate::{Difference, Error, Finder, Found, Identity, Kind, Object, Owner, Session, Stage};
+use crate::{Difference, Error, Finder, Found, Identity, Kind, Note, Object, Owner, Session, Stage};
 
 static KIND: Kind = Kind::found("flows that guard a port");
 // An attachment has them on the bridge that its configuration names.
@@ -20,6 +20,9 @@ static FINDER: Finder = Finder::new(&KIND, |_, _| Ok(Vec::new()), of_network);
 
 /// How long a switch is waited for, which answers within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same for removals, which do without one that hangs.
+const SHORT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The bits of a cookie that are the attachment's own.
 const ALL: u64 = u64::MAX;
@@ -118,8 +121,13 @@ fn socket(directory: &Path, bridge: &str) -> PathBuf {
 
 /// The bridge is gone, or the switch: its flows are gone with it.
 fn is_gone(error: &openflow::Error) -> bool {
-    let openflow::Error::Connect { source, .. } = error else { return false };
-    matches!(source.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)
+    match error {
+        openflow::Error::Connect { source, .. } => {
+            matches!(source.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)
+        }
+        openflow::Error::Broken { .. } => true,
+        _ => false,
+    }
 }
 
 fn failed(action: String, error: &openflow::Error) -> Error {
@@ -129,41 +137,69 @@ fn failed(action: String, error: &openflow::Error) -> Error {
     }
 }
 
-/// Flows tell no network, and no more of an attachment than a number. Those of which no port tells any more are of nobody.
+/// Flows tell no network, and no more of an attachment than a number. Those of which no port tells any more are of nobody. A port is
+/// there before its flows are, and so ports are listed after them.
 fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
-    let is_ours = [includes("external_ids", value::map([("owner", "plugboard")]))];
-    let questions = [select("Bridge", &[], &["name"]), select("Port", &is_ours, &["external_ids"])];
-    let results = session.switch()?.transact("list bridges and ports", Transaction::from_iter(questions))?;
-    let ports: Vec<Identity> = results.rows(1).iter().filter_map(|row| identity_of(&row.map("external_ids"))).collect();
+    let bridges = session.switch()?.rows("list bridges", "Bridge", &[], &["name"])?;
     let directory = directory(session);
-    let mut found = Vec::new();
-    for bridge in results.rows(0).iter().filter_map(|row: &Row| row.text("name")) {
-        let (mark, mask) = Identity::COOKIES;
-        let listed = Connection::open(&socket(&directory, bridge), PATIENCE)
+    let (mark, mask) = Identity::COOKIES;
+    let mut marked = BTreeSet::new();
+    for bridge in bridges.iter().filter_map(|row: &Row| row.text("name")) {
+        let listed = Connection::open(&socket(&directory, bridge), SHORT_PATIENCE)
             .and_then(|mut connection| connection.list(mark, mask));
-        let cookies: BTreeSet<u64> = match listed {
-            Ok(flows) => flows.iter().map(|flow: &FoundFlow| flow.cookie).collect(),
-            Err(error) if is_gone(&error) => continue,
-            Err(error) => return Err(failed(format!("list the flows of bridge {bridge}"), &error)),
-        };
-        for cookie in cookies {
-            let owner = match ports.iter().find(|identity| identity.cookie() == cookie) {
-                Some(identity) if identity.network() != network => continue,
-                Some(identity) => Owner::Identity(identity.clone()),
-                None => Owner::Whoever(Box::new(move |identity| identity.cookie() == cookie)),
-            };
-            let (of, name) = (bridge.to_owned(), bridge.to_owned());
-            let removal = move |session: &mut Session| delete(session, &of, cookie);
-            let command = format!("ovs-ofctl del-flows {name} cookie={cookie:#x}/-1");
-            found.push(Found::own(owner, Stage::Setting, removal).printed_by(move |_| Ok(vec![command.clone()])));
+        match listed {
+            Ok(flows) => marked.extend(flows.iter().map(|flow: &FoundFlow| (bridge, flow.cookie))),
+            Err(error) if is_gone(&error) => {}
+            Err(error) => session.note(Note::LeftFlows { bridge: bridge.to_owned(), reason: error.to_string() }),
         }
+    }
+    if marked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ports = attachments(session)?;
+    let mut found = Vec::new();
+    for (bridge, cookie) in marked {
+        let bridge = bridge.to_owned();
+        let command = format!("ovs-ofctl del-flows {bridge} cookie={cookie:#x}/-1");
+        let own = match ports.iter().find(|identity| identity.cookie() == cookie) {
+            Some(identity) if identity.network() != network => continue,
+            Some(identity) => Found::own(Owner::Identity(identity.clone()), Stage::Setting, move |session| {
+                delete(session, &bridge, cookie)
+            }),
+            None => {
+                let owner = Owner::Whoever(Box::new(move |identity| identity.cookie() == cookie));
+                Found::own(owner, Stage::Setting, move |session| {
+                    // Its port may have come since.
+                    let is_owned = attachments(session)?.iter().any(|identity| identity.cookie() == cookie);
+                    if is_owned { Ok(()) } else { delete(session, &bridge, cookie) }
+                })
+            }
+        };
+        found.push(own.printed_by(move |_| Ok(vec![command.clone()])));
     }
     Ok(found)
 }
 
+/// All attachments that have ports.
+fn attachments(session: &mut Session) -> Result<Vec<Identity>, Error> {
+    let is_ours = [includes("external_ids", value::map([("owner", "plugboard")]))];
+    let rows = session.switch()?.rows("list ports", "Port", &is_ours, &["external_ids"])?;
+    Ok(rows.iter().filter_map(|row| identity_of(&row.map("external_ids"))).collect())
+}
+
+/// Removes those of an attachment from a bridge.
+pub(super) fn remove(session: &mut Session, bridge: &str, identity: &Identity) -> Result<(), Error> {
+    delete(session, bridge, identity.cookie())
+}
+
+/// A switch that hangs is not waited for: what it has kept goes with GC.
 fn delete(session: &mut Session, bridge: &str, cookie: u64) -> Result<(), Error> {
     let path = socket(&directory(session), bridge);
-    match Connection::open(&path, PATIENCE).and_then(|mut connection| connection.delete(cookie, ALL)) {
+    match Connection::open(&path, SHORT_PATIENCE).and_then(|mut connection| connection.delete(cookie, ALL)) {
+        Err(error @ openflow::Error::Silent { .. }) => {
+            session.note(Note::LeftFlows { bridge: bridge.to_owned(), reason: error.to_string() });
+            Ok(())
+        }
         Err(error) if !is_gone(&error) => Err(failed(format!("remove flows of bridge {bridge}"), &error)),
         _ => Ok(()),
     }
@@ -222,7 +258,7 @@ impl Object for OvsGuard {
     }
 
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
-        delete(session, &self.bridge, self.identity.cookie())
+        remove(session, &self.bridge, &self.identity)
     }
 
     fn commands(&self) -> Vec<String> {

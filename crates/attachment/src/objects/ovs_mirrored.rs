@@ -4,7 +4,7 @@ use ovsdb::operation::{equals, includes, mutate};
 use ovsdb::{Row, Uuid, value};
 use serde_json::Value;
 
-use crate::switch::{Change, for_switch, of_attachment, vsctl};
+use crate::switch::{Change, for_switch, of_attachment, vsctl, word};
 use crate::{Difference, Error, Identity, Kind, Object, OvsMirror, Remedy, Session, Stage};
 
 /// With the port go all references to it.
@@ -127,7 +127,7 @@ impl Object for OvsMirrored {
 
     fn commands(&self) -> Vec<String> {
         let port = self.port.clone().unwrap_or_else(|| self.identity.host_name());
-        let add = |column: &str| format!(" -- add mirror {} {column} @p", self.mirror.name);
+        let add = |column: &str| format!(" -- add mirror {} {column} @p", word(&self.mirror.name));
         let parts: String = self.columns().into_iter().map(add).collect();
         vec![vsctl(&format!("--id=@p get port {port}{parts}"))]
     }

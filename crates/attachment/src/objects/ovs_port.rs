@@ -5,12 +5,14 @@ use ovsdb::operation::{delete, equals, includes, insert, mutate, select, wait_un
 use ovsdb::{Row, Transaction, value};
 use serde_json::{Value, json};
 
+use super::ovs_guard;
 use super::ovs_internal;
 use super::ovs_limits::SwitchLimits;
-use crate::switch::{Awaited, Change, Columns, SwitchVlans, Wanted, for_switch, identity_of, of_attachment, vsctl};
-use crate::{
-    Device, Difference, Error, Finder, Found, Identity, Item, Kind, Note, Object, Owner, Remedy, Session, Stage,
+use crate::switch::{
+    Awaited, Change, Columns, GUARDED_ON, SwitchVlans, Wanted, for_switch, identity_of, no_bridge_of, of_attachment,
+    vsctl,
 };
+use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Note, Object, Owner, Session, Stage};
 
 static KIND: Kind = Kind::found("port of Open vSwitch");
 static FINDER: Finder = Finder::new(&KIND, of_identity, of_network);
@@ -122,7 +124,9 @@ impl OvsPort {
 
     fn port_columns(&self) -> Columns {
         let name = [("name", Wanted::Text(self.name()))];
-        let ids = [("external_ids", Wanted::Entries(of_attachment(&self.identity)))];
+        let mut ids = of_attachment(&self.identity);
+        ids.extend(self.is_guarded.then(|| (GUARDED_ON, self.bridge.clone())));
+        let ids = [("external_ids", Wanted::Entries(ids))];
         Columns::new(name.into_iter().chain(self.vlans.columns()).chain(ids))
     }
 
@@ -145,7 +149,7 @@ impl OvsPort {
             bridge: self.bridge.clone(),
             ofport: self.ofport_request,
         });
-        Change { guards: vec![(guard, no_bridge(&self.bridge))], operations, awaited }
+        Change { guards: vec![(guard, no_bridge_of(&self.bridge))], operations, awaited }
     }
 
     fn qos_columns(&self, rate_bps: u64) -> Columns {
@@ -159,7 +163,8 @@ impl OvsPort {
     /// What the attachment has in the database.
     fn rows(&self, session: &mut Session) -> Result<Rows, Error> {
         let is_its = [includes("external_ids", value::map(of_attachment(&self.identity)))];
-        let questions = [select("Port", &is_its, &["_uuid", "name"]), select("QoS", &is_its, &["_uuid"])];
+        let of_port = ["_uuid", "name", "external_ids"];
+        let questions = [select("Port", &is_its, &of_port), select("QoS", &is_its, &["_uuid"])];
         let action = format!("look up {}", self.identity.words());
         let results = session.switch()?.transact(&action, Transaction::from_iter(questions))?;
         Ok(Rows { ports: results.rows(0), queues: results.rows(1) })
@@ -190,14 +195,6 @@ impl OvsPort {
 fn has_another_device(session: &mut Session, interface: &Row, name: &str) -> Result<bool, Error> {
     let has_index = interface.number("ifindex").is_some_and(|index| index != 0);
     Ok(has_index && session.find(&Device::host(name))?.is_some())
-}
-
-/// The bridge is missing.
-fn no_bridge(bridge: &str) -> Error {
-    Error::Unusable {
-        problem: format!("there is no bridge {bridge} in Open vSwitch"),
-        remedy: Remedy::NoSwitchBridge { bridge: bridge.to_owned() },
-    }
 }
 
 fn of_identity(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error> {
@@ -375,6 +372,9 @@ impl Object for OvsPort {
     /// refers to go; a queue is deleted by itself.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let rows = self.rows(session)?;
+        for bridge in rows.ports.iter().filter_map(|row| row.entry("external_ids", GUARDED_ON)) {
+            ovs_guard::remove(session, bridge, &self.identity)?;
+        }
         let operations = rows.removal();
         if !operations.is_empty() {
             session.switch()?.change(&format!("remove the port of {}", self.identity.words()), operations)?;
@@ -404,6 +404,9 @@ impl Object for OvsPort {
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let Rows { ports, queues } = self.rows(session)?;
+        for name in ports.iter().filter_map(|row| row.text("name")) {
+            session.count_port_as_gone(name);
+        }
         let ports = ports.iter().filter_map(|row| Some(format!("--if-exists del-port {}", row.text("name")?)));
         let queues = queues.iter().filter_map(|row| Some(format!("--if-exists destroy qos {}", row.uuid()?.0)));
         for_switch(session, ports.chain(queues).map(|command| vsctl(&command)).collect())

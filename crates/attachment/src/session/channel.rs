@@ -26,6 +26,9 @@ pub trait Channel: Any {
         false
     }
 
+    /// Forgets what was seen of things that attachments share: the lock has been given up, and others may have changed them.
+    fn renew(&mut self) {}
+
     /// Drops what was collected and not sent: the call has failed.
     fn forget(&mut self) {}
 }

@@ -37,6 +37,13 @@ pub enum Note {
         /// What the switch says.
         reason: String,
     },
+    /// A bridge of Open vSwitch has not answered, and may have kept flows that guarded ports which are gone.
+    LeftFlows {
+        /// The bridge.
+        bridge: String,
+        /// Why it was not asked.
+        reason: String,
+    },
     /// An internal port of a switch in user space ends with the switch.
     MortalPort {
         /// The port.
@@ -79,6 +86,10 @@ impl fmt::Display for Note {
                 f,
                 "port {port} of {whose} has lost its device ({reason}); if its container is gone, GC of that network removes the \
                  port, or `ovs-vsctl del-port {port}`"
+            ),
+            Self::LeftFlows { bridge, reason } => write!(
+                f,
+                "flows of ports that are gone may be left on bridge {bridge} ({reason}); GC of a network on Open vSwitch removes them"
             ),
             Self::MortalPort { port } => write!(
                 f,

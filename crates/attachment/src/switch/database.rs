@@ -54,6 +54,8 @@ pub struct SwitchDatabase {
     patience: Duration,
     waiting: Duration,
     client: Option<Client>,
+    /// Why there is none.
+    unknown: Option<String>,
     /// The server has not answered, and is not waited for again.
     is_silent: bool,
     /// Each with the place of its object in the description.
@@ -80,12 +82,19 @@ impl SwitchDatabase {
             patience: PATIENCE,
             waiting: waiting.unwrap_or(WAITING),
             client: None,
+            unknown: None,
             is_silent: false,
             changes: Vec::new(),
             states: Vec::new(),
             bridges: Vec::new(),
             ports: Vec::new(),
         }
+    }
+
+    /// None: the configuration names one that there cannot be. Every call fails with this reason.
+    #[must_use]
+    pub fn unknown(reason: &str) -> Self {
+        Self { unknown: Some(reason.to_owned()), ..Self::default() }
     }
 
     /// Where it is.
@@ -126,6 +135,24 @@ impl SwitchDatabase {
         let mut transaction: Transaction = operations.into_iter().collect();
         transaction.push(next_configuration());
         self.transact(action, transaction)
+    }
+
+    /// The same if rows are still as they were seen: `guard` waits for that. Otherwise nothing is changed.
+    ///
+    /// # Errors
+    /// As [`SwitchDatabase::transact`].
+    pub(crate) fn change_unless_changed(
+        &mut self,
+        action: &str,
+        guard: Value,
+        operations: impl IntoIterator<Item = Value>,
+    ) -> Result<bool, Error> {
+        let all = [guard].into_iter().chain(operations).chain([next_configuration()]);
+        match self.ask(|client| client.transact(all.collect())) {
+            Ok(_) => Ok(true),
+            Err(ovsdb::Error::TimedOut { .. }) => Ok(false),
+            Err(error) => Err(failed(action, &error)),
+        }
     }
 
     /// The rows of a table that meet the conditions.
@@ -203,7 +230,7 @@ impl SwitchDatabase {
     /// `ovs-vswitchd` runs. One that was stopped by a signal still holds its lock. Nothing is written.
     ///
     /// # Errors
-    /// As [`SwitchDatabase::transact`].
+    /// [`Error::Busy`] where no server answers; [`Error::Channel`] with its words.
     pub fn is_served(&mut self) -> Result<bool, Error> {
         let asked = match self.is_silent {
             true => Err(self.silence()),
@@ -270,6 +297,9 @@ impl SwitchDatabase {
     /// Asks the server, which is connected to if it is not yet. After a lost answer what still comes belongs to that call, so that it
     /// is connected to anew; one that is silent is not asked again.
     fn ask<T>(&mut self, call: impl FnOnce(&mut Client) -> Result<T, ovsdb::Error>) -> Result<T, ovsdb::Error> {
+        if let Some(reason) = &self.unknown {
+            return Err(ovsdb::Error::Refused { remote: "an unknown place".to_owned(), reason: reason.clone() });
+        }
         if self.is_silent {
             return Err(self.silence());
         }
@@ -431,8 +461,7 @@ impl Channel for SwitchDatabase {
         if changes.is_empty() {
             return Ok(());
         }
-        self.bridges.clear();
-        self.ports.clear();
+        self.renew();
         let mut places = Vec::new();
         let mut transaction = Transaction::new();
         let mut guards = Vec::new();
@@ -478,6 +507,11 @@ impl Channel for SwitchDatabase {
 
     fn holds_something(&self) -> bool {
         !self.changes.is_empty()
+    }
+
+    fn renew(&mut self) {
+        self.bridges.clear();
+        self.ports.clear();
     }
 
     fn forget(&mut self) {

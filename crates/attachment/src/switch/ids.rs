@@ -10,7 +10,10 @@ const NETWORK: &str = "network";
 const CONTAINER: &str = "container_id";
 const INTERFACE: &str = "container_iface";
 /// Of a patch port: the bridge whose ports it serves.
-const PATCH_OF: &str = "patch_of";
+pub(crate) const PATCH_OF: &str = "patch_of";
+
+/// What the row of a guarded port says: the bridge whose flows guard it.
+pub(crate) const GUARDED_ON: &str = "guarded_on";
 
 /// The owner that ovs-cni names.
 const OVS_CNI: &str = "ovs-cni.network.kubevirt.io";

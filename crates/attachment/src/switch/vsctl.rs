@@ -17,11 +17,20 @@ pub(crate) fn for_switch(session: &mut Session, commands: Vec<String>) -> Result
     Ok(commands.into_iter().map(|command| command.replacen(&vsctl(""), &begin, 1)).collect())
 }
 
+/// The name of a record as a word of a shell.
+pub(crate) fn word(name: &str) -> String {
+    if is_plain(name) { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) }
+}
+
+fn is_plain(text: &str) -> bool {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    !text.is_empty() && text.chars().all(is_plain)
+}
+
 /// A value as an argument of `ovs-vsctl` in a shell: what is not a plain word is in the double quotes of the former, and in the
 /// single ones of the latter.
-pub(super) fn quoted(value: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    if !value.is_empty() && value.chars().all(is_plain) {
+pub(crate) fn quoted(value: &str) -> String {
+    if is_plain(value) {
         return value.to_owned();
     }
     let inner = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\'', "'\\''");
