@@ -6,10 +6,10 @@
 mod bridge;
 mod container;
 mod goals;
+mod job;
 mod maker;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -23,6 +23,8 @@ use crate::timing::Times;
 use bridge::Bridge;
 use container::Container;
 pub(crate) use goals::goals;
+use job::MANY;
+pub(crate) use job::{Figures, Job, Measured, Nic};
 pub(crate) use maker::Maker;
 
 /// What it is called.
@@ -30,52 +32,8 @@ pub(crate) const TITLE: &str = "ovs-port + host-local, beside ovs-vsctl and ip";
 
 /// Ports that are on the bridge beforehand.
 const PORTS: [usize; 3] = [1, 100, 500];
-/// From so many on, a round takes seconds.
-const MANY: usize = 500;
 /// The most rounds with that many.
 const ROUNDS_WITH_MANY: usize = 20;
-
-/// What the NIC is, and the ports that are there beforehand are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Nic {
-    /// A veth pair.
-    Veth,
-    /// A device of the switch's own.
-    Internal,
-}
-
-impl fmt::Display for Nic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Veth => "veth",
-            Self::Internal => "internal",
-        })
-    }
-}
-
-/// What a call does, and beside how many ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Job {
-    pub(crate) verb: Verb,
-    pub(crate) nic: Nic,
-    pub(crate) ports: usize,
-}
-
-/// Time of a call.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Figures {
-    /// The shortest: what other work on the machine has disturbed least.
-    pub(crate) least: Duration,
-    /// Median.
-    pub(crate) wall: Duration,
-    /// Median CPU time of the call's processes, those of the switch not counted.
-    pub(crate) cpu: Duration,
-    /// The number of calls.
-    pub(crate) calls: usize,
-}
-
-/// The figures of each.
-pub(crate) type Measured = BTreeMap<(Job, Maker), Figures>;
 
 type Seen = BTreeMap<(Job, Maker), Vec<Times>>;
 

@@ -31,7 +31,7 @@ fn bridges_are_joined_as_long_as_there_are_ports() {
         let name = format!("patch-{}-to-br-up", below["bridge"].as_str().expect("a name"));
         let other = format!("patch-br-up-to-{}", below["bridge"].as_str().expect("a name"));
         site.ovs.vsctl(&format!("del-port {name} -- del-port {other}")).ok();
-        assert!(site.different(&site.c2, "eth1", &second).contains("patch from bridge"));
+        assert!(site.different(&site.c2, "eth1", &second).contains("patch port patch-"));
         site.deleted(&site.c2, "eth1", &second);
         assert_eq!(alone, site.state());
         site.deleted(&site.c3, "eth1", &above_attached);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use harness::{Datapath, OpenVswitch, sh};
 
-use super::Nic;
+use super::job::Nic;
 
 /// The bridge's name.
 pub(super) const NAME: &str = "br-bench";

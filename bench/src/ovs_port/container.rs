@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use harness::{Host, Namespace, sh};
 use serde_json::{Value, json};
 
-use super::Nic;
 use super::bridge::NAME as BRIDGE;
+use super::job::Nic;
 use super::maker::{IP, Maker, VSCTL};
 use crate::attachment::Verb;
 use crate::call::Call;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bench::goal::Goal;
 
-use super::{Figures, Job, MANY, Maker, Measured, Nic};
+use super::job::{Figures, Job, MANY, Measured, Nic};
+use super::maker::Maker;
 use crate::attachment::Verb;
 use crate::targets::ratio;
 

@@ -45,7 +45,7 @@ keys! {
         #[key("mac", pattern = patterns::MAC, accepts = "address", default = "derived", example = r#""02:00:00:00:00:01""#, is_ours = true)]
         pub mac: Option<String>,
 
-        /// the port's number in OpenFlow; a port that has it by chance gets another one, and ADD fails if one has asked for it
+        /// the port's number in OpenFlow; a port that has it by chance gets another one, and ADD fails if one has asked for it or is guarded by `macspoofchk` or `ipspoofchk`
         #[key("ofport_request", accepts = "1 to 65279", default = "the switch's choice", example = "7")]
         pub ofport_request: u32,
 

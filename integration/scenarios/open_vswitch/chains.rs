@@ -4,7 +4,7 @@ use harness::{Datapath, Namespace, row};
 use integration::{call, with};
 use serde_json::{Value, json};
 
-use super::{Site, network};
+use super::site::{Site, network};
 
 /// A chain as a runtime runs it: each plugin is given the result of the one before.
 struct Chain<'a> {

@@ -4,7 +4,7 @@ use harness::{Datapath, Invocation, row, sh};
 use integration::{call, with};
 use serde_json::{Value, json};
 
-use super::{Attached, Site, network};
+use super::site::{Attached, Site, network};
 
 #[test]
 fn each_failure_says_what_and_changes_nothing() {

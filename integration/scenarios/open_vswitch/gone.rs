@@ -4,7 +4,7 @@ use harness::{Datapath, Invocation, row, sh};
 use integration::with;
 use serde_json::{Value, json};
 
-use super::{Site, allocations, network};
+use super::site::{Site, allocations, network};
 use crate::process_container::Container;
 
 #[test]

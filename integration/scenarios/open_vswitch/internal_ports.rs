@@ -3,7 +3,7 @@
 use harness::{Datapath, row};
 use serde_json::json;
 
-use super::{Attached, Site, carries_tcp, is_connected, network};
+use super::site::{Attached, Site, carries_tcp, is_connected, network};
 
 #[test]
 fn an_internal_port_is_a_nic_with_the_datapath_of_the_switch() {

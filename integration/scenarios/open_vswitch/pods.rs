@@ -8,7 +8,7 @@ use integration::{all_at_once, call, links, with};
 use serde_json::{Value, json};
 use tests::{Guest, Station};
 
-use super::{Attached, Site};
+use super::site::{Attached, Site};
 
 const PODS: usize = 50;
 

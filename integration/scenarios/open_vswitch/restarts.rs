@@ -4,7 +4,7 @@ use harness::{Datapath, Invocation};
 use integration::with;
 use serde_json::json;
 
-use super::{Attached, Site, network};
+use super::site::{Attached, Site, network};
 
 #[test]
 fn nics_survive_what_they_can_with_the_datapath_of_the_switch() {

@@ -7,7 +7,7 @@ use lab::{Nic, Vm, with_guests_on_virtual_clock};
 use serde_json::{Value, json};
 use tests::Guest;
 
-use super::{Attached, Site, network};
+use super::site::{Attached, Site, network};
 
 /// A user without privileges, whose device one is.
 const OWNER: u32 = 4711;

@@ -4,7 +4,7 @@ use harness::chance::COMPARED;
 use harness::{Datapath, Namespace, assert_by_chance, not_observed, row, sh, soak, wait_until};
 use serde_json::json;
 
-use super::{Attached, Site, network};
+use super::site::{Attached, Site, network};
 
 #[test]
 fn a_nic_is_as_fast_as_one_made_by_hand_with_the_datapath_of_the_switch() {

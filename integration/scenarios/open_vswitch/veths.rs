@@ -3,7 +3,7 @@
 use harness::{Datapath, ip, row};
 use serde_json::json;
 
-use super::{Attached, Site, carries_tcp, is_connected, network};
+use super::site::{Attached, Site, carries_tcp, is_connected, network};
 
 #[test]
 fn both_ends_of_a_veth_pair_are_up_and_carry_tcp_with_the_datapath_of_the_switch() {

@@ -7,7 +7,7 @@ use integration::number;
 use lab::{Feature, on_full_kernel};
 use serde_json::{Value, json};
 
-use super::{Attached, Site, bare};
+use super::site::{Attached, Site, bare};
 
 const FEATURES: &[Feature] = &[Feature::OvsDatapath, Feature::Vlan];
 

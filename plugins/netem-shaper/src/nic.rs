@@ -197,14 +197,15 @@ impl Search<'_> {
             let near = session.find_other_end(link)?;
             Ok::<_, attachment::Error>(near.is_some_and(|near| near.index == outside.index))
         };
-        let former = Some(Device::host(&outside.name));
+        // The MTU of the host's end is that of the other when it was made: a later plugin of the chain may change that one.
+        let (former, mtu) = (Some(Device::host(&outside.name)), outside.mtu);
         if is_far(&inside, session)? {
-            return Ok(Some(Nic { former, ..self.nic(Side::Container, inside) }));
+            return Ok(Some(Nic { former, mtu, ..self.nic(Side::Container, inside) }));
         }
         let joint = Device::container(nic.joint_name());
         match session.find(&joint)?.filter(|_| inside.kind == "tun") {
             Some(link) if is_far(&link, session)? => {
-                Ok(Some(Nic { joint: Some(joint), former, ..self.nic(Side::Container, inside) }))
+                Ok(Some(Nic { joint: Some(joint), former, mtu, ..self.nic(Side::Container, inside) }))
             }
             _ => Ok(None),
         }

@@ -361,6 +361,7 @@ pub(crate) fn is_there(bridge: &OvsBridge, session: &mut Session) -> Result<Opti
         ));
     }
     bridge.look(session).map_err(unavailable)?;
+    bridge.refuse_without_datapath(session).map_err(unavailable)?;
     bridge.datapath_of(session).map_err(unavailable)
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::ovs_patch;
 use super::ovs_ports::OvsPorts;
 use crate::switch::{Awaited, Change, Columns, Wanted, for_switch, is_of_shared, no_bridge_of, of_shared, vsctl};
-use crate::{Commons, Difference, Error, Finder, Found, Kind, Remedy, Session, Shared, State};
+use crate::{Commons, Device, Difference, Error, Finder, Found, Kind, Remedy, Session, Shared, State};
 
 static KIND: Kind = Kind::found("bridge of Open vSwitch");
 static FINDER: Finder = Finder::new(&KIND, |_, _| Ok(Vec::new()), of_network);
@@ -76,6 +76,14 @@ impl OvsBridge {
             Some("secure") => Some("has fail_mode secure: all its flows are another program's, such as OVN's"),
             _ => None,
         })
+    }
+
+    /// Fails where the kernel has no datapath for the bridge that is there, which shows by an empty `datapath_id`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`]; the database cannot be asked.
+    pub fn refuse_without_datapath(&self, session: &mut Session) -> Result<(), Error> {
+        session.switch()?.refuse_without_datapath(&self.name)
     }
 
     fn row(&self, session: &mut Session) -> Result<Option<Row>, Error> {
@@ -151,8 +159,20 @@ impl Shared for OvsBridge {
         Box::new(OvsPorts { bridge: self.name.clone() })
     }
 
+    /// Its local port would be a link of that name.
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
-        self.look(session).map(drop)
+        if self.look(session)? == State::Whole {
+            return Ok(());
+        }
+        match session.find(&Device::host(&self.name))? {
+            None => Ok(()),
+            Some(link) => Err(Error::Conflict {
+                object: format!("link {}", self.name),
+                want: "a bridge of Open vSwitch of that name".to_owned(),
+                have: format!("is there already, of kind {}", if link.kind.is_empty() { "none" } else { &link.kind }),
+                remedy: Remedy::act("choose another name for the bridge"),
+            }),
+        }
     }
 
     fn look(&self, session: &mut Session) -> Result<State, Error> {

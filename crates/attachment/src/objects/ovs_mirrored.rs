@@ -1,6 +1,6 @@
 //! What a port does in a mirror of its bridge.
 
-use ovsdb::operation::{equals, includes, mutate};
+use ovsdb::operation::{equals, includes, mutate, wait_until_equal};
 use ovsdb::{Row, Uuid, value};
 use serde_json::Value;
 
@@ -40,6 +40,15 @@ pub struct OvsMirrored {
 impl OvsMirrored {
     fn label(&self) -> String {
         format!("mirror {} of bridge {}", self.mirror.name, self.mirror.bridge)
+    }
+
+    fn taken(&self) -> Error {
+        Error::Conflict {
+            object: self.label(),
+            want: "this port as its output".to_owned(),
+            have: "has another one".to_owned(),
+            remedy: Remedy::act("use another mirror, or remove the other container"),
+        }
     }
 
     fn columns(&self) -> Vec<&'static str> {
@@ -86,15 +95,7 @@ impl Object for OvsMirrored {
     /// A mirror has one output.
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         let has_output = self.mirror.row(session)?.is_some_and(|row| !row.uuids("output_port").is_empty());
-        if self.part == Mirroring::Output && has_output {
-            return Err(Error::Conflict {
-                object: self.label(),
-                want: "this port as its output".to_owned(),
-                have: "has another one".to_owned(),
-                remedy: Remedy::act("use another mirror, or remove the other container"),
-            });
-        }
-        Ok(())
+        if self.part == Mirroring::Output && has_output { Err(self.taken()) } else { Ok(()) }
     }
 
     fn create(&self, session: &mut Session) -> Result<(), Error> {
@@ -103,8 +104,14 @@ impl Object for OvsMirrored {
         let port = self.uuid(session)?.ok_or_else(|| missing(format!("the port for {}", self.label())))?;
         let mirror = self.mirror.row(session)?.ok_or_else(|| missing(self.label()))?;
         let operations = self.mutations(&mirror, "insert", &port);
+        let guard = mirror.uuid().filter(|_| self.part == Mirroring::Output).map(|mirror| {
+            let is_it = [equals("_uuid", value::uuid(&mirror))];
+            let none = serde_json::json!({"output_port": value::set::<Value>([])});
+            (wait_until_equal("Mirror", &is_it, &["output_port"], &[none], 0), self.taken())
+        });
+        let guards = guard.into_iter().collect();
         let place = session.place();
-        session.switch()?.collect(place, Change { operations, ..Change::default() });
+        session.switch()?.collect(place, Change { guards, operations, awaited: None });
         Ok(())
     }
 

@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const WAITING: Duration = Duration::from_secs(10);
 /// After that long it is asked whether it runs at all.
 const FIRST_WAITING: Duration = Duration::from_secs(1);
+/// As long as a database server takes to be restarted.
+const RESTART: Duration = Duration::from_secs(1);
 /// The lock that a running `ovs-vswitchd` holds (`ovs-vswitchd.c`, `bridge_init`).
 const VSWITCHD: &str = "ovs_vswitchd";
 
@@ -54,6 +56,7 @@ pub struct SwitchDatabase {
     patience: Duration,
     waiting: Duration,
     client: Option<Client>,
+    was_connected: bool,
     /// Why there is none.
     unknown: Option<String>,
     /// The server has not answered, and is not waited for again.
@@ -82,6 +85,7 @@ impl SwitchDatabase {
             patience: PATIENCE,
             waiting: waiting.unwrap_or(WAITING),
             client: None,
+            was_connected: false,
             unknown: None,
             is_silent: false,
             changes: Vec::new(),
@@ -305,7 +309,11 @@ impl SwitchDatabase {
         }
         let done = match &mut self.client {
             Some(client) => call(client),
-            none => Client::connect(&self.remote, self.patience).and_then(|client| call(none.insert(client))),
+            none => {
+                let connected = connect(&self.remote, self.patience, self.was_connected);
+                self.was_connected |= connected.is_ok();
+                connected.and_then(|client| call(none.insert(client)))
+            }
         };
         if let Err(error) = &done {
             self.note_lost(error);
@@ -314,23 +322,23 @@ impl SwitchDatabase {
     }
 
     /// A bridge whose datapath cannot be made has no number for that, and says nothing.
-    fn refuse_without_datapath(&mut self, awaited: &[Awaited]) -> Result<(), Error> {
-        for one in awaited {
-            let is_it = [equals("name", one.bridge.as_str())];
-            let columns = ["datapath_id", "datapath_type"];
-            let rows = self.rows(&format!("look up bridge {}", one.bridge), "Bridge", &is_it, &columns)?;
-            let is_of_kernel = |row: &Row| row.text("datapath_type") != Some("netdev");
-            if rows.iter().any(|row| row.text("datapath_id").is_none() && is_of_kernel(row)) {
-                return Err(Error::Unsupported {
-                    feature: format!("datapath of Open vSwitch, which bridge {} needs", one.bridge),
-                    remedy: Remedy::act(
-                        "load the module with `modprobe openvswitch`, use a kernel with CONFIG_OPENVSWITCH, or a bridge with \
-                         datapath_type netdev",
-                    ),
-                });
-            }
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`]; as [`SwitchDatabase::transact`].
+    pub(crate) fn refuse_without_datapath(&mut self, bridge: &str) -> Result<(), Error> {
+        let columns = ["datapath_id", "datapath_type"];
+        let rows = self.rows(&format!("look up bridge {bridge}"), "Bridge", &[equals("name", bridge)], &columns)?;
+        let is_of_kernel = |row: &Row| row.text("datapath_type") != Some("netdev");
+        if !rows.iter().any(|row| row.text("datapath_id").is_none() && is_of_kernel(row)) {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::Unsupported {
+            feature: format!("datapath of Open vSwitch, which bridge {bridge} needs"),
+            remedy: Remedy::act(
+                "load the module with `modprobe openvswitch`, use a kernel with CONFIG_OPENVSWITCH, or a bridge with datapath_type \
+                 netdev",
+            ),
+        })
     }
 
     fn silence(&self) -> ovsdb::Error {
@@ -338,7 +346,11 @@ impl SwitchDatabase {
     }
 
     fn note_lost(&mut self, error: &ovsdb::Error) {
-        self.is_silent = matches!(error, ovsdb::Error::Silent { .. });
+        self.is_silent = match error {
+            ovsdb::Error::Silent { .. } => true,
+            ovsdb::Error::Connect { source, .. } => source.kind() == std::io::ErrorKind::TimedOut,
+            _ => false,
+        };
         if error.is_unanswered() {
             self.client = None;
         }
@@ -397,7 +409,7 @@ impl SwitchDatabase {
                 return Err(self.unserved(&label()));
             }
             let rest = self.waiting.saturating_sub(FIRST_WAITING);
-            self.refuse_without_datapath(awaited)?;
+            awaited.iter().try_for_each(|one| self.refuse_without_datapath(&one.bridge))?;
             asked = self.ask(|client| client.transact_within(question(awaited, rest), rest));
         }
         match asked {
@@ -517,6 +529,27 @@ impl Channel for SwitchDatabase {
     fn forget(&mut self) {
         self.changes.clear();
     }
+}
+
+/// Connects. A server that was there a moment ago is being restarted, and gets the time for that: what it holds of ours is to be removed.
+fn connect(remote: &Remote, patience: Duration, was_connected: bool) -> Result<Client, ovsdb::Error> {
+    const PAUSE: Duration = Duration::from_millis(50);
+    let until = Instant::now() + RESTART;
+    loop {
+        match Client::connect(remote, patience) {
+            Err(ovsdb::Error::Connect { source, .. })
+                if was_connected && is_away(&source) && Instant::now() < until =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            connected => return connected,
+        }
+    }
+}
+
+/// Nobody listens there.
+fn is_away(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)
 }
 
 /// A call that failed. Where no server answers, one may later.
