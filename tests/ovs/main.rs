@@ -3,6 +3,7 @@
 mod collection;
 mod daemons;
 mod differences;
+mod guards;
 mod kill;
 mod kinds;
 mod mirrors;

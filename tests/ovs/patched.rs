@@ -63,3 +63,52 @@ fn an_operators_patch_stays() {
     assert!(reply.error().1.contains("one end only"), "{reply}");
     assert_eq!(before, site.state());
 }
+
+/// Who is the last on the bridge need not have asked for the patch.
+#[test]
+fn a_patch_goes_with_the_last_port_whatever_that_asked_for() {
+    cites!("DEL-8");
+    let site = Site::new();
+    let before = site.state();
+    for bridge in [json!({}), json!({"bridge": "br-made", "datapath_type": "netdev"})] {
+        let with_patch = with(&network(bridge.clone()), json!({"patchTo": "br-up"}));
+        let without = with(&network(bridge), json!({"name": "net2"}));
+        site.ovs.add_bridge_of(Datapath::Netdev, "br-up");
+        let (_, first) = site.added(site.c1(), "eth1", &with_patch);
+        let (_, second) = site.added(&site.c2, "eth1", &without);
+        site.deleted(site.c1(), "eth1", &first);
+        site.checked(&site.c2, "eth1", &second);
+        site.deleted(&site.c2, "eth1", &second);
+        site.ovs.vsctl("del-br br-up").ok();
+        assert_eq!(before, site.state());
+    }
+}
+
+#[test]
+fn a_bridge_that_a_patch_leads_to_is_in_use() {
+    let site = Site::new();
+    let before = site.state();
+    let lower = network(json!({"bridge": "br-low", "datapath_type": "netdev"}));
+    let upper = network(json!({"name": "net2", "bridge": "br-high", "datapath_type": "netdev", "patchTo": "br-low"}));
+    let (_, first) = site.added(site.c1(), "eth1", &lower);
+    let (_, second) = site.added(&site.c2, "eth1", &upper);
+    site.deleted(site.c1(), "eth1", &first);
+    site.checked(&site.c2, "eth1", &second);
+    // The operator's own port keeps a bridge, too.
+    site.ovs.vsctl("add-port br-low own -- set interface own type=internal").ok();
+    site.deleted(&site.c2, "eth1", &second);
+    assert!(site.ovs.vsctl("list-ports br-low").ok().contains("own"));
+    site.ovs.vsctl("del-port own").ok();
+    site.collect(&lower, &[]).ok();
+    assert_eq!(before, site.state());
+}
+
+#[test]
+fn check_looks_at_both_ends() {
+    let site = Site::new();
+    site.ovs.add_bridge_of(Datapath::Netdev, "br-up");
+    let (_, attached) = site.added(site.c1(), "eth1", &network(json!({"patchTo": "br-up"})));
+    site.ovs.vsctl("set interface patch-br-up-to-br0 options:peer=nobody").ok();
+    assert!(site.different(site.c1(), "eth1", &attached).contains("options:peer"));
+    site.deleted(site.c1(), "eth1", &attached);
+}

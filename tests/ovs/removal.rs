@@ -143,3 +143,32 @@ fn an_internal_port_of_the_same_name_gets_a_device_of_its_own() {
     site.deleted(&site.c3, "eth3", &other);
     assert_eq!(before, site.state());
 }
+
+#[test]
+fn what_has_become_invalid_does_not_matter_unless_it_names_the_switch() {
+    cites!("DEL-2", "DEL-5");
+    let site = site();
+    let before = site.state();
+    let config = network(json!({}));
+    for keys in [
+        json!({"vlan": 5000}),
+        json!({"mtu": "x"}),
+        json!({"nic": "foo"}),
+        json!({"trunk": "x"}),
+        json!({"mirrors": [{}]}),
+        json!({"datapath_type": "x"}),
+        json!({"configuration_path": "/etc", "socket_file": "/run/openvswitch/db.sock"}),
+    ] {
+        site.added(site.c1(), "eth1", &config);
+        site.call(site.c1(), "eth1", "DEL", &with(&config, keys.clone())).run().ok();
+        assert_eq!(before, site.state(), "{keys}");
+    }
+    // No other switch than the one that is named.
+    site.added(site.c1(), "eth1", &config);
+    let rows = site.ovs.rows();
+    let reply = site.call(site.c1(), "eth1", "DEL", &with(&config, json!({"socket_file": "foo"}))).run();
+    assert_eq!(reply.error().0, 7, "{reply}");
+    assert_eq!(rows, site.ovs.rows());
+    site.deleted(site.c1(), "eth1", &config);
+    assert_eq!(before, site.state());
+}
