@@ -134,7 +134,16 @@ pub fn owned_devices(session: &mut Session) -> Result<Vec<OwnedDevice>, Error> {
     };
     devices.extend(DeviceElsewhere::find(|_| true)?.iter().filter_map(|found| in_container(&found.link, found.path())));
     devices.extend(ChildElsewhere::all()?.iter().filter_map(|found| in_container(&found.link, found.path())));
-    devices.extend(internal_ports()?.iter().filter_map(|(path, link)| in_container(link, path)));
+    let ports = internal_ports()?;
+    if !ports.is_empty() {
+        // A container can write any alias, and have a switch of its own: the host's database knows better. Where that does not answer,
+        // nothing of its ports can be removed either.
+        let attached = session.attached_ports().ok();
+        let is_known = |link: &Link| attached.iter().flatten().any(|one| link.alias.as_deref() == Some(&one.alias()));
+        devices.extend(
+            ports.iter().filter(|(_, link)| is_known(link)).filter_map(|(path, link)| in_container(link, path)),
+        );
+    }
     Ok(devices)
 }
 

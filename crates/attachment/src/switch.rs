@@ -1,5 +1,6 @@
 //! Open vSwitch: its database as a channel, and what the rows there say.
 
+mod attached;
 mod columns;
 mod database;
 mod gone;

@@ -1,6 +1,6 @@
 //! A call as the port needs it: completed by the flat file, with what ovs-cni's users say for one attachment.
 
-use cni::{Call, Error};
+use cni::{Call, Config, Error};
 
 use crate::flat_file;
 
@@ -23,7 +23,7 @@ impl Completed {
 
     /// The same as far as it can be read, for removals, and what is wrong with the rest.
     pub(crate) fn leniently(call: &Call) -> (Self, Option<Error>) {
-        let mut call = call.clone();
+        let mut call = without_results(call);
         let mut objection = flat_file::complete(&mut call.config.object).err();
         let args = &mut call.environment.args;
         if let Some(mac) = args.take("MAC") {
@@ -45,5 +45,27 @@ impl Completed {
         let named = keys::find(&self.call.config.object, "bridge").and_then(|name| name.as_str());
         let named = named.filter(|name| !name.is_empty()).map(str::to_owned);
         named.or_else(|| self.ovn_port.as_ref().map(|_| "br-int".to_owned()))
+    }
+}
+
+/// The call without what may be large and is not asked for here: the result of earlier plugins, and the list of attachments.
+fn without_results(call: &Call) -> Call {
+    let config = &call.config;
+    let is_large = |key: &str| keys::is_spelled("prevResult", key) || key.starts_with("cni.dev/");
+    let object = config.object.iter().filter(|(key, _)| !is_large(key));
+    Call {
+        environment: call.environment.clone(),
+        config: Config {
+            version: config.version,
+            name: config.name.clone(),
+            kind: config.kind.clone(),
+            ipam: config.ipam.clone(),
+            prev_result: None,
+            valid_attachments: None,
+            ipam_objection: None,
+            ignored: Vec::new(),
+            object: object.map(|(key, value)| (key.clone(), value.clone())).collect(),
+            text: Vec::new(),
+        },
     }
 }

@@ -44,6 +44,9 @@ pub struct OvsBridge {
     pub datapath: Option<Datapath>,
 }
 
+/// What a local port is for the kernel, with either datapath.
+const SWITCH_KINDS: [&str; 2] = ["openvswitch", "tun"];
+
 const NEW_BRIDGE: &str = "bridge";
 
 impl OvsBridge {
@@ -159,12 +162,12 @@ impl Shared for OvsBridge {
         Box::new(OvsPorts { bridge: self.name.clone() })
     }
 
-    /// Its local port would be a link of that name.
+    /// Its local port would be a link of that name. That of a bridge that was removed a moment ago may still be there.
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         if self.look(session)? == State::Whole {
             return Ok(());
         }
-        match session.find(&Device::host(&self.name))? {
+        match session.find(&Device::host(&self.name))?.filter(|link| !SWITCH_KINDS.contains(&link.kind.as_str())) {
             None => Ok(()),
             Some(link) => Err(Error::Conflict {
                 object: format!("link {}", self.name),

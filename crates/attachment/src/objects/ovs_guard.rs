@@ -8,10 +8,9 @@ use std::time::Duration;
 use netlink::Mac;
 use openflow::guard::Guard;
 use openflow::{Connection, FoundFlow};
-use ovsdb::operation::{equals, includes, update};
-use ovsdb::{Remote, Row, value};
+use ovsdb::operation::{equals, update};
+use ovsdb::{Remote, Row};
 
-use crate::switch::identity_of;
 use crate::{Difference, Error, Finder, Found, Identity, Kind, Note, Object, Owner, Session, Stage};
 
 static KIND: Kind = Kind::found("flows that guard a port");
@@ -156,7 +155,7 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
     if marked.is_empty() {
         return Ok(Vec::new());
     }
-    let ports = attachments(session)?;
+    let ports = session.attached_ports()?;
     let mut found = Vec::new();
     for (bridge, cookie) in marked {
         let bridge = bridge.to_owned();
@@ -170,7 +169,7 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
                 let owner = Owner::Whoever(Box::new(move |identity| identity.cookie() == cookie));
                 Found::own(owner, Stage::Setting, move |session| {
                     // Its port may have come since.
-                    let is_owned = attachments(session)?.iter().any(|identity| identity.cookie() == cookie);
+                    let is_owned = session.attached_ports()?.iter().any(|identity| identity.cookie() == cookie);
                     if is_owned { Ok(()) } else { delete(session, &bridge, cookie) }
                 })
             }
@@ -178,13 +177,6 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
         found.push(own.printed_by(move |_| Ok(vec![command.clone()])));
     }
     Ok(found)
-}
-
-/// All attachments that have ports.
-fn attachments(session: &mut Session) -> Result<Vec<Identity>, Error> {
-    let is_ours = [includes("external_ids", value::map([("owner", "plugboard")]))];
-    let rows = session.switch()?.rows("list ports", "Port", &is_ours, &["external_ids"])?;
-    Ok(rows.iter().filter_map(|row| identity_of(&row.map("external_ids"))).collect())
 }
 
 /// Removes those of an attachment from a bridge.

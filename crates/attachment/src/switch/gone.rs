@@ -6,8 +6,8 @@ use ovsdb::{Row, Uuid};
 
 use crate::{Error, Session};
 
-/// Before the names of such ports among those of links, which have no blank.
-const PREFIX: &str = "port of Open vSwitch ";
+/// Before the names of such ports among those of links, which have no colon.
+const PREFIX: &str = "ovs-port:";
 
 impl Session {
     /// The commands that remove this port have been printed: from here on it counts as gone.

@@ -120,6 +120,18 @@ fn an_internal_port_without_a_record_is_in_use() {
     }
 }
 
+/// A container can write any alias; which ports there are the database says.
+#[test]
+fn a_device_that_only_says_that_it_is_an_internal_port_is_none() {
+    let site = Site::new();
+    let stranger = site.lab.host.namespace("stranger");
+    let alias = "plugboard: eth0 on walt-net of c9";
+    stranger.sh(&format!("ip tuntap add dev eth0 mode tap && ip link set eth0 alias '{alias}'")).ok();
+    site.network(&json!({"nic": "internal"}));
+    let kept = site.lab.plugboard("gc").ok();
+    assert!(!kept.contains("c9"), "{kept}");
+}
+
 #[test]
 fn what_is_left_of_a_container_is_collected() {
     let site = Site::new();
