@@ -12,6 +12,7 @@ use super::site::{Attached, Site, bare};
 const FEATURES: &[Feature] = &[Feature::OvsDatapath, Feature::Vlan];
 
 #[test]
+#[ignore = "soaks: every form of VLANs, with captures in an emulated machine, takes most of a minute"]
 fn trunks_native_vlans_and_tunnels_carry_what_they_say() {
     on_full_kernel("M60", FEATURES, || {
         trunks_and_native_vlans(Datapath::System);
