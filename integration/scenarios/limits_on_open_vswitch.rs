@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use harness::chance::{RATE, TIME};
 use harness::{Datapath, Host, Namespace, OpenVswitch, Reply, assert_by_chance, sh, wait_until};
+use integration::queues::{inside, on_host};
 use integration::{call, number, with};
 use lab::{Feature, with_features};
 use meter::{Place, Udp};
@@ -125,25 +126,6 @@ impl Attached<'_> {
             RATE.assert_within(&what, 0.97, 1.03, || self.carried(is_download, asked) / f64::from(asked));
         }
     }
-}
-
-/// The queues that shape, as `DEVICE KIND`.
-fn queues(text: &str) -> Vec<String> {
-    let word = |line: &str, after: &str| {
-        line.split_once(after).and_then(|(_, rest)| rest.split(' ').next()).unwrap_or_default().to_owned()
-    };
-    let shaping = text.lines().filter(|line| ["tbf", "netem", "ingress"].iter().any(|kind| line.contains(kind)));
-    let mut all: Vec<String> = shaping.map(|line| format!("{} {}", word(line, "dev "), word(line, "qdisc "))).collect();
-    all.sort();
-    all
-}
-
-fn on_host() -> Vec<String> {
-    queues(&sh("tc qdisc show").ok())
-}
-
-fn inside(ns: &Namespace) -> Vec<String> {
-    queues(&ns.sh("tc qdisc show").ok())
 }
 
 /// The ifbs of the host and a container.

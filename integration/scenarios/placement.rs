@@ -6,6 +6,7 @@
 
 use harness::chance::{COMPARED, RATE};
 use harness::{Host, Invocation, Namespace, assert_by_chance, ip, sh};
+use integration::queues::{inside, on_host};
 use integration::{call, number, with};
 use serde_json::{Value, json};
 use tests::{Guest, relay};
@@ -66,25 +67,6 @@ fn assert_rates(what: &str, nic: &Namespace, peer: &Namespace, server: &str) {
             report.received_bit_s * FRAME / MBIT / f64::from(asked)
         });
     }
-}
-
-/// Where queues that shape are, as `DEVICE KIND`.
-fn queues(text: &str) -> Vec<String> {
-    let word = |line: &str, after: &str| {
-        line.split_once(after).and_then(|(_, rest)| rest.split(' ').next()).unwrap_or_default().to_owned()
-    };
-    let shaping = text.lines().filter(|line| ["tbf", "netem", "ingress"].iter().any(|kind| line.contains(kind)));
-    let mut all: Vec<String> = shaping.map(|line| format!("{} {}", word(line, "dev "), word(line, "qdisc "))).collect();
-    all.sort();
-    all
-}
-
-fn on_host() -> Vec<String> {
-    queues(&sh("tc qdisc show").ok())
-}
-
-fn inside(ns: &Namespace) -> Vec<String> {
-    queues(&ns.sh("tc qdisc show").ok())
 }
 
 /// CHECK of the shaper, then DEL: nothing of it is left.

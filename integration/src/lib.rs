@@ -1,6 +1,7 @@
 //! What the scenarios share: a host with the networks of `conf-examples`, and `plugboard` on it.
 
 mod line;
+pub mod queues;
 pub mod report;
 
 pub use line::{Direction, Pair};
