@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::ovs_ports::OvsPorts;
 use crate::switch::{
-    Awaited, Change, Columns, PATCH_OF, Wanted, for_switch, no_bridge_of, of_patch, of_shared, patched_bridge, vsctl,
+    Awaited, Change, Columns, OF_OURS, PATCH_OF, Wanted, for_switch, no_bridge_of, of_patch, of_shared, patched_bridge,
+    vsctl,
 };
 use crate::{Commons, Difference, Error, Finder, Found, Kind, Remedy, Session, Shared, State};
 
@@ -219,7 +220,7 @@ impl Shared for OvsPatch {
 
 /// The patch ports of ours that serve the ports of a bridge, at both ends.
 pub(super) fn patches_of(session: &mut Session, bridge: &str) -> Result<Vec<Row>, Error> {
-    let is_its = [includes("external_ids", value::map([("owner", "plugboard"), (PATCH_OF, bridge)]))];
+    let is_its = [includes("external_ids", value::map([OF_OURS, (PATCH_OF, bridge)]))];
     session.switch()?.rows(&format!("look up the patches of bridge {bridge}"), "Port", &is_its, &["_uuid", "name"])
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ovsdb::operation::{equals, includes, select};
 use ovsdb::{Transaction, Uuid, value};
 
-use crate::switch::{PATCH_OF, identity_of, is_of_shared};
+use crate::switch::{OF_OURS, PATCH_OF, identity_of, is_of_shared};
 use crate::{Commons, Error, Session};
 
 /// The ports of a bridge of Open vSwitch.
@@ -22,9 +22,8 @@ impl Commons for OvsPorts {
     /// here for an operator's bridge is used by attachments; where that is nothing, nobody needs to know.
     fn is_used(&self, session: &mut Session) -> Result<bool, Error> {
         let gone = session.gone_ports()?;
-        let ours = |ids: &[(&'static str, &str)]| {
-            includes("external_ids", value::map([("owner", "plugboard")].iter().chain(ids).copied()))
-        };
+        let ours =
+            |ids: &[(&'static str, &str)]| includes("external_ids", value::map([OF_OURS].iter().chain(ids).copied()));
         let is_patch = [ours(&[(PATCH_OF, &self.bridge)])];
         let questions = [
             select("Bridge", &[equals("name", self.bridge.as_str())], &["ports", "external_ids"]),

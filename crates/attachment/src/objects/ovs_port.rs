@@ -9,8 +9,8 @@ use super::ovs_guard;
 use super::ovs_internal;
 use super::ovs_limits::SwitchLimits;
 use crate::switch::{
-    Awaited, Change, Columns, GUARDED_ON, SwitchVlans, Wanted, for_switch, identity_of, no_bridge_of, of_attachment,
-    vsctl,
+    Awaited, Change, Columns, GUARDED_ON, OF_OURS, SwitchVlans, Wanted, for_switch, identity_of, no_bridge_of,
+    of_attachment, vsctl,
 };
 use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Note, Object, Owner, Session, Stage};
 
@@ -219,7 +219,7 @@ fn loss(session: &mut Session, interface: &Row, name: &str) -> Result<Option<Str
 }
 
 fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
-    let is_ours = [includes("external_ids", value::map([("owner", "plugboard")]))];
+    let is_ours = [includes("external_ids", value::map([OF_OURS]))];
     let questions = [
         select("Port", &is_ours, &["name", "external_ids"]),
         select("Interface", &is_ours, &["name", "type", "ofport", "error", "ifindex", "external_ids"]),

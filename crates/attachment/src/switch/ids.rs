@@ -28,6 +28,9 @@ pub(crate) fn of_attachment(identity: &Identity) -> Vec<(&'static str, String)> 
     ]
 }
 
+/// What all rows of ours say.
+pub(crate) const OF_OURS: (&str, &str) = (OWNER, OURS);
+
 /// What the rows say that attachments share and that the first of them, of this network, has made.
 pub(crate) fn of_shared(network: &str) -> Vec<(&'static str, String)> {
     vec![(NETWORK, network.to_owned()), (OWNER, OURS.to_owned())]
