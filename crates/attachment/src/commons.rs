@@ -3,6 +3,7 @@
 mod bridge;
 mod forward_rule;
 mod gateway_vlan;
+mod lac;
 mod migration;
 mod ovs_bridge;
 mod ovs_mirror;
@@ -13,6 +14,7 @@ mod uplink;
 pub use bridge::Bridge;
 pub use forward_rule::ForwardRule;
 pub use gateway_vlan::GatewayVlan;
+pub use lac::{Lac, LacId, Reach, lac_of};
 pub use ovs_bridge::{Datapath, OvsBridge};
 pub use ovs_mirror::OvsMirror;
 pub use ovs_patch::OvsPatch;

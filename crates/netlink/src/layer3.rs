@@ -6,9 +6,9 @@
 use std::net::Ipv6Addr;
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::attributes::{append, iterate, read_u16, read_u32, value_of};
 use crate::link::Link;
@@ -343,31 +343,37 @@ fn write(bytes: &mut [u8], offset: usize, value: &[u8]) {
 /// # Errors
 /// Those of [`Socket::dump`].
 pub fn default_link(socket: &mut Socket) -> Result<Option<u32>, Error> {
-    for family in [netlink_packet_route::AddressFamily::Inet, netlink_packet_route::AddressFamily::Inet6] {
-        let mut message = RouteMessage::default();
-        message.header.address_family = family;
-        message.header.table = TABLE_MAIN; // kernels without strict checking list all
-        let routes = match socket.dump("routes", &Request::dump(RouteNetlinkMessage::GetRoute(message))) {
-            Err(error) if error.is_missing() => continue, // there has been no address yet, and there is no table
-            routes => routes?,
-        };
-        let defaults = objects(&routes, RTM_NEWROUTE).filter(|payload| {
-            payload.get(ROUTE_DESTINATION_BITS) == Some(&0) && payload.get(ROUTE_TABLE) == Some(&TABLE_MAIN)
-        });
-        let through = defaults.filter_map(|payload| {
-            let metric = attribute(payload, RTA_PRIORITY).and_then(|value| read_u32(value, 0)).unwrap_or_default();
-            let first = || {
-                let hops = attribute(payload, RTA_MULTIPATH)?;
-                iterate_nexthops(hops).next().and_then(|hop| read_u32(hop, NEXTHOP_INDEX))
-            };
-            let link = attribute(payload, RTA_OIF).and_then(|value| read_u32(value, 0)).or_else(first)?;
-            Some((metric, link))
-        });
-        if let Some((_, link)) = through.min() {
-            return Ok(Some(link));
-        }
+    match default_link_of(socket, false)? {
+        None => default_link_of(socket, true),
+        found => Ok(found),
     }
-    Ok(None)
+}
+
+/// The same of one family.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn default_link_of(socket: &mut Socket, is_ipv6: bool) -> Result<Option<u32>, Error> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = if is_ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    message.header.table = TABLE_MAIN; // kernels without strict checking list all
+    let routes = match socket.dump("routes", &Request::dump(RouteNetlinkMessage::GetRoute(message))) {
+        Err(error) if error.is_missing() => return Ok(None), // there has been no address yet, and there is no table
+        routes => routes?,
+    };
+    let defaults = objects(&routes, RTM_NEWROUTE).filter(|payload| {
+        payload.get(ROUTE_DESTINATION_BITS) == Some(&0) && payload.get(ROUTE_TABLE) == Some(&TABLE_MAIN)
+    });
+    let through = defaults.filter_map(|payload| {
+        let metric = attribute(payload, RTA_PRIORITY).and_then(|value| read_u32(value, 0)).unwrap_or_default();
+        let first = || {
+            let hops = attribute(payload, RTA_MULTIPATH)?;
+            iterate_nexthops(hops).next().and_then(|hop| read_u32(hop, NEXTHOP_INDEX))
+        };
+        let link = attribute(payload, RTA_OIF).and_then(|value| read_u32(value, 0)).or_else(first)?;
+        Some((metric, link))
+    });
+    Ok(through.min().map(|(_, link)| link))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod bridge_vlan;
 pub mod child;
 pub mod elsewhere;
 mod error;
+pub mod fdb;
 pub mod ifb;
 pub mod ipvlan;
 pub mod layer3;
@@ -36,6 +37,7 @@ pub mod tap;
 mod transaction;
 pub mod veth;
 pub mod vlan;
+pub mod vxlan;
 
 pub use error::{Error, KernelError};
 pub use link_change::LinkChange;

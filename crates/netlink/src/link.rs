@@ -9,7 +9,7 @@ use netlink_packet_route::link::{
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::attributes::{iterate, read_text, read_u16, read_u32, value_of};
-use crate::{Error, Mac, Namespace, Object, Request, Socket, ipvlan, macvlan, tap};
+use crate::{Error, Mac, Namespace, Object, Request, Socket, ipvlan, macvlan, tap, vxlan};
 
 pub use crate::name::NAME_BYTES;
 
@@ -75,6 +75,8 @@ pub struct Link {
     pub macvlan: Option<macvlan::Settings>,
     /// For an ipvlan device: its mode.
     pub ipvlan: Option<ipvlan::Mode>,
+    /// For a VXLAN device: its settings.
+    pub vxlan: Option<vxlan::Settings>,
 }
 
 /// Whether frames pass a port of a bridge.
@@ -188,6 +190,7 @@ impl Link {
                     self.vlan_id = value_of(value, IFLA_VLAN_ID).filter(|_| is_8021q).and_then(|id| read_u16(id, 0));
                 }
                 IFLA_INFO_DATA if self.kind == macvlan::KIND => self.macvlan = Some(macvlan::Settings::read(value)),
+                IFLA_INFO_DATA if self.kind == vxlan::KIND => self.vxlan = Some(vxlan::Settings::read(value)),
                 IFLA_INFO_DATA if self.kind == ipvlan::KIND => self.ipvlan = ipvlan::Mode::read(value),
                 IFLA_INFO_SLAVE_KIND => self.master_kind = read_text(value),
                 IFLA_INFO_SLAVE_DATA if self.master_kind == "bridge" => {
@@ -368,6 +371,12 @@ fn has_ipv6() -> bool {
 #[must_use]
 pub fn set_up(name: &str) -> Request {
     Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).up().build()))
+}
+
+/// `ip link set dev NAME master BRIDGE up`.
+#[must_use]
+pub fn set_up_in(name: &str, bridge: u32) -> Request {
+    Request::change(RouteNetlinkMessage::SetLink(LinkUnspec::new_with_name(name).controller(bridge).up().build()))
 }
 
 /// `ip link set dev NAME down`.

@@ -1,14 +1,15 @@
 //! Routes.
 
-use std::net::IpAddr;
+use std::cmp::Reverse;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteScope};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::RouteMessageBuilder;
 
-use crate::attributes::append;
-use crate::{Error, Request, Socket};
+use crate::attributes::{append, iterate, read_u16, read_u32};
+use crate::{Error, Object, Request, Socket};
 
 const RTM_NEWROUTE: u16 = 24;
 
@@ -116,29 +117,86 @@ impl Route {
     }
 }
 
+/// `struct rtmsg`: family, length of the destination, and ten bytes of which the type and the flags are at these offsets.
+const HEADER_BYTES: usize = 12;
+const TYPE_OFFSET: usize = 7;
+
 /// Whether an address is one of the namespace's own (`ip route get`).
 ///
 /// # Errors
 /// What the kernel says other than that there is no way there.
 pub fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, Error> {
+    const RTN_LOCAL: u8 = 2;
+    let answer = to(socket, address, 0)?;
+    Ok(answer.is_some_and(|route| route.payload.get(TYPE_OFFSET) == Some(&RTN_LOCAL)))
+}
+
+/// The indices of the links that the route to an address leads through (`ip route get fibmatch`); none where there is no route, several
+/// for one with several next hops. For an IPv6 group ask [`to_groups`] instead: the kernel has a route to all groups through every link.
+///
+/// # Errors
+/// What the kernel says other than that there is no way there.
+pub fn through(socket: &mut Socket, address: IpAddr) -> Result<Vec<u32>, Error> {
+    /// The route itself, not what follows from it for one packet.
+    const RTM_F_FIB_MATCH: u32 = 0x2000;
+    const RTA_OIF: u16 = 4;
+    const RTA_MULTIPATH: u16 = 9;
+    let Some(route) = to(socket, address, RTM_F_FIB_MATCH)? else { return Ok(Vec::new()) };
+    let mut links = Vec::new();
+    for (kind, value) in iterate(route.payload.get(HEADER_BYTES..).unwrap_or_default()) {
+        match kind {
+            RTA_OIF => links.extend(read_u32(value, 0)),
+            RTA_MULTIPATH => links.extend(next_hops(value)),
+            _ => {}
+        }
+    }
+    links.sort_unstable();
+    links.dedup();
+    Ok(links)
+}
+
+/// The links of a route's next hops: `struct rtnexthop` is length, flags, weight, index, and attributes.
+fn next_hops(mut bytes: &[u8]) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let length = usize::from(read_u16(bytes, 0)?).max(8);
+        let index = read_u32(bytes, 4)?;
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(index)
+    })
+}
+
+/// The links that the best routes to an IPv6 group lead through: the kernel has one for each link, in its table `local`, and prefers none
+/// of them; an operator may add one that it prefers (`ip -6 route add ff05::/16 dev LINK table local`).
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn to_groups(socket: &mut Socket, group: Ipv6Addr) -> Result<Vec<u32>, Error> {
+    const LOCAL: u32 = 255;
+    let mut routes = in_table(socket, LOCAL)?;
+    routes.retain(|(_, route)| route.destination.contains(group.into()));
+    let rank = |route: &Route| (Reverse(route.destination.prefix()), route.priority.unwrap_or_default());
+    let best = routes.iter().map(|(_, route)| rank(route)).min();
+    Ok(routes.iter().filter(|(_, route)| Some(rank(route)) == best).filter_map(|(link, _)| *link).collect())
+}
+
+/// The route to an address; `None` where there is none.
+fn to(socket: &mut Socket, address: IpAddr, flags: u32) -> Result<Option<Object>, Error> {
     const RTM_GETROUTE: u16 = 26;
     const RTA_DST: u16 = 1;
-    // `struct rtmsg`: family, length of the destination, eight bytes that must be zero; the type of the answer.
-    const TYPE_OFFSET: usize = 7;
-    const RTN_LOCAL: u8 = 2;
     let (family, bytes) = match address {
         IpAddr::V4(v4) => (libc::AF_INET, v4.octets().to_vec()),
         IpAddr::V6(v6) => (libc::AF_INET6, v6.octets().to_vec()),
     };
     let bits = if address.is_ipv4() { 32 } else { 128 };
-    let mut payload = vec![u8::try_from(family).unwrap_or_default(), bits, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut payload = vec![u8::try_from(family).unwrap_or_default(), bits, 0, 0, 0, 0, 0, 0];
+    payload.extend(flags.to_ne_bytes());
     append(&mut payload, RTA_DST, &bytes);
     match socket.request(Request::question(RTM_GETROUTE, payload)) {
-        Ok(answer) => Ok(answer.is_some_and(|route| route.payload.get(TYPE_OFFSET) == Some(&RTN_LOCAL))),
+        Ok(answer) => Ok(answer),
         Err(error)
             if matches!(error.errno(), Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::EINVAL)) =>
         {
-            Ok(false)
+            Ok(None)
         }
         Err(error) => Err(error),
     }

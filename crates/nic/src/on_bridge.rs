@@ -1,7 +1,8 @@
 //! A NIC on a Linux bridge of the host.
 
 use attachment::{
-    Bridge, BridgePort, Description, Elements, Finder, ForwardRule, GatewayVlan, Identity, Session, Tap, Veth,
+    Bridge, BridgePort, Description, Elements, Finder, ForwardRule, GatewayVlan, Identity, Lac, LacId, Session, Tap,
+    Veth,
 };
 use cni::{Call, Command, Error, Success};
 use keys::{NicKeys, OnBridgeKeys, TapKeys};
@@ -84,6 +85,45 @@ impl OnBridge {
         Ok(wanted)
     }
 
+    /// Reads and validates the keys of a NIC on the bridge of a Local Area Cloud, through which its network leads once it is known:
+    /// see [`OnBridge::set_lac`].
+    ///
+    /// # Errors
+    /// Code 7 naming the key.
+    pub fn in_lac(
+        call: &Call,
+        identity: Identity,
+        device: keys::Device,
+        (of_nic, of_tap): (&NicKeys, &TapKeys),
+        id: LacId,
+    ) -> Result<Self, Error> {
+        let bridge = id.bridge();
+        let nic = Nic::parse(of_nic, device, of_tap, call, identity)?;
+        Ok(Self {
+            guard: Guard::parse(of_nic, call, vec![bridge.clone()])?,
+            nic,
+            bridge,
+            promiscuous: false,
+            hairpin: false,
+            isolated: false,
+            segment: Segment::Bridge,
+            gateway: None,
+            has_ipam: call.config.ipam.is_some(),
+            found: Found::default(),
+        })
+    }
+
+    /// The cloud as it was found.
+    pub fn set_lac(&mut self, lac: Lac) {
+        self.segment = Segment::Lac(lac);
+    }
+
+    /// The MTU that the configuration asks for, in bytes.
+    #[must_use]
+    pub fn asked_mtu_bytes(&self) -> Option<u32> {
+        self.nic.mtu_bytes
+    }
+
     /// The VLAN of the gateway, if it is going to have addresses: that of the NIC. With an uplink the VLAN is below the bridge,
     /// which knows no VLANs.
     fn gateway_vlan(&self) -> Option<u16> {
@@ -108,6 +148,9 @@ impl OnBridge {
     }
 
     fn shared_bridge(&self) -> Bridge {
+        if let Some(lac) = self.segment.lac() {
+            return Bridge::of_lac(lac.id); // whatever MTU one of its members asks for
+        }
         let of_path = self.found.path.mtu_bytes.filter(|_| self.found.path.is_for_the_bridge);
         Bridge {
             mtu: self.nic.mtu_bytes.or(of_path),
@@ -130,9 +173,10 @@ impl OnBridge {
 
     /// The MTU of the path, if the configuration leaves it to that.
     fn path(&self, session: &mut Session) -> Result<Path, attachment::Error> {
-        match self.segment.uplink() {
-            Some(uplink) => Ok(Path::of_uplink(uplink.mtu(session)?)),
-            None => Path::by_bridge(&self.bridge, self.gateway.is_some(), session),
+        match &self.segment {
+            Segment::Uplink(uplink) => Ok(Path::of_uplink(uplink.mtu(session)?)),
+            Segment::Lac(lac) => Ok(Path::of_uplink(Some(lac.mtu))),
+            Segment::Bridge | Segment::Vlans(_) => Path::by_bridge(&self.bridge, self.gateway.is_some(), session),
         }
     }
 
@@ -158,6 +202,9 @@ impl OnBridge {
     pub fn describe(&self) -> Description {
         let mut description = Description::new();
         description.share(self.shared_bridge()).share(ForwardRule::new(&self.bridge)).own(self.port());
+        if let Some(lac) = self.segment.lac() {
+            description.share(lac.clone());
+        }
         if let Some(vlans) = self.segment.vlans() {
             description.own(vlans.of_port(self.nic.port(&self.found), self.bridge.clone()));
         }

@@ -1,6 +1,6 @@
 //! The layer 2 segment of a NIC: `uplink`, `vlan`, `vlanTrunk` and `autoVlan` together, parsed once.
 
-use attachment::{Uplink, UplinkVlan};
+use attachment::{Lac, Uplink, UplinkVlan};
 use cni::Error;
 use keys::{NicKeys, OnBridgeKeys};
 use netlink::link::NAME_BYTES;
@@ -16,6 +16,8 @@ pub(crate) enum Segment {
     Vlans(Vlans),
     /// In the network behind a device of the host, or in one VLAN of it; the bridge knows no VLANs.
     Uplink(Uplink),
+    /// In a Local Area Cloud, which reaches other hosts; the bridge is its own.
+    Lac(Lac),
 }
 
 impl Segment {
@@ -61,6 +63,14 @@ impl Segment {
     pub(crate) fn uplink(&self) -> Option<&Uplink> {
         match self {
             Self::Uplink(uplink) => Some(uplink),
+            _ => None,
+        }
+    }
+
+    /// The cloud that the bridge is of.
+    pub(crate) fn lac(&self) -> Option<&Lac> {
+        match self {
+            Self::Lac(lac) => Some(lac),
             _ => None,
         }
     }

@@ -49,6 +49,14 @@ pub trait Plugin: Clone + Send + 'static {
     /// Code 7 where what was found does not allow it.
     fn describe(&self) -> Result<Description, Error>;
 
+    /// What UPDATE changes of it: all, as a rule.
+    ///
+    /// # Errors
+    /// As [`Plugin::describe`].
+    fn changeable(&self) -> Result<Description, Error> {
+        self.describe()
+    }
+
     /// Completes what IPAM returned: gateways, default routes, resolver.
     ///
     /// # Errors

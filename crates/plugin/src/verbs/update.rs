@@ -21,7 +21,7 @@ pub(super) fn update<P: Plugin>(call: &Call) -> Result<(), Error> {
     let mut session = Session::new(Some(open_namespace(call)?));
     P::connect(call, &mut session)?;
     plugin.survey(call, &mut session)?;
-    let description = plugin.describe()?;
+    let description = plugin.changeable()?;
     let updated = attachment::update(&mut session, &description).map_err(|failed| {
         let left = failed
             .left

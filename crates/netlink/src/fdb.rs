@@ -1,0 +1,115 @@
+//! The forwarding database of a VXLAN device: which host has which hardware address (`bridge fdb show dev DEVICE self`).
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
+
+use crate::attributes::{append, iterate, read_u16, read_u32};
+use crate::{Error, Mac, Object, Request, Socket};
+
+const RTM_NEWNEIGH: u16 = 28;
+const RTM_DELNEIGH: u16 = 29;
+const RTM_GETNEIGH: u16 = 30;
+
+// `struct ndmsg`: family, three bytes of padding, index, state, flags, type (`neighbour.h`).
+const HEADER_BYTES: usize = 12;
+const INDEX_OFFSET: usize = 4;
+const STATE_OFFSET: usize = 8;
+const FLAGS_OFFSET: usize = 10;
+const AF_BRIDGE: u8 = 7;
+const NUD_PERMANENT: u16 = 0x80;
+/// The device's own database, not that of its bridge.
+const NTF_SELF: u8 = 0x02;
+const NDA_DST: u16 = 1;
+const NDA_LLADDR: u16 = 2;
+
+/// What stands for all addresses that are not known.
+const ANY: [u8; 6] = [0; 6];
+
+/// A host that has a hardware address, or gets what nobody is known to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The hardware address; `None` for frames to all and to those that are not known.
+    pub mac: Option<Mac>,
+    /// The host.
+    pub host: IpAddr,
+    /// It was set, not learned.
+    pub is_permanent: bool,
+}
+
+/// `bridge fdb append 00:00:00:00:00:00 dev INDEX dst HOST self permanent`: frames to all, and to those that are not known, go there
+/// too. One that is there already is no error.
+#[must_use]
+pub fn append_remote(index: u32, host: IpAddr) -> Request {
+    Request::raw(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, of_remote(index, host))
+}
+
+/// `bridge fdb delete 00:00:00:00:00:00 dev INDEX dst HOST self`.
+#[must_use]
+pub fn delete_remote(index: u32, host: IpAddr) -> Request {
+    Request::raw(RTM_DELNEIGH, 0, of_remote(index, host))
+}
+
+fn of_remote(index: u32, host: IpAddr) -> Vec<u8> {
+    let mut payload = header(index);
+    payload.splice(STATE_OFFSET..STATE_OFFSET + 2, NUD_PERMANENT.to_ne_bytes());
+    payload.splice(FLAGS_OFFSET..=FLAGS_OFFSET, [NTF_SELF]);
+    append(&mut payload, NDA_LLADDR, &ANY);
+    match host {
+        IpAddr::V4(v4) => append(&mut payload, NDA_DST, &v4.octets()),
+        IpAddr::V6(v6) => append(&mut payload, NDA_DST, &v6.octets()),
+    }
+    payload
+}
+
+fn header(index: u32) -> Vec<u8> {
+    let mut payload = vec![0; HEADER_BYTES];
+    payload.splice(..1, [AF_BRIDGE]);
+    payload.splice(INDEX_OFFSET..INDEX_OFFSET + 4, index.to_ne_bytes());
+    payload
+}
+
+/// What a VXLAN device knows of other hosts: `bridge fdb show dev INDEX self`. The kernel looks at this device alone.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<Entry>, Error> {
+    let objects = socket.dump("the forwarding database", &Request::list(RTM_GETNEIGH, header(index)))?;
+    Ok(objects.iter().filter_map(|object| read(object, index)).collect())
+}
+
+fn read(object: &Object, index: u32) -> Option<Entry> {
+    let payload = &object.payload;
+    let is_its = object.message_type == RTM_NEWNEIGH
+        && read_u32(payload, INDEX_OFFSET) == Some(index)
+        && payload.get(FLAGS_OFFSET).is_some_and(|flags| flags & NTF_SELF != 0);
+    let (mut mac, mut host) = (None, None);
+    for (kind, value) in iterate(payload.get(HEADER_BYTES..).filter(|_| is_its)?) {
+        match kind {
+            NDA_LLADDR => mac = value.try_into().ok().map(Mac),
+            NDA_DST if value.len() == 4 => host = <[u8; 4]>::try_from(value).ok().map(IpAddr::from),
+            NDA_DST => host = <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
+            _ => {}
+        }
+    }
+    let is_permanent = read_u16(payload, STATE_OFFSET).is_some_and(|state| state & NUD_PERMANENT != 0);
+    Some(Entry { mac: mac.filter(|mac| mac.0 != ANY), host: host?, is_permanent })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        let host: IpAddr = "2001:db8::1".parse().unwrap();
+        let object = |payload| Object { message_type: RTM_NEWNEIGH, payload };
+        let read_back = read(&object(of_remote(7, host)), 7);
+        assert_eq!(read_back, Some(Entry { mac: None, host, is_permanent: true }));
+        assert_eq!(read(&object(of_remote(7, host)), 8), None);
+        let bytes = of_remote(7, [192, 0, 2, 1].into());
+        for cut in 0..bytes.len() {
+            read(&object(bytes.get(..cut).unwrap_or_default().to_vec()), 7); // no bytes panic
+        }
+    }
+}
