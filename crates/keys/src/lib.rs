@@ -29,6 +29,7 @@ mod result;
 mod static_addresses;
 mod veth_secondary;
 mod vlan;
+mod vxlan_overlay;
 
 pub use bridge::{BridgeKeys, Device, OnBridgeKeys};
 pub use delegate::DelegateKeys;
@@ -39,10 +40,11 @@ pub use network::{ArgsKeys, Capabilities, CapabilityKeys, IpamKeys, ListKeys, Pl
 pub use nic::{MasqueradeBackend, NicKeys, TapKeys, TapNamespace, TrunkKeys};
 pub use ovs_port::{DatapathType, Ethertype, MirrorKeys, OvsPortKeys, SwitchDevice, SwitchKeys, SwitchVlanMode};
 pub use place::{Place, Refusal};
-pub use remark::{Remark, remarks};
+pub use remark::{Remark, nearest, remarks};
 pub use result::{DnsKeys, RouteKeys};
 pub use serde_json::{Map, Value};
 pub use static_addresses::{AddressKeys, StaticKeys};
 pub use table::{FIRST_RELEASE, Form, Key, MANDATORY, Table};
 pub use veth_secondary::{SecondaryDevice, SecondaryKeys};
 pub use vlan::{OptionalVlanId, VlanId};
+pub use vxlan_overlay::{Group, LacCompat, LacKeys, LacMode, Ttl, UdpPort, Vni};

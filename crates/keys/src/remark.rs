@@ -101,8 +101,9 @@ fn add_inside(value: &Value, names: &[&'static Names], place: &Place<'_>, all: &
     }
 }
 
-/// The known key nearest to one that is not known.
-pub(crate) fn nearest(key: &str, known: &[&str]) -> Option<String> {
+/// The known key nearest to one that is not known, if one is near.
+#[must_use]
+pub fn nearest(key: &str, known: &[&str]) -> Option<String> {
     let near = known.iter().filter_map(|candidate| Some((distance(key, candidate)?, candidate)));
     near.min().map(|(_, candidate)| (*candidate).to_owned())
 }

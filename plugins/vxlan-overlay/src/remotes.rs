@@ -1,0 +1,236 @@
+//! The addresses of the other hosts, in the configuration or in a file.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::Path;
+
+use cni::Error;
+use keys::excerpt::quoted;
+
+/// As much of a file as is read, in bytes.
+const LIMIT_BYTES: u64 = 1 << 20;
+
+/// Those of the key `remotes`.
+///
+/// # Errors
+/// Code 7 naming the entry.
+pub(crate) fn listed(texts: &[String]) -> Result<BTreeSet<IpAddr>, Error> {
+    let mut all = BTreeSet::new();
+    for (place, text) in texts.iter().enumerate() {
+        let remote =
+            parse(text).map_err(|reason| refused(format!("remotes[{place}] is {}: {reason}", quoted(text))))?;
+        all.insert(remote);
+    }
+    refuse_two_families(&all, "remotes").map(|()| all)
+}
+
+/// Those of the file that `remotesFile` names: one on a line, `#` begins a comment.
+///
+/// # Errors
+/// Code 7 naming the file, and its line.
+pub(crate) fn in_file(path: &str) -> Result<BTreeSet<IpAddr>, Error> {
+    if !path.starts_with('/') {
+        return Err(refused(format!(
+            "remotesFile is {}: it must be the file's whole path, because a runtime runs plugins in any directory",
+            quoted(path)
+        )));
+    }
+    let content = cni::regular::read(Path::new(path), LIMIT_BYTES).map_err(|cause| {
+        refused(format!("remotesFile: {path}: {cause}; write the addresses of the other hosts there, one on a line"))
+    })?;
+    let content = String::from_utf8_lossy(&content);
+    let mut all = BTreeSet::new();
+    for (place, line) in content.lines().enumerate() {
+        let text = line.split('#').next().unwrap_or_default().trim();
+        if !text.is_empty() {
+            let in_line = |reason| {
+                refused(format!("remotesFile: {path}, line {}: {} is none: {reason}", place + 1, quoted(text)))
+            };
+            all.insert(parse(text).map_err(in_line)?);
+        }
+    }
+    let place = format!("remotesFile: {path}");
+    if all.is_empty() {
+        return Err(refused(format!("{place} has no address of another host; write one on a line")));
+    }
+    refuse_two_families(&all, &place).map(|()| all)
+}
+
+/// # Errors
+/// What is wrong with it, as the rest of a sentence that quotes the text.
+fn parse(text: &str) -> Result<IpAddr, String> {
+    let must = "it must be the address of another host, such as 192.0.2.2 or 2001:db8::2";
+    let address: IpAddr = text.parse().map_err(|_| match text.contains('/') {
+        true => format!("{must}, without the length of a prefix"),
+        false => must.to_owned(),
+    })?;
+    let is_mapped = address.to_canonical() != address;
+    let objection = match address {
+        _ if is_mapped => format!("it is an IPv4 address in the form of an IPv6 address; write it as {}", address.to_canonical()),
+        _ if address.is_multicast() => "it is a multicast group; put that into group instead of remotes".to_owned(),
+        _ if address.is_unspecified() => "it is the address of no host".to_owned(),
+        _ if address.is_loopback() => "it is this host itself".to_owned(),
+        IpAddr::V4(address) if address.is_broadcast() => "it is the address of all hosts; list them one by one".to_owned(),
+        IpAddr::V6(address) if address.is_unicast_link_local() => {
+            "it is a link-local address, which is another host's on every link; name the host by another of its addresses".to_owned()
+        }
+        _ => return Ok(address),
+    };
+    Err(objection)
+}
+
+/// A VXLAN device sends by one family, that of its first remote (`vxlan_fdb_parse` in the kernel's `vxlan_core.c`).
+fn refuse_two_families(all: &BTreeSet<IpAddr>, place: &str) -> Result<(), Error> {
+    let of = |is_ipv4: bool| all.iter().find(|address| address.is_ipv4() == is_ipv4);
+    match (of(true), of(false)) {
+        (Some(ipv4), Some(ipv6)) => Err(refused(format!(
+            "{place}: {ipv4} and {ipv6} are of two families, and a LAC has one; name all hosts by IPv4, or all by IPv6"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn refused(reason: String) -> Error {
+    Error::invalid_config(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn listed_of(texts: &[&str]) -> Result<Vec<String>, String> {
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        listed(&texts).map(|all| all.iter().map(ToString::to_string).collect()).map_err(|error| error.msg)
+    }
+
+    /// A file that goes with the value.
+    struct Written(PathBuf);
+
+    impl Written {
+        fn new(name: &str, content: impl AsRef<[u8]>) -> Self {
+            let path = std::env::temp_dir().join(format!("vxlan-overlay-{}-{name}", std::process::id()));
+            fs::write(&path, content).unwrap();
+            Self(path)
+        }
+
+        fn read(&self) -> Result<Vec<String>, String> {
+            let path = self.0.to_str().unwrap();
+            let named = |error: Error| error.msg.replace(path, "FILE");
+            in_file(path).map(|all| all.iter().map(ToString::to_string).collect()).map_err(named)
+        }
+    }
+
+    impl Drop for Written {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_list_is_a_set() {
+        assert_eq!(
+            listed_of(&["192.0.2.3", "192.0.2.2", "192.0.2.3", "169.254.0.1"]).unwrap(),
+            ["169.254.0.1", "192.0.2.2", "192.0.2.3"]
+        );
+        assert_eq!(listed_of(&["2001:db8::2", "2001:DB8:0::2"]).unwrap(), ["2001:db8::2"]);
+        assert_eq!(listed_of(&[]).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_remote() {
+        for (text, part) in [
+            ("", "it must be the address of another host"),
+            ("host2", "it must be the address of another host"),
+            ("192.0.2.2:4789", "it must be the address of another host"),
+            (" 192.0.2.2", "it must be the address of another host"),
+            ("192.0.2.2/24", "without the length of a prefix"),
+            ("239.0.0.1", "a multicast group; put that into group"),
+            ("ff05::5", "a multicast group; put that into group"),
+            ("0.0.0.0", "of no host"),
+            ("::", "of no host"),
+            ("127.0.0.1", "this host itself"),
+            ("127.9.9.9", "this host itself"),
+            ("::1", "this host itself"),
+            ("255.255.255.255", "of all hosts"),
+            ("fe80::1", "link-local"),
+            ("fe80::1%eth0", "it must be the address of another host"),
+            ("::ffff:192.0.2.2", "write it as 192.0.2.2"),
+        ] {
+            let objection = listed_of(&["192.0.2.9", text]).unwrap_err();
+            assert!(
+                objection.starts_with(&format!("remotes[1] is {text:?}: ")) && objection.contains(part),
+                "{objection}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_families_are_refused() {
+        assert_eq!(
+            listed_of(&["2001:db8::2", "192.0.2.2"]).unwrap_err(),
+            "remotes: 192.0.2.2 and 2001:db8::2 are of two families, and a LAC has one; name all hosts by IPv4, or all by IPv6"
+        );
+        let file = Written::new("families", "192.0.2.2\n2001:db8::2\n");
+        assert!(
+            file.read().unwrap_err().starts_with("remotesFile: FILE: 192.0.2.2 and 2001:db8::2 are of two families")
+        );
+    }
+
+    #[test]
+    fn a_file_has_comments_and_blank_lines() {
+        let content = "# the hosts of room 3\n\n192.0.2.3\n  192.0.2.2\t# the old one\r\n   \n#192.0.2.9\n192.0.2.3";
+        assert_eq!(Written::new("good", content).read().unwrap(), ["192.0.2.2", "192.0.2.3"]);
+        assert_eq!(Written::new("ipv6", "2001:db8::2\n").read().unwrap(), ["2001:db8::2"]);
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        assert_eq!(
+            Written::new("wrong", "192.0.2.3\n\nhost2 # x\n").read().unwrap_err(),
+            "remotesFile: FILE, line 3: \"host2\" is none: it must be the address of another host, such as 192.0.2.2 or 2001:db8::2"
+        );
+        assert!(
+            Written::new("two", "192.0.2.3 192.0.2.4\n")
+                .read()
+                .unwrap_err()
+                .contains("line 1: \"192.0.2.3 192.0.2.4\"")
+        );
+        assert!(Written::new("bytes", [b'1', 0xff, 0, b'\n']).read().unwrap_err().contains("line 1: "));
+        for (name, content) in [("empty", ""), ("comments", "# none yet\n\n")] {
+            assert_eq!(
+                Written::new(name, content).read().unwrap_err(),
+                "remotesFile: FILE has no address of another host; write one on a line"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_file() {
+        let objection = |path: &str| in_file(path).unwrap_err();
+        assert_eq!(
+            objection("/nonexistent/hosts").msg,
+            "remotesFile: /nonexistent/hosts: No such file or directory (os error 2); write the addresses of the other hosts there, \
+             one on a line"
+        );
+        assert_eq!(objection("/nonexistent/hosts").code, cni::Code::InvalidConfig);
+        assert!(objection("hosts").msg.starts_with("remotesFile is \"hosts\": it must be the file's whole path"));
+        assert!(objection("/proc").msg.contains("it is a directory"));
+        assert!(objection("/dev/zero").msg.contains("it is a device"));
+        let long = Written::new("long", vec![b'#'; (1 << 20) + 1]);
+        assert!(long.read().unwrap_err().contains("it is longer than 1048576 bytes"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(texts in prop::collection::vec("\\PC*|[0-9a-f.:]{0,20}", 0..4)) {
+            if let Ok(all) = listed(&texts) {
+                prop_assert!(all.len() <= texts.len());
+            }
+        }
+    }
+}
