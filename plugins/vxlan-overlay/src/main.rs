@@ -1,10 +1,18 @@
-//! The plugin `vxlan-overlay`: NICs of containers and virtual machines on a Local Area Cloud.
-
-#![cfg_attr(not(test), expect(dead_code, reason = "nothing calls it yet"))]
+//! The plugin `vxlan-overlay`: NICs of containers and virtual machines in Local Area Clouds, Ethernets that span hosts.
 
 mod config;
+mod describe;
 mod group;
 mod remotes;
+mod underlay;
 mod url;
 
-fn main() {}
+use std::process::ExitCode;
+
+use describe::Member;
+use keys::{DelegateKeys, FromJson, LacKeys};
+use plugin::Verbs;
+
+fn main() -> ExitCode {
+    plugin::main(&const { Verbs::of::<Member>("vxlan-overlay", &[LacKeys::NAMES, DelegateKeys::NAMES]) })
+}
