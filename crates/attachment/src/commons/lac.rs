@@ -6,9 +6,9 @@ mod memberships;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink::fdb;
 use netlink::link::{self, Link};
 use netlink::vxlan::{NewVxlan, Settings};
+use netlink::{fdb, offload};
 
 pub use id::LacId;
 
@@ -42,8 +42,8 @@ pub struct Lac {
 pub enum Reach {
     /// By a multicast group; who has which hardware address is learned, and gets its frames directly.
     Group(IpAddr),
-    /// By a multicast group, all of them, and from the port that they are sent to: clients of VDE's vxvde receive at that group and
-    /// nowhere else, and take nothing that comes from another port for the cloud's.
+    /// By a multicast group, all of them, and from the port that they are sent to: clients of VDE's vxvde receive what is for others
+    /// than one of them at the group alone, and answer to the port that a packet came from.
     Flooded(IpAddr),
     /// By a copy for each of the other hosts, until it is learned who has the hardware address.
     Hosts {
@@ -209,6 +209,29 @@ impl Lac {
         Ok(Some(entries.iter().filter(|entry| entry.mac.is_none()).map(|entry| entry.host).collect()))
     }
 
+    /// Programs get the frames of its packets as they are, and would get checksums that nobody fills in where the underlay leaves them to
+    /// the receiver, as a veth does.
+    fn fills_in_checksums(&self) -> bool {
+        matches!(self.reach, Reach::Flooded(_))
+    }
+
+    fn leaves_checksums(&self, session: &mut Session) -> Result<bool, Error> {
+        if !self.fills_in_checksums() {
+            return Ok(false);
+        }
+        let name = self.id.device();
+        session
+            .within(Side::Host, || offload::fills_in_checksums(&name))?
+            .map_err(Error::refused(format!("look up the offloads of {}", self.label())))
+    }
+
+    fn take_checksums(&self, session: &mut Session) -> Result<(), Error> {
+        let name = self.id.device();
+        session
+            .within(Side::Host, || offload::take_checksums_from(&name))?
+            .map_err(Error::refused(format!("have the kernel fill in the checksums of {}", self.label())))
+    }
+
     /// What can be changed in a device in use.
     fn changeable_differences(&self, link: &Link, session: &mut Session) -> Result<Vec<Difference>, Error> {
         let label = self.label();
@@ -222,6 +245,9 @@ impl Lac {
         if link.master.is_none() || link.master != self.bridge(session)? {
             let have = link.master.map_or_else(|| "no port".to_owned(), |index| format!("a port of link {index}"));
             differences.push(Difference::new(&label, format!("a port of bridge {}", self.id.bridge()), have));
+        }
+        if self.leaves_checksums(session)? {
+            differences.push(Difference::new(format!("{label} tx checksumming"), "off", "on"));
         }
         if let (Some(want), Some(have)) = (self.reach.hosts(), self.hosts_of(link, session)?)
             && *want != have
@@ -246,6 +272,9 @@ impl Lac {
         let step = Step::change(Side::Host, format!("set {label} up"), link::set_up_in(&name, bridge));
         let lac = self.clone();
         session.queue(step.explained(move |error| lac.explain(error)));
+        if self.fills_in_checksums() {
+            self.take_checksums(session)?;
+        }
         if let Some(hosts) = self.reach.hosts().filter(|hosts| !hosts.is_empty()) {
             let index = session.index(&self.device())?;
             hosts.iter().for_each(|host| self.add_host(index, *host, session));
@@ -315,6 +344,9 @@ impl Lac {
             let step = Step::change(Side::Host, format!("set {label} up"), link::set_up_in(&name, bridge));
             session.queue(step.explained(move |error| lac.explain(error)));
         }
+        if self.leaves_checksums(session)? {
+            self.take_checksums(session)?;
+        }
         let (Some(want), Some(have)) = (self.reach.hosts(), self.hosts_of(link, session)?) else { return Ok(()) };
         let new: Vec<IpAddr> = want.difference(&have).copied().collect();
         let old: Vec<IpAddr> = have.difference(want).copied().collect();
@@ -368,8 +400,13 @@ impl Lac {
             format!("ip link set {name} alias '{tag}' addrgenmode none"),
             format!("ip link set {name} master {bridge} up"),
         ];
+        commands.extend(self.checksum_command());
         commands.extend(self.reach.hosts().into_iter().flatten().map(|host| self.host_command("append", *host)));
         commands
+    }
+
+    fn checksum_command(&self) -> Option<String> {
+        self.fills_in_checksums().then(|| format!("ethtool -K {} tx off", self.id.device()))
     }
 
     fn host_command(&self, verb: &str, host: IpAddr) -> String {
@@ -490,6 +527,9 @@ impl Shared for Lac {
         }
         if !link.is_up || link.master.is_none() || link.master != self.bridge(session)? {
             commands.push(format!("ip link set {name} master {} up", self.id.bridge()));
+        }
+        if self.leaves_checksums(session)? {
+            commands.extend(self.checksum_command());
         }
         if let (Some(want), Some(have)) = (self.reach.hosts(), self.hosts_of(&link, session)?) {
             commands.extend(want.difference(&have).map(|host| self.host_command("append", *host)));
