@@ -77,7 +77,8 @@ impl Wanted {
         let port = port.unwrap_or(PORT);
         if port == u16::MAX && matches!(way, Way::Group { vde: true, .. }) {
             return Err(refused(
-                "port: 65535 cannot be used with VDE's clients: what they get is sent from the port as well, and the kernel takes that as                  a range that ends before the next one; choose another port"
+                "port: 65535 cannot be used with VDE's clients: what they get is sent from the port as well, and the kernel takes that as \
+                 a range that ends before the next one; choose another port"
                     .to_owned(),
             ));
         }
