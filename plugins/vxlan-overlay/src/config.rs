@@ -73,18 +73,12 @@ impl Wanted {
             Way::Group { .. } => ttl.or(Some(GROUP_TTL)),
             Way::Remotes(_) => ttl,
         };
-        if matches!(way, Way::Group { vde: true, .. }) && port == Some(u16::MAX) {
-            return Err(refused(format!(
-                "port is {}: the packets of VDE's clients come from the port that they go to, and a range of source ports ends before \
-                 the last one; choose another port",
-                u16::MAX
-            )));
-        }
         let underlay = underlay(keys, url.as_ref().and_then(|url| url.underlay.as_deref()))?;
         let port = port.unwrap_or(PORT);
         if port == u16::MAX && matches!(way, Way::Group { vde: true, .. }) {
             return Err(refused(
-                "port: 65535 cannot be used with VDE's clients: what they get is sent from the port as well, and the kernel takes that as                  a range that ends before the next one; choose another port"
+                "port: 65535 cannot be used with VDE's clients: what they get is sent from the port as well, and the kernel takes that as \
+                 a range that ends before the next one; choose another port"
                     .to_owned(),
             ));
         }

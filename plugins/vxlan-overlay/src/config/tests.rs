@@ -216,7 +216,11 @@ fn the_last_port_is_not_for_vde() {
         [json!({"group": "234.0.0.1", "port": 65535, "mode": "vxvde"}), json!({"url": "vxvde://234.0.0.1/port=65535"})]
     {
         let objection = objection(&members);
-        assert!(objection.starts_with("port is 65535: ") && objection.ends_with("choose another port"), "{objection}");
+        assert!(
+            objection.starts_with("port: 65535 cannot be used with VDE's clients")
+                && objection.ends_with("choose another port"),
+            "{objection}"
+        );
     }
     assert_eq!(read(&json!({"group": "234.0.0.1", "port": 65534, "mode": "vxvde"})).unwrap().port, 65534);
 }
