@@ -32,6 +32,12 @@ const WITH_A_DEVICE: [&str; 5] = ["uplink", "macvlan", "ipvlan", "vlan-net", "de
 /// What an operator has to have done on the host, by the file's name.
 fn prepare(example: &Example) {
     let script = match example.file.as_str() {
+        // The host has a route to every address, groups among them.
+        name if name.starts_with("lac-") => {
+            "ip link add eth0 type veth peer name far && ip link set eth0 up && ip link set far up && \
+             ip address add 192.0.2.1/24 dev eth0 && ip address add 2001:db8::1/64 dev eth0 nodad && \
+             ip route add default via 192.0.2.254"
+        }
         name if WITH_A_DEVICE.iter().any(|part| name.contains(part)) => {
             "ip link add eth0 type veth peer name far && ip link set eth0 up && ip link set far up"
         }
@@ -41,6 +47,10 @@ fn prepare(example: &Example) {
     for file in example.values("rangeFromFile") {
         let file = file.as_str().filter(|file| file.starts_with("/etc/cni/")).expect("a file below /etc/cni");
         fs::write(file, "{\"subnet\": \"10.77.0.0/24\"}\n").unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
+    for file in example.values("remotesFile") {
+        let file = file.as_str().filter(|file| file.starts_with("/etc/cni/")).expect("a file below /etc/cni");
+        fs::write(file, "192.0.2.1  # this host\n192.0.2.2\n").unwrap_or_else(|error| panic!("{file}: {error}"));
     }
 }
 

@@ -9,7 +9,7 @@ use tests::{ALL, LATEST, Plugin, Scene, VERSIONS, cites, codes, with};
 const OF_LIBCNI: [&str; 3] = ["0.3.1", "0.4.0", "1.0.0"];
 
 /// The plugins that make an interface.
-const OF_NICS: [Plugin; 3] = [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort];
+const OF_NICS: [Plugin; 4] = [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort, Plugin::Overlay];
 
 /// A list with one plugin.
 fn only(plugin: Plugin, version: &str) -> Value {
@@ -113,7 +113,8 @@ const FAULT_OF_PORTMAP: &str = "could not check ipv6 dnat";
 impl Chained {
     fn new() -> Self {
         let scene = Scene::with_a_switch();
-        let names = ["bridge", "veth-secondary", "ovs-port", "ptp", "netem-shaper", "tuning", "portmap"];
+        let names =
+            ["bridge", "veth-secondary", "ovs-port", "vxlan-overlay", "ptp", "netem-shaper", "tuning", "portmap"];
         let runtime = Runtime::noting(&scene, &names);
         Self { scene, runtime }
     }
@@ -173,6 +174,8 @@ fn chains_in_every_order_that_makes_sense() {
     let routed = by_secondary(&bridge, json!({"bridge": null, "isGateway": null, "mode": "routed"}));
     let on_switch = Plugin::OvsPort.config("1.0.0");
     let internal = with(&on_switch, json!({"nic": "internal"}));
+    let in_lac = Plugin::Overlay.config("1.0.0");
+    let lac_tap = with(&in_lac, json!({"nic": "tap"}));
     let (further_tap, further_inside) = (by_secondary(&tap, json!({})), by_secondary(&inside, json!({})));
     // portmap leaves its chains behind, empty.
     chained.attach("1.0.0", &[bridge.clone(), portmap.clone()], |_| ());
@@ -194,6 +197,9 @@ fn chains_in_every_order_that_makes_sense() {
         ("a further TAP device in the container", "1.0.0", vec![&further_inside, &shaper, &tuning, &portmap]),
         ("a port of Open vSwitch in 0.4.0", "0.4.0", vec![&on_switch, &shaper, &tuning, &portmap]),
         ("a port of Open vSwitch, the shaper last", "1.0.0", vec![&on_switch, &tuning, &portmap, &shaper]),
+        ("a member of a LAC in 0.4.0", "0.4.0", vec![&in_lac, &shaper, &tuning, &portmap]),
+        ("a member of a LAC, the shaper behind tuning", "1.0.0", vec![&in_lac, &tuning, &shaper, &portmap]),
+        ("a TAP device in a LAC", "1.0.0", vec![&lac_tap, &portmap, &shaper]),
         ("an internal port of Open vSwitch", "1.0.0", vec![&internal, &shaper, &portmap]),
     ] {
         let chain: Vec<Value> = chain.into_iter().cloned().collect();
@@ -203,7 +209,9 @@ fn chains_in_every_order_that_makes_sense() {
                 println!("{what}: {:?} is the limit in the container", limit(&chained.scene.c1.tc("qdisc show")));
                 assert_eq!(limit(&chained.scene.c1.tc("qdisc show")).1, 12_500_000, "{what}");
             } else {
-                let of_host = |one: &&Value| one["sandbox"].as_str().is_none_or(str::is_empty) && one["name"] != "br0";
+                let is_bridge = |name: &Value| ["br0", "lac14789-1"].iter().any(|bridge| name == bridge);
+                let of_host =
+                    |one: &&Value| one["sandbox"].as_str().is_none_or(str::is_empty) && !is_bridge(&one["name"]);
                 let device = interfaces.iter().find(of_host).expect("the host's end")["name"].clone();
                 println!("{what}: {device} has the limit");
                 let wanted = (device.as_str().unwrap_or_default().to_owned(), 12_500_000);

@@ -30,5 +30,5 @@ pub use plugins::{ALL, INTERFACE, IPAM, LATEST, Plugin, VERSIONS, with};
 pub use process::{Process, Refusal, error_object};
 pub use relay::relay;
 pub use router::{advertise, advertise_prefix};
-pub use scene::Scene;
+pub use scene::{Scene, UNDERLAY};
 pub use state::State;

@@ -17,6 +17,8 @@ pub enum Plugin {
     Secondary,
     /// `ovs-port`: makes an interface on a switch, which a [`Scene`](crate::Scene) has only where a test asks for it.
     OvsPort,
+    /// `vxlan-overlay`: makes an interface in a Local Area Cloud, by the device [`UNDERLAY`](crate::UNDERLAY).
+    Overlay,
     /// `netem-shaper`: chained, adjusts one.
     Shaper,
     /// `host-local`: IPAM with files.
@@ -26,11 +28,19 @@ pub enum Plugin {
 }
 
 /// All plugins.
-pub const ALL: [Plugin; 6] =
-    [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort, Plugin::Shaper, Plugin::HostLocal, Plugin::Static];
+pub const ALL: [Plugin; 7] = [
+    Plugin::Bridge,
+    Plugin::Secondary,
+    Plugin::OvsPort,
+    Plugin::Overlay,
+    Plugin::Shaper,
+    Plugin::HostLocal,
+    Plugin::Static,
+];
 
 /// Those that make or adjust interfaces.
-pub const INTERFACE: [Plugin; 4] = [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort, Plugin::Shaper];
+pub const INTERFACE: [Plugin; 5] =
+    [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort, Plugin::Overlay, Plugin::Shaper];
 
 /// Those that allocate addresses.
 pub const IPAM: [Plugin; 2] = [Plugin::HostLocal, Plugin::Static];
@@ -42,6 +52,7 @@ impl Plugin {
             Self::Bridge => "bridge",
             Self::Secondary => "veth-secondary",
             Self::OvsPort => "ovs-port",
+            Self::Overlay => "vxlan-overlay",
             Self::Shaper => "netem-shaper",
             Self::HostLocal => "host-local",
             Self::Static => "static",
@@ -57,6 +68,10 @@ impl Plugin {
                 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
             Self::OvsPort => json!({"cniVersion": version, "name": "net", "type": "ovs-port", "bridge": "ovs0",
                 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
+            Self::Overlay => {
+                json!({"cniVersion": version, "name": "net", "type": "vxlan-overlay", "group": "239.0.0.1",
+                "if": crate::UNDERLAY, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}})
+            }
             Self::Shaper => json!({"cniVersion": version, "name": "net", "type": "netem-shaper", "bw": "100Mbps"}),
             Self::HostLocal => json!({"cniVersion": version, "name": "net", "type": "bridge",
                 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),

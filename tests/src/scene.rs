@@ -10,6 +10,9 @@ use crate::{LATEST, Plugin, State, with};
 /// The place of the scene's own files. It is on a file system that vanishes with the scene.
 const SCRATCH: &str = "/run/scene";
 
+/// The device of the host that leads to other hosts, where a test asks for one.
+pub const UNDERLAY: &str = "lan0";
+
 /// A host with one container `c1`.
 #[derive(Debug)]
 pub struct Scene {
@@ -34,23 +37,41 @@ impl Scene {
         Self { switch: None, host, c1 }
     }
 
-    /// The same with Open vSwitch and its bridge `ovs0`, for calls of every plugin.
+    /// The same with Open vSwitch and its bridge `ovs0`, and with an underlay, for calls of every plugin.
     ///
     /// # Panics
     /// As [`Scene::new`], and without Open vSwitch.
     pub fn with_a_switch() -> Self {
-        let scene = Self::new();
+        let scene = Self::with_an_underlay();
         let switch = OpenVswitch::start();
         switch.add_bridge("ovs0");
         Self { switch: Some(switch), ..scene }
     }
 
-    /// The same for calls of one plugin: with a switch where it needs one.
+    /// The same with [`UNDERLAY`], on which nobody else is.
+    ///
+    /// # Panics
+    /// As [`Scene::new`].
+    pub fn with_an_underlay() -> Self {
+        let scene = Self::new();
+        let script = format!(
+            "ip link add {UNDERLAY} type veth peer name far0 && ip link set far0 up && ip link set {UNDERLAY} up && \
+             ip address add 192.0.2.1/24 dev {UNDERLAY} && ip address add 2001:db8::1/64 dev {UNDERLAY} nodad"
+        );
+        harness::sh(&script).ok();
+        scene
+    }
+
+    /// The same for calls of one plugin: with a switch or an underlay where it needs one.
     ///
     /// # Panics
     /// As [`Scene::with_a_switch`].
     pub fn of(plugin: Plugin) -> Self {
-        if plugin == Plugin::OvsPort { Self::with_a_switch() } else { Self::new() }
+        match plugin {
+            Plugin::OvsPort => Self::with_a_switch(),
+            Plugin::Overlay => Self::with_an_underlay(),
+            _ => Self::new(),
+        }
     }
 
     /// A directory for files of the test, made if missing.

@@ -53,7 +53,7 @@ keys! {
         pub remotes: Vec<String>,
 
         /// a file with the addresses of the other hosts, one on a line; `#` begins a comment
-        #[key("remotesFile", accepts = "path", default = "none", example = r#""/etc/plugboard/lac-hosts""#, is_ours = true)]
+        #[key("remotesFile", accepts = "path", default = "none", example = r#""/etc/cni/lac-hosts""#, is_ours = true)]
         pub remotes_file: Option<String>,
 
         /// `tap` makes a TAP device for a [virtual machine](../virtual-machines.md) instead of a veth pair

@@ -1,8 +1,8 @@
 //! The plugins, each with the tables of its keys.
 
 use keys::{
-    BridgeKeys, DelegateKeys, HostLocalKeys, NicKeys, OnBridgeKeys, OvsPortKeys, PluginKeys, SecondaryKeys, StaticKeys,
-    SwitchKeys, Table, TapKeys,
+    BridgeKeys, DelegateKeys, HostLocalKeys, LacKeys, NicKeys, OnBridgeKeys, OvsPortKeys, PluginKeys, SecondaryKeys,
+    StaticKeys, SwitchKeys, Table, TapKeys,
 };
 
 /// A plugin.
@@ -23,7 +23,7 @@ pub struct Manual {
 }
 
 /// All of them.
-pub const PLUGINS: [Manual; 6] = [
+pub const PLUGINS: [Manual; 7] = [
     Manual {
         name: "bridge",
         about: "a NIC of a container or a virtual machine on a Linux bridge of the host",
@@ -47,6 +47,14 @@ pub const PLUGINS: [Manual; 6] = [
         tables: &[&OvsPortKeys::TABLE, &SwitchKeys::TABLE, &TapKeys::TABLE, &DelegateKeys::TABLE],
         common: &["dns", "ipam"],
         example: include_str!("../../../conf-examples/ovs-net.conflist"),
+    },
+    Manual {
+        name: "vxlan-overlay",
+        about: "a NIC of a container or a virtual machine on an Ethernet that several hosts have in common, by VXLAN",
+        object: "",
+        tables: &[&LacKeys::TABLE, &DelegateKeys::TABLE],
+        common: &["dns", "ipam"],
+        example: include_str!("../../../conf-examples/lac-net.conflist"),
     },
     Manual {
         name: "netem-shaper",

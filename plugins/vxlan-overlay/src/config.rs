@@ -74,7 +74,15 @@ impl Wanted {
             Way::Remotes(_) => ttl,
         };
         let underlay = underlay(keys, url.as_ref().and_then(|url| url.underlay.as_deref()))?;
-        Ok(Self { port: port.unwrap_or(PORT), vni: vni.unwrap_or(VNI), underlay, ttl, way })
+        let port = port.unwrap_or(PORT);
+        if port == u16::MAX && matches!(way, Way::Group { vde: true, .. }) {
+            return Err(refused(
+                "port: 65535 cannot be used with VDE's clients: what they get is sent from the port as well, and the kernel takes that as \
+                 a range that ends before the next one; choose another port"
+                    .to_owned(),
+            ));
+        }
+        Ok(Self { port, vni: vni.unwrap_or(VNI), underlay, ttl, way })
     }
 
     /// Port and VNI, whatever else the configuration says: for DEL, for which it may have become invalid. The file of remotes is not

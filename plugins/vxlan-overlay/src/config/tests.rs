@@ -203,6 +203,23 @@ fn contradictions() {
     }
 }
 
+/// The kernel takes source ports from the first of a range to the one before its end.
+#[test]
+fn the_last_port_is_not_for_vde() {
+    assert_eq!(read(&json!({"group": "234.0.0.1", "port": 65535})).unwrap().port, 65535);
+    for members in
+        [json!({"group": "234.0.0.1", "port": 65535, "mode": "vxvde"}), json!({"url": "vxvde://234.0.0.1/port=65535"})]
+    {
+        let objection = objection(&members);
+        assert!(
+            objection.starts_with("port: 65535 cannot be used with VDE's clients")
+                && objection.ends_with("choose another port"),
+            "{objection}"
+        );
+    }
+    assert_eq!(read(&json!({"group": "234.0.0.1", "port": 65534, "mode": "vxvde"})).unwrap().port, 65534);
+}
+
 #[test]
 fn a_group_that_is_none() {
     let objection = objection(&json!({"group": "10.0.0.1"}));
