@@ -26,7 +26,7 @@ DEMO_TOOLS := iproute2 iputils-ping iperf3 jq procps kmod util-linux qemu-system
               openvswitch-switch ethtool tcpdump
 TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-appc-cni-dev strace \
               containerd runc docker.io python3-grpcio dnsmasq-base podman openssl \
-              ovn-central ovn-host
+              ovn-central ovn-host vdeplug vdens
 
 .PHONY: help demo test soak t bench bench-shaping bench-throughput build install image lint conformance demo-tools test-tools nextest clean
 

@@ -26,6 +26,7 @@ mod shape;
 mod shaping_sources;
 mod user_mode_guests;
 mod vagga;
+mod vde_control;
 mod verified_lines;
 mod verify;
 mod virtual_machine;

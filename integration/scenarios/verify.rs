@@ -286,7 +286,7 @@ fn a_machine_behind_a_tap_device_is_measured_from_outside() {
 
         // It has no address but the one that it gives itself.
         let queues = if in_container { 2 } else { 1 };
-        let nics = [Nic { tap, mac, address: None, queues }];
+        let nics = [Nic { line: lab::Line::Tap(tap), mac, address: None, queues }];
         let machine = if in_container { Vm::boot_in(&node, &nics) } else { Vm::boot(&nics) };
         let before = everything(&[&node]);
         VERIFIED.repeated(|| {

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use harness::Namespace;
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, setns};
-use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+use nix::sys::socket::sockopt::RcvBufForce;
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket};
 
-/// Longer than any frame here.
-const FRAME_BYTES: usize = 2048;
+/// Longer than any frame, those included that the kernel divides on a later way.
+const FRAME_BYTES: usize = (1 << 16) + 64;
 
 /// All frames of one interface.
 #[derive(Debug)]
@@ -77,6 +78,14 @@ impl Frames {
             }
         }
         false
+    }
+
+    /// Has the kernel keep so many bytes of what waits.
+    ///
+    /// # Panics
+    /// Without the right to have it keep more than others may.
+    pub fn keep(&self, bytes: usize) {
+        setsockopt(&self.socket, RcvBufForce, &bytes).expect("root may have any buffer");
     }
 
     /// The next frame that waits, if any does.

@@ -4,6 +4,7 @@
 //! A test cites the rows of `checklist.md` that it answers to with [`cites!`]; `cargo run -p tests --bin uncited`
 //! lists the rows that no test cites.
 
+mod capture;
 pub mod checklist;
 mod citation;
 pub mod codes;
@@ -21,6 +22,7 @@ mod scene;
 mod state;
 pub mod world;
 
+pub use capture::{Capture, Packet, Vxlan};
 pub use citation::Citation;
 pub use delegate::Delegate;
 pub use frames::{Frames, MARKER, ethernet, marker};

@@ -47,7 +47,7 @@ mod vm_root;
 pub use cache::default_cache;
 pub use feature::Feature;
 pub use guest::{Clock, Effort, Ending, Guest};
-pub use nic::Nic;
+pub use nic::{Line, Nic};
 pub use qemu::NICS;
 pub use scenario::{on_full_kernel, on_virtual_clock, with_features, with_guests_on_virtual_clock};
 pub use vm::Vm;

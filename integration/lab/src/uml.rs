@@ -1,10 +1,10 @@
 //! User-mode Linux: a kernel that is a process, and runs in the lab at the lab's own speed.
 
 use crate::cache::{Cache, default_cache, remove};
-use crate::nic::{Nic, program_in};
+use crate::nic::{Line, Nic, program_in};
 use crate::packages::{ask_apt_cache, require, take_out};
 use crate::vm_root;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use harness::Namespace;
 use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
@@ -55,13 +55,14 @@ pub(crate) fn command(namespace: Option<&Namespace>, nics: &[Nic]) -> Result<Com
     let mut uml = program_in(namespace, Path::new(KERNEL));
     uml.env("TMPDIR", MEMORY).args(ARGUMENTS.split(' ')).arg(format!("initrd={ROOT}")).arg(format!("uml_dir={MEMORY}"));
     for (place, nic) in nics.iter().enumerate() {
-        uml.arg(device(place, nic).with_context(|| format!("the NIC on {}", nic.tap))?);
+        uml.arg(device(place, nic).with_context(|| format!("NIC {place}: {:?}", nic.line))?);
     }
     Ok(uml)
 }
 
 /// A NIC of the driver `vector` (Documentation/virt/uml/user_mode_linux_howto_v2.rst in the kernel's sources).
-fn device(place: usize, Nic { tap, mac, queues, .. }: &Nic) -> Result<String> {
+fn device(place: usize, Nic { line, mac, queues, .. }: &Nic) -> Result<String> {
+    let Line::Tap(tap) = line else { bail!("User-mode Linux is no client of VDE") };
     ensure!(*queues == 1, "User-mode Linux has one pair of queues in a NIC, not {queues}");
     Ok(format!("vec{place}:transport=tap,ifname={tap},mac={mac},depth=128,gro=1"))
 }

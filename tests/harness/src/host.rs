@@ -31,7 +31,11 @@ impl Host {
     /// Makes a named network namespace as `ip netns add NAME` does, at `/run/netns/NAME`, with `lo` up.
     pub fn namespace(&self, name: &str) -> Namespace {
         sh(&format!("ip netns add {name} && ip -n {name} link set lo up")).ok();
-        let namespace = Namespace { name: name.to_owned(), path: Path::new("/run/netns").join(name) };
+        self.know(Namespace { name: name.to_owned(), path: Path::new("/run/netns").join(name) })
+    }
+
+    /// Counts a namespace that something else made among this host's: what runs in it is killed when the value goes.
+    pub(crate) fn know(&self, namespace: Namespace) -> Namespace {
         self.namespaces.borrow_mut().push(namespace.clone());
         namespace
     }

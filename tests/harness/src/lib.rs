@@ -11,6 +11,7 @@ mod executables;
 mod host;
 mod invocation;
 mod iperf;
+mod lan;
 mod mounts;
 mod namespace;
 mod open_vswitch;
@@ -22,12 +23,14 @@ mod shell;
 mod snapshot;
 mod snapshot_files;
 pub mod soak;
+mod vde;
 mod wait;
 
 pub use executables::{assert_newer_than_sources, bin, bin_dir, find_bin_dir};
 pub use host::Host;
 pub use invocation::Invocation;
 pub use iperf::Iperf;
+pub use lan::{Lan, Route, Uplink};
 pub use namespace::Namespace;
 pub use open_vswitch::{Daemon, Datapath, Listeners, OpenVswitch, TlsFiles};
 pub use ovn::Ovn;
@@ -35,6 +38,7 @@ pub use ping::{Ping, ping, ping_with};
 pub use reply::Reply;
 pub use shell::{Background, Output, ip, sh, spawn, tc};
 pub use snapshot::Snapshot;
+pub use vde::VdeClient;
 pub use wait::wait_until;
 
 /// Names a feature, such as `M19`, in a test that observes all that the feature promises. Held for as long as the test runs,
