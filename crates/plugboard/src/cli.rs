@@ -101,6 +101,9 @@ pub(crate) enum Command {
     Shape(Shape),
     /// List all attachments
     Ls(Listing),
+    /// Local Area Clouds: networks that hosts have in common, by vxlan-overlay
+    #[command(subcommand)]
+    Lac(Lac),
     /// Remove what no longer belongs to any container
     ///
     /// Attachments whose namespace is gone are removed. Then the plugins of each network are told which attachments are left,
@@ -230,6 +233,14 @@ pub(crate) struct Listing {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lac {
+    /// List the Local Area Clouds of this host, each with its members here and the hosts that are known of it
+    ///
+    /// All of it is what the kernel has at this moment; any user may ask.
+    Ls(Listing),
 }
 
 #[derive(Debug, Args)]

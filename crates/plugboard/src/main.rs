@@ -19,6 +19,7 @@ mod holders;
 mod interrupt;
 mod invocation;
 mod known_plugins;
+mod lac;
 mod limits;
 mod lock;
 mod ls;
@@ -45,7 +46,7 @@ use std::time::Duration;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, Lac};
 use runtime::Runtime;
 
 fn main() -> ExitCode {
@@ -65,9 +66,12 @@ fn counts_signals(command: &Command) -> bool {
         | Command::Shape(_)
         | Command::Gc(_)
         | Command::Status(_) => true,
-        Command::Verify(_) | Command::Ls(_) | Command::Completions { .. } | Command::Man { .. } | Command::Schema => {
-            false
-        }
+        Command::Verify(_)
+        | Command::Ls(_)
+        | Command::Lac(Lac::Ls(_))
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Schema => false,
     }
 }
 
@@ -87,6 +91,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&args, &runtime),
         Command::Shape(args) => limits::command::run(&args, &runtime),
         Command::Ls(listing) => ls::run(&listing, &runtime),
+        Command::Lac(Lac::Ls(listing)) => lac::ls::run(&listing),
         Command::Gc(args) => gc::run(&args, &runtime),
         Command::Status(selection) => status::run(&selection, &runtime),
         Command::Completions { shell } => pages::completions(shell),
