@@ -2,3 +2,5 @@
 
 mod cloud;
 pub(crate) mod ls;
+mod member;
+pub(crate) mod reload;

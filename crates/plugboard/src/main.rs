@@ -64,6 +64,7 @@ fn counts_signals(command: &Command) -> bool {
         | Command::Detach(_)
         | Command::Check(_)
         | Command::Shape(_)
+        | Command::Lac(Lac::Reload(_))
         | Command::Gc(_)
         | Command::Status(_) => true,
         Command::Verify(_)
@@ -92,6 +93,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Shape(args) => limits::command::run(&args, &runtime),
         Command::Ls(listing) => ls::run(&listing, &runtime),
         Command::Lac(Lac::Ls(listing)) => lac::ls::run(&listing),
+        Command::Lac(Lac::Reload(args)) => lac::reload::run(&args, &runtime),
         Command::Gc(args) => gc::run(&args, &runtime),
         Command::Status(selection) => status::run(&selection, &runtime),
         Command::Completions { shell } => pages::completions(shell),
