@@ -53,7 +53,15 @@ impl OwnedDevice {
         (is_told && self.is_of(&owner)).then_some(owner)
     }
 
-    fn read(link: &Link) -> Option<Self> {
+    /// The alias, which tells the owner.
+    #[must_use]
+    pub fn alias(&self) -> &str {
+        &self.alias
+    }
+
+    /// Reads whose a link of the host is from its alias; `None` where that names no attachment. Whether somebody uses it is not asked.
+    #[must_use]
+    pub fn of(link: &Link) -> Option<Self> {
         let alias = link.alias.as_deref()?;
         if let Some(moved) = Moved::read(alias) {
             let owner = Identity::new(moved.network, moved.container_id, moved.interface);
@@ -111,7 +119,7 @@ pub fn owned_devices(session: &mut Session) -> Result<Vec<OwnedDevice>, Error> {
     let links = session.host_links()?;
     let mut devices = Vec::new();
     for link in &links {
-        let Some(mut device) = OwnedDevice::read(link) else { continue };
+        let Some(mut device) = OwnedDevice::of(link) else { continue };
         device.in_use = match link.kind.as_str() {
             _ if Tag::is_moved(link) => None,                     // a container that uses it has it
             "veth" if Identity::is_line_name(&link.name) => None, // its TAP device tells
@@ -130,7 +138,7 @@ pub fn owned_devices(session: &mut Session) -> Result<Vec<OwnedDevice>, Error> {
     }
     let in_container = |link: &Link, path: &Path| {
         let (namespace, in_use) = (Some(path.to_owned()), Some(InUse::Container(path.to_owned())));
-        OwnedDevice::read(link).map(|device| OwnedDevice { namespace, in_use, ..device })
+        OwnedDevice::of(link).map(|device| OwnedDevice { namespace, in_use, ..device })
     };
     devices.extend(DeviceElsewhere::find(|_| true)?.iter().filter_map(|found| in_container(&found.link, found.path())));
     devices.extend(ChildElsewhere::all()?.iter().filter_map(|found| in_container(&found.link, found.path())));
@@ -246,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_device_is_known_by_its_name_and_by_its_alias() {
-        let read = |name: String, alias: String| OwnedDevice::read(&named(name, alias));
+        let read = |name: String, alias: String| OwnedDevice::of(&named(name, alias));
         let one = Identity::new("home-net", "vn1", "eth1");
         for (name, alias) in [
             (one.host_name(), one.alias()),

@@ -135,12 +135,17 @@ impl Cache {
     /// # Errors
     /// The directory cannot be read, or a file in it that the caller lacks the permission for.
     pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
-        let survey = self.survey()?;
-        survey.refuse_closed()?;
-        for file in survey.unreadable {
-            tracing::warn!("{}: skipped, not an attachment: {}", file.path.display(), file.why);
-        }
-        Ok(survey.entries)
+        Ok(told(self.survey()?)?.entries)
+    }
+
+    /// The same of all directories. Those in the one that is written to come first, and have `true`.
+    ///
+    /// # Errors
+    /// As [`Cache::entries`].
+    pub(crate) fn entries_everywhere(&self) -> anyhow::Result<Vec<(Entry, bool)>> {
+        let Survey { entries, elsewhere, .. } = told(self.survey_all()?)?;
+        let own = entries.into_iter().map(|entry| (entry, true));
+        Ok(own.chain(elsewhere.into_iter().map(|entry| (entry, false))).collect())
     }
 
     /// The records in the directory that is written to.
@@ -240,6 +245,15 @@ impl Cache {
     pub(crate) fn path(&self, entry: &Entry) -> PathBuf {
         self.dir.join(file_name(entry))
     }
+}
+
+/// Says which files are skipped.
+fn told(survey: Survey) -> anyhow::Result<Survey> {
+    survey.refuse_closed()?;
+    for file in &survey.unreadable {
+        tracing::warn!("{}: skipped, not an attachment: {}", file.path.display(), file.why);
+    }
+    Ok(survey)
 }
 
 /// What is in a directory; nothing if it is missing.

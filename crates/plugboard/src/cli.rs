@@ -101,6 +101,9 @@ pub(crate) enum Command {
     Shape(Shape),
     /// List all attachments
     Ls(Listing),
+    /// Local Area Clouds: networks that hosts have in common, by vxlan-overlay
+    #[command(subcommand)]
+    Lac(Lac),
     /// Remove what no longer belongs to any container
     ///
     /// Attachments whose namespace is gone are removed. Then the plugins of each network are told which attachments are left,
@@ -230,6 +233,27 @@ pub(crate) struct Listing {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lac {
+    /// List the Local Area Clouds of this host, each with its members here and the hosts that are known of it
+    ///
+    /// All of it is what the kernel has at this moment; any user may ask.
+    Ls(Listing),
+    /// Have the present lists of remotes take effect
+    ///
+    /// A network may list the other hosts of its Local Area Cloud, in a file that remotesFile names or in the key remotes. After such a
+    /// list has changed, this adds the new hosts and removes the others, while the members are in use. Hosts that stay are not
+    /// touched.
+    Reload(Reload),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reload {
+    /// Only the Local Area Clouds of these networks
+    #[arg(value_name = "NETWORK")]
+    pub(crate) networks: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,15 @@ use crate::network::Plugin;
 /// Our shaper, which keeps limits on any interface that plugins before it have made. A network without a shaper gets it.
 pub(crate) const SHAPER: &str = "netem-shaper";
 
+/// Our plugin of Local Area Clouds.
+pub(crate) const OVERLAY: &str = "vxlan-overlay";
+
+/// Its keys for the other hosts: a list, or a file with one.
+pub(crate) const REMOTES: [&str; 2] = ["remotes", "remotesFile"];
+
+/// Its keys that tell the LACs of a host apart.
+pub(crate) const LAC: [&str; 2] = ["port", "vni"];
+
 /// The plugins that keep limits by the keys that `shaping_keys` reads: ours, and the reference's.
 const SHAPERS: [&str; 2] = [SHAPER, "bandwidth"];
 

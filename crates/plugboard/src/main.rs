@@ -19,6 +19,7 @@ mod holders;
 mod interrupt;
 mod invocation;
 mod known_plugins;
+mod lac;
 mod limits;
 mod lock;
 mod ls;
@@ -45,7 +46,7 @@ use std::time::Duration;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, Lac};
 use runtime::Runtime;
 
 fn main() -> ExitCode {
@@ -63,11 +64,15 @@ fn counts_signals(command: &Command) -> bool {
         | Command::Detach(_)
         | Command::Check(_)
         | Command::Shape(_)
+        | Command::Lac(Lac::Reload(_))
         | Command::Gc(_)
         | Command::Status(_) => true,
-        Command::Verify(_) | Command::Ls(_) | Command::Completions { .. } | Command::Man { .. } | Command::Schema => {
-            false
-        }
+        Command::Verify(_)
+        | Command::Ls(_)
+        | Command::Lac(Lac::Ls(_))
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Schema => false,
     }
 }
 
@@ -87,6 +92,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&args, &runtime),
         Command::Shape(args) => limits::command::run(&args, &runtime),
         Command::Ls(listing) => ls::run(&listing, &runtime),
+        Command::Lac(Lac::Ls(listing)) => lac::ls::run(&listing),
+        Command::Lac(Lac::Reload(args)) => lac::reload::run(&args, &runtime),
         Command::Gc(args) => gc::run(&args, &runtime),
         Command::Status(selection) => status::run(&selection, &runtime),
         Command::Completions { shell } => pages::completions(shell),

@@ -159,6 +159,16 @@ impl Plugin {
         keys::remove(&mut self.object, key);
     }
 
+    /// Has these keys as `other` has them, and lacks those that it lacks.
+    pub(crate) fn take_over(&mut self, keys: &[&str], other: &Self) {
+        for key in keys {
+            self.remove(key);
+            if let Some(value) = other.key(key) {
+                self.object.insert((*key).to_owned(), value.clone());
+            }
+        }
+    }
+
     /// Makes it ask for the capability arguments of this name.
     pub(crate) fn ask_for_capability(&mut self, name: &str) {
         let capabilities = find(&self.object, "capabilities").and_then(Value::as_object).cloned();
@@ -316,6 +326,14 @@ mod tests {
         let again = Network::from_cache(&network.to_bytes()).unwrap();
         assert_eq!(again.plugins.len(), 1);
         assert!(Network::from_single(br#"{"NAME":"a","TYPE":"x"}"#).is_ok());
+    }
+
+    #[test]
+    fn keys_are_taken_over_however_they_are_spelled() {
+        let mut plugin = Plugin::read(&json!({"type": "x", "REMOTES": ["a"], "remotesFile": "/f", "mtu": 1})).unwrap();
+        let other = Plugin::read(&json!({"type": "y", "Remotes": ["b"], "mtu": 2})).unwrap();
+        plugin.take_over(&["remotes", "remotesFile"], &other);
+        assert_eq!(Value::Object(plugin.object), json!({"type": "x", "remotes": ["b"], "mtu": 1}));
     }
 
     #[test]

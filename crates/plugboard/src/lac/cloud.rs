@@ -1,0 +1,231 @@
+//! A LAC as the kernel of this host has it, whatever is recorded of its members.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use anyhow::Context;
+use attachment::{LacId, OwnedDevice, Session, Side, lac_of};
+use netlink::Mac;
+use netlink::fdb;
+use netlink::link::Link;
+use netlink::vxlan::Settings;
+
+/// A LAC of this host. Its bridge or its device may be missing: the kernel removes a VXLAN device along with its underlay.
+#[derive(Debug, Default)]
+pub(super) struct Cloud {
+    /// The name of its bridge; empty if there is none.
+    pub(super) bridge: String,
+    /// Its VXLAN device.
+    pub(super) device: Option<Device>,
+    /// The ports of the bridge that attachments own.
+    pub(super) members: Vec<OwnedDevice>,
+    /// The other ports of the bridge, but for the VXLAN device.
+    pub(super) foreign_ports: Vec<String>,
+}
+
+/// The VXLAN device of a LAC.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) link: Link,
+    pub(super) settings: Settings,
+    /// The name of its underlay; empty if that is no link of this host.
+    pub(super) underlay: String,
+    /// What it knows of other hosts.
+    pub(super) entries: Vec<fdb::Entry>,
+}
+
+/// How frames reach the other hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// By a group, until it is learned who has a hardware address.
+    Multicast,
+    /// All by a group, from the port that they are sent to: clients of VDE take part.
+    Vxvde,
+    /// By a copy for each host of a list.
+    Remotes,
+}
+
+impl Mode {
+    /// As the key `mode` has it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Multicast => "multicast",
+            Self::Vxvde => "vxvde",
+            Self::Remotes => "remotes",
+        }
+    }
+
+    /// `None` for a device that somebody has made in another way under our name.
+    fn of(settings: &Settings) -> Option<Self> {
+        let is_from_its_port = settings.source_ports.0 == settings.port;
+        match settings.remote {
+            remote if remote.is_unspecified() => Some(Self::Remotes),
+            remote if !remote.is_multicast() => None,
+            _ if settings.learning => Some(Self::Multicast),
+            _ => is_from_its_port.then_some(Self::Vxvde),
+        }
+    }
+}
+
+impl Cloud {
+    /// The LACs of this host by port and VNI.
+    ///
+    /// # Errors
+    /// The kernel does not list its links, or what a device knows.
+    pub(super) fn all() -> anyhow::Result<BTreeMap<LacId, Self>> {
+        let mut session = Session::looking(None, Vec::new());
+        let links = session.host_links().context("cannot list the links of this host")?;
+        let mut clouds: BTreeMap<LacId, Self> = BTreeMap::new();
+        for link in &links {
+            let Some(id) = lac_of(link) else { continue };
+            let cloud = clouds.entry(id).or_default();
+            match &link.vxlan {
+                Some(settings) => cloud.device = Device::look(link, settings, &links, &mut session)?,
+                None => {
+                    cloud.bridge.clone_from(&link.name);
+                    cloud.take_ports(id, link, &links);
+                }
+            }
+        }
+        Ok(clouds)
+    }
+
+    fn take_ports(&mut self, id: LacId, bridge: &Link, links: &[Link]) {
+        let of_another = |link: &&Link| lac_of(link) != Some(id);
+        for port in links.iter().filter(|link| link.master == Some(bridge.index)).filter(of_another) {
+            match OwnedDevice::of(port) {
+                Some(member) => self.members.push(member),
+                None => self.foreign_ports.push(port.name.clone()),
+            }
+        }
+        self.members.sort_by(|one, other| one.owner.cmp(&other.owner));
+        self.foreign_ports.sort();
+    }
+
+    /// How frames reach the other hosts, as far as the VXLAN device tells.
+    pub(super) fn mode(&self) -> Option<Mode> {
+        Mode::of(&self.device.as_ref()?.settings)
+    }
+
+    /// The group by which the hosts find each other.
+    pub(super) fn group(&self) -> Option<IpAddr> {
+        self.device.as_ref().map(|device| device.settings.remote).filter(IpAddr::is_multicast)
+    }
+
+    /// The hosts that get a copy of what is for all.
+    pub(super) fn remotes(&self) -> BTreeSet<IpAddr> {
+        let is_for_all = |entry: &&fdb::Entry| entry.mac.is_none() && !entry.host.is_multicast();
+        self.entries().iter().filter(is_for_all).map(|entry| entry.host).collect()
+    }
+
+    /// The hosts from which frames have come of late, each with the hardware addresses in them.
+    pub(super) fn learned(&self) -> BTreeMap<IpAddr, BTreeSet<Mac>> {
+        let mut hosts: BTreeMap<IpAddr, BTreeSet<Mac>> = BTreeMap::new();
+        for entry in self.entries().iter().filter(|entry| !entry.is_permanent) {
+            if let Some(mac) = entry.mac {
+                hosts.entry(entry.host).or_default().insert(mac);
+            }
+        }
+        hosts
+    }
+
+    fn entries(&self) -> &[fdb::Entry] {
+        self.device.as_ref().map(|device| device.entries.as_slice()).unwrap_or_default()
+    }
+}
+
+impl Device {
+    /// `None` if it has just gone.
+    fn look(link: &Link, settings: &Settings, links: &[Link], session: &mut Session) -> anyhow::Result<Option<Self>> {
+        let entries = match fdb::list(session.socket(Side::Host)?, link.index) {
+            Err(error) if error.is_missing() => return Ok(None),
+            entries => entries.with_context(|| format!("cannot list the forwarding database of {}", link.name))?,
+        };
+        let underlay = links.iter().find(|other| settings.underlay == Some(other.index));
+        Ok(Some(Self {
+            link: link.clone(),
+            settings: settings.clone(),
+            underlay: underlay.map(|underlay| underlay.name.clone()).unwrap_or_default(),
+            entries,
+        }))
+    }
+}
+
+/// A member as a person reads it, as in the alias of its device.
+pub(super) fn words(member: &OwnedDevice) -> String {
+    let owner = &member.owner;
+    format!("{} on {} of {}", owner.if_name(), owner.network(), container_id(member))
+}
+
+/// The ID of its container, with `…` for what its alias has no room for.
+pub(super) fn container_id(member: &OwnedDevice) -> String {
+    format!("{}{}", member.owner.container_id(), if member.is_cut { "…" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mode_is_told_by_the_device() {
+        let settings = |remote: &str, learning, source_ports| Settings {
+            vni: 1,
+            port: 14789,
+            remote: remote.parse().unwrap(),
+            underlay: Some(2),
+            ttl: 1,
+            learning,
+            source_ports,
+            is_external: false,
+        };
+        for (mode, settings) in [
+            (Some(Mode::Multicast), settings("239.0.0.1", true, (0, 0))),
+            (Some(Mode::Multicast), settings("ff05::1", true, (0, 0))),
+            (Some(Mode::Vxvde), settings("239.0.0.1", false, (14789, 14790))),
+            (Some(Mode::Remotes), settings("0.0.0.0", true, (0, 0))),
+            (Some(Mode::Remotes), settings("::", true, (0, 0))),
+            (None, settings("192.0.2.1", true, (0, 0))),
+            (None, settings("239.0.0.1", false, (0, 0))),
+        ] {
+            assert_eq!(Mode::of(&settings), mode, "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_for_all_is_no_learned_host() {
+        let entry = |mac: Option<[u8; 6]>, host: &str, is_permanent| fdb::Entry {
+            mac: mac.map(Mac),
+            host: host.parse().unwrap(),
+            is_permanent,
+        };
+        let (one, two) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+        let device = Device {
+            link: Link::default(),
+            settings: Settings {
+                vni: 1,
+                port: 14789,
+                remote: "239.0.0.1".parse().unwrap(),
+                underlay: None,
+                ttl: 0,
+                learning: true,
+                source_ports: (0, 0),
+                is_external: false,
+            },
+            underlay: String::new(),
+            entries: vec![
+                entry(None, "239.0.0.1", true),
+                entry(None, "192.0.2.2", true),
+                entry(Some(two), "192.0.2.3", false),
+                entry(Some(one), "192.0.2.3", false),
+                entry(Some([2, 0, 0, 0, 0, 3]), "192.0.2.4", true),
+            ],
+        };
+        let cloud = Cloud { device: Some(device), ..Cloud::default() };
+        assert_eq!(cloud.remotes(), BTreeSet::from(["192.0.2.2".parse().unwrap()]));
+        assert_eq!(
+            cloud.learned(),
+            BTreeMap::from([("192.0.2.3".parse().unwrap(), BTreeSet::from([Mac(one), Mac(two)]))])
+        );
+        assert_eq!(cloud.group(), Some("239.0.0.1".parse().unwrap()));
+    }
+}
