@@ -1,0 +1,11 @@
+//! The plugin `vxlan-overlay` on one host: what of a Local Area Cloud is there, and what is left. What hosts of a cloud say to each other is
+//! in the scenarios.
+
+mod collection;
+mod differences;
+mod kill;
+mod refused;
+mod remotes;
+mod shared;
+mod site;
+mod status;
