@@ -22,6 +22,7 @@ mod shell;
 mod snapshot;
 mod snapshot_files;
 pub mod soak;
+mod stream;
 mod wait;
 
 pub use executables::{assert_newer_than_sources, bin, bin_dir, find_bin_dir};
