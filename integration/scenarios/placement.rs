@@ -1,21 +1,20 @@
 //! Where the shaper's queues go, for NICs of many makers: on the host's end, out of the container's reach, where there is one;
 //! with the NIC where there is none. Everywhere both directions have their limits.
 //!
-//! Rates are those at layer 2. They are measured by datagrams, half again as many as pass: what TCP carries in a few seconds
-//! depends on when it fills its gaps. Of 1514 bytes on the wire it carries 1448.
+//! Rates are those at layer 2. They are measured by datagrams, half again as many as pass, and by TCP.
 
 use harness::chance::{COMPARED, RATE};
 use harness::{Host, Invocation, Namespace, assert_by_chance, ip, sh};
 use integration::queues::{inside, on_host};
-use integration::{call, number, with};
+use integration::{call, number, settled_bit_s, with};
+use meter::{Place, Tcp, Throughput, Udp};
 use serde_json::{Value, json};
 use tests::{Guest, relay};
 
 const MBIT: f64 = 1e6;
 
-/// Bytes of a datagram, and of its headers up to layer 2.
-const DATAGRAM: u32 = 1400;
-const HEADERS: u32 = 42;
+/// The payload of a datagram in bytes.
+const DATAGRAM: u16 = 1400;
 
 /// Of what TCP carries, at layer 2.
 const FRAME: f64 = 1514.0 / 1448.0;
@@ -51,21 +50,32 @@ fn address(result: &Value) -> String {
     text.split('/').next().unwrap_or_default().to_owned()
 }
 
-/// A NIC's limits as [`both`] are what it gets from a peer and what it sends to it, to 1 %.
+/// An end of a measurement: the address by which `ns` reaches `far`.
+fn place(ns: &Namespace, far: &str) -> Place {
+    let route = ns.ip(&format!("route get {far}"));
+    let own = route[0]["prefsrc"].as_str().and_then(|own| own.parse().ok());
+    Place::open(&ns.path, own.unwrap_or_else(|| panic!("{}: {route:#}", ns.name))).expect("a namespace")
+}
+
+/// A NIC's limits as [`both`] are what it gets from a peer and what it sends to it, to 1 % by datagrams and to 3 % by TCP.
 #[track_caller]
 fn assert_rates(what: &str, nic: &Namespace, peer: &Namespace, server: &str) {
-    for (way, option, asked) in [("down", "-R", DOWNLOAD), ("up", "", UPLOAD)] {
-        let offered = asked * 3 / 2;
-        let frames = f64::from(DATAGRAM + HEADERS) / f64::from(DATAGRAM);
-        RATE.assert_within(&format!("{what}: share of {asked} Mbit/s {way}"), 0.99, 1.01, || {
-            let report = nic.iperf3_from(peer, server, &format!("{option} -u -b {offered}M -l {DATAGRAM} -O 1 -t 2"));
-            report.received_bit_s * frames / MBIT / f64::from(asked)
-        });
-        // What waited behind a gap counts when the gap is filled, which may be in the next second.
-        RATE.assert_within(&format!("{what}: share of {asked} Mbit/s {way} by TCP"), 0.75, 1.25, || {
-            let report = nic.iperf3_from(peer, server, &format!("{option} -P 4 -O 1 -t 2"));
-            report.received_bit_s * FRAME / MBIT / f64::from(asked)
-        });
+    let near = place(nic, server);
+    let far = Place::open(&peer.path, server.parse().expect("an address")).expect("a namespace");
+    for (way, from, to, asked) in [("down", &far, &near, DOWNLOAD), ("up", &near, &far, UPLOAD)] {
+        let assert_share = |kind: &str, tolerance: f64, measure: &dyn Fn() -> Throughput| {
+            RATE.repeated(|| {
+                let [usual, mean] = settled_bit_s(&measure()).map(|rate| rate / MBIT / f64::from(asked));
+                let figures = format!("{what}: {usual:.4} of {asked} Mbit/s {way} by {kind}, {mean:.4} in the mean");
+                println!("{figures}");
+                assert_by_chance!((usual - 1.0).abs() <= tolerance && mean <= 1.0 + tolerance, "{figures}");
+            });
+        };
+        let layer2_bit_s = u64::from(asked) * 1_500_000;
+        let datagrams = Udp { layer2_bit_s, payload_bytes: DATAGRAM, ..Udp::default() };
+        assert_share("UDP", 0.01, &|| meter::udp(from, to, datagrams).expect("a measurement"));
+        let connections = Tcp { flows: 4, ..Tcp::default() };
+        assert_share("TCP", 0.03, &|| meter::tcp(from, to, connections).expect("a measurement"));
     }
 }
 

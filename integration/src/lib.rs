@@ -2,9 +2,11 @@
 
 mod line;
 pub mod queues;
+mod rate;
 pub mod report;
 
 pub use line::{Direction, Pair};
+pub use rate::settled_bit_s;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -23,6 +23,7 @@ mod shell;
 mod snapshot;
 mod snapshot_files;
 pub mod soak;
+mod stream;
 mod vde;
 mod wait;
 

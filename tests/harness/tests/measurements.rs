@@ -26,6 +26,15 @@ fn pings_are_counted_and_timed() {
 }
 
 #[test]
+fn a_stream_arrives_as_it_was_sent() {
+    let host = Host::enter();
+    let (a, b) = two_containers(&host);
+    assert_eq!(a.streams_to(&b, "10.0.0.2", 3_000_000), 3_000_000);
+    b.sh("ethtool -K e tso off gso off && tc qdisc add dev e root tbf rate 20mbit burst 32kb latency 5ms").ok();
+    assert_eq!(b.streams_to(&a, "10.0.0.1", 300_000), 300_000, "with losses");
+}
+
+#[test]
 fn throughput_is_that_of_the_limit() {
     let host = Host::enter();
     let (a, b) = two_containers(&host);

@@ -232,7 +232,7 @@ fn describe(before: &BTreeSet<IpAddr>, after: &BTreeSet<IpAddr>) -> String {
     let added = listed("added", after.difference(before).map(ToString::to_string).collect());
     let removed = listed("removed", before.difference(after).map(ToString::to_string).collect());
     let changes: Vec<String> = added.into_iter().chain(removed).collect();
-    if changes.is_empty() { "nothing changed".to_owned() } else { changes.join("; ") }
+    if changes.is_empty() { "remotes unchanged".to_owned() } else { changes.join("; ") }
 }
 
 #[cfg(test)]
@@ -246,6 +246,6 @@ mod tests {
         assert_eq!(describe(&one, &two), "added 192.0.2.4, 192.0.2.10; removed 192.0.2.2");
         assert_eq!(describe(&hosts(&[]), &one), "added 192.0.2.2, 192.0.2.3");
         assert_eq!(describe(&one, &hosts(&["192.0.2.3"])), "removed 192.0.2.2");
-        assert_eq!(describe(&one, &one), "nothing changed");
+        assert_eq!(describe(&one, &one), "remotes unchanged");
     }
 }

@@ -16,6 +16,7 @@ mod hanging;
 mod host_device;
 mod interrupting;
 mod keeping;
+mod lac;
 mod locking;
 mod names;
 mod open_vswitch;

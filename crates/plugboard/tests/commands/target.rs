@@ -80,7 +80,7 @@ fn a_wrong_command_line_has_status_2() {
     assert!(lab.plugboard("completions bash").ok().contains("plugboard"));
     assert!(lab.plugboard("man").ok().contains(".TH plugboard"));
     let (completions, manual) = (lab.plugboard("completions bash").ok(), lab.plugboard("man").ok());
-    for command in ["attach", "detach", "check", "shape", "verify", "ls", "gc", "status"] {
+    for command in ["attach", "detach", "check", "shape", "verify", "ls", "lac", "gc", "status"] {
         assert!(
             completions.contains(&format!("plugboard__subcmd__{command}"))
                 || completions.contains(&format!("plugboard__{command}"))

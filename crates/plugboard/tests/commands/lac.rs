@@ -1,0 +1,507 @@
+//! `lac ls` and `lac reload`: Local Area Clouds of hosts that are namespaces on one segment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Read;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::support::{Lab, assert_refused};
+use harness::{Namespace, Output, Snapshot, row, sh, wait_until};
+use serde_json::{Value, json};
+
+const HOSTS_FILE: &str = "/etc/cni/lac-hosts";
+
+/// A list that is a network: members get their addresses from 10.7.0.2 on.
+fn overlay(keys: &Value) -> Value {
+    let ipam = json!({"type": "host-local", "subnet": "10.7.0.0/24", "dataDir": "/run/ipam"});
+    let mut plugin = json!({"type": "vxlan-overlay", "ipam": ipam});
+    for (key, value) in keys.as_object().into_iter().flatten() {
+        plugin[key] = value.clone();
+    }
+    json!([plugin])
+}
+
+/// Hosts `h1`, `h2` and so on at 192.0.2.1, 192.0.2.2 and so on, each with a container `c1`, `c2`.
+struct Segment {
+    lab: Lab,
+    hosts: Vec<Namespace>,
+    containers: Vec<Namespace>,
+}
+
+impl Segment {
+    fn new(count: usize) -> Self {
+        let lab = Lab::with_own_plugins();
+        sh("ip link add segment up type bridge").ok();
+        let host = |number: usize| {
+            let host = lab.host.namespace(&format!("h{number}"));
+            sh(&format!("ip link add h{number} master segment up type veth peer name eth0 netns h{number}")).ok();
+            host.sh(&format!(
+                "ip address add 192.0.2.{number}/24 dev eth0 && ip link set eth0 up && ip route add 224.0.0.0/4 dev eth0"
+            ))
+            .ok();
+            host
+        };
+        let hosts = (1..=count).map(host).collect();
+        let containers = (1..=count).map(|number| lab.host.namespace(&format!("c{number}"))).collect();
+        Self { lab, hosts, containers }
+    }
+
+    /// The same, where each host has attached its container to a network of this plugin, `lan`.
+    fn attached(count: usize, keys: &Value) -> Self {
+        let segment = Self::new(count);
+        segment.attach(keys);
+        segment
+    }
+
+    /// The same with a file of these hosts.
+    fn with_file(count: usize, hosts: &str) -> Self {
+        let segment = Self::new(count);
+        list_hosts(hosts);
+        segment.attach(&json!({"remotesFile": HOSTS_FILE}));
+        segment
+    }
+
+    fn attach(&self, keys: &Value) {
+        self.lab.network("lan", &overlay(keys));
+        for number in 1..=self.hosts.len() {
+            self.on(number, &format!("attach c{number} lan --primary lan")).ok();
+        }
+    }
+
+    /// Runs `plugboard` on a host, with records of its own.
+    fn on(&self, host: usize, args: &str) -> Output {
+        self.host(host).sh(&self.lab.command(&format!("--cache-dir /var/lib/cni/h{host} {args}")))
+    }
+
+    fn host(&self, number: usize) -> &Namespace {
+        &self.hosts[number - 1]
+    }
+
+    fn container(&self, number: usize) -> &Namespace {
+        &self.containers[number - 1]
+    }
+
+    fn ls(&self, host: usize) -> Vec<Value> {
+        serde_json::from_str(&self.on(host, "lac ls --json").ok()).expect("a list")
+    }
+
+    fn remotes(&self, host: usize) -> BTreeSet<String> {
+        Fdb::of(self.host(host), "vx14789-1").remotes
+    }
+}
+
+/// What `bridge -j fdb` says of a VXLAN device.
+#[derive(Debug, PartialEq)]
+struct Fdb {
+    remotes: BTreeSet<String>,
+    learned: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Fdb {
+    fn of(host: &Namespace, device: &str) -> Self {
+        let entries: Value =
+            serde_json::from_str(&host.sh(&format!("bridge -j fdb show dev {device}")).ok()).expect("JSON");
+        let (mut remotes, mut learned) = (BTreeSet::new(), BTreeMap::<String, BTreeSet<String>>::new());
+        for entry in entries.as_array().expect("a list") {
+            let (Some(mac), Some(host)) = (entry["mac"].as_str(), entry["dst"].as_str()) else { continue };
+            match (mac, entry["state"].as_str()) {
+                ("00:00:00:00:00:00", _) if host.starts_with("239.") || host.starts_with("ff05:") => {}
+                ("00:00:00:00:00:00", _) => _ = remotes.insert(host.to_owned()),
+                (_, Some("permanent")) => {}
+                _ => _ = learned.entry(host.to_owned()).or_default().insert(mac.to_owned()),
+            }
+        }
+        Self { remotes, learned }
+    }
+
+    fn listed(lac: &Value) -> Self {
+        let strings = |value: &Value| -> BTreeSet<String> {
+            value.as_array().into_iter().flatten().filter_map(|one| Some(one.as_str()?.to_owned())).collect()
+        };
+        let learned = lac["vteps"].as_array().into_iter().flatten();
+        Self {
+            remotes: strings(&lac["remotes"]),
+            learned: learned
+                .map(|vtep| (vtep["host"].as_str().unwrap_or_default().to_owned(), strings(&vtep["macs"])))
+                .collect(),
+        }
+    }
+}
+
+fn list_hosts(text: &str) {
+    fs::write(HOSTS_FILE, text).expect("written");
+}
+
+#[test]
+fn every_mode_is_listed_as_the_kernel_has_it() {
+    let _row = row("M58");
+    let segment = Segment::new(1);
+    let h1 = segment.host(1);
+    h1.sh("ip address add 2001:db8::1/64 dev eth0 nodad").ok();
+    for (name, keys) in [
+        ("lan", json!({"group": "239.0.0.1"})),
+        ("lan-too", json!({"group": "239.0.0.1"})),
+        ("six", json!({"group": "ff05::1", "if": "eth0", "vni": 6, "port": 4789, "ttl": 4})),
+        ("vde", json!({"group": "239.0.0.2", "mode": "vxvde", "vni": 7})),
+        ("far", json!({"remotes": ["192.0.2.1", "192.0.2.2", "192.0.2.3"], "vni": 8})),
+    ] {
+        segment.lab.network(name, &overlay(&keys));
+    }
+    assert_eq!(segment.ls(1), [json!(null); 0]);
+    assert_eq!(segment.on(1, "lac ls").ok(), "GROUP  PORT  VNI  MODE  UNDERLAY  MEMBERS  VTEPS");
+    segment.on(1, "attach c1 lan,six,vde,far --primary lan").ok();
+    segment.lab.host.namespace("c2");
+    segment.on(1, "attach c2 lan-too --primary lan-too --ifname net0").ok();
+    // Another VXLAN device, which is nobody's.
+    h1.sh("ip link add other type vxlan id 99 dstport 4790 dev eth0").ok();
+    h1.sh("ip link add veth7 master lac14789-1 type veth peer name veth8").ok();
+
+    let listed = segment.ls(1);
+    let keys = ["port", "vni", "group", "mode", "underlay", "bridge", "device", "mtu", "ttl", "foreignPorts"];
+    let seen: Vec<Vec<Value>> = listed.iter().map(|lac| keys.map(|key| lac[key].clone()).to_vec()).collect();
+    let expected = json!([
+        [4789, 6, "ff05::1", "multicast", "eth0", "lac4789-6", "vx4789-6", 1430, 4, []],
+        [14789, 1, "239.0.0.1", "multicast", "eth0", "lac14789-1", "vx14789-1", 1450, 1, ["veth7"]],
+        [14789, 7, "239.0.0.2", "vxvde", "eth0", "lac14789-7", "vx14789-7", 1450, 1, []],
+        [14789, 8, "", "remotes", "eth0", "lac14789-8", "vx14789-8", 1450, 0, []],
+    ]);
+    assert_eq!(json!(seen), expected);
+    for lac in &listed {
+        let device = lac["device"].as_str().expect("a name");
+        let link = &h1.ip(&format!("link show dev {device}"))[0];
+        let data = &link["linkinfo"]["info_data"];
+        assert_eq!((&lac["mtu"], &lac["vni"], &lac["port"]), (&link["mtu"], &data["id"], &data["port"]), "{link}");
+        assert_eq!((&lac["underlay"], &lac["bridge"]), (&data["link"], &link["master"]), "{link}");
+        let group = [&data["group"], &data["group6"]].into_iter().find_map(Value::as_str);
+        assert_eq!(lac["group"].as_str(), group.or(Some("")), "{link}");
+        assert_eq!(Fdb::listed(lac), Fdb::of(h1, device));
+        for member in lac["members"].as_array().expect("a list") {
+            let port = &h1.ip(&format!("link show dev {}", member["device"].as_str().expect("a name")))[0];
+            assert_eq!((&port["ifalias"], &port["master"]), (&member["alias"], &lac["bridge"]));
+        }
+    }
+    let members = |lac: &Value| -> Vec<String> {
+        let words = |one: &Value| {
+            ["ifName", "network", "containerId"].map(|key| one[key].as_str().unwrap_or("?").to_owned()).join(" ")
+        };
+        lac["members"].as_array().into_iter().flatten().map(words).collect()
+    };
+    assert_eq!(
+        listed.iter().map(members).collect::<Vec<_>>(),
+        [vec!["eth1 six c1"], vec!["eth0 lan c1", "net0 lan-too c2"], vec!["eth2 vde c1"], vec!["eth3 far c1"]]
+    );
+    assert_eq!(listed[3]["remotes"], json!(["192.0.2.2", "192.0.2.3"]));
+
+    let table = segment.on(1, "lac ls").ok();
+    let lines: Vec<String> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        lines,
+        [
+            "GROUP PORT VNI MODE UNDERLAY MEMBERS VTEPS",
+            "ff05::1 4789 6 multicast eth0 eth1 on six of c1 -",
+            "239.0.0.1 14789 1 multicast eth0 eth0 on lan of c1 -",
+            "net0 on lan-too of c2",
+            "veth7 (of no attachment)",
+            "239.0.0.2 14789 7 vxvde eth0 eth2 on vde of c1 -",
+            "- 14789 8 remotes eth0 eth3 on far of c1 192.0.2.2 (nothing learned)",
+            "192.0.2.3 (nothing learned)",
+        ]
+    );
+    // Nothing of it is secret.
+    let anybody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    let command = segment.lab.command("lac ls --json").replacen("; ", &format!("; {anybody} "), 1);
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&h1.sh(&command).ok()).expect("a list"), listed);
+}
+
+#[test]
+fn a_lac_whose_underlay_is_gone() {
+    let segment = Segment::attached(1, &json!({"group": "239.0.0.1"}));
+    segment.host(1).sh("ip link delete eth0").ok();
+    let mut listed = segment.ls(1);
+    assert_eq!(listed[0]["members"][0]["containerId"], "c1");
+    listed[0]["members"] = json!(null);
+    let expected = json!([{"group": "", "port": 14789, "vni": 1, "mode": "", "underlay": "", "bridge": "lac14789-1", "device": "",
+        "mtu": null, "ttl": null, "members": null, "foreignPorts": [], "vteps": [], "remotes": []}]);
+    assert_eq!(json!(listed), expected);
+    let table = segment.on(1, "lac ls").ok();
+    assert!(table.contains("- (VXLAN device gone)") && table.contains("eth0 on lan of c1"), "{table}");
+    segment.on(1, "detach c1").ok();
+    assert_eq!(segment.ls(1), [json!(null); 0]);
+}
+
+fn assert_learned(segment: &Segment) {
+    for address in ["10.7.0.3", "10.7.0.4"] {
+        assert_eq!(segment.container(1).ping(address, 3).received, 3, "{address}");
+    }
+    wait_until("both are learned, and listed as the kernel has them", || {
+        let (listed, fdb) = (segment.ls(1), Fdb::of(segment.host(1), "vx14789-1"));
+        let hosts: Vec<&str> = fdb.learned.keys().map(String::as_str).collect();
+        listed.len() == 1 && hosts == ["192.0.2.2", "192.0.2.3"] && Fdb::listed(&listed[0]) == fdb
+    });
+    let table = segment.on(1, "lac ls").ok();
+    assert!(table.contains("192.0.2.2") && !table.contains("nothing learned"), "{table}");
+    let mac = segment.container(2).ip("link show dev eth0")[0]["address"].clone();
+    let vteps = segment.ls(1)[0]["vteps"].clone();
+    assert!(vteps[0]["macs"].as_array().is_some_and(|macs| macs.contains(&mac)), "{mac} in {vteps}");
+}
+
+#[test]
+fn the_hosts_that_were_learned_by_a_group() {
+    assert_learned(&Segment::attached(3, &json!({"group": "239.0.0.1"})));
+}
+
+#[test]
+fn the_hosts_that_were_learned_of_a_list() {
+    assert_learned(&Segment::with_file(3, "192.0.2.1\n192.0.2.2\n192.0.2.3\n"));
+}
+
+/// Pings from one container to another, 100 times a second.
+struct Stream(harness::Background);
+
+impl Stream {
+    const ANSWERS: &str = "/run/answers";
+
+    fn start(from: &Namespace, to: &str) -> Self {
+        Self(from.spawn(&format!("exec ping -i .01 -W 2 {to} >{}", Self::ANSWERS)))
+    }
+
+    /// Asserts that each but the last one, which may be on its way, was answered, in order.
+    #[track_caller]
+    fn assert_nothing_lost(mut self) {
+        let child = self.0.child();
+        sh(&format!("kill -INT {}", child.id())).ok();
+        child.wait().expect("it is ours");
+        let said = fs::read_to_string(Self::ANSWERS).expect("text");
+        let numbers: Vec<u32> =
+            said.lines().filter_map(|line| line.split_once("icmp_seq=")?.1.split_once(' ')?.0.parse().ok()).collect();
+        let sent: u32 = said
+            .lines()
+            .find_map(|line| line.split_once(" packets transmitted")?.0.parse().ok())
+            .unwrap_or_else(|| panic!("no summary: {said}"));
+        println!("{} of {sent} answered", numbers.len());
+        assert!(sent > 20 && numbers.len() + 1 >= sent as usize, "{} of {sent}", numbers.len());
+        assert!((1..).zip(&numbers).all(|(expected, number)| expected == *number), "{numbers:?}");
+    }
+}
+
+/// The packets of a LAC that a host gets from another one while something is done.
+fn received(at: &Namespace, from: &str, work: impl FnOnce()) -> usize {
+    let script = format!("exec tcpdump -i eth0 -n -l --immediate-mode 'udp port 14789 and src {from}' 2>/run/tcpdump");
+    let mut capture = at.spawn(&script);
+    wait_until("tcpdump listens", || fs::read_to_string("/run/tcpdump").unwrap_or_default().contains("listening on"));
+    work();
+    sleep(Duration::from_millis(300));
+    let child = capture.child();
+    sh(&format!("kill -INT {}", child.id())).ok();
+    let mut said = String::new();
+    child.stdout.take().expect("a pipe").read_to_string(&mut said).expect("read");
+    said.lines().filter(|line| line.contains("> ")).count()
+}
+
+/// Frames of the first container: for all, because nobody has the one address, and for the third one's hardware address.
+fn talk(segment: &Segment) {
+    for address in ["10.7.0.200", "10.7.0.4"] {
+        segment.container(1).sh(&format!("ping -c 3 -i .1 -W .1 {address}"));
+    }
+}
+
+#[test]
+fn a_changed_file_takes_effect_and_loses_nothing() {
+    let segment = Segment::with_file(3, "192.0.2.1\n192.0.2.2\n192.0.2.3\n");
+    assert_eq!(segment.container(1).ping("10.7.0.3", 3).received, 3);
+    let link = |host: usize| segment.host(host).ip("link show dev vx14789-1")[0]["ifindex"].clone();
+    let (index, before) = (link(1), segment.remotes(1));
+    assert_eq!(before, BTreeSet::from(["192.0.2.2", "192.0.2.3"].map(str::to_owned)));
+    assert_eq!(segment.container(1).ping("10.7.0.4", 3).received, 3);
+    assert_ne!(received(segment.host(3), "192.0.2.1", || talk(&segment)), 0, "it gets what is for all");
+
+    let stream = Stream::start(segment.container(1), "10.7.0.3");
+    sleep(Duration::from_millis(300));
+    for (hosts, said) in [
+        ("192.0.2.2\n", "lac 14789/1  removed 192.0.2.3"),
+        ("# the new ones\n192.0.2.2\n192.0.2.9\n192.0.2.10\n", "lac 14789/1  added 192.0.2.9, 192.0.2.10"),
+        ("192.0.2.2\n192.0.2.10\n192.0.2.8\n", "lac 14789/1  added 192.0.2.8; removed 192.0.2.9"),
+        ("192.0.2.2\n192.0.2.10\n192.0.2.8\n", "lac 14789/1  remotes unchanged"),
+        ("192.0.2.2\n", "lac 14789/1  removed 192.0.2.8, 192.0.2.10"),
+    ] {
+        list_hosts(hosts);
+        assert_eq!(segment.on(1, "lac reload").ok(), said);
+        let expected = hosts.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+        assert_eq!(segment.remotes(1), expected);
+        segment.on(1, "check c1").ok();
+        sleep(Duration::from_millis(100));
+    }
+    stream.assert_nothing_lost();
+    // It has been told the same.
+    segment.on(3, "lac reload").ok();
+    segment.on(1, "lac reload").ok();
+    let known = segment.container(1).sh("ip neighbour show to 10.7.0.4").ok();
+    assert!(known.contains("lladdr"), "it is still known there: {known}");
+    assert_eq!(received(segment.host(3), "192.0.2.1", || talk(&segment)), 0, "it is no remote any more");
+    assert_eq!(link(1), index);
+    segment.on(1, "detach c1").ok();
+    assert_eq!(segment.ls(1), [json!(null); 0]);
+}
+
+#[test]
+fn a_wrong_line_changes_nothing() {
+    let segment = Segment::with_file(2, "192.0.2.1\n192.0.2.2\n");
+    let h1 = segment.host(1);
+    let state = || (Snapshot::take(&[h1, segment.container(1)], &["/var/lib/cni/h1"]), segment.remotes(1));
+    let before = state();
+    let stream = Stream::start(segment.container(1), "10.7.0.3");
+    for (hosts, said) in [
+        ("192.0.2.2\n192.0.2.4\nx\n", "line 3: \"x\""),
+        ("192.0.2.2\n239.0.0.1\n", "line 2: \"239.0.0.1\""),
+        ("192.0.2.2\n2001:db8::2\n", "of two families"),
+        ("# nobody\n", "has no address"),
+    ] {
+        list_hosts(hosts);
+        let output = segment.on(1, "lac reload");
+        assert_refused(&output, said);
+        assert!(
+            output.stderr.starts_with("plugboard: lac 14789/1: network 'lan', plugin 'vxlan-overlay', UPDATE: "),
+            "{output:?}"
+        );
+        assert!(output.stderr.contains(HOSTS_FILE), "{output:?}");
+        assert_eq!(before, state(), "{hosts}");
+    }
+    fs::remove_file(HOSTS_FILE).expect("it is there");
+    assert_refused(&segment.on(1, "lac reload"), "No such file");
+    assert_eq!(before, state());
+    stream.assert_nothing_lost();
+}
+
+#[test]
+fn one_list_is_wrong_and_the_others_take_effect() {
+    let segment = Segment::new(1);
+    for (name, vni) in [("one", 1), ("two", 2), ("group", 3)] {
+        let keys = match name {
+            "group" => json!({"group": "239.0.0.1", "vni": vni}),
+            _ => json!({"remotesFile": format!("{HOSTS_FILE}-{name}"), "vni": vni}),
+        };
+        segment.lab.network(name, &overlay(&keys));
+        fs::write(format!("{HOSTS_FILE}-{name}"), "192.0.2.2\n").expect("written");
+    }
+    let nothing = "nothing changed: no LAC of this host has a member whose network lists remotes";
+    assert_eq!(segment.on(1, "lac reload").ok(), nothing);
+    segment.on(1, "attach c1 one,two,group --primary one").ok();
+    fs::write(format!("{HOSTS_FILE}-one"), "nobody\n").expect("written");
+    fs::write(format!("{HOSTS_FILE}-two"), "192.0.2.3\n").expect("written");
+    let output = segment.on(1, "lac reload");
+    assert_eq!((output.status, output.stdout.trim()), (1, "lac 14789/2  added 192.0.2.3; removed 192.0.2.2"));
+    assert!(output.stderr.contains("lac 14789/1: ") && output.stderr.lines().count() == 1, "{output:?}");
+    // By name.
+    assert_eq!(segment.on(1, "lac reload two").ok(), "lac 14789/2  remotes unchanged");
+    for unknown in ["group", "nobody"] {
+        let output = segment.on(1, &format!("lac reload two {unknown}"));
+        assert_eq!((output.status, output.stdout.trim()), (1, "lac 14789/2  remotes unchanged"));
+        assert!(output.stderr.contains(&format!("network '{unknown}' lists no remotes")), "{output:?}");
+    }
+}
+
+/// The list of a network's configuration, for which records have a copy.
+#[test]
+fn a_changed_list_takes_effect_for_all_members_and_is_remembered() {
+    let segment = Segment::attached(1, &json!({"remotes": ["192.0.2.2"]}));
+    segment.lab.host.namespace("c2");
+    segment.on(1, "attach c2 lan --primary lan").ok();
+    // What needs a new attachment stays as it is.
+    segment.lab.network("lan", &overlay(&json!({"remotes": ["192.0.2.3", "192.0.2.4"], "mtu": 1300})));
+    assert_eq!(segment.on(1, "lac reload lan").ok(), "lac 14789/1  added 192.0.2.3, 192.0.2.4; removed 192.0.2.2");
+    assert_eq!(segment.container(1).ip("link show dev eth0")[0]["mtu"], 1450);
+    for container in ["c1", "c2"] {
+        segment.on(1, &format!("check {container}")).ok();
+    }
+    // Without the configuration, the records tell.
+    sh("rm /etc/cni/net.d/lan.conflist").ok();
+    assert_eq!(segment.on(1, "lac reload").ok(), "lac 14789/1  remotes unchanged");
+    sh("rm -r /etc/cni/net.d").ok();
+    segment.host(1).sh("bridge fdb del 00:00:00:00:00:00 dev vx14789-1 dst 192.0.2.3 self").ok();
+    assert_eq!(segment.on(1, "lac reload lan").ok(), "lac 14789/1  added 192.0.2.3");
+    // From a list to a file.
+    list_hosts("192.0.2.4\n");
+    fs::create_dir_all("/etc/cni/net.d").expect("made");
+    segment.lab.network("lan", &overlay(&json!({"remotesFile": HOSTS_FILE})));
+    assert_eq!(segment.on(1, "lac reload lan").ok(), "lac 14789/1  removed 192.0.2.3");
+    segment.on(1, "check c1").ok();
+    for container in ["c1", "c2"] {
+        segment.on(1, &format!("detach {container}")).ok();
+    }
+    assert_eq!(segment.ls(1), [json!(null); 0]);
+}
+
+#[test]
+fn a_member_whose_namespace_is_gone_is_passed_over() {
+    let segment = Segment::new(1);
+    list_hosts("192.0.2.2\n");
+    segment.lab.network("lan", &overlay(&json!({"remotesFile": HOSTS_FILE, "nic": "tap"})));
+    for name in ["c1", "c9"] {
+        if name != "c1" {
+            segment.lab.host.namespace(name);
+        }
+        segment.on(1, &format!("attach {name} lan --primary lan")).ok();
+    }
+    // The TAP device of its machine stays on the host.
+    segment.container(1).delete();
+    assert_eq!(segment.ls(1)[0]["members"].as_array().map(Vec::len), Some(2));
+    list_hosts("192.0.2.3\n");
+    assert_eq!(segment.on(1, "lac reload").ok(), "lac 14789/1  added 192.0.2.3; removed 192.0.2.2");
+    sh("ip netns delete c9").ok();
+    list_hosts("192.0.2.4\n");
+    assert_refused(&segment.on(1, "lac reload"), "lac 14789/1: no member is left whose plugin could be asked: ");
+    assert_eq!(segment.remotes(1), BTreeSet::from(["192.0.2.3".to_owned()]));
+    sh("rm -r /var/lib/cni/h1/results").ok();
+    let output = segment.on(1, "lac reload");
+    assert_refused(&output, "no record tells which: there is none of eth0 on lan of c1, eth0 on lan of c9");
+}
+
+#[test]
+fn members_with_several_lists() {
+    let segment = Segment::new(1);
+    segment.lab.network("one", &overlay(&json!({"remotes": ["192.0.2.2"]})));
+    segment.lab.network("two", &overlay(&json!({"remotes": ["192.0.2.3"]})));
+    segment.lab.host.namespace("c2");
+    segment.on(1, "attach c1 one --primary one").ok();
+    segment.on(1, "attach c2 two --primary two").ok();
+    let before = segment.remotes(1);
+    let output = segment.on(1, "lac reload");
+    assert_refused(
+        &output,
+        "several lists of remotes: [\"192.0.2.2\"] (eth0 on one of c1), [\"192.0.2.3\"] (eth0 on two of c2)",
+    );
+    assert_eq!(segment.remotes(1), before);
+    assert_eq!(segment.on(1, "lac reload one").ok(), "lac 14789/1  added 192.0.2.2; removed 192.0.2.3");
+    assert_eq!(segment.on(1, "lac reload two").ok(), "lac 14789/1  added 192.0.2.3; removed 192.0.2.2");
+}
+
+/// Records without a key of ours, in a directory that is only read.
+#[test]
+fn members_of_other_runtimes_count() {
+    let segment = Segment::with_file(1, "192.0.2.2\n");
+    let path = "/var/lib/cni/h1/results/lan-c1-eth0";
+    let mut record: Value = serde_json::from_slice(&fs::read(path).expect("a record")).expect("JSON");
+    record.as_object_mut().expect("an object").remove("plugboard");
+    fs::create_dir_all("/var/lib/cni/multus/results").expect("made");
+    for directory in ["/var/lib/cni/h1", "/var/lib/cni/multus"] {
+        sh("rm -f /var/lib/cni/h1/results/*").ok();
+        fs::write(format!("{directory}/results/lan-c1-eth0"), record.to_string()).expect("written");
+        list_hosts("192.0.2.3\n");
+        assert_eq!(segment.on(1, "lac reload").ok(), "lac 14789/1  added 192.0.2.3; removed 192.0.2.2", "{directory}");
+        list_hosts("192.0.2.2\n");
+        assert_eq!(segment.on(1, "lac reload lan").ok(), "lac 14789/1  added 192.0.2.2; removed 192.0.2.3");
+    }
+}
+
+#[test]
+fn a_lac_without_its_device_cannot_be_reloaded() {
+    let segment = Segment::new(1);
+    list_hosts("192.0.2.2\n");
+    segment.attach(&json!({"remotesFile": HOSTS_FILE, "if": "eth0"}));
+    segment.host(1).sh("ip link delete vx14789-1").ok();
+    assert_refused(&segment.on(1, "lac reload"), "VXLAN device vx14789-1 is gone");
+    // And none is run where it would look at a container's links.
+    let output = segment.container(1).sh(&segment.lab.command("--cache-dir /var/lib/cni/h1 lac reload"));
+    assert_refused(&output, "run it in that of the host");
+}
