@@ -119,7 +119,7 @@ fn the_group_that_is_one_too_many() {
     }
     let one_too_many = cloud(limit + 1);
     for (command, code) in [("STATUS", 50), ("ADD", codes::UNSUPPORTED_BY_KERNEL)] {
-        let words = site.refused(site.c1(), command, &one_too_many, code);
+        let words = site.refused(&site.c2, command, &one_too_many, code);
         assert!(words.contains("net.ipv4.igmp_max_memberships = 20"), "{words}");
     }
     assert_eq!(of_kind("vxlan").len(), usize::from(limit));

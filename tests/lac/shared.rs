@@ -107,6 +107,13 @@ fn another_group_with_the_same_port_and_vni_is_refused() {
         let words = site.refused(&site.c2, "ADD", &network(keys), codes::CONFLICT);
         assert!(words.contains(said) && words.contains("another port or VNI"), "{words}");
     }
+    let (_, of_list) = site.added(&site.c3, "eth1", &with(&listed(&["192.0.2.2"]), json!({"vni": 5})));
+    let words = site.refused(&site.c2, "ADD", &with(&listed(&["2001:db8::2"]), json!({"vni": 5})), codes::CONFLICT);
+    assert!(
+        words.contains("VXLAN device vx14789-5 is for remotes of IPv4") && words.contains("2001:db8::2"),
+        "{words}"
+    );
+    site.checked(&site.c3, "eth1", &of_list);
     sh(&format!(
         "ip link add lan1 type veth peer name far1 && ip link set lan1 up && ip link set far1 up && \
          ip address add 198.51.100.1/24 dev lan1"

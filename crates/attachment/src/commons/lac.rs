@@ -21,6 +21,9 @@ use crate::{
 static KIND: Kind = Kind::found("VXLAN device");
 static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
 
+/// What to do about a device that members of another cloud use.
+const OTHER_LAC: &str = "a host is in one LAC of each port and VNI: choose another port or VNI, or the same settings";
+
 /// A Local Area Cloud: one Ethernet across hosts, by VXLAN (RFC 7348). The first of its members on a host makes its device, later
 /// ones adopt it, the last one out removes it if it was made here. Whatever networks the members are of, they share it.
 #[derive(Debug, Clone)]
@@ -150,7 +153,9 @@ impl Lac {
         };
         note(want.vni == have.vni, "vni", want.vni.to_string(), have.vni.to_string());
         note(want.port == have.port, "port", want.port.to_string(), have.port.to_string());
-        note(want.remote == have.remote, "group", words_of_remote(want.remote), words_of_remote(have.remote));
+        // Without a remote the kernel does not tell the family.
+        let is_same = want.remote == have.remote || [want.remote, have.remote].iter().all(IpAddr::is_unspecified);
+        note(is_same, "group", words_of_remote(want.remote), words_of_remote(have.remote));
         note(
             want.underlay == have.underlay,
             "underlay",
@@ -178,11 +183,7 @@ impl Lac {
             object: self.label(),
             want: format!("{}{property} {}", if is_vxlan { "" } else { "it as" }, first.want).trim_start().to_owned(),
             have: if is_vxlan { format!("has{property} {}", first.have) } else { format!("is {}", first.have) },
-            remedy: Remedy::act(if is_vxlan {
-                "a host is in one LAC of each port and VNI: choose another port or VNI, or the same settings"
-            } else {
-                "remove the link, or choose another port or VNI"
-            }),
+            remedy: Remedy::act(if is_vxlan { OTHER_LAC } else { "remove the link, or choose another port or VNI" }),
         })
     }
 
@@ -283,8 +284,18 @@ impl Lac {
     }
 
     fn add_host(&self, index: u32, host: IpAddr, session: &mut Session) {
-        let action = format!("add {host} to the remotes of {}", self.label());
-        session.queue(Step::change(Side::Host, action, fdb::append_remote(index, host)));
+        let label = self.label();
+        let step =
+            Step::change(Side::Host, format!("add {host} to the remotes of {label}"), fdb::append_remote(index, host));
+        session.queue(step.explained(move |error| match &error {
+            Error::Refused { source, .. } if source.errno() == Some(libc::EAFNOSUPPORT) => Error::Conflict {
+                object: label.clone(),
+                want: format!("the remote {host}"),
+                have: format!("is for remotes of {}", if host.is_ipv6() { "IPv4" } else { "IPv6" }),
+                remedy: Remedy::act(OTHER_LAC),
+            },
+            _ => error,
+        }));
     }
 
     fn remove_host(&self, index: u32, host: IpAddr, session: &mut Session) {
