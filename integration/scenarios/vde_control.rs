@@ -1,9 +1,9 @@
 //! The Local Area Cloud of the VDE tutorial with nothing but VDE's own clients, each on a host of its own: what scenarios with
 //! members of other kinds are compared with.
 
-use harness::{Host, Lan, Ping, VdeClient};
+use harness::{Host, Lan, VdeClient};
 use lab::{Nic, Vm};
-use tests::Capture;
+use tests::{Capture, Packet};
 
 const CLOUD: &str = "vxvde://234.0.0.1";
 
@@ -15,18 +15,13 @@ fn a_machine_a_namespace_and_a_tap_device_are_in_a_cloud_of_vde() {
     let namespace = VdeClient::namespace(&owner, &second, "vdens", CLOUD, "10.0.0.20/24");
     let machine = Vm::boot_in(&third, &[Nic::on_vde(CLOUD, "02:00:00:00:00:21", "10.0.0.21/24")]);
 
-    let from_machine = |address: &str| machine.ping(address, 3);
-    let from_namespace = |address: &str| namespace.namespace.ping(address, 3);
-    let from_tap = |address: &str| tap.namespace.ping(address, 3);
-    let pings: [(&str, &dyn Fn(&str) -> Ping, [&str; 2]); 3] = [
-        ("the machine", &from_machine, ["10.0.0.20", "10.0.0.254"]),
-        ("the namespace", &from_namespace, ["10.0.0.21", "10.0.0.254"]),
-        ("the TAP device", &from_tap, ["10.0.0.20", "10.0.0.21"]),
-    ];
-    for (name, ping, others) in pings {
+    for other in ["10.0.0.20", "10.0.0.254"] {
+        assert_eq!(machine.ping(other, 3).received, 3, "the machine pings {other}");
+    }
+    for (member, others) in [(&namespace, ["10.0.0.21", "10.0.0.254"]), (&tap, ["10.0.0.20", "10.0.0.21"])] {
         for other in others {
-            let answers = ping(other);
-            assert_eq!(answers.received, 3, "{name} pings {other}: {answers:?}");
+            let answers = member.namespace.ping(other, 3);
+            assert_eq!(answers.received, 3, "{} of {} pings {other}", member.interface, member.namespace.name);
         }
     }
 }
@@ -55,8 +50,7 @@ fn a_device_of_the_kernel_is_in_it_only_with_settings_for_it() {
         let mut sent = wire.take();
         sent.retain(|packet| packet.from == address && packet.vxlan().is_some());
         assert!(!sent.is_empty());
-        let vni_1 =
-            |packet: &tests::Packet| packet.vxlan().is_some_and(|vxlan| vxlan.vni == 1 && vxlan.to_port == 14789);
+        let vni_1 = |packet: &Packet| packet.vxlan().is_some_and(|vxlan| vxlan.vni == 1 && vxlan.to_port == 14789);
         if answered > 0 {
             assert!(sent.iter().all(|packet| packet.to == group && packet.ttl == 1 && vni_1(packet)), "{sent:?}");
         }
