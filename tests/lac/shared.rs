@@ -114,10 +114,8 @@ fn another_group_with_the_same_port_and_vni_is_refused() {
         "{words}"
     );
     site.checked(&site.c3, "eth1", &of_list);
-    sh(&format!(
-        "ip link add lan1 type veth peer name far1 && ip link set lan1 up && ip link set far1 up && \
-         ip address add 198.51.100.1/24 dev lan1"
-    ))
+    sh("ip link add lan1 type veth peer name far1 && ip link set lan1 up && ip link set far1 up && \
+         ip address add 198.51.100.1/24 dev lan1")
     .ok();
     let words = site.refused(&site.c2, "ADD", &network(json!({"if": "lan1"})), codes::CONFLICT);
     assert!(
@@ -141,6 +139,19 @@ fn what_an_operator_made_is_used_or_refused_and_stays() {
     site.checked(site.c1(), "eth1", &attached);
     site.deleted(site.c1(), "eth1", &attached);
     assert_eq!(before, site.state());
+    for (change, said, back) in [
+        (
+            "ip link set vx14789-1 mtu 1300",
+            "mtu has 1300, and was made by an operator",
+            "ip link set vx14789-1 mtu 1450",
+        ),
+        ("ip link set vx14789-1 nomaster", "has no port, and was made", "ip link set vx14789-1 master lac14789-1"),
+    ] {
+        sh(change).ok();
+        let words = site.refused(site.c1(), "ADD", &network(json!({})), codes::CONFLICT);
+        assert!(words.contains(said), "{words}");
+        sh(back).ok();
+    }
     sh("ip link delete vx14789-1 && ip link delete lac14789-1").ok();
     // Under another name it is in the way.
     sh(&format!("ip link add own0 up type vxlan id 1 group 234.0.0.9 dev {UNDERLAY} dstport 14789")).ok();

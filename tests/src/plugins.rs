@@ -17,7 +17,7 @@ pub enum Plugin {
     Secondary,
     /// `ovs-port`: makes an interface on a switch, which a [`Scene`](crate::Scene) has only where a test asks for it.
     OvsPort,
-    /// `vxlan-overlay`: makes an interface in a Local Area Cloud, by the device [`UNDERLAY`](crate::UNDERLAY).
+    /// `vxlan-overlay`: makes an interface in a Local Area Cloud, by the device [`UNDERLAY`](UNDERLAY).
     Overlay,
     /// `netem-shaper`: chained, adjusts one.
     Shaper,
@@ -26,6 +26,9 @@ pub enum Plugin {
     /// `static`: IPAM as configured.
     Static,
 }
+
+/// The device of the host that leads to other hosts, where a scene has one.
+pub const UNDERLAY: &str = "lan0";
 
 /// All plugins.
 pub const ALL: [Plugin; 7] = [
@@ -70,7 +73,7 @@ impl Plugin {
                 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
             Self::Overlay => {
                 json!({"cniVersion": version, "name": "net", "type": "vxlan-overlay", "group": "239.0.0.1",
-                "if": crate::UNDERLAY, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}})
+                "if": UNDERLAY, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}})
             }
             Self::Shaper => json!({"cniVersion": version, "name": "net", "type": "netem-shaper", "bw": "100Mbps"}),
             Self::HostLocal => json!({"cniVersion": version, "name": "net", "type": "bridge",

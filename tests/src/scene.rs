@@ -5,13 +5,10 @@ use std::path::{Path, PathBuf};
 use harness::{Host, Invocation, Namespace, OpenVswitch};
 use serde_json::{Value, json};
 
-use crate::{LATEST, Plugin, State, with};
+use crate::{LATEST, Plugin, State, UNDERLAY, with};
 
 /// The place of the scene's own files. It is on a file system that vanishes with the scene.
 const SCRATCH: &str = "/run/scene";
-
-/// The device of the host that leads to other hosts, where a test asks for one.
-pub const UNDERLAY: &str = "lan0";
 
 /// A host with one container `c1`.
 #[derive(Debug)]

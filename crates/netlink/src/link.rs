@@ -76,7 +76,7 @@ pub struct Link {
     /// For an ipvlan device: its mode.
     pub ipvlan: Option<ipvlan::Mode>,
     /// For a VXLAN device: its settings.
-    pub vxlan: Option<vxlan::Settings>,
+    pub vxlan: Option<Box<vxlan::Settings>>,
 }
 
 /// Whether frames pass a port of a bridge.
@@ -190,7 +190,7 @@ impl Link {
                     self.vlan_id = value_of(value, IFLA_VLAN_ID).filter(|_| is_8021q).and_then(|id| read_u16(id, 0));
                 }
                 IFLA_INFO_DATA if self.kind == macvlan::KIND => self.macvlan = Some(macvlan::Settings::read(value)),
-                IFLA_INFO_DATA if self.kind == vxlan::KIND => self.vxlan = Some(vxlan::Settings::read(value)),
+                IFLA_INFO_DATA if self.kind == vxlan::KIND => self.vxlan = Some(Box::new(vxlan::Settings::read(value))),
                 IFLA_INFO_DATA if self.kind == ipvlan::KIND => self.ipvlan = ipvlan::Mode::read(value),
                 IFLA_INFO_SLAVE_KIND => self.master_kind = read_text(value),
                 IFLA_INFO_SLAVE_DATA if self.master_kind == "bridge" => {

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVxlan};
+use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
+use crate::Request;
 use crate::attributes::{iterate, read_u32};
-use crate::{Request, link};
 
 /// The kind of such a link.
 pub const KIND: &str = "vxlan";
@@ -130,7 +131,10 @@ impl NewVxlan<'_> {
         if *source_ports != (0, 0) {
             data.push(InfoVxlan::PortRange(*source_ports));
         }
-        let device = link::of_kind(InfoKind::Vxlan).name(self.name).mtu(self.mtu).set_info_data(InfoData::Vxlan(data));
+        let device = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Vxlan)
+            .name(self.name)
+            .mtu(self.mtu)
+            .set_info_data(InfoData::Vxlan(data));
         Request::create(RouteNetlinkMessage::NewLink(device.build()))
     }
 }

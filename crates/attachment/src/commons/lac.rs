@@ -463,7 +463,10 @@ impl Shared for Lac {
     }
 
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
-        session.sharing(|session| self.find(session)).map(drop)
+        session.sharing(|session| match session.known(&self.device())? {
+            Some(link) => self.check(&link, session),
+            None => Ok(()),
+        })
     }
 
     fn refuse_unusable(&self, session: &mut Session) -> Result<(), Error> {
@@ -487,7 +490,16 @@ impl Shared for Lac {
     fn make(&self, session: &mut Session) -> Result<(), Error> {
         match self.find(session)? {
             None => self.create(session),
-            Some(link) => self.complete(&link, session),
+            Some(link) if lac_of(&link) == Some(self.id) => self.complete(&link, session),
+            Some(link) => match self.changeable_differences(&link, session)?.into_iter().next() {
+                None => Ok(()),
+                Some(Difference { what, want, have }) => Err(Error::Conflict {
+                    object: what,
+                    want,
+                    have: format!("has {have}, and was made by an operator"),
+                    remedy: Remedy::act("change it there, or remove the device: then it is made here"),
+                }),
+            },
         }
     }
 
