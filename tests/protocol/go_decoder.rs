@@ -64,7 +64,7 @@ fn plugin(manual: &Manual) -> Plugin {
 /// A result without the bridge's own address, which is another one each time.
 fn without_chance(mut result: Value) -> Value {
     for interface in result["interfaces"].as_array_mut().into_iter().flatten() {
-        if ["br0", "cni0", "br-net"].iter().any(|bridge| interface["name"] == *bridge) {
+        if ["br0", "cni0", "br-net", "lac14789-1"].iter().any(|bridge| interface["name"] == *bridge) {
             interface["mac"] = Value::Null;
         }
     }

@@ -28,7 +28,7 @@ fn shaper(scene: &Scene, command: &str, config: &Value) -> Invocation {
 #[test]
 fn only_the_shaper_and_lacs_know_it() {
     let scene = Scene::with_a_switch();
-    for plugin in ALL.into_iter().filter(|plugin| !matches!(plugin, Plugin::Shaper | Plugin::Overlay)) {
+    for plugin in ALL.into_iter().filter(|plugin| !plugin.knows_update()) {
         let (code, msg, _) = scene.ready(plugin, "UPDATE").container("c1").netns(&scene.c1.path).run().error();
         assert_eq!(code, 4, "{plugin:?}: {msg}");
         assert!(msg.contains("\"UPDATE\", an unknown command"), "{msg}");

@@ -62,6 +62,11 @@ impl Plugin {
         }
     }
 
+    /// It knows UPDATE, an extension of ours.
+    pub fn knows_update(self) -> bool {
+        matches!(self, Self::Shaper | Self::Overlay)
+    }
+
     /// The least valid configuration, of network `net`. That of `netem-shaper` still lacks its `prevResult`.
     pub fn config(self, version: &str) -> Value {
         match self {
