@@ -50,11 +50,21 @@ pub fn delete_remote(index: u32, host: IpAddr) -> Request {
     Request::raw(RTM_DELNEIGH, 0, of_remote(index, host))
 }
 
+/// `bridge fdb delete MAC dev INDEX dst HOST self`: it is forgotten that the host has this hardware address.
+#[must_use]
+pub fn forget(index: u32, mac: Mac, host: IpAddr) -> Request {
+    Request::raw(RTM_DELNEIGH, 0, of(index, mac.0, host))
+}
+
 fn of_remote(index: u32, host: IpAddr) -> Vec<u8> {
+    of(index, ANY, host)
+}
+
+fn of(index: u32, mac: [u8; 6], host: IpAddr) -> Vec<u8> {
     let mut payload = header(index);
     payload.splice(STATE_OFFSET..STATE_OFFSET + 2, NUD_PERMANENT.to_ne_bytes());
     payload.splice(FLAGS_OFFSET..=FLAGS_OFFSET, [NTF_SELF]);
-    append(&mut payload, NDA_LLADDR, &ANY);
+    append(&mut payload, NDA_LLADDR, &mac);
     match host {
         IpAddr::V4(v4) => append(&mut payload, NDA_DST, &v4.octets()),
         IpAddr::V6(v6) => append(&mut payload, NDA_DST, &v6.octets()),
@@ -107,6 +117,8 @@ mod tests {
         let read_back = read(&object(of_remote(7, host)), 7);
         assert_eq!(read_back, Some(Entry { mac: None, host, is_permanent: true }));
         assert_eq!(read(&object(of_remote(7, host)), 8), None);
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        assert_eq!(read(&object(of(7, mac.0, host)), 7), Some(Entry { mac: Some(mac), host, is_permanent: true }));
         let bytes = of_remote(7, [192, 0, 2, 1].into());
         for cut in 0..bytes.len() {
             read(&object(bytes.get(..cut).unwrap_or_default().to_vec()), 7); // no bytes panic

@@ -241,11 +241,11 @@ pub(crate) enum Lac {
     ///
     /// All of it is what the kernel has at this moment; any user may ask.
     Ls(Listing),
-    /// Have the present lists of remotes take effect
+    /// Have changed lists of remotes take effect
     ///
     /// A network may list the other hosts of its Local Area Cloud, in a file that remotesFile names or in the key remotes. After such a
     /// list has changed, this adds the new hosts and removes the others, while the members are in use. Hosts that stay are not
-    /// touched.
+    /// touched. Where the MTU of an underlay has changed, that of the VXLAN device follows.
     Reload(Reload),
 }
 

@@ -362,7 +362,7 @@ impl Lac {
         let new: Vec<IpAddr> = want.difference(&have).copied().collect();
         let old: Vec<IpAddr> = have.difference(want).copied().collect();
         if new.is_empty() && old.is_empty() {
-            return Ok(());
+            return self.forget_others(link, want, session);
         }
         let changes = (new.clone(), old.clone());
         self.take_back_with(session, move |index| {
@@ -372,6 +372,20 @@ impl Lac {
         });
         new.iter().for_each(|host| self.add_host(link.index, *host, session));
         old.iter().for_each(|host| self.remove_host(link.index, *host, session));
+        self.forget_others(link, want, session)
+    }
+
+    /// Frames for hardware addresses that were learned to be at other hosts must not go there any more either. One of these that still
+    /// sends is learned again.
+    fn forget_others(&self, link: &Link, hosts: &BTreeSet<IpAddr>, session: &mut Session) -> Result<(), Error> {
+        let entries = fdb::list(session.socket(Side::Host)?, link.index)
+            .map_err(Error::refused(format!("list what {} has learned", self.label())))?;
+        for entry in entries.iter().filter(|entry| !entry.is_permanent && !hosts.contains(&entry.host)) {
+            let Some(mac) = entry.mac else { continue };
+            let action = format!("have {} forget that {} has {mac}", self.label(), entry.host);
+            let step = Step::change(Side::Host, action, fdb::forget(link.index, mac, entry.host));
+            session.queue(step.tolerating(&[libc::ENOENT]));
+        }
         Ok(())
     }
 

@@ -1,6 +1,4 @@
-//! A member of a LAC whose network lists the other hosts.
-
-use std::path::Path;
+//! A member of a LAC that has a record.
 
 use attachment::Identity;
 use serde_json::Value;
@@ -22,16 +20,17 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// `None` if its network lists no hosts. The list is the one of the network's configuration as it is now, if that is still of the
-    /// same LAC; else that of the record. Nothing else of the configuration counts: it may ask for what only a new attachment can have.
+    /// `None` if its network is of another kind. Where it lists the other hosts, the list is the one of the network's configuration as it
+    /// is now, if that is still of the same LAC; else that of the record. Nothing else of the configuration counts: it may ask for what
+    /// only a new attachment can have.
     pub(super) fn new(entry: Entry, is_own: bool, configured: &[Network]) -> Option<Self> {
         let mut network = Network::from_cache(&entry.config).ok()?;
         let recorded = network.plugins.iter_mut().find(|plugin| plugin.kind == OVERLAY)?;
-        let list = remotes(recorded)?;
+        let list = remotes(recorded);
         let mut is_outdated = false;
         let present = configured.iter().find(|network| network.name == entry.network).and_then(overlay);
         if let Some(present) = present.filter(|present| LAC.iter().all(|key| present.key(key) == recorded.key(key)))
-            && let Some(present_list) = remotes(present)
+            && let (Some(list), Some(present_list)) = (list, remotes(present))
         {
             is_outdated = present_list != list;
             recorded.take_over(&REMOTES, present);
@@ -47,12 +46,12 @@ impl Member {
         self.entry.identity()
     }
 
-    /// Where its network has the hosts, in words.
-    pub(super) fn source(&self) -> String {
-        let Some([list, file]) = self.plugin().and_then(remotes) else { return String::new() };
+    /// Where its network has the other hosts, in words; `None` if it does not list them.
+    pub(super) fn source(&self) -> Option<String> {
+        let [list, file] = self.plugin().and_then(remotes)?;
         match file {
-            Some(file) => file.as_str().map_or_else(|| file.to_string(), |path| Path::new(path).display().to_string()),
-            None => list.map(|list| list.to_string()).unwrap_or_default(),
+            Some(file) => Some(file.as_str().map_or_else(|| file.to_string(), str::to_owned)),
+            None => list.map(|list| list.to_string()),
         }
     }
 }
@@ -106,7 +105,7 @@ mod tests {
             (&file, Some(&file), "/etc/hosts-of-lan", false),
         ] {
             let found = member(recorded, configured).unwrap();
-            assert_eq!((found.source().as_str(), found.is_outdated), (source, is_outdated));
+            assert_eq!((found.source().as_deref(), found.is_outdated), (Some(source), is_outdated));
             assert_eq!(found.plugin().unwrap().key("mtu"), recorded.get("mtu"), "all else is as it was at ADD");
         }
     }
@@ -120,18 +119,17 @@ mod tests {
             json!({"type": "vxlan-overlay", "group": "239.0.0.1"}),
             json!({"type": "bridge", "remotes": ["192.0.2.3"]}),
         ] {
-            assert_eq!(member(&recorded, Some(&configured)).unwrap().source(), r#"["192.0.2.2"]"#, "{configured}");
+            let found = member(&recorded, Some(&configured)).unwrap();
+            assert_eq!(found.source().as_deref(), Some(r#"["192.0.2.2"]"#), "{configured}");
         }
     }
 
     #[test]
-    fn a_network_without_a_list_has_no_such_members() {
-        for recorded in [
-            json!({"type": "vxlan-overlay", "group": "239.0.0.1", "remotes": [], "remotesFile": ""}),
-            json!({"type": "bridge", "remotes": ["192.0.2.2"]}),
-        ] {
-            let configured = json!({"type": "vxlan-overlay", "remotes": ["192.0.2.3"]});
-            assert!(member(&recorded, Some(&configured)).is_none(), "{recorded}");
-        }
+    fn a_group_stays_a_group() {
+        let recorded = json!({"type": "vxlan-overlay", "group": "239.0.0.1", "remotes": [], "remotesFile": ""});
+        let configured = json!({"type": "vxlan-overlay", "remotes": ["192.0.2.3"]});
+        let found = member(&recorded, Some(&configured)).unwrap();
+        assert_eq!((found.source(), found.is_outdated), (None, false));
+        assert!(member(&json!({"type": "bridge", "remotes": ["192.0.2.2"]}), Some(&configured)).is_none());
     }
 }

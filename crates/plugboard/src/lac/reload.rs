@@ -1,4 +1,4 @@
-//! `plugboard lac reload`: lists of remotes take effect while their LACs are in use.
+//! `plugboard lac reload`: what a LAC depends on takes effect while it is in use: a list of remotes, the MTU of the underlay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Reload, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     problems.extend(reloading.unknown(&clouds));
     problems.extend(interrupt::refuse().err().map(|error| format!("{error}: reload again for the rest")));
     if rows.is_empty() && problems.is_empty() {
-        table::print_text("nothing changed: no LAC of this host has a member whose network lists remotes")?;
+        table::print_text("nothing changed: no LAC of this host has a member with a record")?;
     }
     table::print_lines(rows)?;
     Ok(problems::report(problems))
@@ -86,7 +86,7 @@ impl Reloading<'_> {
         self.args.networks.is_empty() || self.args.networks.iter().any(|chosen| chosen == network)
     }
 
-    /// The chosen members of a LAC whose networks list remotes.
+    /// The chosen members of a LAC that have a record.
     fn members_of(&self, cloud: &Cloud) -> Vec<&Member> {
         let is_of = |member: &&Member| {
             let identity = member.identity();
@@ -95,7 +95,7 @@ impl Reloading<'_> {
         self.members.iter().filter(is_of).collect()
     }
 
-    /// The networks that were named and have no such member.
+    /// The networks that were named and have no member.
     fn unknown(&self, clouds: &BTreeMap<LacId, Cloud>) -> Vec<String> {
         let found: BTreeSet<&str> = clouds
             .values()
@@ -104,9 +104,7 @@ impl Reloading<'_> {
             .chain(clouds.values().flat_map(listing).map(|port| port.owner.network()))
             .collect();
         let unknown = self.args.networks.iter().filter(|name| !found.contains(name.as_str()));
-        unknown
-            .map(|name| format!("network '{name}' lists no remotes, or no LAC of this host has a member of it"))
-            .collect()
+        unknown.map(|name| format!("network '{name}': no LAC of this host has a member of it with a record")).collect()
     }
 
     /// `None` if there is nothing to reload.
@@ -121,9 +119,9 @@ impl Reloading<'_> {
             };
         }
         refuse_disagreement(&members)?;
-        let before = remotes(id)?;
+        let before = Adjustable::look(id)?;
         self.update_one(id, &members)?;
-        let words = describe(&before, &remotes(id)?);
+        let words = before.changes(&Adjustable::look(id)?);
         let outdated = members.iter().filter(|member| member.is_outdated && member.is_own);
         let unremembered = outdated.filter_map(|member| self.remember(member).err()).collect();
         Ok(Some(Reloaded { words, unremembered }))
@@ -201,9 +199,43 @@ fn listing(cloud: &Cloud) -> impl Iterator<Item = &attachment::OwnedDevice> {
     cloud.members.iter().filter(|_| cloud.mode() == Some(Mode::Remotes))
 }
 
-/// The hosts of a LAC's list at this moment.
-fn remotes(id: LacId) -> anyhow::Result<BTreeSet<IpAddr>> {
-    Ok(Cloud::all()?.get(&id).map(Cloud::remotes).unwrap_or_default())
+/// What UPDATE can change of a LAC.
+#[derive(Debug, Default)]
+struct Adjustable {
+    remotes: BTreeSet<IpAddr>,
+    mtu_bytes: u32,
+    /// Its device is up and a port of its bridge.
+    is_joined: bool,
+}
+
+impl Adjustable {
+    /// What it is at this moment.
+    fn look(id: LacId) -> anyhow::Result<Self> {
+        let mut clouds = Cloud::all()?;
+        let Some(cloud) = clouds.remove(&id) else { return Ok(Self::default()) };
+        let link = cloud.device.as_ref().map(|device| &device.link);
+        Ok(Self {
+            remotes: cloud.remotes(),
+            mtu_bytes: link.map(|link| link.mtu).unwrap_or_default(),
+            is_joined: link.is_some_and(|link| link.is_up && link.master.is_some()),
+        })
+    }
+
+    /// How it has become another one, in words.
+    fn changes(&self, after: &Self) -> String {
+        let listed = |word: &str, hosts: Vec<String>| match hosts.is_empty() {
+            true => None,
+            false => Some(format!("{word} {}", hosts.join(", "))),
+        };
+        let added = after.remotes.difference(&self.remotes).map(ToString::to_string).collect();
+        let removed = self.remotes.difference(&after.remotes).map(ToString::to_string).collect();
+        let mtu = (self.mtu_bytes != after.mtu_bytes)
+            .then(|| format!("mtu is {} instead of {} bytes", after.mtu_bytes, self.mtu_bytes));
+        let joined = (!self.is_joined && after.is_joined).then(|| "the VXLAN device is up in its bridge".to_owned());
+        let changes: Vec<String> =
+            [listed("added", added), listed("removed", removed), mtu, joined].into_iter().flatten().collect();
+        if changes.is_empty() { "nothing changed".to_owned() } else { changes.join("; ") }
+    }
 }
 
 /// Refuses members with several lists, none of which is better than the others: the device has one.
@@ -211,8 +243,9 @@ fn refuse_disagreement(members: &[&Member]) -> anyhow::Result<()> {
     let mut sources: BTreeMap<String, String> = BTreeMap::new();
     for member in members {
         let Member { entry, .. } = member;
+        let Some(source) = member.source() else { continue };
         let owner = format!("{} on {} of {}", entry.attachment.if_name, entry.network, entry.attachment.container_id);
-        sources.entry(member.source()).or_insert(owner);
+        sources.entry(source).or_insert(owner);
     }
     if sources.len() < 2 {
         return Ok(());
@@ -224,28 +257,32 @@ fn refuse_disagreement(members: &[&Member]) -> anyhow::Result<()> {
     )
 }
 
-fn describe(before: &BTreeSet<IpAddr>, after: &BTreeSet<IpAddr>) -> String {
-    let listed = |word: &str, hosts: Vec<String>| match hosts.is_empty() {
-        true => None,
-        false => Some(format!("{word} {}", hosts.join(", "))),
-    };
-    let added = listed("added", after.difference(before).map(ToString::to_string).collect());
-    let removed = listed("removed", before.difference(after).map(ToString::to_string).collect());
-    let changes: Vec<String> = added.into_iter().chain(removed).collect();
-    if changes.is_empty() { "remotes unchanged".to_owned() } else { changes.join("; ") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn changes_in_words() {
-        let hosts = |all: &[&str]| all.iter().map(|host| host.parse().unwrap()).collect::<BTreeSet<IpAddr>>();
-        let (one, two) = (hosts(&["192.0.2.2", "192.0.2.3"]), hosts(&["192.0.2.3", "192.0.2.4", "192.0.2.10"]));
-        assert_eq!(describe(&one, &two), "added 192.0.2.4, 192.0.2.10; removed 192.0.2.2");
-        assert_eq!(describe(&hosts(&[]), &one), "added 192.0.2.2, 192.0.2.3");
-        assert_eq!(describe(&one, &hosts(&["192.0.2.3"])), "removed 192.0.2.2");
-        assert_eq!(describe(&one, &one), "remotes unchanged");
+        let lac = |all: &[&str], mtu_bytes, is_joined| Adjustable {
+            remotes: all.iter().map(|host| host.parse().unwrap()).collect(),
+            mtu_bytes,
+            is_joined,
+        };
+        let one = lac(&["192.0.2.2", "192.0.2.3"], 1450, true);
+        for (other, words) in [
+            (
+                lac(&["192.0.2.3", "192.0.2.4", "192.0.2.10"], 1450, true),
+                "added 192.0.2.4, 192.0.2.10; removed 192.0.2.2",
+            ),
+            (lac(&["192.0.2.3"], 1450, true), "removed 192.0.2.2"),
+            (lac(&["192.0.2.2", "192.0.2.3"], 1350, true), "mtu is 1350 instead of 1450 bytes"),
+            (lac(&["192.0.2.2", "192.0.2.3"], 1450, true), "nothing changed"),
+        ] {
+            assert_eq!(one.changes(&other), words);
+        }
+        assert_eq!(
+            lac(&[], 1450, false).changes(&one),
+            "added 192.0.2.2, 192.0.2.3; the VXLAN device is up in its bridge"
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::support::{Lab, assert_refused};
-use harness::{Namespace, Output, Snapshot, row, sh, wait_until};
+use harness::{Namespace, Output, Snapshot, sh, wait_until};
 use serde_json::{Value, json};
 
 const HOSTS_FILE: &str = "/etc/cni/lac-hosts";
@@ -135,7 +135,6 @@ fn list_hosts(text: &str) {
 
 #[test]
 fn every_mode_is_listed_as_the_kernel_has_it() {
-    let _row = row("M58");
     let segment = Segment::new(1);
     let h1 = segment.host(1);
     h1.sh("ip address add 2001:db8::1/64 dev eth0 nodad").ok();
@@ -322,7 +321,7 @@ fn a_changed_file_takes_effect_and_loses_nothing() {
         ("192.0.2.2\n", "lac 14789/1  removed 192.0.2.3"),
         ("# the new ones\n192.0.2.2\n192.0.2.9\n192.0.2.10\n", "lac 14789/1  added 192.0.2.9, 192.0.2.10"),
         ("192.0.2.2\n192.0.2.10\n192.0.2.8\n", "lac 14789/1  added 192.0.2.8; removed 192.0.2.9"),
-        ("192.0.2.2\n192.0.2.10\n192.0.2.8\n", "lac 14789/1  remotes unchanged"),
+        ("192.0.2.2\n192.0.2.10\n192.0.2.8\n", "lac 14789/1  nothing changed"),
         ("192.0.2.2\n", "lac 14789/1  removed 192.0.2.8, 192.0.2.10"),
     ] {
         list_hosts(hosts);
@@ -333,7 +332,7 @@ fn a_changed_file_takes_effect_and_loses_nothing() {
         sleep(Duration::from_millis(100));
     }
     stream.assert_nothing_lost();
-    // It has been told the same.
+    // Its own list is the same by now, and what it has sent before that is forgotten.
     segment.on(3, "lac reload").ok();
     segment.on(1, "lac reload").ok();
     let known = segment.container(1).sh("ip neighbour show to 10.7.0.4").ok();
@@ -384,21 +383,31 @@ fn one_list_is_wrong_and_the_others_take_effect() {
         segment.lab.network(name, &overlay(&keys));
         fs::write(format!("{HOSTS_FILE}-{name}"), "192.0.2.2\n").expect("written");
     }
-    let nothing = "nothing changed: no LAC of this host has a member whose network lists remotes";
+    let nothing = "nothing changed: no LAC of this host has a member with a record";
     assert_eq!(segment.on(1, "lac reload").ok(), nothing);
     segment.on(1, "attach c1 one,two,group --primary one").ok();
     fs::write(format!("{HOSTS_FILE}-one"), "nobody\n").expect("written");
     fs::write(format!("{HOSTS_FILE}-two"), "192.0.2.3\n").expect("written");
     let output = segment.on(1, "lac reload");
-    assert_eq!((output.status, output.stdout.trim()), (1, "lac 14789/2  added 192.0.2.3; removed 192.0.2.2"));
+    let said = "lac 14789/2  added 192.0.2.3; removed 192.0.2.2\nlac 14789/3  nothing changed";
+    assert_eq!((output.status, output.stdout.trim()), (1, said));
     assert!(output.stderr.contains("lac 14789/1: ") && output.stderr.lines().count() == 1, "{output:?}");
     // By name.
-    assert_eq!(segment.on(1, "lac reload two").ok(), "lac 14789/2  remotes unchanged");
-    for unknown in ["group", "nobody"] {
-        let output = segment.on(1, &format!("lac reload two {unknown}"));
-        assert_eq!((output.status, output.stdout.trim()), (1, "lac 14789/2  remotes unchanged"));
-        assert!(output.stderr.contains(&format!("network '{unknown}' lists no remotes")), "{output:?}");
-    }
+    assert_eq!(segment.on(1, "lac reload two").ok(), "lac 14789/2  nothing changed");
+    let output = segment.on(1, "lac reload two nobody");
+    assert_eq!((output.status, output.stdout.trim()), (1, "lac 14789/2  nothing changed"));
+    assert!(output.stderr.contains("network 'nobody': no LAC of this host has a member of it"), "{output:?}");
+}
+
+#[test]
+fn the_mtu_follows_that_of_the_underlay() {
+    let segment = Segment::attached(1, &json!({"group": "239.0.0.1"}));
+    let mtu = || segment.host(1).ip("link show dev vx14789-1")[0]["mtu"].clone();
+    segment.host(1).sh("ip link set eth0 mtu 1400").ok();
+    assert_eq!((segment.on(1, "check c1").status, mtu()), (1, json!(1450)));
+    assert_eq!(segment.on(1, "lac reload").ok(), "lac 14789/1  mtu is 1350 instead of 1450 bytes");
+    assert_eq!(mtu(), 1350);
+    assert_eq!(segment.on(1, "lac reload lan").ok(), "lac 14789/1  nothing changed");
 }
 
 /// The list of a network's configuration, for which records have a copy.
@@ -416,7 +425,7 @@ fn a_changed_list_takes_effect_for_all_members_and_is_remembered() {
     }
     // Without the configuration, the records tell.
     sh("rm /etc/cni/net.d/lan.conflist").ok();
-    assert_eq!(segment.on(1, "lac reload").ok(), "lac 14789/1  remotes unchanged");
+    assert_eq!(segment.on(1, "lac reload").ok(), "lac 14789/1  nothing changed");
     sh("rm -r /etc/cni/net.d").ok();
     segment.host(1).sh("bridge fdb del 00:00:00:00:00:00 dev vx14789-1 dst 192.0.2.3 self").ok();
     assert_eq!(segment.on(1, "lac reload lan").ok(), "lac 14789/1  added 192.0.2.3");
@@ -492,6 +501,29 @@ fn members_of_other_runtimes_count() {
         list_hosts("192.0.2.2\n");
         assert_eq!(segment.on(1, "lac reload lan").ok(), "lac 14789/1  added 192.0.2.2; removed 192.0.2.3");
     }
+}
+
+#[test]
+fn a_plugin_that_does_not_end_is_told_of() {
+    let mut segment = Segment::new(1);
+    sh(&format!(
+        "mkdir /run/bin && cp {0}/* /run/bin/ 2>/dev/null; mv /run/bin/vxlan-overlay /run/bin/real",
+        segment.lab.plugin_dir.display()
+    ))
+    .ok();
+    segment.lab.plugin_dir = "/run/bin".into();
+    segment.lab.file(
+        "vxlan-overlay",
+        "#!/bin/sh\n[ $CNI_COMMAND = UPDATE ] && [ -e /run/hang ] && exec sleep 60\nexec /run/bin/real",
+    );
+    list_hosts("192.0.2.2\n");
+    segment.attach(&json!({"remotesFile": HOSTS_FILE}));
+    fs::write("/run/hang", "").expect("written");
+    list_hosts("192.0.2.3\n");
+    let output = segment.on(1, "--plugin-timeout 1 lac reload");
+    assert_refused(&output, "the remotes may be the old ones, the new ones or both: reload again");
+    fs::remove_file("/run/hang").expect("it is there");
+    assert_eq!(segment.on(1, "lac reload").ok(), "lac 14789/1  added 192.0.2.3; removed 192.0.2.2");
 }
 
 #[test]
