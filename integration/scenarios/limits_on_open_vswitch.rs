@@ -7,7 +7,7 @@ use std::time::Duration;
 use harness::chance::{RATE, TIME};
 use harness::{Datapath, Host, Namespace, OpenVswitch, Reply, assert_by_chance, sh, wait_until};
 use integration::queues::{inside, on_host};
-use integration::{call, number, with};
+use integration::{call, number, settled_bit_s, with};
 use lab::{Feature, with_features};
 use meter::{Place, Udp};
 use serde_json::{Value, json};
@@ -112,10 +112,11 @@ impl Attached<'_> {
         let peer = place(&self.site.peer, 2, INTERFACE);
         let (from, to) = if is_download { (peer, nic) } else { (nic, peer) };
         let layer2_bit_s = u64::from(asked) * 1_500_000;
-        let (duration, patience) = (Duration::from_millis(900), Duration::from_millis(300));
+        let (duration, patience) = (Duration::from_millis(1200), Duration::from_millis(300));
         let request = Udp { layer2_bit_s, duration, patience, ..Udp::default() };
         let udp = meter::udp(&from, &to, request).unwrap_or_else(|error| panic!("{error}"));
-        udp.layer2_bit_s_after(Duration::from_millis(200)) / MBIT
+        let [usual, _] = settled_bit_s(&udp);
+        usual / MBIT
     }
 
     /// Both directions carry so many Mbit/s.

@@ -71,6 +71,9 @@ fn untouched(node: &Namespace, device: &str) -> (Value, Vec<u64>) {
     (same, vec![count(&inside, "rx"), count(&inside, "tx"), count(&outside, "rx"), count(&outside, "tx")])
 }
 
+/// Longer than anything is on its way when a stream is stopped.
+const SILENCE: Duration = Duration::from_millis(1200);
+
 /// Datagrams with numbers, 1000 bytes each, sent at least this far apart until the stream is ended.
 struct Stream {
     stop: Arc<AtomicBool>,
@@ -92,21 +95,27 @@ impl Stream {
         let port = inlet.local_addr().expect("its address").port();
         // A machine that is busy elsewhere for a second loses nothing here.
         setsockopt(&inlet, RcvBufForce, &(64 << 20)).expect("a large buffer");
-        inlet.set_read_timeout(Some(Duration::from_secs(3))).expect("a time limit");
+        inlet.set_read_timeout(Some(SILENCE)).expect("a time limit");
         let outlet = from.within(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
         outlet.connect((address, port)).expect("an address");
         let stop = Arc::new(AtomicBool::new(false));
+        let [is_stopped, is_over] = [Arc::clone(&stop), Arc::clone(&stop)];
         let receiver = std::thread::spawn(move || {
             let mut bytes = [0; 2000];
             let mut seen = Vec::new();
-            // It ends when nothing has come for as long as the time limit.
-            while let Ok(length) = inlet.recv(&mut bytes) {
-                assert_eq!(length, 1000);
-                seen.push(u32::from_be_bytes(bytes[..4].try_into().expect("four bytes")));
+            loop {
+                let was_over = is_over.load(Ordering::Relaxed);
+                match inlet.recv(&mut bytes) {
+                    Ok(length) => {
+                        assert_eq!(length, 1000);
+                        seen.push(u32::from_be_bytes(bytes[..4].try_into().expect("four bytes")));
+                    }
+                    // It ends when nothing has come for as long as that since it was stopped.
+                    Err(_) if was_over => return seen,
+                    Err(_) => {}
+                }
             }
-            seen
         });
-        let is_stopped = Arc::clone(&stop);
         let sender = std::thread::spawn(move || {
             let mut bytes = [0; 1000];
             let mut sent = 0;
@@ -182,7 +191,8 @@ fn upload_begins_changes_and_ends_while_in_use() {
     let (vn1, vn2) = nodes(&world, "[bw=100Mbps]");
     let ifbs = || ip("link show type ifb").as_array().into_iter().flatten().filter(|link| link["ifname"] != "").count();
     let before = ifbs();
-    let upload = || vn1.iperf3_from(&vn2, "10.9.0.2", "-t 3").received_bit_s / MBIT;
+    let upload_for = |seconds: u32| vn1.iperf3_from(&vn2, "10.9.0.2", &format!("-t {seconds}")).received_bit_s / MBIT;
+    let upload = || upload_for(3);
     world.plugboard("shape vn1 eth1 upload.rate=50Mbit").ok();
     assert_eq!(ifbs(), before + 1);
     RATE.assert_within("upload at 50 Mbit/s", 46.0, 49.0, upload);
@@ -196,7 +206,7 @@ fn upload_begins_changes_and_ends_while_in_use() {
     let device = host_device(&world, "vn1", "eth1");
     let left = queues(&device);
     assert_eq!(left.len(), 1, "{left:?}");
-    RATE.assert_within("upload without a limit", 200.0, f64::INFINITY, upload);
+    RATE.assert_within("upload without a limit", 200.0, f64::INFINITY, || upload_for(1));
     world.plugboard("check vn1").ok();
     world.plugboard("shape vn1 eth1 upload.rate=20Mbit").ok();
     world.plugboard("detach vn1").ok();

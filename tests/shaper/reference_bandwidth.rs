@@ -46,9 +46,9 @@ impl Shaped {
         call.container("c1").netns(&self.scene.c1.path).ifname("eth0").config(with(&least, keys.clone()))
     }
 
-    /// What the receiver gets of a flow of TCP, in Mbit/s at layer 2: in the first second, and later.
-    fn rates(&self, way: &str) -> (f64, f64) {
-        let report = self.scene.c1.iperf3_from(&self.peer, &self.address, &format!("{way} -P 2 -t 4")).report;
+    /// What the receiver gets of two flows of TCP in so many seconds, in Mbit/s at layer 2: in the first second, and in the mean.
+    fn rates(&self, way: &str, seconds: u32) -> (f64, f64) {
+        let report = self.scene.c1.iperf3_from(&self.peer, &self.address, &format!("{way} -P 2 -t {seconds}")).report;
         let seconds = report["intervals"].as_array().cloned().unwrap_or_default();
         let rate = |interval: &Value| interval["sum"]["bits_per_second"].as_f64().unwrap_or(f64::NAN) * FRAME / MBIT;
         let first = seconds.first().map_or(f64::NAN, rate);
@@ -109,7 +109,7 @@ fn its_configurations_work_as_they_are_and_keep_their_rates() {
         shaped.call("CHECK", &ours, &keys).run().ok();
         for (way, asked) in [("-R", download), ("", upload)] {
             RATE.repeated(|| {
-                let (first, mean) = shaped.rates(way);
+                let (first, mean) = shaped.rates(way, if asked.is_some() { 3 } else { 1 });
                 let name = if way.is_empty() { "up" } else { "down" };
                 println!(
                     "{keys}: {asked:?} Mbit/s {name} asked, {first:.1} in the first second, {mean:.1} in the mean"
@@ -143,7 +143,7 @@ fn beside_the_reference() {
             let mut means = Vec::new();
             for (who, directory) in [("ours", ours.as_path()), ("the reference", Path::new(REFERENCE))] {
                 shaped.call("ADD", directory, &keys).run().ok();
-                let (first, mean) = shaped.rates("-R");
+                let (first, mean) = shaped.rates("-R", 4);
                 println!("30 Mbit/s, burst {burst} bits: {who}: {first:.1} in the first second, {mean:.1} in 4 s");
                 means.push((first, mean));
                 shaped.call("DEL", directory, &keys).run().ok();

@@ -1,7 +1,9 @@
+use crate::cache::remove;
 use crate::guest::{Clock, Effort, Ending, Guest};
 use crate::kernel::Kernel;
 use crate::memory_file::MemoryFile;
 use crate::packages::find;
+use crate::saved::Saved;
 use anyhow::{Context, Result};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl::set_pdeathsig;
@@ -40,6 +42,17 @@ const DISK_BYTES: u64 = 1 << 30;
 pub(crate) struct Boot {
     pub(crate) kernel: Kernel,
     pub(crate) root: PathBuf,
+}
+
+/// Where a guest's memory is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Memory<'a> {
+    /// In QEMU's process.
+    Own,
+    /// In this file, which keeps it.
+    Kept(&'a Path),
+    /// It is what this file keeps, until the guest writes to it.
+    Copied(&'a Path),
 }
 
 /// What the guest and QEMU write, and the guest's disk.
@@ -86,12 +99,21 @@ pub(crate) fn run(
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
 ) -> Result<(Ending, Option<Effort>)> {
-    let mut qemu = command(guest, boot, state, ports)?;
-    qemu.args(["-monitor", "none"]);
+    let saved = state.map(Saved::new);
+    let memory = saved.as_ref().map_or(Memory::Own, |saved| Memory::Copied(&saved.memory));
+    let mut qemu = command(guest, boot, memory, ports)?;
+    match &saved {
+        Some(_) => qemu.args(["-monitor", "stdio", "-incoming", "defer"]).stdin(Stdio::piped()),
+        None => qemu.args(["-monitor", "none"]),
+    };
     if guest.clock == Clock::Virtual {
         stay_on_one_processor(&mut qemu);
     }
     let mut machine = Machine::start(qemu, Signal::SIGKILL).context("cannot start QEMU")?;
+    if let (Some(saved), Some(monitor)) = (&saved, &mut machine.child.stdin) {
+        // A QEMU that has ended by now tells why below.
+        let _ = monitor.write_all(saved.load_commands().as_bytes());
+    }
     let deadline = Instant::now() + guest.limit;
     let ended = loop {
         let ended = machine.child.try_wait()?;
@@ -111,7 +133,7 @@ pub(crate) fn run(
         && !ended.success()
     {
         // QEMU could not go on from there: the next run boots.
-        let _ = std::fs::remove_file(state);
+        let _ = remove(state);
     }
     let effort = told.lines().find_map(Effort::parse);
     let ending = match told.lines().last().map(str::parse) {
@@ -160,17 +182,27 @@ impl Drop for Machine {
     }
 }
 
-/// QEMU for a guest, which boots without a saved state.
-pub(crate) fn command(guest: &Guest, boot: &Boot, state: Option<&Path>, ports: &mut Ports) -> Result<Command> {
+/// QEMU for a guest, which boots unless it is told to wait for a saved machine.
+pub(crate) fn command(guest: &Guest, boot: &Boot, memory: Memory<'_>, ports: &mut Ports) -> Result<Command> {
     let mut qemu = Command::new(find("qemu-system-x86_64").context("qemu-system-x86_64 is not installed")?);
     let clock = match guest.clock {
         Clock::Virtual => VIRTUAL,
         Clock::Real => REAL,
     };
     qemu.args(clock.split(' ')).args(MACHINE.split(' ')).args(["-m", &guest.memory_mib.to_string()]);
-    qemu.arg("-kernel").arg(boot.kernel.image()).arg("-initrd").arg(&boot.root).args(["-append", KERNEL_ARGUMENTS]);
-    if let Some(state) = state {
-        qemu.args(["-incoming", &format!("exec:cat '{}'", state.display())]);
+    // A saved machine has them in its memory.
+    if !matches!(memory, Memory::Copied(_)) {
+        qemu.arg("-kernel").arg(boot.kernel.image()).arg("-initrd").arg(&boot.root).args(["-append", KERNEL_ARGUMENTS]);
+    }
+    let file = match memory {
+        Memory::Own => None,
+        Memory::Kept(path) => Some(("on", path)),
+        Memory::Copied(path) => Some(("off", path)),
+    };
+    if let Some((share, path)) = file {
+        let size = guest.memory_mib;
+        let file = format!("memory-backend-file,id=memory,size={size}M,share={share},mem-path={}", path.display());
+        qemu.args(["-object", &file, "-machine", "memory-backend=memory"]);
     }
     let disk = format!("if=none,id=disk,format=raw,read-only=on,file.locking=off,file={}", ports.disk.path());
     qemu.args(["-drive", &disk, "-device", "virtio-blk-pci,drive=disk,ioeventfd=off"]);

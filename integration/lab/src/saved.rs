@@ -1,10 +1,12 @@
 //! A machine that has booted, kept as QEMU saves it: every run on the virtual clock begins there.
+//!
+//! Its memory is a file of its own (`x-ignore-shared`, which leaves it out of what is saved): a run maps it, and reads what it needs.
 
 use crate::base::remove_others;
 use crate::cache::Cache;
 use crate::guest::{Clock, Guest};
 use crate::packages::find;
-use crate::qemu::{Boot, Machine, Ports, command, obituary};
+use crate::qemu::{Boot, Machine, Memory, Ports, command, obituary};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,12 +19,39 @@ use std::time::{Duration, Instant};
 /// What the guest's first process writes to the port of the status when all is done that all runs have in common.
 const READY: &str = "ready";
 
+/// A saved machine: a directory with two files.
+pub(crate) struct Saved {
+    /// What is in its memory.
+    pub(crate) memory: PathBuf,
+    /// All else.
+    devices: PathBuf,
+}
+
+/// For QEMU's monitor, before anything is saved or loaded.
+const WITHOUT_MEMORY: &str = "migrate_set_capability x-ignore-shared on\n";
+
+impl Saved {
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self { memory: directory.join("memory"), devices: directory.join("devices") }
+    }
+
+    /// What the monitor of a QEMU that waits for it is told.
+    pub(crate) fn load_commands(&self) -> String {
+        format!("{WITHOUT_MEMORY}migrate_incoming \"exec:cat '{}'\"\n", self.devices.display())
+    }
+
+    fn save_commands(&self) -> String {
+        let speed = "migrate_set_parameter max-bandwidth 100G\n";
+        format!("{WITHOUT_MEMORY}{speed}migrate \"exec:cat > '{}'\"\ninfo migrate\nquit\n", self.devices.display())
+    }
+}
+
 /// The saved machine that a guest begins as, booted and saved first if the kernel, the root or QEMU changed; `None` for a
 /// guest on this machine's clock, which boots each time.
 pub(crate) fn state(cache: &Cache, guest: &Guest, boot: &Boot) -> Result<Option<PathBuf>> {
     ensure!(
-        !cache.directory().to_string_lossy().contains('\''),
-        "the path of the lab's cache must not have an apostrophe"
+        !cache.directory().to_string_lossy().contains(['\'', ',']),
+        "the path of the lab's cache must not have an apostrophe or a comma"
     );
     if guest.clock == Clock::Real {
         return Ok(None);
@@ -45,7 +74,7 @@ fn key(guest: &Guest, boot: &Boot) -> Result<u64> {
     // The root's name changes with what is in it.
     (&program, about.size(), about.mtime(), &boot.root, &boot.kernel.version).hash(&mut hasher);
     let mut ports = Ports::new()?;
-    let command = command(guest, boot, None, &mut ports)?;
+    let command = command(guest, boot, Memory::Kept(Path::new("memory")), &mut ports)?;
     // The paths of files in memory are other ones each time.
     for argument in command.get_args() {
         let argument = argument.to_string_lossy();
@@ -54,10 +83,12 @@ fn key(guest: &Guest, boot: &Boot) -> Result<u64> {
     Ok(hasher.finish())
 }
 
-/// Boots until the guest waits for its files, and saves it to `path`.
+/// Boots until the guest waits for its files, and saves it in the directory `path`.
 fn save(guest: &Guest, boot: &Boot, path: &Path) -> Result<()> {
+    std::fs::create_dir(path).with_context(|| format!("cannot make {}", path.display()))?;
+    let saved = Saved::new(path);
     let mut ports = Ports::new()?;
-    let mut qemu = command(guest, boot, None, &mut ports)?;
+    let mut qemu = command(guest, boot, Memory::Kept(&saved.memory), &mut ports)?;
     qemu.args(["-monitor", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut machine = Machine::start(qemu, Signal::SIGKILL).context("cannot start QEMU")?;
     let deadline = Instant::now() + guest.limit.max(Duration::from_secs(120));
@@ -69,8 +100,7 @@ fn save(guest: &Guest, boot: &Boot, path: &Path) -> Result<()> {
     }
     let mut monitor = machine.child.stdin.take().context("QEMU's monitor is not ours")?;
     // It goes on while it is saved, because a machine that was stopped is stopped again when it is loaded.
-    let save = format!("migrate_set_parameter max-bandwidth 100G\nmigrate \"exec:cat > '{}'\"\n", path.display());
-    write!(monitor, "{save}info migrate\nquit\n")?;
+    monitor.write_all(saved.save_commands().as_bytes())?;
     monitor.flush()?;
     let mut told = String::new();
     let mut output = machine.child.stdout.take().context("QEMU's monitor is not ours")?;
