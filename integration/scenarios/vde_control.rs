@@ -1,14 +1,18 @@
 //! The Local Area Cloud of the VDE tutorial with nothing but VDE's own clients, each on a host of its own: what scenarios with
 //! members of other kinds are compared with.
 
-use harness::{Host, Lan, Ping, VdeClient};
+use harness::{Host, Lan, Ping, VdeClient, row};
 use lab::{Nic, Vm};
 use tests::Capture;
 
 const CLOUD: &str = "vxvde://234.0.0.1";
 
+/// What pings, by name, and the addresses of the others.
+type Station<'a> = (&'a str, &'a dyn Fn(&str) -> Ping, [&'a str; 2]);
+
 #[test]
 fn a_machine_a_namespace_and_a_tap_device_are_in_a_cloud_of_vde() {
+    let _row = row("M26");
     let owner = Host::enter();
     let (_lan, [first, second, third]) = Lan::with_hosts(&owner, ["host-a", "host-b", "host-c"]);
     let tap = VdeClient::tap(&first, "tap0", CLOUD, "10.0.0.254/24");
@@ -18,12 +22,12 @@ fn a_machine_a_namespace_and_a_tap_device_are_in_a_cloud_of_vde() {
     let from_machine = |address: &str| machine.ping(address, 3);
     let from_namespace = |address: &str| namespace.namespace.ping(address, 3);
     let from_tap = |address: &str| tap.namespace.ping(address, 3);
-    let pings: [(&str, &dyn Fn(&str) -> Ping, [&str; 2]); 3] = [
+    let stations: [Station; 3] = [
         ("the machine", &from_machine, ["10.0.0.20", "10.0.0.254"]),
         ("the namespace", &from_namespace, ["10.0.0.21", "10.0.0.254"]),
         ("the TAP device", &from_tap, ["10.0.0.20", "10.0.0.21"]),
     ];
-    for (name, ping, others) in pings {
+    for (name, ping, others) in stations {
         for other in others {
             let answers = ping(other);
             assert_eq!(answers.received, 3, "{name} pings {other}: {answers:?}");
@@ -35,6 +39,7 @@ fn a_machine_a_namespace_and_a_tap_device_are_in_a_cloud_of_vde() {
 /// from the group's port, and everything to the group.
 #[test]
 fn a_device_of_the_kernel_is_in_it_only_with_settings_for_it() {
+    let _row = row("M26");
     let owner = Host::enter();
     let (lan, [first, second]) = Lan::with_hosts(&owner, ["host-a", "host-b"]);
     let client = VdeClient::tap(&first, "tap0", CLOUD, "10.0.0.254/24");
