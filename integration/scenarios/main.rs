@@ -14,6 +14,7 @@ mod guest_on_a_tap;
 mod host_device;
 mod impairments;
 mod limits_on_open_vswitch;
+mod local_area_cloud;
 mod multus;
 mod open_vswitch;
 mod ovn;

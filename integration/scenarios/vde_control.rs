@@ -1,7 +1,7 @@
 //! The Local Area Cloud of the VDE tutorial with nothing but VDE's own clients, each on a host of its own: what scenarios with
 //! members of other kinds are compared with.
 
-use harness::{Host, Lan, VdeClient};
+use harness::{Host, Lan, VdeClient, row};
 use lab::{Nic, Vm};
 use tests::{Capture, Packet};
 
@@ -9,6 +9,7 @@ const CLOUD: &str = "vxvde://234.0.0.1";
 
 #[test]
 fn a_machine_a_namespace_and_a_tap_device_are_in_a_cloud_of_vde() {
+    let _row = row("M26");
     let owner = Host::enter();
     let (_lan, [first, second, third]) = Lan::with_hosts(&owner, ["host-a", "host-b", "host-c"]);
     let tap = VdeClient::tap(&first, "tap0", CLOUD, "10.0.0.254/24");
@@ -30,6 +31,7 @@ fn a_machine_a_namespace_and_a_tap_device_are_in_a_cloud_of_vde() {
 /// from the group's port, and everything to the group.
 #[test]
 fn a_device_of_the_kernel_is_in_it_only_with_settings_for_it() {
+    let _row = row("M26");
     let owner = Host::enter();
     let (lan, [first, second]) = Lan::with_hosts(&owner, ["host-a", "host-b"]);
     let client = VdeClient::tap(&first, "tap0", CLOUD, "10.0.0.254/24");

@@ -1,0 +1,6 @@
+//! Local Area Clouds, as `vxlan-overlay` makes them: one Ethernet of containers and machines on several hosts of a LAN.
+
+mod groups;
+mod guests;
+mod site;
+mod underlays;
