@@ -68,30 +68,34 @@ impl Mode {
 }
 
 impl Cloud {
-    /// The LACs of this host by port and VNI.
+    /// The LACs of this host by port and VNI: those whose bridge or VXLAN device was made here, and those of an operator's that have a
+    /// member.
     ///
     /// # Errors
     /// The kernel does not list its links, or what a device knows.
     pub(super) fn all() -> anyhow::Result<BTreeMap<LacId, Self>> {
         let mut session = Session::looking(None, Vec::new());
         let links = session.host_links().context("cannot list the links of this host")?;
-        let mut clouds: BTreeMap<LacId, Self> = BTreeMap::new();
-        for link in &links {
-            let Some(id) = lac_of(link) else { continue };
-            let cloud = clouds.entry(id).or_default();
-            match &link.vxlan {
-                Some(settings) => cloud.device = Device::look(link, settings, &links, &mut session)?,
-                None => {
-                    cloud.bridge.clone_from(&link.name);
-                    cloud.take_ports(id, link, &links);
-                }
+        let ids: BTreeSet<LacId> = links.iter().filter_map(|link| lac_of(link).or_else(|| named_for(link))).collect();
+        let mut clouds = BTreeMap::new();
+        for id in ids {
+            let mut cloud = Self::default();
+            if let Some(bridge) = choose(&links, id, |link| link.kind == "bridge", &id.bridge()) {
+                cloud.bridge.clone_from(&bridge.name);
+                cloud.take_ports(id, bridge, &links);
+            }
+            if let Some(device) = choose(&links, id, |link| link.vxlan.is_some(), &id.device()) {
+                cloud.device = Device::look(device, &links, &mut session)?;
+            }
+            if !cloud.members.is_empty() || links.iter().any(|link| lac_of(link) == Some(id)) {
+                clouds.insert(id, cloud);
             }
         }
         Ok(clouds)
     }
 
     fn take_ports(&mut self, id: LacId, bridge: &Link, links: &[Link]) {
-        let of_another = |link: &&Link| lac_of(link) != Some(id);
+        let of_another = |link: &&Link| lac_of(link) != Some(id) && named_for(link) != Some(id);
         for port in links.iter().filter(|link| link.master == Some(bridge.index)).filter(of_another) {
             match OwnedDevice::of(port) {
                 Some(member) => self.members.push(member),
@@ -134,9 +138,23 @@ impl Cloud {
     }
 }
 
+/// The LAC that a VXLAN device serves by its settings and its name, whoever has made it.
+fn named_for(link: &Link) -> Option<LacId> {
+    let settings = link.vxlan.as_ref()?;
+    let id = LacId { port: settings.port, vni: settings.vni };
+    (id.device() == link.name).then_some(id)
+}
+
+/// The link of a kind that was made for a LAC, or else an operator's of this name.
+fn choose<'a>(links: &'a [Link], id: LacId, is_one: impl Fn(&Link) -> bool, name: &str) -> Option<&'a Link> {
+    let of_kind = || links.iter().filter(|link| is_one(link));
+    of_kind().find(|link| lac_of(link) == Some(id)).or_else(|| of_kind().find(|link| link.name == name))
+}
+
 impl Device {
-    /// `None` if it has just gone.
-    fn look(link: &Link, settings: &Settings, links: &[Link], session: &mut Session) -> anyhow::Result<Option<Self>> {
+    /// `None` if it has just gone, or is none.
+    fn look(link: &Link, links: &[Link], session: &mut Session) -> anyhow::Result<Option<Self>> {
+        let Some(settings) = &link.vxlan else { return Ok(None) };
         let entries = match fdb::list(session.socket(Side::Host)?, link.index) {
             Err(error) if error.is_missing() => return Ok(None),
             entries => entries.with_context(|| format!("cannot list the forwarding database of {}", link.name))?,
@@ -144,7 +162,7 @@ impl Device {
         let underlay = links.iter().find(|other| settings.underlay == Some(other.index));
         Ok(Some(Self {
             link: link.clone(),
-            settings: settings.clone(),
+            settings: Settings::clone(settings),
             underlay: underlay.map(|underlay| underlay.name.clone()).unwrap_or_default(),
             entries,
         }))

@@ -214,6 +214,26 @@ fn every_mode_is_listed_as_the_kernel_has_it() {
 }
 
 #[test]
+fn what_an_operator_has_made_is_listed_once_it_has_a_member() {
+    let segment = Segment::new(1);
+    let h1 = segment.host(1);
+    h1.sh("ip link add lac14789-1 up type bridge").ok();
+    h1.sh("ip link add vx14789-1 master lac14789-1 up type vxlan id 1 dstport 14789 group 239.0.0.1 ttl 1 dev eth0")
+        .ok();
+    assert_eq!(segment.ls(1), [json!(null); 0]);
+    segment.attach(&json!({"group": "239.0.0.1"}));
+    let listed = segment.ls(1);
+    assert_eq!(listed.len(), 1);
+    let keys = ["group", "bridge", "device", "underlay", "foreignPorts"].map(|key| listed[0][key].clone());
+    assert_eq!(json!(keys), json!(["239.0.0.1", "lac14789-1", "vx14789-1", "eth0", []]));
+    assert_eq!(listed[0]["members"][0]["containerId"], "c1");
+    assert_eq!(segment.on(1, "lac reload").ok(), "lac 14789/1  nothing changed");
+    segment.on(1, "detach c1").ok();
+    assert_eq!(segment.ls(1), [json!(null); 0]);
+    assert_eq!(h1.sh("ip link show vx14789-1").status, 0, "it is the operator's");
+}
+
+#[test]
 fn a_lac_whose_underlay_is_gone() {
     let segment = Segment::attached(1, &json!({"group": "239.0.0.1"}));
     segment.host(1).sh("ip link delete eth0").ok();
