@@ -18,7 +18,7 @@
 //! | `base.rs` | the root that all runs share, kept in the cache |
 //! | `tree.rs`, `cpio.rs` | files with the libraries that they need, and the archive that the kernel unpacks |
 //! | `qemu.rs` | the machine |
-//! | `saved.rs` | the machine after its boot, kept in the cache: where each run begins |
+//! | `saved.rs`, `saved_files.rs` | the machine after its boot, kept in the cache: where each run begins |
 //! | `guest-init.sh` | the first process in it |
 //! | `feature.rs`, `scenario.rs` | which kernel a test needs, and the way there |
 //!
@@ -38,6 +38,7 @@ mod nic;
 mod packages;
 mod qemu;
 mod saved;
+mod saved_files;
 mod scenario;
 mod tree;
 mod uml;

@@ -3,7 +3,7 @@ use crate::guest::{Clock, Effort, Ending, Guest};
 use crate::kernel::Kernel;
 use crate::memory_file::MemoryFile;
 use crate::packages::find;
-use crate::saved::Saved;
+use crate::saved_files::Saved;
 use anyhow::{Context, Result};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl::set_pdeathsig;

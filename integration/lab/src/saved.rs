@@ -1,12 +1,11 @@
 //! A machine that has booted, kept as QEMU saves it: every run on the virtual clock begins there.
-//!
-//! Its memory is a file of its own (`x-ignore-shared`, which leaves it out of what is saved): a run maps it, and reads what it needs.
 
 use crate::base::remove_others;
 use crate::cache::Cache;
 use crate::guest::{Clock, Guest};
 use crate::packages::find;
 use crate::qemu::{Boot, Machine, Memory, Ports, command, obituary};
+use crate::saved_files::Saved;
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,33 +17,6 @@ use std::time::{Duration, Instant};
 
 /// What the guest's first process writes to the port of the status when all is done that all runs have in common.
 const READY: &str = "ready";
-
-/// A saved machine: a directory with two files.
-pub(crate) struct Saved {
-    /// What is in its memory.
-    pub(crate) memory: PathBuf,
-    /// All else.
-    devices: PathBuf,
-}
-
-/// For QEMU's monitor, before anything is saved or loaded.
-const WITHOUT_MEMORY: &str = "migrate_set_capability x-ignore-shared on\n";
-
-impl Saved {
-    pub(crate) fn new(directory: &Path) -> Self {
-        Self { memory: directory.join("memory"), devices: directory.join("devices") }
-    }
-
-    /// What the monitor of a QEMU that waits for it is told.
-    pub(crate) fn load_commands(&self) -> String {
-        format!("{WITHOUT_MEMORY}migrate_incoming \"exec:cat '{}'\"\n", self.devices.display())
-    }
-
-    fn save_commands(&self) -> String {
-        let speed = "migrate_set_parameter max-bandwidth 100G\n";
-        format!("{WITHOUT_MEMORY}{speed}migrate \"exec:cat > '{}'\"\ninfo migrate\nquit\n", self.devices.display())
-    }
-}
 
 /// The saved machine that a guest begins as, booted and saved first if the kernel, the root or QEMU changed; `None` for a
 /// guest on this machine's clock, which boots each time.
