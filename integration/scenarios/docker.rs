@@ -84,7 +84,7 @@ fn all_answered(ping: &str) -> bool {
 fn iperf3(server: &Container<'_>, client: &Container<'_>, options: &str) -> Value {
     server.docker().call(&format!("exec --detach {} /bin/iperf3 --server --one-off --port 80", server.name));
     wait_until("iperf3 listens", || {
-        server.namespace().sh(&format!("ss --no-header --listening --tcp 'sport = 80'")).ok().contains("LISTEN")
+        server.namespace().sh("ss --no-header --listening --tcp 'sport = 80'").ok().contains("LISTEN")
     });
     let report = client.exec(&format!("/bin/iperf3 --client 192.168.1.3 --port 80 --json {options}"));
     serde_json::from_str(&report).unwrap_or_else(|error| panic!("{error}: {report}"))
