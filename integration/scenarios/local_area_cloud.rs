@@ -2,5 +2,8 @@
 
 mod groups;
 mod guests;
+mod moves;
+mod remotes;
 mod site;
+mod traffic;
 mod underlays;
