@@ -9,6 +9,8 @@ use harness::{Host, OpenVswitch, Snapshot, bin, ip, ping, sh, tc};
 use integration::{remove_control_groups, with};
 use serde_json::{Value, json};
 
+use crate::local_area_cloud::far_host;
+
 /// A containerd of the test's own, with our plugins, and the reference's `loopback`, which it calls by itself.
 struct Containerd {
     directory: PathBuf,
@@ -22,7 +24,7 @@ impl Containerd {
         let directory = Path::new("/run").join(format!("plugboard-containerd-{}", std::process::id()));
         let plugins = directory.join("plugins");
         std::fs::create_dir_all(&plugins).expect("a directory");
-        let ours = ["bridge", "veth-secondary", "ovs-port", "host-local", "netem-shaper"].map(bin);
+        let ours = ["bridge", "veth-secondary", "ovs-port", "vxlan-overlay", "host-local", "netem-shaper"].map(bin);
         for plugin in ours.iter().map(PathBuf::as_path).chain([Path::new("/usr/lib/cni/loopback")]) {
             let name = plugin.file_name().expect("a plugin has a name");
             std::os::unix::fs::symlink(plugin, plugins.join(name)).expect("a link");
@@ -146,7 +148,7 @@ fn address_of(pod: &str, network: &str, interface: &str) -> String {
 /// containerd attaches a pod to each network that it knows, and calls DEL twice for each, at last without a namespace.
 #[test]
 fn a_pod_has_further_nics() {
-    let _host = Host::enter();
+    let host = Host::enter();
     pods_network();
     let further = |keys: Value, subnet: &str| {
         let nic = json!({"type": "veth-secondary", "ipam": {"type": "host-local", "ranges": [[{"subnet": subnet}]]}});
@@ -156,6 +158,9 @@ fn a_pod_has_further_nics() {
     network("30-way", "way", &further(json!({"mode": "routed"}), "10.85.0.0/24"));
     let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.86.0.0/24", "rangeStart": "10.86.0.2"}]]});
     network("40-switch", "switch", &json!([{"type": "ovs-port", "bridge": "br-int", "ipam": ipam}]));
+    let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.87.0.0/24", "rangeStart": "10.87.0.2"}]]});
+    network("50-lac", "lac", &json!([{"type": "vxlan-overlay", "group": "234.0.0.1", "if": "lan0", "ipam": ipam}]));
+    let far = far_host(&host, "10.87.0.1/24");
     let ovs = OpenVswitch::start();
     ovs.add_bridge("br-int");
     sh("ip link set br-int up && ip address add 10.86.0.1/24 dev br-int").ok();
@@ -164,9 +169,12 @@ fn a_pod_has_further_nics() {
 
     let pods = ["one", "two"].map(|name| containerd.cri(&format!("run {name}")));
     for pod in &pods {
-        for (network, interface) in [("pods", "eth0"), ("home", "eth1"), ("way", "eth2"), ("switch", "eth3")] {
+        let networks = [("pods", "eth0"), ("home", "eth1"), ("way", "eth2"), ("switch", "eth3"), ("lac", "eth4")];
+        for (network, interface) in networks {
             let address = address_of(pod, network, interface);
-            assert_eq!(ping(&address, 2).received, 2, "{interface} has {address}");
+            // This host is not in the cloud.
+            let answers = if network == "lac" { far.ping(&address, 2) } else { ping(&address, 2) };
+            assert_eq!(answers.received, 2, "{interface} has {address}");
             let alias = format!("plugboard: {interface} on {network} of {pod}");
             let links = ip("link show");
             let mut links = links.as_array().into_iter().flatten();

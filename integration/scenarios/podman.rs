@@ -6,6 +6,8 @@ use harness::{Host, OpenVswitch, Snapshot, bin_dir, ip, ping, sh};
 use integration::remove_control_groups;
 use serde_json::{Value, json};
 
+use crate::local_area_cloud::far_host;
+
 /// Podman with directories of its own, which end with the host.
 struct Podman {
     directory: PathBuf,
@@ -79,7 +81,7 @@ impl Drop for Podman {
 
 #[test]
 fn a_container_has_a_further_nic_beside_its_first() {
-    let _host = Host::enter();
+    let host = Host::enter();
     let podman = Podman::new();
     let ipam = |subnet: &str| json!({"type": "host-local", "ranges": [[{"subnet": subnet}]]});
     podman.network(
@@ -91,8 +93,11 @@ fn a_container_has_a_further_nic_beside_its_first() {
         &json!([{"type": "veth-secondary", "bridge": "home-br", "isGateway": true, "ipam": ipam("10.82.0.0/24")}]),
     );
     podman.network("way", &json!([{"type": "veth-secondary", "mode": "routed", "ipam": ipam("10.83.0.0/24")}]));
+    let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.84.0.0/24", "rangeStart": "10.84.0.2"}]]});
+    podman.network("lac", &json!([{"type": "vxlan-overlay", "group": "234.0.0.1", "if": "lan0", "ipam": ipam}]));
+    let far = far_host(&host, "10.84.0.1/24");
     let before = Snapshot::take::<&str>(&[], &[]);
-    for (second, subnet) in [("home", "10.82.0."), ("way", "10.83.0.")] {
+    for (second, subnet) in [("home", "10.82.0."), ("way", "10.83.0."), ("lac", "10.84.0.")] {
         podman.start("one", &["first", second]);
         let routes = podman.call("exec one /bin/busybox ip route show");
         assert_eq!(routes.lines().filter(|line| line.starts_with("default")).count(), 1, "{routes}");
@@ -100,12 +105,15 @@ fn a_container_has_a_further_nic_beside_its_first() {
         for (interface, subnet) in [("eth0", "10.81.0."), ("eth1", subnet)] {
             let address = podman.address("one", interface);
             assert!(address.starts_with(subnet), "{address}");
-            assert_eq!(ping(&address, 2).received, 2, "{interface} on {second}");
+            // This host is not in the cloud.
+            let is_in_cloud = second == "lac" && interface == "eth1";
+            let answers = if is_in_cloud { far.ping(&address, 2) } else { ping(&address, 2) };
+            assert_eq!(answers.received, 2, "{interface} on {second}");
         }
         podman.call("rm -f -t 0 one");
         sh("echo 0 > /proc/sys/net/ipv4/ip_forward").ok();
         assert_eq!(before, Snapshot::take::<&str>(&[], &[]), "{second}");
-        assert_eq!(ip("link show").as_array().map(Vec::len), Some(1));
+        assert_eq!(ip("link show").as_array().map(Vec::len), Some(2), "lo and lan0");
     }
 }
 

@@ -10,15 +10,15 @@ use lab::Feature;
 use serde_json::{Value, json};
 
 /// The addresses of the container that moves and of the one that stays, and how an announcement of the former looks to `tcpdump`.
-struct Family {
-    mover: &'static str,
-    peer: &'static str,
-    prefix: &'static str,
-    filter: &'static str,
-    heard: &'static str,
+pub(crate) struct Family {
+    pub(crate) mover: &'static str,
+    pub(crate) peer: &'static str,
+    pub(crate) prefix: &'static str,
+    pub(crate) filter: &'static str,
+    pub(crate) heard: &'static str,
 }
 
-const FAMILIES: [Family; 2] = [
+pub(crate) const FAMILIES: [Family; 2] = [
     // RFC 5227: sender and target are the same.
     Family {
         mover: "10.9.0.7",
@@ -76,8 +76,7 @@ impl<'a> Member<'a> {
         call("DEL", container, "eth0", &self.config(address)).on(&self.host).run().ok();
     }
 
-    /// Attaches a container as scripts do: without a word to the others. The kernel itself would tell routers which groups the
-    /// container listens to.
+    /// Attaches a container as scripts do: without a word to the others.
     fn add_by_hand(&self, container: &Namespace, mac: &str, address: &str) {
         let name = &container.name;
         let make = if self.is_on_bridge() {
@@ -89,22 +88,29 @@ impl<'a> Member<'a> {
             format!("ip link add link cable name eth0 address {mac} netns /run/netns/{name} type macvlan mode bridge")
         };
         self.host.sh(&make).ok();
-        container
-            .sh(&format!(
-                "nft 'table ip6 quiet {{ chain out {{ type filter hook output priority 0; \
-                 icmpv6 type {{ mld-listener-report, mld2-listener-report }} drop; }}; }}' && \
-                 ip link set eth0 addrgenmode none up && ip address add {address} dev eth0 nodad"
-            ))
-            .ok();
-    }
-
-    fn remove_by_hand(container: &Namespace) {
-        container.sh("ip link del eth0 && nft delete table ip6 quiet").ok();
+        set_up_silently(container, address);
     }
 }
 
+/// Sets up a container's `eth0` with an address, and without a word to the others. The kernel itself would tell routers which
+/// groups the container listens to.
+pub(crate) fn set_up_silently(container: &Namespace, address: &str) {
+    container
+        .sh(&format!(
+            "nft 'table ip6 quiet {{ chain out {{ type filter hook output priority 0; \
+             icmpv6 type {{ mld-listener-report, mld2-listener-report }} drop; }}; }}' && \
+             ip link set eth0 addrgenmode none up && ip address add {address} dev eth0 nodad"
+        ))
+        .ok();
+}
+
+/// What takes that back.
+pub(crate) fn remove_by_hand(container: &Namespace) {
+    container.sh("ip link del eth0 && nft delete table ip6 quiet").ok();
+}
+
 /// What a container hears of announcements, from now on for 5 seconds.
-fn announcements(listener: &Namespace, filter: &str) -> impl Iterator<Item = String> + use<> {
+pub(crate) fn announcements(listener: &Namespace, filter: &str) -> impl Iterator<Item = String> + use<> {
     let mut tcpdump = listener.spawn(&format!("exec timeout 5 tcpdump -l -n -i eth0 -c 1 '{filter}' 2>&1"));
     let output = tcpdump.child().stdout.take().expect("its output is ours");
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
@@ -149,7 +155,7 @@ fn is_reached_at_once(nic: &Value, family: &Family) {
         let unheard = peer.ping_with(address, "-c3 -i.1 -W.5");
         // Whatever else the kernel says from there tells the switch.
         assert_by_chance!(unheard.received == 0, "without an announcement: {unheard:?}");
-        Member::remove_by_hand(&mover);
+        remove_by_hand(&mover);
 
         let mut announcements = announcements(&peer, filter);
         let started = Instant::now();

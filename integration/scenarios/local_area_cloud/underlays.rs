@@ -2,6 +2,7 @@
 
 use harness::{Host, Lan, Namespace, Route, VdeClient, row};
 use integration::{call, links, with};
+use lab::{Feature, with_features};
 use serde_json::{Value, json};
 use tests::Capture;
 
@@ -135,4 +136,30 @@ fn a_route_to_groups_is_enough() {
         .collect();
     all_reach_each_other(&members.iter().collect::<Vec<_>>());
     members.iter().for_each(Member::delete);
+}
+
+#[test]
+fn a_vlan_of_the_host_is_an_underlay() {
+    with_features(&[Feature::Vlan, Feature::Vxlan], || {
+        let _row = row("M32");
+        let site = Site::<2>::new();
+        let config = network(&json!({"if": "eth0.5"}));
+        let members: Vec<Member> = (1..)
+            .zip(&site.hosts)
+            .map(|(number, host)| {
+                host.sh(&format!(
+                    "ip link add link eth0 name eth0.5 up type vlan id 5 && ip address add 10.5.0.{number}/24 dev eth0.5"
+                ))
+                .ok();
+                let container = site.container(&format!("c{number}"));
+                Member::new(host, &container, "lac0", &config, &format!("10.0.0.{number}/24"))
+            })
+            .collect();
+        let wire = Capture::start(&site.hosts[0], "eth0.5");
+        assert_passes(&members[0].ns, "10.0.0.2", 1422);
+        assert_too_long(&members[0].ns, "10.0.0.2", 1423);
+        let tunnelled = wire.take().iter().filter(|packet| packet.vxlan().is_some()).count();
+        assert!(tunnelled >= 6, "{tunnelled} packets in the VLAN");
+        members.iter().for_each(Member::delete);
+    });
 }
