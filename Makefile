@@ -13,10 +13,13 @@ IMAGE_TOOL ?= docker
 PLUGINS := bridge veth-secondary ovs-port vxlan-overlay netem-shaper host-local static
 PROGRAMS := $(PLUGINS) plugboard
 
-# Options of bench, such as --ovs-port, of bench-shaping, such as --quick, and of bench-throughput, such as --only.
+# Options of bench, such as --vxlan-overlay, of bench-shaping, such as --quick, and of bench-throughput, such as --only lac.
 BENCH ?=
 BENCH_SHAPING ?= --markdown
 BENCH_THROUGHPUT ?= --markdown
+
+# VDE's client, with its plugins, for the lab.
+VDE = $(wildcard /usr/bin/vde_plug /usr/lib/$(shell uname -m)-linux-gnu/vdeplug)
 
 # Newer reference plugins than those that TEST_TOOLS install, for the benchmarks.
 NEWER := target/newer-reference
@@ -62,10 +65,10 @@ bench-shaping: test-tools build ## how true limits are: in the lab, on its virtu
 	@echo
 	$(RELEASE)/bench-shaping --fast $(BENCH_SHAPING)
 
-bench-throughput: test-tools build ## what further NICs carry: in the lab, which has all kinds, and on this machine
+bench-throughput: test-tools build ## what further NICs and LACs carry: in the lab, which has all kinds, and on this machine
 	$(STATIC) cargo build --quiet --release --target $(TARGET) --package bench
-	cargo run --quiet --package lab -- --limit 1800 $(foreach program,veth-secondary ovs-port host-local bench-throughput,\
-	    --file /plugboard/bin/$(program)=$(RELEASE)/$(program)) \
+	cargo run --quiet --package lab -- --limit 3600 $(foreach program,veth-secondary ovs-port vxlan-overlay host-local bench-throughput,\
+	    --file /plugboard/bin/$(program)=$(RELEASE)/$(program)) $(foreach file,$(VDE),--file $(file)=$(file)) \
 	    -- env PLUGBOARD_BIN_DIR=/plugboard/bin /plugboard/bin/bench-throughput --bytes 40M $(BENCH_THROUGHPUT)
 	@echo
 	$(RELEASE)/bench-throughput $(BENCH_THROUGHPUT)

@@ -58,7 +58,7 @@ impl Programs {
         };
         require(
             &ours,
-            &["bridge", "veth-secondary", "ovs-port", "host-local", "netem-shaper"],
+            &["bridge", "veth-secondary", "ovs-port", "vxlan-overlay", "host-local", "netem-shaper"],
             "run `make build` first",
         )?;
         let hint = "install Debian's containernetworking-plugins, or name another directory with --reference";

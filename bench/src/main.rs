@@ -22,6 +22,7 @@ mod statistics;
 mod strace;
 mod targets;
 mod timing;
+mod vxlan_overlay;
 
 use std::process::ExitCode;
 
@@ -68,6 +69,10 @@ fn run(options: &Options) -> Result<Report> {
         report.ovs_ports = ovs_port::measure(options.rounds, networks.programs(), &host)?;
         return Ok(report);
     }
+    if options.only == Some(Part::VxlanOverlay) {
+        report.vxlan_overlay = vxlan_overlay::measure(options.rounds, networks.programs(), &host)?;
+        return Ok(report);
+    }
     eprintln!("bench: {}", shaper::TITLE);
     report.shapers = shaper::measure(options.rounds, networks.programs(), spaces.path(Contender::Ours, 0)?)?;
     if options.only == Some(Part::Shaper) {
@@ -89,5 +94,6 @@ fn run(options: &Options) -> Result<Report> {
     eprintln!("bench: {}", pool::TITLE);
     report.pools = pool::measure(options.rounds, networks.programs(), spaces.path(Contender::Ours, 0)?)?;
     report.ovs_ports = ovs_port::measure(options.rounds, networks.programs(), &host)?;
+    report.vxlan_overlay = vxlan_overlay::measure(options.rounds, networks.programs(), &host)?;
     Ok(report)
 }

@@ -9,7 +9,7 @@ pub(crate) const USAGE: &str = "\
 Measures ADD, CHECK and DEL of the executables that `make build` made, beside the reference plugins and a floor.
 Run it as root; it works in network and mount namespaces of its own.
 
-usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper] [--ovs-port] [--markdown]
+usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper] [--ovs-port] [--vxlan-overlay] [--markdown]
 
   --rounds N             calls of each verb with each of the three; 100 by default
   --reference DIRECTORY  where the reference plugins are; /usr/lib/cni by default
@@ -17,6 +17,7 @@ usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper]
                          without it, they are left out
   --shaper               nothing but ADD of the shaper alone
   --ovs-port             nothing but ports of Open vSwitch
+  --vxlan-overlay        nothing but members of LACs
   --markdown             prints tables for docs/benchmarks.md
 ";
 
@@ -27,6 +28,8 @@ pub(crate) enum Part {
     Shaper,
     /// Ports of Open vSwitch.
     OvsPort,
+    /// Members of LACs.
+    VxlanOverlay,
 }
 
 /// What was asked for.
@@ -58,6 +61,7 @@ impl Options {
                 "--newer" => options.newer = Some(arguments.next().context("--newer needs a directory")?.into()),
                 "--shaper" => options.only = Some(Part::Shaper),
                 "--ovs-port" => options.only = Some(Part::OvsPort),
+                "--vxlan-overlay" => options.only = Some(Part::VxlanOverlay),
                 "--markdown" => options.markdown = true,
                 "-h" | "--help" => return Ok(None),
                 other => bail!("unknown argument '{other}'\n{USAGE}"),
@@ -80,6 +84,7 @@ mod tests {
         assert_eq!(read("--rounds 7 --markdown").unwrap().unwrap().rounds, 7);
         assert_eq!(read("").unwrap().unwrap().rounds, 100);
         assert_eq!(read("--ovs-port").unwrap().unwrap().only, Some(Part::OvsPort));
+        assert_eq!(read("--vxlan-overlay").unwrap().unwrap().only, Some(Part::VxlanOverlay));
         for bad in ["--rounds", "--rounds 0", "--rounds x", "--round 1"] {
             assert!(read(bad).is_err(), "{bad}");
         }

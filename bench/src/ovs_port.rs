@@ -10,21 +10,19 @@ mod job;
 mod maker;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::Result;
 use harness::Host;
 
 use crate::attachment::Verb;
 use crate::contender::Programs;
-use crate::statistics::{median, percentile};
-use crate::timing::Times;
+use crate::timing::{Figures, Times};
 
 use bridge::Bridge;
 use container::Container;
 pub(crate) use goals::goals;
 use job::MANY;
-pub(crate) use job::{Figures, Job, Measured, Nic};
+pub(crate) use job::{Job, Measured, Nic};
 pub(crate) use maker::Maker;
 
 /// What it is called.
@@ -66,11 +64,5 @@ pub(crate) fn measure(rounds: usize, programs: &Programs, host: &Host) -> Result
             }
         }
     }
-    Ok(seen.into_iter().map(|(key, times)| (key, figures(&times))).collect())
-}
-
-fn figures(times: &[Times]) -> Figures {
-    let walls: Vec<Duration> = times.iter().map(|times| times.wall).collect();
-    let cpus: Vec<Duration> = times.iter().map(|times| times.cpu).collect();
-    Figures { least: percentile(&walls, 0), wall: median(&walls), cpu: median(&cpus), calls: times.len() }
+    Ok(seen.into_iter().map(|(key, times)| (key, Figures::of(&times))).collect())
 }

@@ -15,6 +15,8 @@ use crate::pool;
 use crate::rounds::{Figures, Measured};
 use crate::shaper;
 use crate::targets::{mebibytes, ratio, targets};
+use crate::timing;
+use crate::vxlan_overlay;
 
 /// All that was measured.
 #[derive(Debug, Default)]
@@ -28,6 +30,7 @@ pub(crate) struct Report {
     pub(crate) pools: pool::Measured,
     pub(crate) shapers: shaper::Measured,
     pub(crate) ovs_ports: ovs_port::Measured,
+    pub(crate) vxlan_overlay: vxlan_overlay::Measured,
 }
 
 impl Report {
@@ -57,12 +60,16 @@ impl Report {
         if !self.ovs_ports.is_empty() {
             section(&ovs_port::TITLE, &of_ovs_ports(&self.ovs_ports));
         }
+        for (title, table) in vxlan_overlay::tables(&self.vxlan_overlay) {
+            section(&title, &table);
+        }
         page.push('\n');
         for (job, cause) in &self.left_out {
             let _ = writeln!(page, "{}not measured: {job}: {cause}", if markdown { "- " } else { "" });
         }
         let goals = targets(&self.jobs, &self.bursts, &self.pools, &self.shapers);
-        for target in goals.into_iter().chain(ovs_port::goals(&self.ovs_ports)) {
+        let of_switches = ovs_port::goals(&self.ovs_ports);
+        for target in goals.into_iter().chain(of_switches).chain(vxlan_overlay::goals(&self.vxlan_overlay)) {
             let _ = writeln!(page, "{}{target}", if markdown { "- " } else { "" });
         }
         page
@@ -173,7 +180,7 @@ fn of_ovs_ports(ports: &ovs_port::Measured) -> Table {
         for (over, under) in Maker::RATIOS {
             let figures = |maker| ports.get(&(*job, maker));
             if let (Some(over_figures), Some(under_figures)) = (figures(over), figures(under)) {
-                let of = |time: fn(&ovs_port::Figures) -> Duration| ratio(time(over_figures), time(under_figures));
+                let of = |time: fn(&timing::Figures) -> Duration| ratio(time(over_figures), time(under_figures));
                 let ratios = [of(|figures| figures.least), of(|figures| figures.wall), of(|figures| figures.cpu)];
                 let ratios = ratios.map(|ratio| format!("{ratio:.2}"));
                 table.row(texts(format!("{over} / {under}")).into_iter().chain(ratios));

@@ -9,10 +9,33 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use crate::call::Observer;
+use crate::statistics::{median, percentile};
 
 /// Takes the time from the start of the process to its end, and its CPU time.
 #[derive(Debug)]
 pub(crate) struct Timing;
+
+/// Time of calls of one kind.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Figures {
+    /// The shortest: what other work on the machine has disturbed least.
+    pub(crate) least: Duration,
+    /// Median.
+    pub(crate) wall: Duration,
+    /// Median CPU time of the call's processes.
+    pub(crate) cpu: Duration,
+    /// The number of calls.
+    pub(crate) calls: usize,
+}
+
+impl Figures {
+    /// Those of these calls.
+    pub(crate) fn of(times: &[Times]) -> Self {
+        let walls: Vec<Duration> = times.iter().map(|times| times.wall).collect();
+        let cpus: Vec<Duration> = times.iter().map(|times| times.cpu).collect();
+        Self { least: percentile(&walls, 0), wall: median(&walls), cpu: median(&cpus), calls: times.len() }
+    }
+}
 
 /// What a process took.
 #[derive(Debug, Clone, Copy, Default)]

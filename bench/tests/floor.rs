@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use harness::{Host, Namespace, OpenVswitch, ip, sh, tc};
+use harness::{Host, Lan, Namespace, OpenVswitch, ip, sh, tc};
 use serde_json::Value;
 
 /// Runs the floor, and returns what it printed.
@@ -123,6 +123,50 @@ fn with_a_table_its_routes_and_a_rule_come_and_go() {
         del(kind, name, container, &address, &["table=100"]);
         has_gone(name, container);
         has_no_rule(container);
+    }
+}
+
+#[test]
+fn members_of_a_lac_reach_each_other_across_hosts() {
+    let owner = Host::enter();
+    sh("mkdir /run/pool").ok();
+    let (_lan, hosts) = Lan::with_hosts(&owner, ["h1", "h2"]);
+    let [c1, c2, c3] = ["c1", "c2", "c3"].map(|name| owner.namespace(name));
+    let on = |host: &Namespace, arguments: &[&str]| host.within(|| floor(arguments));
+    let vxlan = |host: &Namespace| host.ip("link show dev vx1")[0]["linkinfo"]["info_data"].clone();
+    for (remotes, pool, expected) in [
+        (["239.0.0.1", "239.0.0.1"], "/run/pool", ["10.9.0.2", "10.9.0.3"]),
+        (["192.168.7.2", "192.168.7.1"], "-", ["", ""]),
+    ] {
+        let lac = remotes.map(|remotes| format!("make=vx1,1,eth0,{remotes}"));
+        for ((host, container), (lac, address)) in hosts.iter().zip([&c1, &c2]).zip(lac.iter().zip(expected)) {
+            let netns = container.path.to_str().unwrap();
+            assert_eq!(on(host, &["add", "lac=lac1", "port1", netns, "eth1", pool, "10.9", "mtu=1450", lac]), address);
+            assert_eq!(vxlan(host)["port"], 14789);
+        }
+        let netns = c3.path.to_str().unwrap();
+        on(&hosts[1], &["add", "lac=lac1", "port2", netns, "eth1", pool, "10.9", "mtu=1450"]);
+        if pool == "-" {
+            for (container, address) in [(&c1, "10.9.0.2"), (&c2, "10.9.0.3"), (&c3, "10.9.0.4")] {
+                container.sh(&format!("ip address add {address}/16 dev eth1")).ok();
+            }
+        }
+        for far in ["10.9.0.3", "10.9.0.4"] {
+            assert_eq!(c1.ping_with(far, "-c3 -i.05 -W2 -s1422 -Mdo").received, 3, "{far} by {remotes:?}");
+        }
+        assert_eq!(c1.sh("ip route show default").ok(), "");
+
+        on(&hosts[1], &["del", "lac=lac1", "port2", netns, "eth1", pool, "10.9.0.4"]);
+        assert_eq!(c1.ping("10.9.0.3", 3).received, 3);
+        for ((host, container), (lac, address)) in
+            hosts.iter().zip([&c1, &c2]).zip(lac.iter().zip(["10.9.0.2", "10.9.0.3"]))
+        {
+            let netns = container.path.to_str().unwrap();
+            on(host, &["del", "lac=lac1", "port1", netns, "eth1", pool, address, lac]);
+            assert_eq!(host.sh("ip -brief link").ok().lines().count(), 2, "only lo and eth0 are left");
+            assert_ne!(container.sh("ip link show eth1").status, 0);
+            assert!(!Path::new("/run/pool").join(address).exists() || pool == "-");
+        }
     }
 }
 

@@ -25,6 +25,8 @@ fn one_round_measures_everything() {
         "host-local alone",
         "ADD of the shaper alone",
         "ovs-port + host-local, beside ovs-vsctl and ip",
+        "vxlan-overlay: members of a LAC",
+        "vxlan-overlay: one more LAC on a host",
     ] {
         assert!(report.contains(&format!("\n{table}")), "no table of {table}");
     }
@@ -40,5 +42,8 @@ fn one_turn_sends_through_each_kind_that_the_kernel_has() {
         let is_measured = report.contains(&format!("\n{kind} "));
         let is_lacking = report.contains(&format!("\n- not measured: {kind}: this kernel has none\n"));
         assert!(is_measured != is_lacking, "nothing of {kind}");
+    }
+    for mode in ["multicast", "remotes", "vxvde"] {
+        assert!(report.contains(&format!("\n{mode} ")), "nothing of LACs by {mode}");
     }
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bench::goal::Goal;
 
-use super::job::{Figures, Job, MANY, Measured, Nic};
+use super::job::{Job, MANY, Measured, Nic};
 use super::maker::Maker;
 use crate::attachment::Verb;
 use crate::targets::ratio;
+use crate::timing::Figures;
 
 /// Over the floor, in ms, where the bridge has few ports.
 const OVER_MS: f64 = 1.5;

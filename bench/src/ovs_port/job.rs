@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use super::maker::Maker;
 use crate::attachment::Verb;
+use crate::timing::Figures;
 
 /// From so many on, a round takes seconds.
 pub(crate) const MANY: usize = 500;
@@ -36,18 +36,5 @@ pub(crate) struct Job {
     pub(crate) ports: usize,
 }
 
-/// Time of a call.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Figures {
-    /// The shortest: what other work on the machine has disturbed least.
-    pub(crate) least: Duration,
-    /// Median.
-    pub(crate) wall: Duration,
-    /// Median CPU time of the call's processes, those of the switch not counted.
-    pub(crate) cpu: Duration,
-    /// The number of calls.
-    pub(crate) calls: usize,
-}
-
-/// The figures of each.
+/// The figures of each. The switch's processes are not counted.
 pub(crate) type Measured = BTreeMap<(Job, Maker), Figures>;

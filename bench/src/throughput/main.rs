@@ -1,4 +1,4 @@
-//! What NICs of `veth-secondary` and `ovs-port` carry, beside the same made by `ip` and `ovs-vsctl`.
+//! What NICs of `veth-secondary` and `ovs-port` carry, and LACs of `vxlan-overlay`, beside the same made by `ip` and `ovs-vsctl`.
 //!
 //! For each kind and each turn both are made anew, and iperf3 sends from the one container, from the other, from the other and from
 //! the one. All of it happens in namespaces of its own. On the lab's virtual clock a processor carries out so many
@@ -6,6 +6,7 @@
 
 mod by_hand;
 mod kind;
+mod lac;
 mod maker;
 mod options;
 mod site;
@@ -48,7 +49,8 @@ fn run(options: &Options) -> Result<()> {
     let Some(directory) = harness::find_bin_dir() else {
         bail!("no executables to measure: run `make build` first, or name their directory in PLUGBOARD_BIN_DIR")
     };
-    for program in ["veth-secondary", "ovs-port", "host-local"].map(|program| directory.join(program)) {
+    for program in ["veth-secondary", "ovs-port", "vxlan-overlay", "host-local"].map(|program| directory.join(program))
+    {
         if !program.is_file() {
             bail!("{} was not built: run `make build` first", program.display());
         }
@@ -57,11 +59,22 @@ fn run(options: &Options) -> Result<()> {
     let clock = if std::env::var_os("PLUGBOARD_LAB").is_some() { "virtual clock of the lab" } else { "real clock" };
     println!("{}, {clock}; {} turns.", machine::describe(), options.turns);
 
+    if Kind::ALL.into_iter().any(|kind| options.has(kind)) {
+        nics(&host, options);
+    }
+    if options.has_lacs() {
+        lacs(&host, options);
+    }
+    Ok(())
+}
+
+/// Measures and prints what NICs carry.
+fn nics(host: &Host, options: &Options) {
     let columns = ["bytes", "by hand, Gbit/s", "ours, Gbit/s", "ours / by hand", "95 % interval"];
     let mut table = Table::new(&["NIC"], &columns);
     let (mut left_out, mut worst) = (Vec::new(), (f64::INFINITY, String::new()));
     for kind in Kind::ALL {
-        if options.only.is_some_and(|only| only != kind) {
+        if !options.has(kind) {
             continue;
         }
         eprintln!("bench-throughput: {kind}");
@@ -70,7 +83,7 @@ fn run(options: &Options) -> Result<()> {
             continue;
         }
         // A kind that cannot be measured here keeps none of the others from being measured.
-        let measured = match turns(&host, kind, options) {
+        let measured = match turns(host, kind, options) {
             Ok(measured) => measured,
             Err(error) => {
                 left_out.push(format!("{kind}: {error:#}"));
@@ -92,11 +105,7 @@ fn run(options: &Options) -> Result<()> {
             worst = (ratio, kind.to_string());
         }
     }
-    println!(
-        "\n**Throughput of TCP**\n\n{}",
-        if options.markdown { table.markdown() } else { table.text() }.trim_end()
-    );
-    println!();
+    print_table("Throughput of TCP", &table, options);
     for cause in left_out {
         println!("- not measured: {cause}");
     }
@@ -108,5 +117,27 @@ fn run(options: &Options) -> Result<()> {
         };
         println!("- {goal}");
     }
-    Ok(())
+}
+
+/// Measures and prints what LACs carry.
+fn lacs(host: &Host, options: &Options) {
+    let measured = match lac::measure(host, options) {
+        Ok(measured) => measured,
+        Err(error) => {
+            println!("\n- not measured: LACs: {error:#}");
+            return;
+        }
+    };
+    print_table("Throughput of TCP over a LAC of two hosts", &measured.table, options);
+    for cause in measured.left_out {
+        println!("- not measured: {cause}");
+    }
+    for goal in measured.goals {
+        println!("- {goal}");
+    }
+}
+
+fn print_table(title: &str, table: &Table, options: &Options) {
+    let rows = if options.markdown { table.markdown() } else { table.text() };
+    println!("\n**{title}**\n\n{}\n", rows.trim_end());
 }

@@ -7,7 +7,8 @@ use crate::kind::Kind;
 
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
-Measures by iperf3 what NICs of veth-secondary and ovs-port carry, beside the same made by ip and ovs-vsctl.
+Measures by iperf3 what NICs of veth-secondary, ovs-port and vxlan-overlay carry, beside the same made by ip and ovs-vsctl, and
+beside VDE's vde_plug.
 Run it as root; it works in network and mount namespaces of its own.
 
 usage: bench-throughput [--turns N] [--bytes BYTES] [--only NIC] [--markdown]
@@ -15,9 +16,26 @@ usage: bench-throughput [--turns N] [--bytes BYTES] [--only NIC] [--markdown]
   --turns N      turns for each kind of NIC, of two transfers by either; 10 by default
   --bytes BYTES  what a transfer sends, with K, M or G as iperf3 reads them; by default 1G, and 100M where a process
                  forwards the frames, as ovs-vswitchd does without a datapath in the kernel
-  --only NIC     one of veth, routed, macvlan, ipvlan, vlan, host-device, ovs-veth, ovs-internal
+  --only NIC     one of veth, routed, macvlan, ipvlan, vlan, host-device, ovs-veth, ovs-internal,
+                 and lac, for what LACs of two hosts carry
   --markdown     prints tables for docs/benchmarks.md
 ";
+
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Only {
+    /// NICs of one kind on one host.
+    Nic(Kind),
+    /// LACs of two hosts.
+    Lac,
+}
+
+impl Only {
+    fn read(name: &str) -> Option<Self> {
+        let kind = || Kind::ALL.into_iter().find(|kind| kind.to_string() == name);
+        if name == "lac" { Some(Self::Lac) } else { kind().map(Self::Nic) }
+    }
+}
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +43,7 @@ pub(crate) struct Options {
     pub(crate) turns: usize,
     /// What a transfer sends, whoever forwards it.
     pub(crate) bytes: Option<String>,
-    pub(crate) only: Option<Kind>,
+    pub(crate) only: Option<Only>,
     pub(crate) markdown: bool,
 }
 
@@ -56,8 +74,8 @@ impl Options {
                 }
                 "--only" => {
                     let name = arguments.next().unwrap_or_default();
-                    let kind = Kind::ALL.into_iter().find(|kind| kind.to_string() == name);
-                    options.only = Some(kind.with_context(|| format!("--only: '{name}' is no kind\n{USAGE}"))?);
+                    options.only =
+                        Some(Only::read(&name).with_context(|| format!("--only: '{name}' is no kind\n{USAGE}"))?);
                 }
                 "--markdown" => options.markdown = true,
                 "-h" | "--help" => return Ok(None),
@@ -69,9 +87,22 @@ impl Options {
 
     /// What a transfer through such a NIC sends.
     pub(crate) fn bytes_of(&self, kind: Kind) -> &str {
-        let is_by_a_process = kind.is_of_switch() && Datapath::of_this_kernel() == Datapath::Netdev;
-        let default = if is_by_a_process { Self::BYTES_BY_A_PROCESS } else { Self::BYTES };
-        self.bytes.as_deref().unwrap_or(default)
+        self.bytes_by(kind.is_of_switch() && Datapath::of_this_kernel() == Datapath::Netdev)
+    }
+
+    /// What a transfer sends that a process forwards, or that is as slow, or another one.
+    pub(crate) fn bytes_by(&self, is_slow: bool) -> &str {
+        self.bytes.as_deref().unwrap_or(if is_slow { Self::BYTES_BY_A_PROCESS } else { Self::BYTES })
+    }
+
+    /// Whether LACs are measured.
+    pub(crate) fn has_lacs(&self) -> bool {
+        matches!(self.only, None | Some(Only::Lac))
+    }
+
+    /// Whether a kind is measured.
+    pub(crate) fn has(&self, kind: Kind) -> bool {
+        self.only.is_none_or(|only| only == Only::Nic(kind))
     }
 }
 
@@ -86,7 +117,9 @@ mod tests {
     #[test]
     fn what_is_no_number_or_kind_is_refused() {
         let all = read("--turns 3 --bytes 20M --only ipvlan --markdown").unwrap().unwrap();
-        assert_eq!(all, Options { turns: 3, bytes: Some("20M".to_owned()), only: Some(Kind::Ipvlan), markdown: true });
+        let only = Some(Only::Nic(Kind::Ipvlan));
+        assert_eq!(all, Options { turns: 3, bytes: Some("20M".to_owned()), only, markdown: true });
+        assert_eq!(read("--only lac").unwrap().unwrap().only, Some(Only::Lac));
         for bad in ["--turns 0", "--bytes M", "--bytes 1T", "--bytes 0", "--only tap", "--turn 1"] {
             assert!(read(bad).is_err(), "{bad}");
         }

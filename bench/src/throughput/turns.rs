@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::site::Site;
 
 /// Transfers of each in a turn, by turns too. The best one counts: what disturbs a transfer only slows it.
-const TRANSFERS: usize = 2;
+pub(crate) const TRANSFERS: usize = 2;
 
 /// What the two carried, in bit/s.
 #[derive(Debug, Clone, Copy, Default)]

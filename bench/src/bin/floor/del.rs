@@ -16,9 +16,9 @@ use crate::switch::{Port, Switch};
 
 /// Removes the attachment and gives its address back.
 pub(crate) fn del(nic: &Nic<'_>, address: &str) -> Result<()> {
-    let source: Ipv4Addr = address.parse().context("ADDRESS")?;
+    let source = nic.pool.map(|_| address.parse::<Ipv4Addr>().context("ADDRESS")).transpose()?;
     let no_rule = |batch: &mut Batch| {
-        if let Some(table) = nic.table {
+        if let (Some(table), Some(source)) = (nic.table, source) {
             rule(batch, libc::RTM_DELRULE, source, table);
         }
     };
@@ -39,10 +39,20 @@ pub(crate) fn del(nic: &Nic<'_>, address: &str) -> Result<()> {
             Socket::open()?.send(Batch::of(|batch| gone(batch, nic.name))).context("delete the pair")?;
         }
         (Kind::OvsInternal(bridge), _) => {
-            Switch::connect()?.remove(Port { bridge, name: nic.container_name, made_for: Some(source) })?;
+            Switch::connect()?.remove(Port { bridge, name: nic.container_name, made_for: source })?;
             // The switch may have been quicker.
             enter(nic)?;
             Socket::open()?.send(Batch::of(|batch| gone(batch, nic.container_name))).ok();
+        }
+        (Kind::InLac(bridge), _) => {
+            let all = Batch::of(|batch| {
+                gone(batch, nic.name);
+                if let Some(lac) = &nic.lac {
+                    gone(batch, lac.device);
+                    gone(batch, bridge);
+                }
+            });
+            Socket::open()?.send(all).context("delete the pair, and the LAC with the last one")?;
         }
         (_, Some(_)) => {
             enter(nic)?;
@@ -54,7 +64,7 @@ pub(crate) fn del(nic: &Nic<'_>, address: &str) -> Result<()> {
         }
         (_, None) => Socket::open()?.send(Batch::of(|batch| gone(batch, nic.name))).context("delete the pair")?,
     }
-    pool::release(Path::new(nic.pool), address)
+    nic.pool.map_or(Ok(()), |pool| pool::release(Path::new(pool), address))
 }
 
 fn enter(nic: &Nic<'_>) -> Result<()> {

@@ -1,15 +1,18 @@
 //! The floor: what ADD and DEL of a NIC and host-local cost when a process does nothing but the job.
 //!
 //! ```text
-//! floor add KIND NAME NETNS CONTAINER_NAME POOL SUBNET [queue=RATE,BURST,LIMIT] [table=NUMBER]   prints the address
-//! floor del KIND NAME NETNS CONTAINER_NAME POOL ADDRESS [table=NUMBER]
+//! floor add KIND NAME NETNS CONTAINER_NAME POOL SUBNET [queue=RATE,BURST,LIMIT] [table=NUMBER] [mtu=BYTES] [make=LAC]   prints the address
+//! floor del KIND NAME NETNS CONTAINER_NAME POOL ADDRESS [table=NUMBER] [make=LAC]
 //! ```
 //!
 //! KIND is `on=BRIDGE` or `routed`, for a veth pair whose end on the host is NAME, or `device`, for the host's device NAME, which
 //! moves into the container and comes back; `ovs-veth=BRIDGE` for a veth pair whose end NAME is a port of a bridge of Open vSwitch,
-//! or `ovs-internal=BRIDGE` for a port whose device is the switch's own and goes into the container under its name there. SUBNET is a /16 as its first two numbers, such as `10.1`; its gateway is .0.1. `queue`
-//! asks for a tbf queue on the host's end, in bytes/s and bytes. `table` asks for source routing by that table. A bridge and its
-//! address exist, and the host forwards.
+//! or `ovs-internal=BRIDGE` for a port whose device is the switch's own and goes into the container under its name there; or
+//! `lac=BRIDGE` for a veth pair whose end NAME is a port of the bridge of a LAC. SUBNET is a /16 as its first two numbers, such as
+//! `10.1`; its gateway is .0.1. The POOL `-` is none: the NIC has no address. `queue` asks for a tbf queue on the host's end, in bytes/s
+//! and bytes. `table` asks for source routing by that table, `mtu` for that of a pair. A bridge and its address exist, and the host
+//! forwards. LAC is DEVICE,VNI,UNDERLAY and a group, or the other hosts, separated by commas: the NIC is the LAC's first member, and
+//! its last.
 //!
 //! ADD allocates an address as host-local must, under its lock; makes the veth pair, one end up and a port of the bridge, the
 //! other in the container's namespace, or moves the device there; and sets the address, up and the default route. Without a
@@ -24,8 +27,11 @@
 //! looks for the port, and removes it before the pair, or before the switch's own device, if that is still there; the switch is
 //! not waited for.
 //!
+//! On a LAC there is no gateway and no default route. With its first member, bridge and VXLAN device are made in the same write as the
+//! pair, with indexes that are chosen beforehand; with its last one they are deleted in the same write.
+//!
 //! Left out is everything that makes a plugin of it: the protocol and JSON, versions, the delegate's process, validation,
-//! names derived from the attachment and the alias that GC needs, chosen hardware addresses of a pair, checksums that are filled
+//! names derived from the attachment and the aliases that GC needs, a bridge and a VXLAN device without addresses of IPv6, chosen hardware addresses of a pair, checksums that are filled
 //! in for a switch in user space, a container end that is configured before it is up, forwarding, looking for what is in the way,
 //! the result's interfaces, CHECK, and undoing what was made before something failed.
 
@@ -53,9 +59,9 @@ fn main() -> Result<()> {
             del::del(&Nic::read([kind, name, netns, container_name, pool], options)?, address)
         }
         _ => bail!(
-            "usage: floor add KIND NAME NETNS CONTAINER_NAME POOL SUBNET [queue=RATE,BURST,LIMIT] [table=NUMBER] | \
-             floor del KIND NAME NETNS CONTAINER_NAME POOL ADDRESS [table=NUMBER]; KIND is on=BRIDGE, routed, device, \
-             ovs-veth=BRIDGE or ovs-internal=BRIDGE"
+            "usage: floor add KIND NAME NETNS CONTAINER_NAME POOL SUBNET [queue=RATE,BURST,LIMIT] [table=NUMBER] [mtu=BYTES] [make=LAC] | \
+             floor del KIND NAME NETNS CONTAINER_NAME POOL ADDRESS [table=NUMBER] [make=LAC]; KIND is on=BRIDGE, routed, \
+             device, ovs-veth=BRIDGE, ovs-internal=BRIDGE or lac=BRIDGE; LAC is DEVICE,VNI,UNDERLAY,GROUP or HOST,..."
         ),
     }
 }

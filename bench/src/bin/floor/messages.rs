@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use libc::{
     IFA_ADDRESS, IFA_F_NOPREFIXROUTE, IFA_FLAGS, IFA_LOCAL, IFF_UP, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
-    IFLA_LINKINFO, IFLA_MASTER, IFLA_NET_NS_FD, NLM_F_CREATE, NLM_F_EXCL, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_TABLE,
-    RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWQDISC, RTM_NEWROUTE, RTM_NEWRULE, TCA_KIND, TCA_OPTIONS,
+    IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, RTA_DST, RTA_GATEWAY,
+    RTA_OIF, RTA_TABLE, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWQDISC, RTM_NEWROUTE, RTM_NEWRULE,
+    TCA_KIND, TCA_OPTIONS,
 };
 
 use crate::batch::Batch;
-use crate::nic::{Nic, Queue};
+use crate::nic::{Lac, Nic, Queue};
 
 /// `linux/veth.h`.
 const VETH_INFO_PEER: u16 = 1;
@@ -26,6 +27,19 @@ const TICK_NS: u64 = 64;
 const FR_ACT_TO_TBL: u8 = 1;
 const FRA_SRC: u16 = 2;
 const FRA_TABLE: u16 = 15;
+
+/// `linux/if_link.h`.
+const IFLA_VXLAN_ID: u16 = 1;
+const IFLA_VXLAN_GROUP: u16 = 2;
+const IFLA_VXLAN_LINK: u16 = 3;
+const IFLA_VXLAN_PORT: u16 = 15;
+/// `linux/neighbour.h`.
+const NTF_SELF: u8 = 2;
+const NUD_PERMANENT: u16 = 0x80;
+const NDA_DST: u16 = 1;
+const NDA_LLADDR: u16 = 2;
+/// VDE's, which LACs have.
+const PORT: u16 = 14789;
 
 const MAKE: i32 = NLM_F_CREATE | NLM_F_EXCL;
 
@@ -45,24 +59,68 @@ pub(crate) struct Route {
     pub(crate) table: Option<u32>,
 }
 
-/// `ip link add NAME [master BRIDGE] up type veth peer name CONTAINER_NAME netns NETNS`. The kernel refuses to make the peer up.
+/// `ip link add NAME [mtu MTU] [master BRIDGE] up type veth peer name CONTAINER_NAME netns NETNS`. The kernel refuses to make the peer up.
 pub(crate) fn pair(batch: &mut Batch, nic: &Nic<'_>, netns: &File, bridge: Option<i32>) {
     batch.message(RTM_NEWLINK, MAKE, &link(0, IFF_UP), |batch| {
         batch.name(IFLA_IFNAME, nic.name);
         if let Some(bridge) = bridge {
             batch.attribute(IFLA_MASTER, &bridge.to_ne_bytes());
         }
+        mtu(batch, nic);
         batch.nest(IFLA_LINKINFO, |batch| {
             batch.name(IFLA_INFO_KIND, "veth");
             batch.nest(IFLA_INFO_DATA, |batch| {
                 batch.nest(VETH_INFO_PEER, |batch| {
                     batch.raw(&link(0, 0));
                     batch.name(IFLA_IFNAME, nic.container_name);
+                    mtu(batch, nic);
                     batch.attribute(IFLA_NET_NS_FD, &netns.as_fd().as_raw_fd().to_ne_bytes());
                 });
             });
         });
     });
+}
+
+fn mtu(batch: &mut Batch, nic: &Nic<'_>) {
+    if let Some(mtu) = nic.mtu {
+        batch.attribute(IFLA_MTU, &mtu.to_ne_bytes());
+    }
+}
+
+/// `ip link add BRIDGE index INDEX up type bridge`, and `ip link add DEVICE index INDEX master BRIDGE up type vxlan id VNI dstport PORT
+/// dev UNDERLAY [group GROUP]`, with `bridge fdb append 00:00:00:00:00:00 dev DEVICE dst HOST self permanent` for each of the hosts.
+pub(crate) fn cloud(batch: &mut Batch, bridge: &str, lac: &Lac<'_>, underlay: i32) {
+    let (bridge_index, device_index) = lac.indexes();
+    batch.message(RTM_NEWLINK, MAKE, &link(bridge_index, IFF_UP), |batch| {
+        batch.name(IFLA_IFNAME, bridge);
+        batch.nest(IFLA_LINKINFO, |batch| batch.name(IFLA_INFO_KIND, "bridge"));
+    });
+    let group = lac.remotes.first().filter(|remote| remote.is_multicast());
+    batch.message(RTM_NEWLINK, MAKE, &link(device_index, IFF_UP), |batch| {
+        batch.name(IFLA_IFNAME, lac.device);
+        batch.attribute(IFLA_MASTER, &bridge_index.to_ne_bytes());
+        batch.nest(IFLA_LINKINFO, |batch| {
+            batch.name(IFLA_INFO_KIND, "vxlan");
+            batch.nest(IFLA_INFO_DATA, |batch| {
+                batch.attribute(IFLA_VXLAN_ID, &lac.vni.to_ne_bytes());
+                batch.attribute(IFLA_VXLAN_PORT, &PORT.to_be_bytes());
+                batch.attribute(IFLA_VXLAN_LINK, &underlay.to_ne_bytes());
+                if let Some(group) = group {
+                    batch.attribute(IFLA_VXLAN_GROUP, &group.octets());
+                }
+            });
+        });
+    });
+    for host in lac.remotes.iter().filter(|remote| !remote.is_multicast()) {
+        let mut body = [u8::try_from(libc::AF_BRIDGE).unwrap_or_default(), 0, 0, 0].to_vec();
+        body.extend(device_index.to_ne_bytes());
+        body.extend(NUD_PERMANENT.to_ne_bytes());
+        body.extend([NTF_SELF, 0]);
+        batch.message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, &body, |batch| {
+            batch.attribute(NDA_LLADDR, &[0; 6]);
+            batch.attribute(NDA_DST, &host.octets());
+        });
+    }
 }
 
 /// `ip link set INDEX netns NETNS name NAME up`, which the kernel does in that order.

@@ -1,5 +1,7 @@
 //! What is asked for; see the usage.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context, Result, bail};
 
 /// A NIC.
@@ -9,10 +11,15 @@ pub(crate) struct Nic<'a> {
     pub(crate) name: &'a str,
     pub(crate) netns: &'a str,
     pub(crate) container_name: &'a str,
-    pub(crate) pool: &'a str,
+    /// The directory of the addresses that are taken; `None` for a NIC without an address.
+    pub(crate) pool: Option<&'a str>,
     pub(crate) queue: Option<Queue>,
     /// The table of source routing.
     pub(crate) table: Option<u32>,
+    /// The MTU of a pair, in bytes; the kernel's own where none is named.
+    pub(crate) mtu: Option<u32>,
+    /// The LAC to be made with its first member, and to be removed with it.
+    pub(crate) lac: Option<Lac<'a>>,
 }
 
 /// What the NIC is.
@@ -20,6 +27,8 @@ pub(crate) struct Nic<'a> {
 pub(crate) enum Kind<'a> {
     /// A veth pair, one end of which is a port of this bridge.
     On(&'a str),
+    /// A veth pair, one end of which is a port of this bridge of a LAC.
+    InLac(&'a str),
     /// A veth pair without a bridge.
     Routed,
     /// A device of the host.
@@ -28,6 +37,15 @@ pub(crate) enum Kind<'a> {
     OvsVeth(&'a str),
     /// A port of this bridge of Open vSwitch whose device the switch makes. It has the container's name.
     OvsInternal(&'a str),
+}
+
+/// The VXLAN device of a LAC.
+pub(crate) struct Lac<'a> {
+    pub(crate) device: &'a str,
+    pub(crate) vni: u32,
+    pub(crate) underlay: &'a str,
+    /// A group, or the other hosts.
+    pub(crate) remotes: Vec<Ipv4Addr>,
 }
 
 /// A tbf queue: bytes per second, and bytes.
@@ -40,20 +58,24 @@ pub(crate) struct Queue {
 
 impl<'a> Nic<'a> {
     /// Reads the arguments.
-    pub(crate) fn read(places: [&'a str; 5], options: &[&str]) -> Result<Self> {
+    pub(crate) fn read(places: [&'a str; 5], options: &[&'a str]) -> Result<Self> {
         let [kind, name, netns, container_name, pool] = places;
         let kind = match kind.split_once('=') {
             Some(("on", bridge)) => Kind::On(bridge),
+            Some(("lac", bridge)) => Kind::InLac(bridge),
             Some(("ovs-veth", bridge)) => Kind::OvsVeth(bridge),
             Some(("ovs-internal", bridge)) => Kind::OvsInternal(bridge),
             None if kind == "routed" => Kind::Routed,
             None if kind == "device" => Kind::Device,
             _ => bail!("KIND: {kind}"),
         };
-        let mut nic = Self { kind, name, netns, container_name, pool, queue: None, table: None };
+        let pool = Some(pool).filter(|pool| *pool != "-");
+        let mut nic = Self { kind, name, netns, container_name, pool, queue: None, table: None, mtu: None, lac: None };
         for option in options {
             match option.split_once('=') {
                 Some(("table", number)) => nic.table = Some(number.parse().context("table")?),
+                Some(("mtu", number)) => nic.mtu = Some(number.parse().context("mtu")?),
+                Some(("make", words)) => nic.lac = Some(Lac::read(words)?),
                 Some(("queue", numbers)) => nic.queue = Some(Queue::read(numbers)?),
                 _ => bail!("unknown option {option}"),
             }
@@ -61,9 +83,27 @@ impl<'a> Nic<'a> {
         Ok(nic)
     }
 
-    /// It is a port of a bridge of Open vSwitch.
-    pub(crate) fn is_of_switch(&self) -> bool {
-        matches!(self.kind, Kind::OvsVeth(_) | Kind::OvsInternal(_))
+    /// The first address of its subnet is a gateway. A bridge of Open vSwitch has none, nor has a LAC.
+    pub(crate) fn has_gateway(&self) -> bool {
+        matches!(self.kind, Kind::On(_) | Kind::Routed | Kind::Device)
+    }
+}
+
+impl<'a> Lac<'a> {
+    fn read(words: &'a str) -> Result<Self> {
+        let words: Vec<&str> = words.split(',').collect();
+        let [device, vni, underlay, ref remotes @ ..] = *words.as_slice() else {
+            bail!("a LAC needs DEVICE,VNI,UNDERLAY and a group or hosts")
+        };
+        let remotes = remotes.iter().map(|remote| remote.parse()).collect::<Result<_, _>>().context("remotes")?;
+        Ok(Self { device, vni: vni.parse().context("VNI")?, underlay, remotes })
+    }
+
+    /// The indexes that the bridge and the device are made with, far beyond those that the kernel gives: each of the messages that
+    /// make a LAC can name what another one of them makes.
+    pub(crate) fn indexes(&self) -> (i32, i32) {
+        let bridge = 0x0100_0000 + self.vni.cast_signed() * 2;
+        (bridge, bridge + 1)
     }
 }
 

@@ -1,0 +1,37 @@
+//! Who makes a container's NIC.
+
+use std::fmt;
+
+/// Who makes a NIC, and the LAC that it is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Maker {
+    /// `vxlan-overlay`.
+    Ours,
+    /// `bridge`, on a bridge of one host.
+    Bridge,
+    /// One process that does the job and nothing else.
+    Floor,
+}
+
+impl Maker {
+    /// In the order in which they take their turns in the first round.
+    pub(super) const ALL: [Self; 3] = [Self::Ours, Self::Bridge, Self::Floor];
+
+    /// Whose figures are divided by whose.
+    pub(super) const RATIOS: [(Self, Self); 2] = [(Self::Ours, Self::Floor), (Self::Ours, Self::Bridge)];
+
+    /// Tells hosts, networks and containers apart.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Bridge => "bridge",
+            Self::Floor => "floor",
+        }
+    }
+}
+
+impl fmt::Display for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
