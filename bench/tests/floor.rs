@@ -143,6 +143,8 @@ fn members_of_a_lac_reach_each_other_across_hosts() {
             let netns = container.path.to_str().unwrap();
             assert_eq!(on(host, &["add", "lac=lac1", "port1", netns, "eth1", pool, "10.9", "mtu=1450", lac]), address);
             assert_eq!(vxlan(host)["port"], 14789);
+            let of_ipv6 = host.sh("ip -6 -brief address show scope link").ok();
+            assert_eq!(of_ipv6.lines().filter(|line| !line.starts_with("eth0")).count(), 0, "{of_ipv6}");
         }
         let netns = c3.path.to_str().unwrap();
         on(&hosts[1], &["add", "lac=lac1", "port2", netns, "eth1", pool, "10.9", "mtu=1450"]);

@@ -31,7 +31,7 @@ impl Underlay {
             Some(name) => named(name, session)?,
             None => match Lac::underlay_in_use(id, session)? {
                 Some(link) => link,
-                None => routed(&wanted.way, session)?,
+                None => routed(&reach, session)?,
             },
         };
         refuse_unusable(&link, &reach, session)?;
@@ -69,22 +69,19 @@ fn named(name: &str, session: &mut Session) -> Result<Link, Error> {
 }
 
 /// The device of the routes to the group, or to the other hosts.
-fn routed(way: &Way, session: &mut Session) -> Result<Link, Error> {
+fn routed(reach: &Reach, session: &mut Session) -> Result<Link, Error> {
     let mut links: BTreeSet<u32> = BTreeSet::new();
-    let destination = match way {
-        Way::Group { group: IpAddr::V6(group), .. } => {
+    let destination = match reach {
+        Reach::Group(IpAddr::V6(group)) | Reach::Flooded(IpAddr::V6(group)) => {
             links.extend(to_ipv6_group(*group, session)?);
             format!("the group {group}")
         }
-        Way::Group { group, .. } => {
+        Reach::Group(group) | Reach::Flooded(group) => {
             links.extend(through(*group, session)?);
             format!("the group {group}")
         }
-        Way::Remotes(remotes) => {
-            for host in remotes {
-                if is_own(*host, session)? {
-                    continue;
-                }
+        Reach::Hosts { hosts, .. } => {
+            for host in hosts {
                 match through(*host, session)? {
                     found if found.is_empty() => return Err(no_route(&host.to_string())),
                     found => links.extend(found),

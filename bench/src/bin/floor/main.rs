@@ -29,9 +29,10 @@
 //!
 //! On a LAC there is no gateway and no default route. With its first member, bridge and VXLAN device are made in the same write as the
 //! pair, with indexes that are chosen beforehand; with its last one they are deleted in the same write.
+//! None of their devices has an address of IPv6, as the plugin's have none on the host.
 //!
 //! Left out is everything that makes a plugin of it: the protocol and JSON, versions, the delegate's process, validation,
-//! names derived from the attachment and the aliases that GC needs, a bridge and a VXLAN device without addresses of IPv6, chosen hardware addresses of a pair, checksums that are filled
+//! names derived from the attachment and the aliases that GC needs, chosen hardware addresses of a pair, checksums that are filled
 //! in for a switch in user space, a container end that is configured before it is up, forwarding, looking for what is in the way,
 //! the result's interfaces, CHECK, and undoing what was made before something failed.
 

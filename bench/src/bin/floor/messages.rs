@@ -5,14 +5,14 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd};
 
 use libc::{
-    IFA_ADDRESS, IFA_F_NOPREFIXROUTE, IFA_FLAGS, IFA_LOCAL, IFF_UP, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
-    IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, RTA_DST, RTA_GATEWAY,
-    RTA_OIF, RTA_TABLE, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWQDISC, RTM_NEWROUTE, RTM_NEWRULE,
-    TCA_KIND, TCA_OPTIONS,
+    IFA_ADDRESS, IFA_F_NOPREFIXROUTE, IFA_FLAGS, IFA_LOCAL, IFF_UP, IFLA_AF_SPEC, IFLA_IFNAME, IFLA_INFO_DATA,
+    IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL,
+    RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_TABLE, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWQDISC,
+    RTM_NEWROUTE, RTM_NEWRULE, TCA_KIND, TCA_OPTIONS,
 };
 
 use crate::batch::Batch;
-use crate::nic::{Lac, Nic, Queue};
+use crate::nic::{Kind, Lac, Nic, Queue};
 
 /// `linux/veth.h`.
 const VETH_INFO_PEER: u16 = 1;
@@ -29,6 +29,8 @@ const FRA_SRC: u16 = 2;
 const FRA_TABLE: u16 = 15;
 
 /// `linux/if_link.h`.
+const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
 const IFLA_VXLAN_ID: u16 = 1;
 const IFLA_VXLAN_GROUP: u16 = 2;
 const IFLA_VXLAN_LINK: u16 = 3;
@@ -60,10 +62,13 @@ pub(crate) struct Route {
 }
 
 /// `ip link add NAME [mtu MTU] [master BRIDGE] up type veth peer name CONTAINER_NAME netns NETNS`. The kernel refuses to make the peer up.
+/// In a LAC the host's end gets no IPv6 address, and is up and a port after that.
 pub(crate) fn pair(batch: &mut Batch, nic: &Nic<'_>, netns: &File, bridge: Option<i32>) {
-    batch.message(RTM_NEWLINK, MAKE, &link(0, IFF_UP), |batch| {
+    let is_of_lac = matches!(nic.kind, Kind::InLac(_));
+    let flags = if is_of_lac { 0 } else { IFF_UP };
+    batch.message(RTM_NEWLINK, MAKE, &link(0, flags), |batch| {
         batch.name(IFLA_IFNAME, nic.name);
-        if let Some(bridge) = bridge {
+        if let Some(bridge) = bridge.filter(|_| !is_of_lac) {
             batch.attribute(IFLA_MASTER, &bridge.to_ne_bytes());
         }
         mtu(batch, nic);
@@ -79,6 +84,27 @@ pub(crate) fn pair(batch: &mut Batch, nic: &Nic<'_>, netns: &File, bridge: Optio
             });
         });
     });
+    if is_of_lac {
+        up_without_addresses(batch, nic.name, bridge);
+    }
+}
+
+/// `ip link set NAME addrgenmode none`, and `ip link set NAME up [master BRIDGE]`.
+fn up_without_addresses(batch: &mut Batch, name: &str, bridge: Option<i32>) {
+    batch.message(RTM_NEWLINK, 0, &link(0, 0), |batch| {
+        batch.name(IFLA_IFNAME, name);
+        batch.nest(IFLA_AF_SPEC, |batch| {
+            batch.nest(u16::try_from(libc::AF_INET6).unwrap_or_default(), |batch| {
+                batch.attribute(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]);
+            });
+        });
+    });
+    batch.message(RTM_NEWLINK, 0, &link(0, IFF_UP), |batch| {
+        batch.name(IFLA_IFNAME, name);
+        if let Some(bridge) = bridge {
+            batch.attribute(IFLA_MASTER, &bridge.to_ne_bytes());
+        }
+    });
 }
 
 fn mtu(batch: &mut Batch, nic: &Nic<'_>) {
@@ -87,18 +113,18 @@ fn mtu(batch: &mut Batch, nic: &Nic<'_>) {
     }
 }
 
-/// `ip link add BRIDGE index INDEX up type bridge`, and `ip link add DEVICE index INDEX master BRIDGE up type vxlan id VNI dstport PORT
-/// dev UNDERLAY [group GROUP]`, with `bridge fdb append 00:00:00:00:00:00 dev DEVICE dst HOST self permanent` for each of the hosts.
+/// `ip link add BRIDGE index INDEX type bridge`, and `ip link add DEVICE index INDEX type vxlan id VNI dstport PORT dev UNDERLAY
+/// [group GROUP]`, both up without addresses of IPv6, the device as a port of the bridge, with `bridge fdb append 00:00:00:00:00:00 dev DEVICE dst HOST self permanent` for each of the hosts.
 pub(crate) fn cloud(batch: &mut Batch, bridge: &str, lac: &Lac<'_>, underlay: i32) {
     let (bridge_index, device_index) = lac.indexes();
-    batch.message(RTM_NEWLINK, MAKE, &link(bridge_index, IFF_UP), |batch| {
+    batch.message(RTM_NEWLINK, MAKE, &link(bridge_index, 0), |batch| {
         batch.name(IFLA_IFNAME, bridge);
         batch.nest(IFLA_LINKINFO, |batch| batch.name(IFLA_INFO_KIND, "bridge"));
     });
+    up_without_addresses(batch, bridge, None);
     let group = lac.remotes.first().filter(|remote| remote.is_multicast());
-    batch.message(RTM_NEWLINK, MAKE, &link(device_index, IFF_UP), |batch| {
+    batch.message(RTM_NEWLINK, MAKE, &link(device_index, 0), |batch| {
         batch.name(IFLA_IFNAME, lac.device);
-        batch.attribute(IFLA_MASTER, &bridge_index.to_ne_bytes());
         batch.nest(IFLA_LINKINFO, |batch| {
             batch.name(IFLA_INFO_KIND, "vxlan");
             batch.nest(IFLA_INFO_DATA, |batch| {
@@ -111,6 +137,7 @@ pub(crate) fn cloud(batch: &mut Batch, bridge: &str, lac: &Lac<'_>, underlay: i3
             });
         });
     });
+    up_without_addresses(batch, lac.device, Some(bridge_index));
     for host in lac.remotes.iter().filter(|remote| !remote.is_multicast()) {
         let mut body = [u8::try_from(libc::AF_BRIDGE).unwrap_or_default(), 0, 0, 0].to_vec();
         body.extend(device_index.to_ne_bytes());
