@@ -46,13 +46,29 @@ fn every_setting_of_the_device() {
         (anew("id 1 dstport 14789 ttl 1 group 234.0.0.1 dev far0"), ["underlay", "want lan0, have far0"]),
         (anew(&format!("id 1 dstport 14789 ttl 1 nolearning {group}")), ["learning", "want on, have off"]),
         (
+            anew(&format!("id 1 dstport 14789 ttl 1 nolearning srcport 14789 14790 {group}")),
+            ["mode", "want multicast, have vxvde"],
+        ),
+        (
             anew(&format!("id 1 dstport 14789 ttl 1 srcport 14789 14790 {group}")),
             ["source ports", "want any, have 14789 to 14789"],
         ),
         ("ip link set vx14789-1 mtu 1300".to_owned(), ["mtu", "want 1450, have 1300"]),
         ("ip link set vx14789-1 down".to_owned(), ["VXLAN device vx14789-1", "want up, have down"]),
-        ("ip link set vx14789-1 nomaster".to_owned(), ["VXLAN device vx14789-1", "have no port"]),
+        ("ip link set vx14789-1 nomaster".to_owned(), ["VXLAN device vx14789-1", "have a port of no bridge"]),
         ("ip link delete vx14789-1".to_owned(), ["VXLAN device vx14789-1", "missing"]),
+        (
+            "bridge fdb delete 00:00:00:00:00:00 dev vx14789-1 dst 234.0.0.1 via lan0 self".to_owned(),
+            ["remotes", "want 234.0.0.1, have none"],
+        ),
+        (
+            "bridge fdb append 00:00:00:00:00:00 dev vx14789-1 dst 192.0.2.66 self permanent".to_owned(),
+            ["remotes", "have 192.0.2.66, 234.0.0.1"],
+        ),
+        ("ip link set vx14789-1 type vxlan local 192.0.2.77".to_owned(), ["local address", "have 192.0.2.77"]),
+        ("ip link set vx14789-1 type bridge_slave state 0".to_owned(), ["bridge port vx14789-1", "want forwarding"]),
+        ("ip link set vx14789-1 type bridge_slave isolated on".to_owned(), ["bridge port vx14789-1", "have isolated"]),
+        ("ip link set vx14789-1 type bridge_slave flood off".to_owned(), ["bridge port vx14789-1", "unknown"]),
         ("ip link set lac14789-1 down".to_owned(), ["bridge lac14789-1", "want up, have down"]),
         ("ip link delete lac14789-1".to_owned(), ["bridge lac14789-1", "missing"]),
     ] {
@@ -123,4 +139,25 @@ fn the_mtu_follows_the_underlay() {
         site.deleted(&site.c2, "eth1", &second);
     }
     site.deleted(site.c1(), "eth1", &first);
+}
+
+/// What became of the device is put right by whoever comes next, and by UPDATE.
+#[test]
+fn whom_the_device_sends_to_is_put_right() {
+    let site = Site::new();
+    let config = network(json!({}));
+    let (_, attached) = site.added(site.c1(), "eth1", &config);
+    let broken = "bridge fdb delete 00:00:00:00:00:00 dev vx14789-1 dst 234.0.0.1 via lan0 self && \
+                  bridge fdb append 00:00:00:00:00:00 dev vx14789-1 dst 192.0.2.66 self permanent";
+    let whole = site.state();
+    sh(broken).ok();
+    site.call(site.c1(), "eth1", "UPDATE", &attached).run().ok();
+    assert_eq!(whole, site.state());
+    site.checked(site.c1(), "eth1", &attached);
+    sh(broken).ok();
+    let (_, second) = site.added(&site.c2, "eth1", &config);
+    site.checked(site.c1(), "eth1", &attached);
+    site.deleted(&site.c2, "eth1", &second);
+    assert_eq!(whole, site.state());
+    site.deleted(site.c1(), "eth1", &attached);
 }

@@ -78,10 +78,25 @@ fn an_underlay_that_cannot_serve() {
     );
     let by_ipv6 = network(json!({"if": null, "group": "ff05:56de::1"}));
     both(&by_ipv6, "the routes to the group ff05:56de::1 lead through several devices");
-    sh("ip link set lan1 down").ok();
+    both(&network(json!({"group": null, "if": null, "remotes": ["192.0.2.1"]})), "the remotes are this host alone");
+    sh("ip link set lan1 mtu 117").ok();
+    both(&network(json!({"if": "lan1"})), "the underlay lan1 has an MTU of 117 bytes, into which no frame fits");
+    sh("ip link set lan1 mtu 1500 && ip link set lan1 down").ok();
     both(&network(json!({"if": "lan1"})), "the underlay lan1 is down");
     sh(&format!("ip -6 address flush dev {UNDERLAY}")).ok();
     both(&network(json!({"group": "ff05:56de::1"})), "has no IPv6 address to send from");
+}
+
+/// A route by a next hop that is an object of its own (`ip nexthop`), as routing daemons make them.
+#[test]
+fn the_underlay_of_a_route_by_a_next_hop_object() {
+    let site = Site::new();
+    sh("sysctl -qw net.ipv4.nexthop_compat_mode=0 && ip nexthop add id 5 via 192.0.2.254 dev lan0 && \
+        ip route add 234.0.0.0/8 nhid 5")
+    .ok();
+    let (_, attached) = site.added(site.c1(), "eth1", &network(json!({"if": null})));
+    site.checked(site.c1(), "eth1", &attached);
+    site.deleted(site.c1(), "eth1", &attached);
 }
 
 /// Where several devices have IPv6, the one with the default route is meant, or what the operator prefers.

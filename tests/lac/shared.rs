@@ -140,16 +140,18 @@ fn what_an_operator_made_is_used_or_refused_and_stays() {
     site.deleted(site.c1(), "eth1", &attached);
     assert_eq!(before, site.state());
     for (change, said, back) in [
+        ("ip link set vx14789-1 mtu 1300", "mtu is 1300, as an operator has made it", "ip link set vx14789-1 mtu 1450"),
         (
-            "ip link set vx14789-1 mtu 1300",
-            "mtu has 1300, and was made by an operator",
-            "ip link set vx14789-1 mtu 1450",
+            "ip link set vx14789-1 nomaster",
+            "is a port of no bridge, as an operator has made it",
+            "ip link set vx14789-1 master lac14789-1",
         ),
-        ("ip link set vx14789-1 nomaster", "has no port, and was made", "ip link set vx14789-1 master lac14789-1"),
     ] {
         sh(change).ok();
-        let words = site.refused(site.c1(), "ADD", &network(json!({})), codes::CONFLICT);
-        assert!(words.contains(said), "{words}");
+        for (command, code) in [("ADD", codes::CONFLICT), ("STATUS", 50)] {
+            let words = site.refused(site.c1(), command, &network(json!({})), code);
+            assert!(words.contains(said), "{words}");
+        }
         sh(back).ok();
     }
     sh("ip link delete vx14789-1 && ip link delete lac14789-1").ok();
@@ -160,6 +162,9 @@ fn what_an_operator_made_is_used_or_refused_and_stays() {
     sh("ip link delete own0 && ip link add vx14789-1 type bridge").ok();
     let words = site.refused(site.c1(), "ADD", &network(json!({})), codes::CONFLICT);
     assert!(words.contains("VXLAN device vx14789-1 is a device of kind bridge"), "{words}");
+    sh("ip link delete vx14789-1 && ip link add lac14789-1 type veth peer name other").ok();
+    let words = site.refused(site.c1(), "ADD", &network(json!({})), codes::CONFLICT);
+    assert!(words.contains("link lac14789-1 is of kind veth") && words.contains("another port or VNI"), "{words}");
 }
 
 /// M70: as with one bridge for many.

@@ -14,7 +14,7 @@ mod uplink;
 pub use bridge::Bridge;
 pub use forward_rule::ForwardRule;
 pub use gateway_vlan::GatewayVlan;
-pub use lac::{Lac, LacId, Reach, lac_of};
+pub use lac::{Lac, LacId, LacMode, Reach, lac_of};
 pub use ovs_bridge::{Datapath, OvsBridge};
 pub use ovs_mirror::OvsMirror;
 pub use ovs_patch::OvsPatch;

@@ -22,6 +22,7 @@ const NUD_PERMANENT: u16 = 0x80;
 const NTF_SELF: u8 = 0x02;
 const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
+const NDA_IFINDEX: u16 = 8;
 
 /// What stands for all addresses that are not known.
 const ANY: [u8; 6] = [0; 6];
@@ -31,23 +32,25 @@ const ANY: [u8; 6] = [0; 6];
 pub struct Entry {
     /// The hardware address; `None` for frames to all and to those that are not known.
     pub mac: Option<Mac>,
-    /// The host.
+    /// The host, or a group of hosts.
     pub host: IpAddr,
+    /// The index of the link that packets leave by, where that is not left to the routes.
+    pub by: Option<u32>,
     /// It was set, not learned.
     pub is_permanent: bool,
 }
 
-/// `bridge fdb append 00:00:00:00:00:00 dev INDEX dst HOST self permanent`: frames to all, and to those that are not known, go there
+/// `bridge fdb append 00:00:00:00:00:00 dev INDEX dst HOST [via BY] self permanent`: frames to all, and to those that are not known, go there
 /// too. One that is there already is no error.
 #[must_use]
-pub fn append_remote(index: u32, host: IpAddr) -> Request {
-    Request::raw(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, of_remote(index, host))
+pub fn append_remote(index: u32, host: IpAddr, by: Option<u32>) -> Request {
+    Request::raw(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, of_remote(index, host, by))
 }
 
-/// `bridge fdb delete 00:00:00:00:00:00 dev INDEX dst HOST self`.
+/// `bridge fdb delete 00:00:00:00:00:00 dev INDEX dst HOST [via BY] self`.
 #[must_use]
-pub fn delete_remote(index: u32, host: IpAddr) -> Request {
-    Request::raw(RTM_DELNEIGH, 0, of_remote(index, host))
+pub fn delete_remote(index: u32, host: IpAddr, by: Option<u32>) -> Request {
+    Request::raw(RTM_DELNEIGH, 0, of_remote(index, host, by))
 }
 
 /// `bridge fdb delete MAC dev INDEX dst HOST self`: it is forgotten that the host has this hardware address.
@@ -56,8 +59,12 @@ pub fn forget(index: u32, mac: Mac, host: IpAddr) -> Request {
     Request::raw(RTM_DELNEIGH, 0, of(index, mac.0, host))
 }
 
-fn of_remote(index: u32, host: IpAddr) -> Vec<u8> {
-    of(index, ANY, host)
+fn of_remote(index: u32, host: IpAddr, by: Option<u32>) -> Vec<u8> {
+    let mut payload = of(index, ANY, host);
+    if let Some(by) = by {
+        append(&mut payload, NDA_IFINDEX, &by.to_ne_bytes());
+    }
+    payload
 }
 
 fn of(index: u32, mac: [u8; 6], host: IpAddr) -> Vec<u8> {
@@ -93,9 +100,10 @@ fn read(object: &Object, index: u32) -> Option<Entry> {
     let is_its = object.message_type == RTM_NEWNEIGH
         && read_u32(payload, INDEX_OFFSET) == Some(index)
         && payload.get(FLAGS_OFFSET).is_some_and(|flags| flags & NTF_SELF != 0);
-    let (mut mac, mut host) = (None, None);
+    let (mut mac, mut host, mut by) = (None, None, None);
     for (kind, value) in iterate(payload.get(HEADER_BYTES..).filter(|_| is_its)?) {
         match kind {
+            NDA_IFINDEX => by = read_u32(value, 0).filter(|index| *index != 0),
             NDA_LLADDR => mac = value.try_into().ok().map(Mac),
             NDA_DST if value.len() == 4 => host = <[u8; 4]>::try_from(value).ok().map(IpAddr::from),
             NDA_DST => host = <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
@@ -103,7 +111,7 @@ fn read(object: &Object, index: u32) -> Option<Entry> {
         }
     }
     let is_permanent = read_u16(payload, STATE_OFFSET).is_some_and(|state| state & NUD_PERMANENT != 0);
-    Some(Entry { mac: mac.filter(|mac| mac.0 != ANY), host: host?, is_permanent })
+    Some(Entry { mac: mac.filter(|mac| mac.0 != ANY), host: host?, by, is_permanent })
 }
 
 #[cfg(test)]
@@ -114,12 +122,12 @@ mod tests {
     fn reads_what_it_writes() {
         let host: IpAddr = "2001:db8::1".parse().unwrap();
         let object = |payload| Object { message_type: RTM_NEWNEIGH, payload };
-        let read_back = read(&object(of_remote(7, host)), 7);
-        assert_eq!(read_back, Some(Entry { mac: None, host, is_permanent: true }));
-        assert_eq!(read(&object(of_remote(7, host)), 8), None);
+        let read_back = read(&object(of_remote(7, host, Some(2))), 7);
+        assert_eq!(read_back, Some(Entry { mac: None, host, by: Some(2), is_permanent: true }));
+        assert_eq!(read(&object(of_remote(7, host, Some(2))), 8), None);
         let mac = Mac([2, 0, 0, 0, 0, 1]);
         assert_eq!(read(&object(of(7, mac.0, host)), 7), Some(Entry { mac: Some(mac), host, is_permanent: true }));
-        let bytes = of_remote(7, [192, 0, 2, 1].into());
+        let bytes = of_remote(7, [192, 0, 2, 1].into(), None);
         for cut in 0..bytes.len() {
             read(&object(bytes.get(..cut).unwrap_or_default().to_vec()), 7); // no bytes panic
         }

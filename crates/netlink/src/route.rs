@@ -139,9 +139,18 @@ pub fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, Error> {
 pub fn through(socket: &mut Socket, address: IpAddr) -> Result<Vec<u32>, Error> {
     /// The route itself, not what follows from it for one packet.
     const RTM_F_FIB_MATCH: u32 = 0x2000;
+    let Some(route) = to(socket, address, RTM_F_FIB_MATCH)? else { return Ok(Vec::new()) };
+    let links = links_of(&route);
+    if !links.is_empty() {
+        return Ok(links);
+    }
+    // By a next hop that is an object of its own, of which the kernel may tell no more than its number.
+    Ok(to(socket, address, 0)?.map(|route| links_of(&route)).unwrap_or_default())
+}
+
+fn links_of(route: &Object) -> Vec<u32> {
     const RTA_OIF: u16 = 4;
     const RTA_MULTIPATH: u16 = 9;
-    let Some(route) = to(socket, address, RTM_F_FIB_MATCH)? else { return Ok(Vec::new()) };
     let mut links = Vec::new();
     for (kind, value) in iterate(route.payload.get(HEADER_BYTES..).unwrap_or_default()) {
         match kind {
@@ -152,7 +161,7 @@ pub fn through(socket: &mut Socket, address: IpAddr) -> Result<Vec<u32>, Error> 
     }
     links.sort_unstable();
     links.dedup();
-    Ok(links)
+    links
 }
 
 /// The links of a route's next hops: `struct rtnexthop` is length, flags, weight, index, and attributes.

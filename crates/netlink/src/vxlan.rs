@@ -1,6 +1,6 @@
 //! VXLAN devices: Ethernet frames in UDP packets to other hosts (RFC 7348, `drivers/net/vxlan/vxlan_core.c`).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVxlan};
@@ -19,6 +19,7 @@ const IPV6_HEADERS_BYTES: u32 = 40 + 8 + 8 + 14;
 const IFLA_VXLAN_ID: u16 = 1;
 const IFLA_VXLAN_GROUP: u16 = 2;
 const IFLA_VXLAN_LINK: u16 = 3;
+const IFLA_VXLAN_LOCAL: u16 = 4;
 const IFLA_VXLAN_TTL: u16 = 5;
 const IFLA_VXLAN_LEARNING: u16 = 7;
 const IFLA_VXLAN_PORT_RANGE: u16 = 10;
@@ -26,6 +27,9 @@ const IFLA_VXLAN_PORT: u16 = 15;
 const IFLA_VXLAN_GROUP6: u16 = 16;
 const IFLA_VXLAN_LOCAL6: u16 = 17;
 const IFLA_VXLAN_COLLECT_METADATA: u16 = 25;
+
+/// The least MTU in bytes of such a device (`ETH_MIN_MTU`).
+pub const LEAST_MTU_BYTES: u32 = 68;
 
 /// The largest MTU in bytes of a VXLAN device over an underlay with this one: 50 bytes less, or 70 with IPv6.
 #[must_use]
@@ -43,6 +47,8 @@ pub struct Settings {
     /// Where frames go whose destination is not known: a group, or one other host; an unspecified address of the family where there
     /// is none.
     pub remote: IpAddr,
+    /// The address that packets are sent from, where that is not left to the routes.
+    pub local: Option<IpAddr>,
     /// The index of the underlay, in the device's own namespace.
     pub underlay: Option<u32>,
     /// The TTL or hop limit of the packets; 0 for the host's own, and 1 to a group.
@@ -63,6 +69,7 @@ impl Settings {
             vni: 0,
             port: 0,
             remote: Ipv4Addr::UNSPECIFIED.into(),
+            local: None,
             underlay: None,
             ttl: 0,
             learning: false,
@@ -77,9 +84,8 @@ impl Settings {
                 IFLA_VXLAN_PORT => settings.port = big_endian(value, 0).unwrap_or_default(),
                 IFLA_VXLAN_GROUP => settings.remote = address(value).unwrap_or(settings.remote),
                 IFLA_VXLAN_GROUP6 => settings.remote = address(value).unwrap_or(settings.remote),
-                // What it has of neither, but of this, is of a family all the same.
-                IFLA_VXLAN_LOCAL6 if settings.remote.is_unspecified() => {
-                    settings.remote = Ipv6Addr::UNSPECIFIED.into();
+                IFLA_VXLAN_LOCAL | IFLA_VXLAN_LOCAL6 => {
+                    settings.local = address(value).filter(|local| !local.is_unspecified())
                 }
                 IFLA_VXLAN_LINK => settings.underlay = read_u32(value, 0).filter(|index| *index != 0),
                 IFLA_VXLAN_TTL => settings.ttl = value.first().copied().unwrap_or_default(),
@@ -118,12 +124,16 @@ impl NewVxlan<'_> {
     /// `ip link add NAME mtu BYTES type vxlan id VNI dev UNDERLAY dstport PORT …`. It is down, and joins its group when it is set up.
     #[must_use]
     pub fn create(&self) -> Request {
-        let Settings { vni, port, remote, underlay, ttl, learning, source_ports, .. } = self.settings;
+        let Settings { vni, port, remote, local, underlay, ttl, learning, source_ports, .. } = self.settings;
         let mut data = vec![InfoVxlan::Id(*vni), InfoVxlan::Port(*port), InfoVxlan::Learning(*learning)];
         data.push(match remote {
             IpAddr::V4(v4) => InfoVxlan::Group(*v4),
             IpAddr::V6(v6) => InfoVxlan::Group6(*v6),
         });
+        data.extend(local.map(|local| match local {
+            IpAddr::V4(v4) => InfoVxlan::Local(v4),
+            IpAddr::V6(v6) => InfoVxlan::Local6(v6),
+        }));
         data.extend(underlay.map(InfoVxlan::Link));
         if *ttl != 0 {
             data.push(InfoVxlan::Ttl(*ttl));
@@ -165,6 +175,7 @@ mod tests {
             vni: 7,
             port: 14789,
             remote: Ipv4Addr::new(234, 0, 0, 1).into(),
+            local: None,
             underlay: Some(3),
             ttl: 1,
             learning: true,

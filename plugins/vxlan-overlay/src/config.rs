@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use cni::{Call, Error};
 use keys::excerpt::quoted;
-use keys::{Device, LacKeys, LacMode, NicKeys, Place, TapKeys, UdpPort, Value, Vni};
+use keys::{Device, LacKeys, LacMode, Names, NicKeys, Place, TapKeys, UdpPort, Value, Vni};
 use netlink::link::NAME_BYTES;
 
 use crate::url::{Scheme, Url};
@@ -30,6 +30,22 @@ const OF_OTHERS: [(&[&str], &str); 4] = [
         "whose hosts have no address in it: its gateway is a member like others, which ipam names",
     ),
 ];
+
+/// They are refused, and so not reported as unknown.
+pub(crate) const REFUSED: &Names = &Names {
+    known: &[
+        ("bridge", &Names::NONE),
+        ("uplink", &Names::NONE),
+        ("link", &Names::NONE),
+        ("master", &Names::NONE),
+        ("vlan", &Names::NONE),
+        ("vlanTrunk", &Names::NONE),
+        ("isGateway", &Names::NONE),
+        ("isDefaultGateway", &Names::NONE),
+        ("ipMasq", &Names::NONE),
+    ],
+    is_open: false,
+};
 
 /// What a configuration asks of a LAC.
 #[derive(Debug, Clone, PartialEq, Eq)]

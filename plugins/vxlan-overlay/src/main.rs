@@ -14,5 +14,7 @@ use keys::{DelegateKeys, FromJson, LacKeys};
 use plugin::Verbs;
 
 fn main() -> ExitCode {
-    plugin::main(&const { Verbs::of::<Member>("vxlan-overlay", &[LacKeys::NAMES, DelegateKeys::NAMES]) })
+    plugin::main(
+        &const { Verbs::of::<Member>("vxlan-overlay", &[LacKeys::NAMES, config::REFUSED, DelegateKeys::NAMES]) },
+    )
 }

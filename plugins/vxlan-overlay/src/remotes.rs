@@ -10,6 +10,9 @@ use keys::excerpt::quoted;
 /// As much of a file as is read, in bytes.
 const LIMIT_BYTES: u64 = 1 << 20;
 
+/// How many hosts a list may have: what is for all goes out once for each, and the kernel goes through all of them for each.
+const LIMIT_HOSTS: usize = 1000;
+
 /// Those of the key `remotes`.
 ///
 /// # Errors
@@ -21,7 +24,7 @@ pub(crate) fn listed(texts: &[String]) -> Result<BTreeSet<IpAddr>, Error> {
             parse(text).map_err(|reason| refused(format!("remotes[{place}] is {}: {reason}", quoted(text))))?;
         all.insert(remote);
     }
-    refuse_two_families(&all, "remotes").map(|()| all)
+    refuse_as_a_whole(&all, "remotes").map(|()| all)
 }
 
 /// Those of the file that `remotesFile` names: one on a line, `#` begins a comment.
@@ -39,6 +42,7 @@ pub(crate) fn in_file(path: &str) -> Result<BTreeSet<IpAddr>, Error> {
         refused(format!("remotesFile: {path}: {cause}; write the addresses of the other hosts there, one on a line"))
     })?;
     let content = String::from_utf8_lossy(&content);
+    let content = content.strip_prefix('\u{feff}').unwrap_or(&content); // the mark of some editors
     let mut all = BTreeSet::new();
     for (place, line) in content.lines().enumerate() {
         let text = line.split('#').next().unwrap_or_default().trim();
@@ -53,7 +57,7 @@ pub(crate) fn in_file(path: &str) -> Result<BTreeSet<IpAddr>, Error> {
     if all.is_empty() {
         return Err(refused(format!("{place} has no address of another host; write one on a line")));
     }
-    refuse_two_families(&all, &place).map(|()| all)
+    refuse_as_a_whole(&all, &place).map(|()| all)
 }
 
 /// # Errors
@@ -80,7 +84,14 @@ fn parse(text: &str) -> Result<IpAddr, String> {
 }
 
 /// A VXLAN device sends by one family, that of its first remote (`vxlan_fdb_parse` in the kernel's `vxlan_core.c`).
-fn refuse_two_families(all: &BTreeSet<IpAddr>, place: &str) -> Result<(), Error> {
+fn refuse_as_a_whole(all: &BTreeSet<IpAddr>, place: &str) -> Result<(), Error> {
+    if all.len() > LIMIT_HOSTS {
+        return Err(refused(format!(
+            "{place}: {} hosts are more than {LIMIT_HOSTS}, and each of them would get a copy of what is for all; use a multicast \
+             group, or divide the network",
+            all.len()
+        )));
+    }
     let of = |is_ipv4: bool| all.iter().find(|address| address.is_ipv4() == is_ipv4);
     match (of(true), of(false)) {
         (Some(ipv4), Some(ipv6)) => Err(refused(format!(
@@ -129,6 +140,16 @@ mod tests {
         fn drop(&mut self) {
             let _ = fs::remove_file(&self.0);
         }
+    }
+
+    #[test]
+    fn a_list_has_an_end() {
+        let all: String =
+            (0..=1000).map(|number: u32| format!("10.0.{}.{}\n", number / 250, number % 250 + 1)).collect();
+        let objection = Written::new("long", &all).read().unwrap_err();
+        assert!(objection.contains("1001 hosts are more than 1000"), "{objection}");
+        let marked = format!("\u{feff}{}", all.lines().take(1000).collect::<Vec<_>>().join("\r\n"));
+        assert_eq!(Written::new("marked", marked).read().unwrap().len(), 1000);
     }
 
     #[test]

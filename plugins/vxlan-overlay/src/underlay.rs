@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use attachment::{Device, Error, Lac, LacId, Reach, Remedy, Session, Side, Tag};
 use netlink::link::Link;
-use netlink::{layer3, route};
+use netlink::{layer3, route, vxlan};
 
 use crate::config::{Wanted, Way};
 
@@ -79,6 +79,12 @@ fn routed(reach: &Reach, session: &mut Session) -> Result<Link, Error> {
         Reach::Group(group) | Reach::Flooded(group) => {
             links.extend(through(*group, session)?);
             format!("the group {group}")
+        }
+        Reach::Hosts { hosts, .. } if hosts.is_empty() => {
+            return Err(Error::Unusable {
+                problem: "the remotes are this host alone, and no route tells the underlay".to_owned(),
+                remedy: Remedy::act("name the device that leads to the other hosts in `if`, or add the other hosts"),
+            });
         }
         Reach::Hosts { hosts, .. } => {
             for host in hosts {
@@ -162,6 +168,12 @@ fn refuse_unusable(link: &Link, reach: &Reach, session: &mut Session) -> Result<
         return unusable("is down".to_owned(), format!("set it up first: `ip link set {} up`", link.name));
     }
     let is_ipv6 = reach.is_ipv6();
+    if vxlan::mtu_over(link.mtu, is_ipv6) < vxlan::LEAST_MTU_BYTES {
+        return unusable(
+            format!("has an MTU of {} bytes, into which no frame fits", link.mtu),
+            "raise it, on all hosts".to_owned(),
+        );
+    }
     if session.addresses(Side::Host, link.index)?.iter().any(|address| address.is_ipv6() == is_ipv6) {
         return Ok(());
     }

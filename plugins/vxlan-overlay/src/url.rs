@@ -200,7 +200,9 @@ impl<'a> Parts<'a> {
         let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = text.parse::<u32>().ok().filter(|number| is_digits && (from..=to).contains(number));
         let why = match name {
-            "vni" | "grp" if !is_digits => " (names of groups of users have other numbers on other hosts)",
+            "vni" | "grp" if text.starts_with(char::is_alphabetic) => {
+                " (names of groups of users have other numbers on other hosts)"
+            }
             "vni" | "grp" => " (a VNI has 24 bits)",
             _ => "",
         };
@@ -234,10 +236,10 @@ fn no_option(scheme: Scheme, word: &str) -> String {
     let accepted: Vec<&str> =
         scheme.options().filter(|name| !OF_CLIENTS.iter().any(|(other, _)| other == name)).collect();
     let known = match nearest(word, &accepted) {
-        Some(name) => format!("did you mean {name:?}? "),
-        None => String::new(),
+        Some(name) => format!("did you mean {name:?}? Known options are"),
+        None => "known options are".to_owned(),
     };
-    format!("unknown option {}; {known}Known options: {}", quoted(word), accepted.join(", "))
+    format!("unknown option {}; {known} {}", quoted(word), accepted.join(", "))
 }
 
 /// As VDE does for `grp`.
@@ -314,17 +316,17 @@ mod tests {
             ("udp://10.0.0.1", "\"udp://\" is not VXLAN; A LAC's url begins with vxvde:// or vxlan://"),
             (
                 "vxvde://234.0.0.1/prot=1",
-                "unknown option \"prot\"; did you mean \"port\"? Known options: port, vni, grp, ttl, v6, v4, if",
+                "unknown option \"prot\"; did you mean \"port\"? Known options are port, vni, grp, ttl, v6, v4, if",
             ),
             (
                 "vxvde://234.0.0.1/frobnicate",
-                "unknown option \"frobnicate\"; Known options: port, vni, grp, ttl, v6, v4, if",
+                "unknown option \"frobnicate\"; known options are port, vni, grp, ttl, v6, v4, if",
             ),
             (
                 "vxvde://234.0.0.1/PORT=1",
-                "unknown option \"PORT\"; did you mean \"port\"? Known options: port, vni, grp, ttl, v6, v4, if",
+                "unknown option \"PORT\"; did you mean \"port\"? Known options are port, vni, grp, ttl, v6, v4, if",
             ),
-            ("vxlan://239.0.0.1/grp=5", "unknown option \"grp\"; Known options: port, vni, ttl, v6, v4, if"),
+            ("vxlan://239.0.0.1/grp=5", "unknown option \"grp\"; known options are port, vni, ttl, v6, v4, if"),
             ("vxvde://234.0.0.1/=5", "\"=5\" has no name of an option before \"=\""),
             ("vxvde://234.0.0.1/port=0", "port is \"0\": it must be a number from 1 to 65535"),
             ("vxvde://234.0.0.1/port=65536", "port is \"65536\": it must be a number from 1 to 65535"),
@@ -343,10 +345,7 @@ mod tests {
                 "vni is \"users\": it must be a number from 0 to 16777215 (names of groups of users have other numbers on other \
                  hosts)",
             ),
-            (
-                "vxvde://234.0.0.1/grp",
-                "grp is \"\": it must be a number from 0 to 16777215 (names of groups of users have other numbers on other hosts)",
-            ),
+            ("vxvde://234.0.0.1/grp", "grp is \"\": it must be a number from 0 to 16777215 (a VNI has 24 bits)"),
             (
                 "vxvde://234.0.0.1/grp=4294967297",
                 "grp is \"4294967297\": it must be a number from 0 to 16777215 (a VNI has 24 bits)",

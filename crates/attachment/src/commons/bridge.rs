@@ -80,6 +80,8 @@ impl Bridge {
                         "if it is a bridge of Open vSwitch, use the plugin ovs-port; else choose another name for the bridge, or \
                          remove the link"
                     }
+                    // Not a network's: its name follows from something else.
+                    _ if self.shared_by.contains(' ') => "remove the link, or choose another port or VNI",
                     _ => "choose another name for the bridge, or remove the link",
                 }),
             );

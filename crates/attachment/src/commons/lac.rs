@@ -2,15 +2,17 @@
 
 mod id;
 mod memberships;
+mod mode;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink::link::{self, Link};
+use netlink::link::{self, Link, PortState};
 use netlink::vxlan::{NewVxlan, Settings};
 use netlink::{fdb, offload};
 
 pub use id::LacId;
+pub use mode::LacMode;
 
 use crate::bridge_members::BridgeMembers;
 use crate::{
@@ -39,6 +41,10 @@ pub struct Lac {
     /// The MTU of the VXLAN device in bytes.
     pub mtu: u32,
 }
+
+/// Whom a VXLAN device sends what is for all, each with the index of the link that packets leave by, where that is not left to the
+/// routes.
+type Remotes = BTreeSet<(IpAddr, Option<u32>)>;
 
 /// How frames reach the other hosts of a LAC.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,11 +79,11 @@ impl Reach {
         self.remote().is_ipv6()
     }
 
-    /// The hosts that get what is for all, where that is a list.
-    fn hosts(&self) -> Option<&BTreeSet<IpAddr>> {
+    fn mode(&self) -> LacMode {
         match self {
-            Self::Hosts { hosts, .. } => Some(hosts),
-            Self::Group(_) | Self::Flooded(_) => None,
+            Self::Group(_) => LacMode::Multicast,
+            Self::Flooded(_) => LacMode::Vxvde,
+            Self::Hosts { .. } => LacMode::Remotes,
         }
     }
 }
@@ -126,6 +132,7 @@ impl Lac {
             vni: self.id.vni,
             port: self.id.port,
             remote: self.reach.remote(),
+            local: None,
             underlay: Some(session.index(&Device::host(&self.underlay))?),
             ttl: self.ttl,
             learning: !matches!(self.reach, Reach::Flooded(_)),
@@ -153,6 +160,9 @@ impl Lac {
         };
         note(want.vni == have.vni, "vni", want.vni.to_string(), have.vni.to_string());
         note(want.port == have.port, "port", want.port.to_string(), have.port.to_string());
+        if let Some(mode) = LacMode::of(have) {
+            note(mode == self.reach.mode(), "mode", self.reach.mode().word().to_owned(), mode.word().to_owned());
+        }
         // Without a remote the kernel does not tell the family.
         let is_same = want.remote == have.remote || [want.remote, have.remote].iter().all(IpAddr::is_unspecified);
         note(is_same, "group", words_of_remote(want.remote), words_of_remote(have.remote));
@@ -162,6 +172,8 @@ impl Lac {
             self.underlay.clone(),
             have_underlay.map_or_else(|| "none".to_owned(), |link| link.name),
         );
+        let words = |local: Option<IpAddr>| local.map_or_else(|| "the route's".to_owned(), |local| local.to_string());
+        note(want.local == have.local, "local address", words(want.local), words(have.local));
         note(want.ttl == have.ttl, "ttl", want.ttl.to_string(), have.ttl.to_string());
         note(want.learning == have.learning, "learning", on_or_off(want.learning), on_or_off(have.learning));
         note(
@@ -187,11 +199,28 @@ impl Lac {
         })
     }
 
+    /// As [`Lac::check`]; of a device that an operator has made nothing is changed, so all of it must be right.
+    fn refuse(&self, link: &Link, session: &mut Session) -> Result<(), Error> {
+        self.check(link, session)?;
+        if lac_of(link) == Some(self.id) {
+            return Ok(());
+        }
+        match self.changeable_differences(link, session)?.into_iter().next() {
+            None => Ok(()),
+            Some(Difference { what, want, have }) => Err(Error::Conflict {
+                object: what,
+                want,
+                have: format!("is {have}, as an operator has made it"),
+                remedy: Remedy::act("change it there, or remove the device: then it is made here"),
+            }),
+        }
+    }
+
     /// The device, if it exists and can serve.
     fn find(&self, session: &mut Session) -> Result<Option<Link>, Error> {
         let found = session.find(&self.device())?;
         if let Some(link) = &found {
-            self.check(link, session)?;
+            self.refuse(link, session)?;
         }
         Ok(found)
     }
@@ -200,14 +229,21 @@ impl Lac {
         Ok(session.known(&Device::host(self.id.bridge()))?.map(|bridge| bridge.index))
     }
 
-    /// The hosts that the device sends to what is for all, where that is a list.
-    fn hosts_of(&self, link: &Link, session: &mut Session) -> Result<Option<BTreeSet<IpAddr>>, Error> {
-        if self.reach.hosts().is_none() {
-            return Ok(None);
-        }
+    /// Whom the device is to send what is for all.
+    fn remotes(&self, session: &mut Session) -> Result<Remotes, Error> {
+        Ok(match &self.reach {
+            Reach::Group(group) | Reach::Flooded(group) => {
+                Remotes::from([(*group, Some(session.index(&Device::host(&self.underlay))?))])
+            }
+            Reach::Hosts { hosts, .. } => hosts.iter().map(|host| (*host, None)).collect(),
+        })
+    }
+
+    /// Whom it sends that, as the kernel has it.
+    fn remotes_of(&self, link: &Link, session: &mut Session) -> Result<Remotes, Error> {
         let entries = fdb::list(session.socket(Side::Host)?, link.index)
             .map_err(Error::refused(format!("list the remotes of {}", self.label())))?;
-        Ok(Some(entries.iter().filter(|entry| entry.mac.is_none()).map(|entry| entry.host).collect()))
+        Ok(entries.iter().filter(|entry| entry.mac.is_none()).map(|entry| (entry.host, entry.by)).collect())
     }
 
     /// Programs get the frames of its packets as they are, and would get checksums that nobody fills in where the underlay leaves them to
@@ -244,18 +280,38 @@ impl Lac {
             differences.push(Difference::new(format!("{label} mtu"), self.mtu, link.mtu));
         }
         if link.master.is_none() || link.master != self.bridge(session)? {
-            let have = link.master.map_or_else(|| "no port".to_owned(), |index| format!("a port of link {index}"));
+            let have = match link.master {
+                None => "a port of no bridge".to_owned(),
+                Some(index) => match session.known_index(Side::Host, index)? {
+                    Some(master) => format!("a port of {}", master.name),
+                    None => format!("a port of link {index}"),
+                },
+            };
             differences.push(Difference::new(&label, format!("a port of bridge {}", self.id.bridge()), have));
         }
         if self.leaves_checksums(session)? {
             differences.push(Difference::new(format!("{label} tx checksumming"), "off", "on"));
         }
-        if let (Some(want), Some(have)) = (self.reach.hosts(), self.hosts_of(link, session)?)
-            && *want != have
-        {
-            differences.push(Difference::new(format!("{label} remotes"), words_of_hosts(want), words_of_hosts(&have)));
+        let (want, have) = (self.remotes(session)?, self.remotes_of(link, session)?);
+        if want != have {
+            let what = format!("{label} remotes");
+            differences.push(Difference::new(what, words_of_remotes(&want), words_of_remotes(&have)));
         }
         Ok(differences)
+    }
+
+    /// What keeps frames from passing between the bridge and the device.
+    fn port_differences(&self, link: &Link) -> Vec<Difference> {
+        let port = format!("bridge port {}", self.id.device());
+        let has_port = link.is_up && link.master.is_some();
+        let is_forwarding = link.port_state == Some(PortState::Forwarding);
+        let as_made = [
+            (is_forwarding, "forwarding", "in another state"),
+            (!link.isolated, "not isolated", "isolated"),
+            (link.floods_and_learns, "learning, with unknown, multicast and broadcast frames", "without some of that"),
+        ];
+        let differs = as_made.into_iter().filter(|(is_met, ..)| has_port && !is_met);
+        differs.map(|(_, want, have)| Difference::new(&port, want, have)).collect()
     }
 
     /// Makes the device, in one send: a kill cannot leave one without its tag.
@@ -276,17 +332,22 @@ impl Lac {
         if self.fills_in_checksums() {
             self.take_checksums(session)?;
         }
-        if let Some(hosts) = self.reach.hosts().filter(|hosts| !hosts.is_empty()) {
+        if let Reach::Hosts { hosts, .. } = &self.reach
+            && !hosts.is_empty()
+        {
             let index = session.index(&self.device())?;
-            hosts.iter().for_each(|host| self.add_host(index, *host, session));
+            hosts.iter().for_each(|host| self.add_remote(index, *host, None, session));
         }
         Ok(())
     }
 
-    fn add_host(&self, index: u32, host: IpAddr, session: &mut Session) {
+    fn add_remote(&self, index: u32, host: IpAddr, by: Option<u32>, session: &mut Session) {
         let label = self.label();
-        let step =
-            Step::change(Side::Host, format!("add {host} to the remotes of {label}"), fdb::append_remote(index, host));
+        let step = Step::change(
+            Side::Host,
+            format!("add {host} to the remotes of {label}"),
+            fdb::append_remote(index, host, by),
+        );
         session.queue(step.explained(move |error| match &error {
             Error::Refused { source, .. } if source.errno() == Some(libc::EAFNOSUPPORT) => Error::Conflict {
                 object: label.clone(),
@@ -298,9 +359,9 @@ impl Lac {
         }));
     }
 
-    fn remove_host(&self, index: u32, host: IpAddr, session: &mut Session) {
+    fn remove_remote(&self, index: u32, host: IpAddr, by: Option<u32>, session: &mut Session) {
         let action = format!("remove {host} from the remotes of {}", self.label());
-        let step = Step::change(Side::Host, action, fdb::delete_remote(index, host));
+        let step = Step::change(Side::Host, action, fdb::delete_remote(index, host, by));
         session.queue(step.tolerating(&[libc::ENOENT]));
     }
 
@@ -358,21 +419,22 @@ impl Lac {
         if self.leaves_checksums(session)? {
             self.take_checksums(session)?;
         }
-        let (Some(want), Some(have)) = (self.reach.hosts(), self.hosts_of(link, session)?) else { return Ok(()) };
-        let new: Vec<IpAddr> = want.difference(&have).copied().collect();
-        let old: Vec<IpAddr> = have.difference(want).copied().collect();
-        if new.is_empty() && old.is_empty() {
-            return self.forget_others(link, want, session);
+        let (want, have) = (self.remotes(session)?, self.remotes_of(link, session)?);
+        let new: Vec<_> = want.difference(&have).copied().collect();
+        let old: Vec<_> = have.difference(&want).copied().collect();
+        if !new.is_empty() || !old.is_empty() {
+            let (added, removed) = (new.clone(), old.clone());
+            self.take_back_with(session, move |index| {
+                let added_again = removed.iter().map(|(host, by)| fdb::append_remote(index, *host, *by));
+                added_again.chain(added.iter().map(|(host, by)| fdb::delete_remote(index, *host, *by))).collect()
+            });
         }
-        let changes = (new.clone(), old.clone());
-        self.take_back_with(session, move |index| {
-            let (new, old) = &changes;
-            let added_again = old.iter().map(|host| fdb::append_remote(index, *host));
-            added_again.chain(new.iter().map(|host| fdb::delete_remote(index, *host))).collect()
-        });
-        new.iter().for_each(|host| self.add_host(link.index, *host, session));
-        old.iter().for_each(|host| self.remove_host(link.index, *host, session));
-        self.forget_others(link, want, session)
+        new.iter().for_each(|(host, by)| self.add_remote(link.index, *host, *by, session));
+        old.iter().for_each(|(host, by)| self.remove_remote(link.index, *host, *by, session));
+        match &self.reach {
+            Reach::Hosts { hosts, .. } => self.forget_others(link, hosts, session),
+            Reach::Group(_) | Reach::Flooded(_) => Ok(()),
+        }
     }
 
     /// Frames for hardware addresses that were learned to be at other hosts must not go there any more either. One of these that still
@@ -426,7 +488,9 @@ impl Lac {
             format!("ip link set {name} master {bridge} up"),
         ];
         commands.extend(self.checksum_command());
-        commands.extend(self.reach.hosts().into_iter().flatten().map(|host| self.host_command("append", *host)));
+        if let Reach::Hosts { hosts, .. } = &self.reach {
+            commands.extend(hosts.iter().map(|host| self.remote_command("append", *host)));
+        }
         commands
     }
 
@@ -434,9 +498,10 @@ impl Lac {
         self.fills_in_checksums().then(|| format!("ethtool -K {} tx off", self.id.device()))
     }
 
-    fn host_command(&self, verb: &str, host: IpAddr) -> String {
+    fn remote_command(&self, verb: &str, host: IpAddr) -> String {
+        let via = if host.is_multicast() { format!(" via {}", self.underlay) } else { String::new() };
         let permanent = if verb == "append" { " permanent" } else { "" };
-        format!("bridge fdb {verb} 00:00:00:00:00:00 dev {} dst {host} self{permanent}", self.id.device())
+        format!("bridge fdb {verb} 00:00:00:00:00:00 dev {} dst {host}{via} self{permanent}", self.id.device())
     }
 }
 
@@ -478,7 +543,7 @@ impl Shared for Lac {
 
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         session.sharing(|session| match session.known(&self.device())? {
-            Some(link) => self.check(&link, session),
+            Some(link) => self.refuse(&link, session),
             None => Ok(()),
         })
     }
@@ -504,16 +569,7 @@ impl Shared for Lac {
     fn make(&self, session: &mut Session) -> Result<(), Error> {
         match self.find(session)? {
             None => self.create(session),
-            Some(link) if lac_of(&link) == Some(self.id) => self.complete(&link, session),
-            Some(link) => match self.changeable_differences(&link, session)?.into_iter().next() {
-                None => Ok(()),
-                Some(Difference { what, want, have }) => Err(Error::Conflict {
-                    object: what,
-                    want,
-                    have: format!("has {have}, and was made by an operator"),
-                    remedy: Remedy::act("change it there, or remove the device: then it is made here"),
-                }),
-            },
+            Some(link) => self.complete(&link, session),
         }
     }
 
@@ -524,6 +580,7 @@ impl Shared for Lac {
         let mut differences = self.fixed_differences(&link, session)?;
         if link.vxlan.is_some() {
             differences.extend(self.changeable_differences(&link, session)?);
+            differences.extend(self.port_differences(&link));
         }
         Ok(differences)
     }
@@ -568,10 +625,9 @@ impl Shared for Lac {
         if self.leaves_checksums(session)? {
             commands.extend(self.checksum_command());
         }
-        if let (Some(want), Some(have)) = (self.reach.hosts(), self.hosts_of(&link, session)?) {
-            commands.extend(want.difference(&have).map(|host| self.host_command("append", *host)));
-            commands.extend(have.difference(want).map(|host| self.host_command("delete", *host)));
-        }
+        let (want, have) = (self.remotes(session)?, self.remotes_of(&link, session)?);
+        commands.extend(want.difference(&have).map(|(host, _)| self.remote_command("append", *host)));
+        commands.extend(have.difference(&want).map(|(host, _)| self.remote_command("delete", *host)));
         Ok(commands)
     }
 
@@ -609,11 +665,11 @@ fn words_of_range((first, end): (u16, u16)) -> String {
     }
 }
 
-fn words_of_hosts(hosts: &BTreeSet<IpAddr>) -> String {
-    if hosts.is_empty() {
+fn words_of_remotes(remotes: &Remotes) -> String {
+    if remotes.is_empty() {
         return "none".to_owned();
     }
-    hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    remotes.iter().map(|(host, _)| host.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn on_or_off(is_on: bool) -> String {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use anyhow::Context;
-use attachment::{LacId, OwnedDevice, Session, Side, lac_of};
+use attachment::{LacId, LacMode, OwnedDevice, Session, Side, lac_of};
 use netlink::Mac;
 use netlink::fdb;
 use netlink::link::Link;
@@ -32,39 +32,6 @@ pub(super) struct Device {
     pub(super) underlay: String,
     /// What it knows of other hosts.
     pub(super) entries: Vec<fdb::Entry>,
-}
-
-/// How frames reach the other hosts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// By a group, until it is learned who has a hardware address.
-    Multicast,
-    /// All by a group, from the port that they are sent to: clients of VDE take part.
-    Vxvde,
-    /// By a copy for each host of a list.
-    Remotes,
-}
-
-impl Mode {
-    /// As the key `mode` has it.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Multicast => "multicast",
-            Self::Vxvde => "vxvde",
-            Self::Remotes => "remotes",
-        }
-    }
-
-    /// `None` for a device that somebody has made in another way under our name.
-    fn of(settings: &Settings) -> Option<Self> {
-        let is_from_its_port = settings.source_ports.0 == settings.port;
-        match settings.remote {
-            remote if remote.is_unspecified() => Some(Self::Remotes),
-            remote if !remote.is_multicast() => None,
-            _ if settings.learning => Some(Self::Multicast),
-            _ => is_from_its_port.then_some(Self::Vxvde),
-        }
-    }
 }
 
 impl Cloud {
@@ -107,8 +74,8 @@ impl Cloud {
     }
 
     /// How frames reach the other hosts, as far as the VXLAN device tells.
-    pub(super) fn mode(&self) -> Option<Mode> {
-        Mode::of(&self.device.as_ref()?.settings)
+    pub(super) fn mode(&self) -> Option<LacMode> {
+        LacMode::of(&self.device.as_ref()?.settings)
     }
 
     /// The group by which the hosts find each other.
@@ -185,35 +152,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mode_is_told_by_the_device() {
-        let settings = |remote: &str, learning, source_ports| Settings {
-            vni: 1,
-            port: 14789,
-            remote: remote.parse().unwrap(),
-            underlay: Some(2),
-            ttl: 1,
-            learning,
-            source_ports,
-            is_external: false,
-        };
-        for (mode, settings) in [
-            (Some(Mode::Multicast), settings("239.0.0.1", true, (0, 0))),
-            (Some(Mode::Multicast), settings("ff05::1", true, (0, 0))),
-            (Some(Mode::Vxvde), settings("239.0.0.1", false, (14789, 14790))),
-            (Some(Mode::Remotes), settings("0.0.0.0", true, (0, 0))),
-            (Some(Mode::Remotes), settings("::", true, (0, 0))),
-            (None, settings("192.0.2.1", true, (0, 0))),
-            (None, settings("239.0.0.1", false, (0, 0))),
-        ] {
-            assert_eq!(Mode::of(&settings), mode, "{settings:?}");
-        }
-    }
-
-    #[test]
     fn what_is_for_all_is_no_learned_host() {
         let entry = |mac: Option<[u8; 6]>, host: &str, is_permanent| fdb::Entry {
             mac: mac.map(Mac),
             host: host.parse().unwrap(),
+            by: None,
             is_permanent,
         };
         let (one, two) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
@@ -223,6 +166,7 @@ mod tests {
                 vni: 1,
                 port: 14789,
                 remote: "239.0.0.1".parse().unwrap(),
+                local: None,
                 underlay: None,
                 ttl: 0,
                 learning: true,

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use attachment::{LacId, OwnedDevice};
+use attachment::{LacId, LacMode, OwnedDevice};
 use serde::Serialize;
 
-use super::cloud::{self, Cloud, Mode};
+use super::cloud::{self, Cloud};
 use crate::cli::Listing;
 use crate::table;
 
@@ -117,7 +117,7 @@ impl View {
             group: cloud.group().map(|group| group.to_string()).unwrap_or_default(),
             port: id.port,
             vni: id.vni,
-            mode: cloud.mode().map(Mode::word).unwrap_or_default(),
+            mode: cloud.mode().map(LacMode::word).unwrap_or_default(),
             underlay: device.map(|device| device.underlay.clone()).unwrap_or_default(),
             bridge: cloud.bridge.clone(),
             device: device.map(|device| device.link.name.clone()).unwrap_or_default(),

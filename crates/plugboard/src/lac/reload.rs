@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
-use attachment::LacId;
+use attachment::{LacId, LacMode};
 
-use super::cloud::{self, Cloud, Mode};
+use super::cloud::{self, Cloud};
 use super::member::Member;
 use crate::chain::Chain;
 use crate::cli::Reload;
@@ -196,7 +196,7 @@ impl Reloading<'_> {
 
 /// The members of a LAC whose hosts are listed, as the kernel has it.
 fn listing(cloud: &Cloud) -> impl Iterator<Item = &attachment::OwnedDevice> {
-    cloud.members.iter().filter(|_| cloud.mode() == Some(Mode::Remotes))
+    cloud.members.iter().filter(|_| cloud.mode() == Some(LacMode::Remotes))
 }
 
 /// What UPDATE can change of a LAC.

@@ -317,3 +317,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_key_that_is_refused_is_known() {
+    let refused: Vec<&str> = OF_OTHERS.iter().flat_map(|(keys, _)| keys.iter().copied()).collect();
+    let known: Vec<&str> = REFUSED.known.iter().map(|(key, _)| *key).collect();
+    assert_eq!(refused, known);
+}
