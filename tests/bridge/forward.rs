@@ -84,6 +84,26 @@ fn without_the_rule_they_would_not() {
     assert_eq!(reached(), 0);
 }
 
+/// As after a reload of rules that were saved.
+#[test]
+fn a_rule_that_iptables_has_restored_is_still_ours() {
+    let (scene, c2) = docker_host();
+    let before = ["iptables", "ip6tables"].map(saved);
+    let (_, first) = scene.added_for(&scene.c1, &config());
+    let made = ["iptables", "ip6tables"].map(saved);
+    let restore = || sh("iptables-save | iptables-restore && ip6tables-save | ip6tables-restore").ok();
+    restore();
+    assert_eq!(["iptables", "ip6tables"].map(saved), made);
+    scene.call(Plugin::Bridge, "CHECK", first.clone()).run().ok();
+    let (second, last) = scene.added_for(&c2, &config());
+    assert_eq!(["iptables", "ip6tables"].map(saved), made, "the second member needs no other");
+    assert_eq!(scene.c1.ping(&address(&second, 0), 3).received, 3);
+    restore();
+    scene.call(Plugin::Bridge, "DEL", first).run().ok();
+    scene.call_for(&c2, "eth0", Plugin::Bridge, "DEL", last).run().ok();
+    assert_eq!(["iptables", "ip6tables"].map(saved), before, "it goes with the last member");
+}
+
 #[test]
 fn what_an_operators_rule_drops_stays_dropped() {
     let (scene, c2) = docker_host();

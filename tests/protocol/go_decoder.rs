@@ -144,7 +144,9 @@ fn the_plugins_do_not_contain_the_manual() {
     for manual in &PLUGINS {
         let path = harness::bin_dir().join(manual.name);
         let program = fs::read(&path).expect("the executable is there");
-        let contains = |text: &str| program.windows(text.len()).any(|window| window == text.as_bytes());
+        // What is no text in it does not change what is; texts are searched for in a hundredth of the time.
+        let program = String::from_utf8_lossy(&program);
+        let contains = |text: &str| program.contains(text);
         assert!(contains(manual.name), "{} is an executable of ours", path.display());
         for row in rows(manual).iter().filter(|row| row.key.meaning.len() > 40) {
             assert!(!contains(row.key.meaning), "{}: {}", manual.name, row.key.meaning);

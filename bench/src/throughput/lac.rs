@@ -3,6 +3,7 @@
 //! For each mode and each turn all are made anew, on the same two hosts with the same underlay.
 
 mod connection;
+mod maker;
 mod mode;
 
 use anyhow::Result;
@@ -14,7 +15,8 @@ use meter::statistics::{median, median_interval};
 use crate::options::Options;
 use crate::turns::TRANSFERS;
 
-use connection::{Connection, Maker};
+use connection::Connection;
+use maker::Maker;
 use mode::Mode;
 
 /// What is promised of the medians: beside the same made by hand, and beside VDE's client.

@@ -41,6 +41,14 @@ fn a_group_is_all_that_hosts_need() {
     all_reach_each_other(&members.iter().collect::<Vec<_>>());
     for host in &site.hosts {
         assert!(host.sh("ip maddress show dev eth0").ok().contains(GROUP), "{} has joined", host.name);
+        for device in ["lac14789-1", "vx14789-1"] {
+            let shown = host.ip(&format!("address show dev {device}"));
+            assert_eq!(
+                shown[0]["addr_info"].as_array().map(Vec::len),
+                Some(0),
+                "the host has no address there: {shown:#}"
+            );
+        }
         let entries = host.sh("bridge -j fdb show dev vx14789-1").ok();
         let entries: Vec<Value> = serde_json::from_str(&entries).expect("JSON");
         let of_people: Vec<_> =

@@ -45,17 +45,26 @@ const VOLATILE_GROUPS: [&str; 7] = ["designated_", "topology_change", "gso_", "g
 /// Members of `flags` that follow the carrier.
 const CARRIER: [&str; 5] = ["LOWER_UP", "NO-CARRIER", "M-DOWN", "linkdown", "dead"];
 
-/// What `ip`, `tc` and `bridge` are asked, each answering with an array of objects.
-const QUESTIONS: [(&str, &str); 8] = [
-    ("link", "ip -j -d link show"),
-    ("address", "ip -j address show"),
-    ("route", "ip -4 -j -d route show table all"),
-    ("route6", "ip -6 -j -d route show table all"),
-    ("rule", "ip -4 -j rule show"),
-    ("rule6", "ip -6 -j rule show"),
-    ("qdisc", "tc -j qdisc show"),
-    ("vlan", "bridge -j vlan show"),
+/// What `ip`, `tc` and `bridge` are asked, each answering with arrays of objects. `ip` is asked several things at once, because to start
+/// it takes longer than to answer, and its objects tell what they are.
+const QUESTIONS: [(&str, fn(&Value) -> &'static str); 5] = [
+    ("printf 'link show\\naddress show\\n' | ip -j -d -batch -", |object| {
+        if object["addr_info"].is_array() { "address" } else { "link" }
+    }),
+    ("printf 'route show table all\\nrule show\\n' | ip -4 -j -d -batch -", |object| {
+        if is_rule(object) { "rule" } else { "route" }
+    }),
+    ("printf 'route show table all\\nrule show\\n' | ip -6 -j -d -batch -", |object| {
+        if is_rule(object) { "rule6" } else { "route6" }
+    }),
+    ("tc -j qdisc show", |_| "qdisc"),
+    ("bridge -j vlan show", |_| "vlan"),
 ];
+
+/// A rule has a priority, and a route a metric (`iprule.c` and `iproute.c` of iproute2).
+fn is_rule(object: &Value) -> bool {
+    !object["priority"].is_null()
+}
 
 /// The packet filter's rules, as text.
 const RULES: &str = "nft --stateless list ruleset";
@@ -104,20 +113,19 @@ const NEXT: &str = "--next--";
 fn look(place: &str, ask: &dyn Fn(&str) -> String, lines: &mut BTreeSet<String>) {
     // All of it in one process's shell: to start one in a namespace takes longer than to answer.
     let script: String =
-        QUESTIONS.iter().map(|(_, question)| format!("{question} && echo && echo {NEXT} && ")).collect();
+        QUESTIONS.iter().map(|(question, _)| format!("{question} && echo && echo {NEXT} && ")).collect();
     let answers = ask(&(script + RULES));
     let mut answers = answers.split(NEXT).map(str::trim);
-    for (subject, question) in QUESTIONS {
+    for (question, subject) in QUESTIONS {
         let answer = answers.next().unwrap_or_default();
         // iproute2 prints nothing at all for some empty lists.
-        let answer: Value = if answer.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(answer).unwrap_or_else(|e| panic!("{question} printed no JSON ({e}): {answer}"))
-        };
-        let objects = answer.as_array().into_iter().flatten().filter(|o| o.as_object().is_some_and(|o| !o.is_empty()));
+        let arrays: Vec<Vec<Value>> = serde_json::Deserializer::from_str(answer)
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|e| panic!("{question} printed no JSON ({e}): {answer}"));
+        let objects = arrays.iter().flatten().filter(|o| o.as_object().is_some_and(|o| !o.is_empty()));
         for object in objects.filter(|o| !is_derived(o)) {
-            let device = object["ifname"].as_str().unwrap_or_default();
+            let (subject, device) = (subject(object), object["ifname"].as_str().unwrap_or_default());
             match object["addr_info"].as_array() {
                 Some(addresses) => lines.extend(
                     addresses

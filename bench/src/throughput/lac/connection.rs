@@ -1,11 +1,10 @@
 //! Two ends on two hosts, and what connects them.
 
-use std::fmt;
-
 use anyhow::{Result, bail};
 use harness::{Host, Invocation, Namespace, VdeClient};
 use serde_json::{Value, json};
 
+use super::maker::Maker;
 use super::mode::Mode;
 use crate::maker::INTERFACE;
 use crate::options::Options;
@@ -22,30 +21,6 @@ const TAP: &str = "tap0";
 const BRIDGE: &str = "hand";
 const DEVICE: &str = "vxhand";
 const PORT: &str = "port";
-
-/// Who connects the ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Maker {
-    /// `vxlan-overlay`: two containers.
-    Ours,
-    /// `ip`, with the same settings.
-    Hand,
-    /// `vde_plug`: a TAP device on either host, whose frames that program passes on.
-    Vde,
-    /// Nobody: the hosts themselves, by the underlay.
-    Underlay,
-}
-
-impl fmt::Display for Maker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ours => "ours",
-            Self::Hand => "by hand",
-            Self::Vde => "vde_plug",
-            Self::Underlay => "the underlay",
-        })
-    }
-}
 
 /// Two ends that are connected.
 #[derive(Debug)]

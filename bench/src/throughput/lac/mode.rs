@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::connection::Maker;
+use super::maker::Maker;
 
 /// The group of all LACs; VDE's clients have one of their own.
 const GROUP: &str = "239.0.0.1";

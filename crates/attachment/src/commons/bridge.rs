@@ -30,6 +30,8 @@ pub struct Bridge {
     pub vlan_filtering: bool,
     /// It is going to have the address of a gateway.
     pub is_gateway: bool,
+    /// The kernel gives it a link-local address of IPv6, at which its members reach the host.
+    pub has_link_local: bool,
     /// The device of the host that is its port. A bridge that is made here gets its address, MTU, IP addresses and routes.
     pub uplink: Option<Uplink>,
 }
@@ -48,6 +50,7 @@ impl Bridge {
             promiscuous: false,
             vlan_filtering: false,
             is_gateway: false,
+            has_link_local: true,
             uplink: None,
         }
     }
@@ -210,7 +213,11 @@ impl Bridge {
         let label = self.label();
         session.queue(Step::make(Side::Host, format!("make {label}"), bridge.create()));
         // In the same send as the creation: a kill cannot leave a bridge without its tag.
-        let tag = link::set_alias(&self.name, &self.alias(port.map(Port::name)));
+        let alias = self.alias(port.map(Port::name));
+        let tag = match self.has_link_local {
+            true => link::set_alias(&self.name, &alias),
+            false => link::set_alias_without_link_local(&self.name, &alias, self.mtu),
+        };
         session.queue(Step::change(Side::Host, format!("tag {label}"), tag));
         if let Some(request) = bridge.fix_mtu() {
             session.queue(Step::change(Side::Host, format!("set the mtu of {label}"), request));
@@ -421,7 +428,8 @@ impl Bridge {
                 format!("ip link set {0} address $(cat /sys/class/net/{0}/address)", self.name),
             ],
         };
-        commands.push(format!("ip link set {} alias '{alias}'", self.name));
+        let link_local = if self.has_link_local { "" } else { " addrgenmode none" };
+        commands.push(format!("ip link set {} alias '{alias}'{link_local}", self.name));
         // Only a change of it makes it stay.
         let mtu = self.own_mtu();
         commands.extend(mtu.filter(|bytes| *bytes == 1500).map(|_| format!("ip link set {} mtu 1499", self.name)));

@@ -643,10 +643,11 @@ impl Shared for Lac {
 }
 
 impl Bridge {
-    /// The bridge of a LAC, of which all its members on this host are ports.
+    /// The bridge of a LAC, of which all its members on this host are ports. Members of other hosts are to find no address of this
+    /// one on it.
     #[must_use]
     pub fn of_lac(id: LacId) -> Self {
-        Self::shared(&id.bridge(), &id.shared_by())
+        Self { has_link_local: false, ..Self::shared(&id.bridge(), &id.shared_by()) }
     }
 }
 

@@ -6,6 +6,7 @@
 //! over any rule of an operator. Nothing else in them is touched. What is sent from one routed NIC to another passes there anyway, and
 //! each such NIC has a rule.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use netlink::{Request, Socket};
@@ -166,7 +167,7 @@ fn lacking(socket: &mut Socket, members: Members<'_>) -> Result<Vec<Chain>, Erro
     let mut chains = Vec::new();
     for found in forwarding(socket)? {
         if found.policy == Some(Policy::Drop)
-            && !rules(socket, &found.chain)?.iter().any(|rule| rule.comment == comment)
+            && !rules(socket, &found.chain)?.iter().any(|rule| comment_of(rule) == comment)
         {
             chains.push(found.chain);
         }
@@ -185,6 +186,14 @@ fn forwarding(socket: &mut Socket) -> Result<Vec<Found>, Error> {
 
 fn rules(socket: &mut Socket, chain: &Chain) -> Result<Vec<rule::Found>, Error> {
     rule::list(socket, &chain.table, Some(&chain.name)).map_err(Error::refused(format!("list chain {chain}")))
+}
+
+/// Its comment; where `iptables-restore` has made the rule anew, that is a match.
+fn comment_of(rule: &rule::Found) -> Cow<'_, str> {
+    match rule.comment.is_empty() {
+        true => rule.iptables_comment().unwrap_or_default().into(),
+        false => rule.comment.as_str().into(),
+    }
 }
 
 /// The chains in which the rule is missing, for CHECK.
@@ -208,7 +217,7 @@ pub(crate) fn remove(session: &mut Session, members: Members<'_>) -> Result<(), 
     for _ in 0..ATTEMPTS {
         let rules = ours(session)?;
         let requests: Vec<Request> =
-            rules.iter().filter(|rule| rule.comment == comment).map(rule::Found::delete).collect();
+            rules.iter().filter(|rule| comment_of(rule) == comment).map(rule::Found::delete).collect();
         if requests.is_empty() {
             return Ok(()); // also where there is no nf_tables
         }
@@ -245,7 +254,7 @@ pub(crate) fn missing_commands(session: &mut Session, members: Members<'_>) -> R
 pub(crate) fn removal_commands(session: &mut Session, members: Members<'_>) -> Result<Vec<String>, Error> {
     let comment = members.comment();
     let rules = ours(session)?;
-    let found = rules.iter().filter(|rule| rule.comment == comment);
+    let found = rules.iter().filter(|rule| comment_of(rule) == comment);
     Ok(found.map(|rule| format!("nft delete rule {} handle {}", rule.chain, rule.handle)).collect())
 }
 
@@ -267,7 +276,7 @@ pub(crate) fn routed(session: &mut Session) -> Result<Vec<String>, Error> {
 
 fn names(session: &mut Session, of: &str) -> Result<Vec<String>, Error> {
     let mut names: Vec<String> =
-        ours(session)?.iter().filter_map(|rule| Some(rule.comment.strip_prefix(of)?.to_owned())).collect();
+        ours(session)?.iter().filter_map(|rule| Some(comment_of(rule).strip_prefix(of)?.to_owned())).collect();
     names.sort();
     names.dedup();
     Ok(names)
@@ -280,7 +289,7 @@ fn ours(session: &mut Session) -> Result<Vec<rule::Found>, Error> {
         for found in forwarding(socket)? {
             all.extend(rules(socket, &found.chain)?);
         }
-        all.retain(|rule| [OF_BRIDGE, OF_ROUTED].iter().any(|of| rule.comment.starts_with(of)));
+        all.retain(|rule| [OF_BRIDGE, OF_ROUTED].iter().any(|of| comment_of(rule).starts_with(of)));
         Ok(all)
     };
     match session.netfilter().map_err(of_netfilter).and_then(list) {
