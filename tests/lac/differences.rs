@@ -12,8 +12,9 @@ fn changed(site: &Site, config: &Value, change: &str, said: &[&str]) {
     let (_, attached) = site.added(site.c1(), "eth1", config);
     site.checked(site.c1(), "eth1", &attached);
     sh(change).ok();
+    println!("{change}");
     let (code, words) = site.different(site.c1(), "eth1", &attached);
-    assert_eq!(code, codes::DIFFERENT, "{change}: {words}");
+    assert_eq!(code, codes::DIFFERENT, "{words}");
     for part in said {
         assert!(words.contains(part), "{change}: {part:?} is said: {words}");
     }
@@ -66,7 +67,6 @@ fn every_setting_of_the_device() {
             ["remotes", "have 192.0.2.66, 234.0.0.1"],
         ),
         ("ip link set vx14789-1 type vxlan local 192.0.2.77".to_owned(), ["local address", "have 192.0.2.77"]),
-        ("ip link set vx14789-1 type bridge_slave state 0".to_owned(), ["bridge port vx14789-1", "want forwarding"]),
         ("ip link set vx14789-1 type bridge_slave isolated on".to_owned(), ["bridge port vx14789-1", "have isolated"]),
         ("ip link set vx14789-1 type bridge_slave flood off".to_owned(), ["bridge port vx14789-1", "unknown"]),
         ("ip link set lac14789-1 down".to_owned(), ["bridge lac14789-1", "want up, have down"]),

@@ -98,10 +98,10 @@ fn another_group_with_the_same_port_and_vni_is_refused() {
         (json!({"group": "234.0.0.2"}), "has group 234.0.0.1, but the configuration asks for group 234.0.0.2"),
         (json!({"group": "ff05:56de::1"}), "has group 234.0.0.1, but the configuration asks for group ff05:56de::1"),
         (json!({"ttl": 2}), "has ttl 1, but the configuration asks for ttl 2"),
-        (json!({"mode": "vxvde"}), "has learning on, but the configuration asks for learning off"),
+        (json!({"mode": "vxvde"}), "has mode multicast, but the configuration asks for mode vxvde"),
         (
             json!({"group": null, "remotes": ["192.0.2.2"]}),
-            "has group 234.0.0.1, but the configuration asks for group none",
+            "has mode multicast, but the configuration asks for mode remotes",
         ),
     ] {
         let words = site.refused(&site.c2, "ADD", &network(keys), codes::CONFLICT);

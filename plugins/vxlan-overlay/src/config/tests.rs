@@ -188,7 +188,7 @@ fn contradictions() {
         ),
         (
             json!({"url": "vxvde://234.0.0.1/hsahsize=1"}),
-            "url is \"vxvde://234.0.0.1/hsahsize=1\": unknown option \"hsahsize\"; Known options: port, vni, grp, ttl, v6, v4, if",
+            "url is \"vxvde://234.0.0.1/hsahsize=1\": unknown option \"hsahsize\"; known options are port, vni, grp, ttl, v6, v4, if",
         ),
         (
             json!({"group": "239.0.0.1", "vlan": 10}),
