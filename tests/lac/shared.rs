@@ -114,10 +114,8 @@ fn another_group_with_the_same_port_and_vni_is_refused() {
         "{words}"
     );
     site.checked(&site.c3, "eth1", &of_list);
-    sh(&format!(
-        "ip link add lan1 type veth peer name far1 && ip link set lan1 up && ip link set far1 up && \
-         ip address add 198.51.100.1/24 dev lan1"
-    ))
+    sh("ip link add lan1 type veth peer name far1 && ip link set lan1 up && ip link set far1 up && \
+         ip address add 198.51.100.1/24 dev lan1")
     .ok();
     let words = site.refused(&site.c2, "ADD", &network(json!({"if": "lan1"})), codes::CONFLICT);
     assert!(
