@@ -126,7 +126,10 @@ mod tests {
         assert_eq!(read_back, Some(Entry { mac: None, host, by: Some(2), is_permanent: true }));
         assert_eq!(read(&object(of_remote(7, host, Some(2))), 8), None);
         let mac = Mac([2, 0, 0, 0, 0, 1]);
-        assert_eq!(read(&object(of(7, mac.0, host)), 7), Some(Entry { mac: Some(mac), host, is_permanent: true }));
+        assert_eq!(
+            read(&object(of(7, mac.0, host)), 7),
+            Some(Entry { mac: Some(mac), host, by: None, is_permanent: true })
+        );
         let bytes = of_remote(7, [192, 0, 2, 1].into(), None);
         for cut in 0..bytes.len() {
             read(&object(bytes.get(..cut).unwrap_or_default().to_vec()), 7); // no bytes panic

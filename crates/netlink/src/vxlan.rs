@@ -85,7 +85,7 @@ impl Settings {
                 IFLA_VXLAN_GROUP => settings.remote = address(value).unwrap_or(settings.remote),
                 IFLA_VXLAN_GROUP6 => settings.remote = address(value).unwrap_or(settings.remote),
                 IFLA_VXLAN_LOCAL | IFLA_VXLAN_LOCAL6 => {
-                    settings.local = address(value).filter(|local| !local.is_unspecified())
+                    settings.local = address(value).filter(|local| !local.is_unspecified());
                 }
                 IFLA_VXLAN_LINK => settings.underlay = read_u32(value, 0).filter(|index| *index != 0),
                 IFLA_VXLAN_TTL => settings.ttl = value.first().copied().unwrap_or_default(),
