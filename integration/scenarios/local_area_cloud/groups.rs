@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use harness::row;
-use integration::with;
+use harness::{bin, bin_dir, row, sh};
+use integration::{call, with};
 use serde_json::{Value, json};
 use tests::{Capture, Packet};
 
@@ -212,4 +212,36 @@ fn a_group_of_ipv6() {
     assert!(tunnelled.iter().any(|packet| carries_echo(packet)), "{tunnelled:?}");
     members.iter().for_each(Member::delete);
     assert_eq!(before, site.state(&[]));
+}
+
+/// The commands are for people who have no plugin on a host, or want to know what it would do.
+#[test]
+fn the_commands_that_are_printed_make_a_member() {
+    let site = Site::<2>::new();
+    let [host, other] = &site.hosts;
+    let [c1, c2] = ["c1", "c2"].map(|name| site.container(name));
+    sh("mkdir -p /etc/cni/net.d").ok();
+    let plugboard = format!("CNI_PATH={} {}", bin_dir().display(), bin("plugboard").display());
+    let remotes = [0, 1].map(|place| site.uplink(place).ipv4);
+    for keys in [json!({}), json!({"compat": "vxvde"}), json!({"group": null, "remotes": remotes})] {
+        let config = network(&keys);
+        let list = json!({"cniVersion": "1.1.0", "name": "lac", "plugins": [config]});
+        std::fs::write("/etc/cni/net.d/lac.conflist", list.to_string()).expect("a file");
+        let member = Member::new(host, &c1, "eth0", &config, "10.0.0.1/24");
+        let commands = other.sh(&format!("{plugboard} attach --dry-run --primary lac c2 lac")).ok();
+        println!("{commands}");
+        assert_eq!(of_kind(other, "bridge"), [""; 0], "nothing is made yet");
+        other.sh(&format!("set -e\n{commands}")).ok();
+        c2.sh("ip address add 10.0.0.2/24 dev eth0").ok();
+        assert_eq!((member.ns.ping("10.0.0.2", 3).received, c2.ping("10.0.0.1", 3).received), (3, 3), "{keys}");
+        let [ours, printed] = [host, other].map(|host| {
+            let (bridge, device) = (host.ip("address show dev lac14789-1"), vxlan(host, "vx14789-1"));
+            let data = &device["linkinfo"]["info_data"];
+            (bridge[0]["addr_info"].clone(), device["mtu"].clone(), data["learning"].clone(), data["ttl"].clone())
+        });
+        assert_eq!((&ours.0, &ours), (&json!([]), &printed), "{keys}");
+        call("DEL", &c2, "eth0", &config).on(other).run().ok();
+        assert_eq!(of_kind(other, "bridge"), [""; 0], "what was made by hand is removed as its own");
+        member.delete();
+    }
 }

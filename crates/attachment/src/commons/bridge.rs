@@ -209,7 +209,8 @@ impl Bridge {
         let known = port.and_then(|port| port.link().mac);
         let mac = known.map_or_else(Mac::random, Ok).map_err(Error::refused("choose an address for the bridge"))?;
         let mtu = port.map(|port| port.link().mtu).or(self.mtu);
-        let bridge = netlink::bridge::NewBridge { name: &self.name, mac, mtu, vlan_filtering: self.vlan_filtering };
+        let (name, vlan_filtering, is_up) = (self.name.as_str(), self.vlan_filtering, self.has_link_local);
+        let bridge = netlink::bridge::NewBridge { name, mac, mtu, vlan_filtering, is_up };
         let label = self.label();
         session.queue(Step::make(Side::Host, format!("make {label}"), bridge.create()));
         // In the same send as the creation: a kill cannot leave a bridge without its tag.
@@ -219,6 +220,10 @@ impl Bridge {
             false => link::set_alias_without_link_local(&self.name, &alias, self.mtu),
         };
         session.queue(Step::change(Side::Host, format!("tag {label}"), tag));
+        if !self.has_link_local {
+            // The kernel chooses an address for a link that comes up, and keeps it.
+            session.queue(Step::change(Side::Host, format!("set {label} up"), link::set_up(&self.name)));
+        }
         if let Some(request) = bridge.fix_mtu() {
             session.queue(Step::change(Side::Host, format!("set the mtu of {label}"), request));
         }
@@ -413,6 +418,7 @@ impl Bridge {
     fn commands_with(&self, port: Option<&NamedPort>) -> Vec<String> {
         let alias = self.alias(port.map(|port| port.name.as_str()));
         let filtering = if self.vlan_filtering { " vlan_filtering 1" } else { "" };
+        let (up, link_local) = if self.has_link_local { (" up", "") } else { ("", " addrgenmode none") };
         let mut commands = match &self.uplink {
             Some(Uplink { device, .. }) => vec![
                 format!(
@@ -423,13 +429,15 @@ impl Bridge {
                 format!("ip link set {} mtu $(cat /sys/class/net/{device}/mtu)", self.name),
             ],
             None => vec![
-                format!("ip link add {} up type bridge no_linklocal_learn 1{filtering}", self.name),
+                format!("ip link add {}{up} type bridge no_linklocal_learn 1{filtering}", self.name),
                 // An address that was set stays; the kernel's own choice changes with the ports.
                 format!("ip link set {0} address $(cat /sys/class/net/{0}/address)", self.name),
             ],
         };
-        let link_local = if self.has_link_local { "" } else { " addrgenmode none" };
         commands.push(format!("ip link set {} alias '{alias}'{link_local}", self.name));
+        if !self.has_link_local {
+            commands.push(format!("ip link set {} up", self.name));
+        }
         // Only a change of it makes it stay.
         let mtu = self.own_mtu();
         commands.extend(mtu.filter(|bytes| *bytes == 1500).map(|_| format!("ip link set {} mtu 1499", self.name)));
