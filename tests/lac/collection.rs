@@ -52,3 +52,21 @@ fn a_member_whose_namespace_is_gone() {
         site.deleted(&site.c2, "eth1", &config);
     }
 }
+
+/// The alias tells whose it is, whatever its name.
+#[test]
+fn a_device_that_was_renamed() {
+    cites!("DEL-8", "GC-1");
+    let site = Site::new();
+    let before = site.state();
+    let config = network(json!({}));
+    for collects in [false, true] {
+        let (_, attached) = site.added(site.c1(), "eth1", &config);
+        harness::sh("ip link set vx14789-1 name mine").ok();
+        match collects {
+            false => site.deleted(site.c1(), "eth1", &attached),
+            true => _ = site.collect(&config, &[]).ok(),
+        }
+        assert_eq!(before, site.state());
+    }
+}

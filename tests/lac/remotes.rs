@@ -93,10 +93,27 @@ fn only_the_list_can_be_changed() {
     let site = Site::new();
     let (_, attached) = site.added(site.c1(), "eth1", &listed(&["192.0.2.2"]));
     for keys in [json!({"ttl": 9}), json!({"remotes": null, "group": "234.0.0.1"})] {
-        let words = site.refused(site.c1(), "UPDATE", &with(&attached, keys), codes::REFUSED);
-        assert!(words.contains("cannot be changed in use"), "{words}");
+        let words = site.refused(site.c1(), "UPDATE", &with(&attached, keys), codes::CONFLICT);
+        assert!(words.contains("another port or VNI"), "{words}");
     }
     site.call(site.c1(), "eth1", "UPDATE", &with(&attached, json!({"remotes": ["192.0.2.9"]}))).run().ok();
     assert_eq!(hosts_of(DEVICE), addresses(&["192.0.2.9"]));
     site.deleted(site.c1(), "eth1", &attached);
+}
+
+/// Nobody changes a cloud that he is not in.
+#[test]
+fn only_members_change_a_list() {
+    let site = Site::new();
+    let elsewhere = |remotes: &[&str]| with(&listed(remotes), json!({"vni": 2}));
+    let (_, first) = site.added(site.c1(), "eth1", &listed(&["192.0.2.2"]));
+    let (_, second) = site.added(&site.c2, "eth1", &elsewhere(&["192.0.2.3"]));
+    let of_another = with(&elsewhere(&["192.0.2.9"]), json!({"prevResult": first["prevResult"]}));
+    for ns in [site.c1(), &site.c3] {
+        let words = site.refused(ns, "UPDATE", &of_another, codes::REFUSED);
+        assert!(words.contains("cannot be changed in use"), "{words}");
+    }
+    assert_eq!(hosts_of("vx14789-2"), addresses(&["192.0.2.3"]));
+    site.deleted(site.c1(), "eth1", &first);
+    site.deleted(&site.c2, "eth1", &second);
 }

@@ -32,6 +32,7 @@ fn a_group_is_all_that_must_be_said() {
         result["interfaces"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
     assert_eq!((names.len(), names[0], names[2]), (3, "lac14789-1", "eth1"), "{result:#}");
     assert_eq!(result["interfaces"][2]["mtu"], 1450, "{result:#}");
+    assert_eq!(result["interfaces"][0]["mtu"], 1450, "{result:#}");
     assert!(sh("ip maddr show").ok().contains("234.0.0.1"), "the host has joined");
     site.checked(site.c1(), "eth1", &attached);
     site.deleted(site.c1(), "eth1", &attached);
@@ -189,4 +190,23 @@ fn fifty_at_once_share_one_device() {
     assert_eq!((of_kind("vxlan").len(), of_kind("bridge").len()), (1, 1));
     run("DEL");
     assert_eq!(before, State::take(&[site.c1(), &site.c2, &site.c3]));
+}
+
+/// Strangers may be on the wire, and what protects the host on its underlay does not see what they send to its bridge.
+#[test]
+fn members_do_not_reach_the_host() {
+    let site = Site::new();
+    let (result, attached) = site.added(site.c1(), "eth1", &network(json!({})));
+    let bridge = result["interfaces"][0]["mac"].as_str().expect("an address");
+    site.c1().sh("ip address add 192.0.2.50/24 dev eth1").ok();
+    assert_eq!(site.c1().ping_with("192.0.2.1", "-c2 -i.05 -W.3").received, 0, "by a question");
+    site.c1().sh(&format!("ip neigh replace 192.0.2.1 lladdr {bridge} dev eth1 nud permanent")).ok();
+    let listens = "import socket; s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 7777)); s.settimeout(1); \
+                   print('ready', flush=True); print(s.recv(9))";
+    let mut listener = harness::spawn(&format!("exec python3 -c \"{listens}\""));
+    harness::wait_until("the host listens", || sh("ss -Hlun sport = :7777").ok().contains("7777"));
+    site.c1().sh("bash -c 'for i in 1 2 3; do echo hi > /dev/udp/192.0.2.1/7777; done'").ok();
+    let status = listener.child().wait().expect("it ends");
+    assert!(!status.success(), "the host has taken a packet");
+    site.deleted(site.c1(), "eth1", &attached);
 }

@@ -124,6 +124,12 @@ impl OnBridge {
         self.nic.mtu_bytes
     }
 
+    /// The NIC as a port of its bridge, which UPDATE requires where it changes what members share.
+    #[must_use]
+    pub fn membership(&self) -> impl attachment::Object + 'static {
+        self.port()
+    }
+
     /// The VLAN of the gateway, if it is going to have addresses: that of the NIC. With an uplink the VLAN is below the bridge,
     /// which knows no VLANs.
     fn gateway_vlan(&self) -> Option<u16> {

@@ -34,6 +34,7 @@ impl Member {
         let Underlay { link, reach } = found;
         let lac = Lac {
             id: self.id(),
+            device: self.id().device(),
             mtu: vxlan::mtu_over(link.mtu, reach.is_ipv6()),
             ttl: self.wanted.ttl.unwrap_or_default(),
             underlay: link.name.clone(),
@@ -90,9 +91,10 @@ impl Plugin for Member {
         Ok(description)
     }
 
-    /// The list of remotes, for all members; a NIC stays as it was made.
+    /// The list of remotes, for all members. The NIC must be one of them, and stays as it was made.
     fn changeable(&self) -> Result<Description, Error> {
         let mut description = Description::new();
+        description.own(self.nic.membership());
         if let Some(lac) = &self.lac {
             description.share(lac.clone());
         }

@@ -74,6 +74,9 @@ fn parse(text: &str) -> Result<IpAddr, String> {
         _ if address.is_multicast() => "it is a multicast group; put that into group instead of remotes".to_owned(),
         _ if address.is_unspecified() => "it is the address of no host".to_owned(),
         _ if address.is_loopback() => "it is this host itself".to_owned(),
+        IpAddr::V4(address) if matches!(address.octets(), [0 | 240..=254, ..]) => {
+            "it is an address that no host can have".to_owned()
+        }
         IpAddr::V4(address) if address.is_broadcast() => "it is the address of all hosts; list them one by one".to_owned(),
         IpAddr::V6(address) if address.is_unicast_link_local() => {
             "it is a link-local address, which is another host's on every link; name the host by another of its addresses".to_owned()

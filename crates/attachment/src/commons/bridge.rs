@@ -30,8 +30,9 @@ pub struct Bridge {
     pub vlan_filtering: bool,
     /// It is going to have the address of a gateway.
     pub is_gateway: bool,
-    /// The kernel gives it a link-local address of IPv6, at which its members reach the host.
-    pub has_link_local: bool,
+    /// Its members reach the host at it: it has a link-local address of IPv6, and answers for the host's addresses, as the kernel has
+    /// any link do.
+    pub reaches_host: bool,
     /// The device of the host that is its port. A bridge that is made here gets its address, MTU, IP addresses and routes.
     pub uplink: Option<Uplink>,
 }
@@ -50,7 +51,7 @@ impl Bridge {
             promiscuous: false,
             vlan_filtering: false,
             is_gateway: false,
-            has_link_local: true,
+            reaches_host: true,
             uplink: None,
         }
     }
@@ -184,8 +185,17 @@ impl Bridge {
             Some(uplink) if uplink.has_own_settings() => {
                 Uplink::pass_settings(session, &uplink.port_name(), &self.name)
             }
-            _ => Sysctl::no_router_advertisements(&self.name).create(session),
+            _ => self.settings().iter().try_for_each(|setting| setting.create(session)),
         }
+    }
+
+    /// What keeps its members from misleading the host, or from reaching it at all.
+    fn settings(&self) -> Vec<Sysctl> {
+        let mut settings = vec![Sysctl::no_router_advertisements(&self.name)];
+        if !self.reaches_host {
+            settings.extend(Sysctl::no_way_to_the_host(&self.name));
+        }
+        settings
     }
 
     /// How to take back a change of a bridge that was there before.
@@ -209,18 +219,18 @@ impl Bridge {
         let known = port.and_then(|port| port.link().mac);
         let mac = known.map_or_else(Mac::random, Ok).map_err(Error::refused("choose an address for the bridge"))?;
         let mtu = port.map(|port| port.link().mtu).or(self.mtu);
-        let (name, vlan_filtering, is_up) = (self.name.as_str(), self.vlan_filtering, self.has_link_local);
+        let (name, vlan_filtering, is_up) = (self.name.as_str(), self.vlan_filtering, self.reaches_host);
         let bridge = netlink::bridge::NewBridge { name, mac, mtu, vlan_filtering, is_up };
         let label = self.label();
         session.queue(Step::make(Side::Host, format!("make {label}"), bridge.create()));
         // In the same send as the creation: a kill cannot leave a bridge without its tag.
         let alias = self.alias(port.map(Port::name));
-        let tag = match self.has_link_local {
+        let tag = match self.reaches_host {
             true => link::set_alias(&self.name, &alias),
             false => link::set_alias_without_link_local(&self.name, &alias, self.mtu),
         };
         session.queue(Step::change(Side::Host, format!("tag {label}"), tag));
-        if !self.has_link_local {
+        if !self.reaches_host {
             // The kernel chooses an address for a link that comes up, and keeps it.
             session.queue(Step::change(Side::Host, format!("set {label} up"), link::set_up(&self.name)));
         }
@@ -236,7 +246,7 @@ impl Bridge {
         }
         match port {
             Some(Port::There(link)) => Uplink::pass_settings(session, &link.name, &self.name),
-            _ => Sysctl::no_router_advertisements(&self.name).create(session),
+            _ => self.settings().iter().try_for_each(|setting| setting.create(session)),
         }
     }
 
@@ -418,7 +428,7 @@ impl Bridge {
     fn commands_with(&self, port: Option<&NamedPort>) -> Vec<String> {
         let alias = self.alias(port.map(|port| port.name.as_str()));
         let filtering = if self.vlan_filtering { " vlan_filtering 1" } else { "" };
-        let (up, link_local) = if self.has_link_local { (" up", "") } else { ("", " addrgenmode none") };
+        let (up, link_local) = if self.reaches_host { (" up", "") } else { ("", " addrgenmode none") };
         let mut commands = match &self.uplink {
             Some(Uplink { device, .. }) => vec![
                 format!(
@@ -435,7 +445,7 @@ impl Bridge {
             ],
         };
         commands.push(format!("ip link set {} alias '{alias}'{link_local}", self.name));
-        if !self.has_link_local {
+        if !self.reaches_host {
             commands.push(format!("ip link set {} up", self.name));
         }
         // Only a change of it makes it stay.
@@ -443,7 +453,7 @@ impl Bridge {
         commands.extend(mtu.filter(|bytes| *bytes == 1500).map(|_| format!("ip link set {} mtu 1499", self.name)));
         commands.extend(mtu.map(|bytes| format!("ip link set {} mtu {bytes}", self.name)));
         if port.is_none_or(|port| port.is_made_here) {
-            commands.extend(Sysctl::no_router_advertisements(&self.name).commands());
+            commands.extend(self.settings().iter().flat_map(Object::commands));
         }
         if self.promiscuous {
             commands.push(format!("ip link set {} promisc on", self.name));

@@ -24,7 +24,8 @@ static KIND: Kind = Kind::found("VXLAN device");
 static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
 
 /// What to do about a device that members of another cloud use.
-const OTHER_LAC: &str = "a host is in one LAC of each port and VNI: choose another port or VNI, or the same settings";
+const OTHER_LAC: &str = "a host is in one LAC of each port and VNI: choose another port or VNI, or the same settings, or detach all \
+                         its members here first";
 
 /// A Local Area Cloud: one Ethernet across hosts, by VXLAN (RFC 7348). The first of its members on a host makes its device, later
 /// ones adopt it, the last one out removes it if it was made here. Whatever networks the members are of, they share it.
@@ -32,6 +33,8 @@ const OTHER_LAC: &str = "a host is in one LAC of each port and VNI: choose anoth
 pub struct Lac {
     /// What identifies it here.
     pub id: LacId,
+    /// The name of its VXLAN device: [`LacId::device`], unless somebody has renamed it.
+    pub device: String,
     /// How frames reach the other hosts.
     pub reach: Reach,
     /// The device of the host that they leave by.
@@ -96,7 +99,7 @@ impl Lac {
     #[must_use]
     pub fn named(id: LacId) -> Self {
         let reach = Reach::Hosts { hosts: BTreeSet::new(), is_ipv6: false };
-        Self { id, reach, underlay: String::new(), ttl: 0, mtu: 0 }
+        Self { id, device: id.device(), reach, underlay: String::new(), ttl: 0, mtu: 0 }
     }
 
     /// The underlay of the device that is there, for a configuration that names none.
@@ -112,11 +115,11 @@ impl Lac {
     }
 
     fn device(&self) -> Device {
-        Device::host(self.id.device())
+        Device::host(&self.device)
     }
 
     fn label(&self) -> String {
-        format!("VXLAN device {}", self.id.device())
+        format!("VXLAN device {}", self.device)
     }
 
     /// Frames to all go to one port, from one port: the range has its end as its second number.
@@ -174,7 +177,7 @@ impl Lac {
         );
         let words = |local: Option<IpAddr>| local.map_or_else(|| "the route's".to_owned(), |local| local.to_string());
         note(want.local == have.local, "local address", words(want.local), words(have.local));
-        note(want.ttl == have.ttl, "ttl", want.ttl.to_string(), have.ttl.to_string());
+        note(want.ttl == have.ttl, "ttl", words_of_ttl(want.ttl), words_of_ttl(have.ttl));
         note(want.learning == have.learning, "learning", on_or_off(want.learning), on_or_off(have.learning));
         note(
             want.source_ports == have.source_ports,
@@ -225,6 +228,18 @@ impl Lac {
         Ok(found)
     }
 
+    /// The device, if it was made here: the one of its name, or a port of the cloud's bridge that somebody has renamed.
+    fn made_here(&self, session: &mut Session) -> Result<Option<Link>, Error> {
+        let is_its = |link: &Link| lac_of(link) == Some(self.id) && link.vxlan.is_some();
+        if let Some(link) = session.find(&self.device())?.filter(is_its) {
+            return Ok(Some(link));
+        }
+        let Some(bridge) = self.bridge(session)? else { return Ok(None) };
+        let ports = link::ports(session.socket(Side::Host)?, bridge)
+            .map_err(Error::refused(format!("list the ports of bridge {}", self.id.bridge())))?;
+        Ok(ports.into_iter().find(is_its))
+    }
+
     fn bridge(&self, session: &mut Session) -> Result<Option<u32>, Error> {
         Ok(session.known(&Device::host(self.id.bridge()))?.map(|bridge| bridge.index))
     }
@@ -256,14 +271,14 @@ impl Lac {
         if !self.fills_in_checksums() {
             return Ok(false);
         }
-        let name = self.id.device();
+        let name = self.device.clone();
         session
             .within(Side::Host, || offload::fills_in_checksums(&name))?
             .map_err(Error::refused(format!("look up the offloads of {}", self.label())))
     }
 
     fn take_checksums(&self, session: &mut Session) -> Result<(), Error> {
-        let name = self.id.device();
+        let name = self.device.clone();
         session
             .within(Side::Host, || offload::take_checksums_from(&name))?
             .map_err(Error::refused(format!("have the kernel fill in the checksums of {}", self.label())))
@@ -302,7 +317,7 @@ impl Lac {
 
     /// What keeps frames from passing between the bridge and the device.
     fn port_differences(&self, link: &Link) -> Vec<Difference> {
-        let port = format!("bridge port {}", self.id.device());
+        let port = format!("bridge port {}", self.device);
         let has_port = link.is_up && link.master.is_some();
         let is_forwarding = link.port_state == Some(PortState::Forwarding);
         let as_made = [
@@ -319,7 +334,7 @@ impl Lac {
         let Some(bridge) = self.bridge(session)? else {
             return Err(Error::Missing(format!("bridge {}", self.id.bridge())));
         };
-        let (name, label, settings) = (self.id.device(), self.label(), self.settings(session)?);
+        let (name, label, settings) = (self.device.clone(), self.label(), self.settings(session)?);
         let device = NewVxlan { name: &name, settings: &settings, mtu: self.mtu };
         let step = Step::make(Side::Host, format!("make {label}"), device.create());
         let lac = self.clone();
@@ -329,6 +344,7 @@ impl Lac {
         let step = Step::change(Side::Host, format!("set {label} up"), link::set_up_in(&name, bridge));
         let lac = self.clone();
         session.queue(step.explained(move |error| lac.explain(error)));
+        session.forget_link(&Device::host(self.id.bridge())); // its MTU follows that of the new port
         if self.fills_in_checksums() {
             self.take_checksums(session)?;
         }
@@ -405,7 +421,7 @@ impl Lac {
         let Some(bridge) = self.bridge(session)? else {
             return Err(Error::Missing(format!("bridge {}", self.id.bridge())));
         };
-        let (name, label) = (self.id.device(), self.label());
+        let (name, label) = (self.device.clone(), self.label());
         if link.mtu != self.mtu {
             let (device, mtu) = (name.clone(), link.mtu);
             self.take_back_with(session, move |_| vec![link::set_mtu(&device, mtu)]);
@@ -465,7 +481,7 @@ impl Lac {
     }
 
     fn creation_commands(&self) -> Vec<String> {
-        let (name, bridge) = (self.id.device(), self.id.bridge());
+        let (name, bridge) = (self.device.clone(), self.id.bridge());
         let LacId { port, vni } = self.id;
         let mut device =
             format!("ip link add {name} mtu {} type vxlan id {vni} dstport {port} dev {}", self.mtu, self.underlay);
@@ -495,13 +511,13 @@ impl Lac {
     }
 
     fn checksum_command(&self) -> Option<String> {
-        self.fills_in_checksums().then(|| format!("ethtool -K {} tx off", self.id.device()))
+        self.fills_in_checksums().then(|| format!("ethtool -K {} tx off", self.device))
     }
 
     fn remote_command(&self, verb: &str, host: IpAddr) -> String {
         let via = if host.is_multicast() { format!(" via {}", self.underlay) } else { String::new() };
         let permanent = if verb == "append" { " permanent" } else { "" };
-        format!("bridge fdb {verb} 00:00:00:00:00:00 dev {} dst {host}{via} self{permanent}", self.id.device())
+        format!("bridge fdb {verb} 00:00:00:00:00:00 dev {} dst {host}{via} self{permanent}", self.device.clone())
     }
 }
 
@@ -513,10 +529,10 @@ fn of_attachment(session: &mut Session, identity: &Identity) -> Result<Vec<Item>
 
 /// Those of all networks: their tags tell no network. Whether one is used is asked before it is released.
 fn of_network(session: &mut Session, _network: &str) -> Result<Vec<Found>, Error> {
-    let mut found: Vec<LacId> = session.host_links()?.iter().filter_map(lac_of).collect();
-    found.sort_unstable();
-    found.dedup();
-    Ok(found.into_iter().map(|id| Found::shared(Lac::named(id))).collect())
+    let links = session.host_links()?;
+    let device = |link: &Link| Some(Lac::named(lac_of(link)?)).filter(|_| link.vxlan.is_some());
+    let found = links.iter().filter_map(|link| Some(Lac { device: link.name.clone(), ..device(link)? }));
+    Ok(found.map(Found::shared).collect())
 }
 
 /// The LAC whose bridge or VXLAN device a link is, by its tag.
@@ -586,27 +602,17 @@ impl Shared for Lac {
     }
 
     fn update(&self, session: &mut Session) -> Result<(), Error> {
-        match session.find(&self.device())? {
+        match self.find(session)? {
             None => Err(Error::Missing(self.label())),
-            Some(link) => {
-                if let Some(first) = self.fixed_differences(&link, session)?.into_iter().next() {
-                    return Err(Error::Fixed(first));
-                }
-                self.complete(&link, session)
-            }
+            Some(link) => self.complete(&link, session),
         }
     }
 
     fn release(&self, session: &mut Session) -> Result<(), Error> {
-        match session.find(&self.device())?.filter(|link| lac_of(link) == Some(self.id)) {
-            None => Ok(()),
-            Some(_) => {
-                let name = self.id.device();
-                let step = Step::change(Side::Host, format!("remove {}", self.label()), link::delete(&name));
-                session.queue(step.tolerating(&[libc::ENODEV]));
-                session.flush()
-            }
-        }
+        let Some(link) = self.made_here(session)? else { return Ok(()) };
+        let step = Step::change(Side::Host, format!("remove VXLAN device {}", link.name), link::delete(&link.name));
+        session.queue(step.tolerating(&[libc::ENODEV]));
+        session.flush()
     }
 
     fn commands(&self) -> Vec<String> {
@@ -615,7 +621,7 @@ impl Shared for Lac {
 
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         let Some(link) = self.find(session)? else { return Ok(self.creation_commands()) };
-        let (name, mut commands) = (self.id.device(), vec![format!("# {} exists already", self.label())]);
+        let (name, mut commands) = (self.device.clone(), vec![format!("# {} exists already", self.label())]);
         if link.mtu != self.mtu {
             commands.push(format!("ip link set {name} mtu {}", self.mtu));
         }
@@ -632,13 +638,9 @@ impl Shared for Lac {
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        match session.find(&self.device())?.filter(|link| lac_of(link) == Some(self.id)) {
-            None => Ok(Vec::new()),
-            Some(link) => {
-                session.count_as_gone(&link.name);
-                Ok(vec![format!("ip link delete {}", link.name)])
-            }
-        }
+        let Some(link) = self.made_here(session)? else { return Ok(Vec::new()) };
+        session.count_as_gone(&link.name);
+        Ok(vec![format!("ip link delete {}", link.name)])
     }
 }
 
@@ -647,7 +649,7 @@ impl Bridge {
     /// one on it.
     #[must_use]
     pub fn of_lac(id: LacId) -> Self {
-        Self { has_link_local: false, ..Self::shared(&id.bridge(), &id.shared_by()) }
+        Self { reaches_host: false, ..Self::shared(&id.bridge(), &id.shared_by()) }
     }
 }
 
@@ -657,6 +659,10 @@ fn words_of_kind(kind: &str) -> String {
 
 fn words_of_remote(remote: IpAddr) -> String {
     if remote.is_unspecified() { "none".to_owned() } else { remote.to_string() }
+}
+
+fn words_of_ttl(ttl: u8) -> String {
+    if ttl == 0 { "of the host's own".to_owned() } else { ttl.to_string() }
 }
 
 fn words_of_range((first, end): (u16, u16)) -> String {

@@ -77,6 +77,11 @@ impl Object for BridgePort {
         Ok(differences)
     }
 
+    /// Nothing of it is changed in use.
+    fn refuse_update(&self, session: &mut Session) -> Result<(), Error> {
+        self.differences(session)?.into_iter().next().map_or(Ok(()), |first| Err(Error::Fixed(first)))
+    }
+
     /// Goes with its device. Taking it out of the bridge first would cost 4 ms more than removing the device does.
     fn remove(&self, _session: &mut Session) -> Result<(), Error> {
         Ok(())

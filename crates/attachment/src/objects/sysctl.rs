@@ -32,6 +32,16 @@ impl Sysctl {
         Self { side: Side::Host, path, value: "0", optional: true, stage: Stage::Common }
     }
 
+    /// For a device of the host that is none of its ways to anybody: it answers no question for the host's addresses there, and takes no
+    /// packet that is not to be answered through that device (`arp_ignore`, `rp_filter` in the kernel's `ip-sysctl.rst`).
+    #[must_use]
+    pub fn no_way_to_the_host(link: &str) -> [Self; 2] {
+        [("arp_ignore", "8"), ("rp_filter", "1")].map(|(setting, value)| {
+            let path = format!("net/ipv4/conf/{link}/{setting}");
+            Self { side: Side::Host, path, value, optional: true, stage: Stage::Common }
+        })
+    }
+
     fn file(&self) -> String {
         format!("/proc/sys/{}", self.path)
     }
