@@ -1,6 +1,6 @@
 //! CHECK: what it finds different.
 
-use harness::sh;
+use harness::{ip, sh};
 use serde_json::{Value, json};
 use tests::{UNDERLAY, cites, codes};
 
@@ -76,6 +76,37 @@ fn every_setting_of_the_device() {
     }
     let vde = network(json!({"mode": "vxvde"}));
     changed(&site, &vde, "ethtool -K vx14789-1 tx on", &["tx checksumming", "want off, have on"]);
+}
+
+/// A device that came from another namespace sends by a link there, whose index may be that of the underlay here.
+#[test]
+fn a_device_of_another_namespace() {
+    cites!("CHK-1");
+    let site = Site::new();
+    let (_, attached) = site.added(site.c1(), "eth1", &network(json!({})));
+    let other = site.scene.host.namespace("other");
+    sh("ip link delete vx14789-1").ok();
+    let index = ip("link show dev lan0")[0]["ifindex"].to_string();
+    other
+        .sh(&format!(
+            "ip link add lan0 index {index} type veth peer name far0 && ip link set lan0 up && ip link set far0 up"
+        ))
+        .ok();
+    other
+        .sh(&format!(
+            "ip link add vx14789-1 mtu 1450 type vxlan id 1 dstport 14789 ttl 1 group 234.0.0.1 dev lan0 && \
+             ip link set vx14789-1 netns /proc/{}/ns/net",
+            nix::unistd::gettid()
+        ))
+        .ok();
+    sh("ip link set vx14789-1 master lac14789-1 up && ip link set vx14789-1 alias 'plugboard: shared by lac 14789/1'")
+        .ok();
+    let (code, words) = site.different(site.c1(), "eth1", &attached);
+    assert!(
+        code == codes::DIFFERENT && words.contains("underlay: want lan0, have one of another namespace"),
+        "{words}"
+    );
+    site.deleted(site.c1(), "eth1", &attached);
 }
 
 #[test]

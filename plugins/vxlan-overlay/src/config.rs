@@ -21,14 +21,18 @@ const VNI: u32 = 1;
 const GROUP_TTL: u8 = 1;
 
 /// Keys of other plugins that would make another network of this one, and what is instead of them.
-const OF_OTHERS: [(&[&str], &str); 4] = [
+const OF_OTHERS: [(&[&str], &str); 5] = [
     (&["bridge"], "whose bridge is its own, one for all its members on a host"),
     (&["uplink", "link", "master"], "whose device of the host is called if"),
-    (&["vlan", "vlanTrunk"], "which is one Ethernet: what must be apart gets another group, port or vni"),
+    (
+        &["vlan", "vlanTrunk", "tag", "trunk"],
+        "which is one Ethernet: what must be apart gets another group, port or vni",
+    ),
     (
         &["isGateway", "isDefaultGateway", "ipMasq"],
         "whose hosts have no address in it: its gateway is a member like others, which ipam names",
     ),
+    (&["portIsolation", "hairpinMode", "promiscMode"], "whose members all reach each other, and nobody else"),
 ];
 
 /// They are refused, and so not reported as unknown.
@@ -40,9 +44,14 @@ pub(crate) const REFUSED: &Names = &Names {
         ("master", &Names::NONE),
         ("vlan", &Names::NONE),
         ("vlanTrunk", &Names::NONE),
+        ("tag", &Names::NONE),
+        ("trunk", &Names::NONE),
         ("isGateway", &Names::NONE),
         ("isDefaultGateway", &Names::NONE),
         ("ipMasq", &Names::NONE),
+        ("portIsolation", &Names::NONE),
+        ("hairpinMode", &Names::NONE),
+        ("promiscMode", &Names::NONE),
     ],
     is_open: false,
 };

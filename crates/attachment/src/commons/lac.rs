@@ -170,10 +170,14 @@ impl Lac {
         let is_same = want.remote == have.remote || [want.remote, have.remote].iter().all(IpAddr::is_unspecified);
         note(is_same, "group", words_of_remote(want.remote), words_of_remote(have.remote));
         note(
-            want.underlay == have.underlay,
+            want.underlay == have.underlay && link.peer_namespace.is_none(),
             "underlay",
             self.underlay.clone(),
-            have_underlay.map_or_else(|| "none".to_owned(), |link| link.name),
+            match (link.peer_namespace, have_underlay) {
+                (Some(_), _) => "one of another namespace".to_owned(),
+                (None, Some(link)) => link.name,
+                (None, None) => "none".to_owned(),
+            },
         );
         let words = |local: Option<IpAddr>| local.map_or_else(|| "the route's".to_owned(), |local| local.to_string());
         note(want.local == have.local, "local address", words(want.local), words(have.local));
@@ -399,7 +403,8 @@ impl Lac {
             Some(libc::EEXIST) => in_the_way(
                 format!("VNI {vni} on UDP port {port}"),
                 "belongs to another VXLAN device of this host",
-                "find that with `ip -d link show type vxlan`, and remove it or choose another port or VNI",
+                "find that with `ip -d link show type vxlan`, perhaps in the namespace that it was moved to, and remove it, or choose \
+                 another port or VNI",
             ),
             Some(libc::EADDRINUSE) => in_the_way(
                 format!("UDP port {port}"),
