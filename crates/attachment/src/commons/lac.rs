@@ -522,7 +522,7 @@ impl Lac {
     fn remote_command(&self, verb: &str, host: IpAddr) -> String {
         let via = if host.is_multicast() { format!(" via {}", self.underlay) } else { String::new() };
         let permanent = if verb == "append" { " permanent" } else { "" };
-        format!("bridge fdb {verb} 00:00:00:00:00:00 dev {} dst {host}{via} self{permanent}", self.device.clone())
+        format!("bridge fdb {verb} 00:00:00:00:00:00 dev {} dst {host}{via} self{permanent}", self.device)
     }
 }
 
