@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use anyhow::Context;
-use attachment::{LacId, LacMode, OwnedDevice, Session, Side, lac_of};
+use attachment::{Identity, LacId, LacMode, OwnedDevice, Session, Side, lac_of};
 use netlink::Mac;
 use netlink::fdb;
-use netlink::link::Link;
+use netlink::link::{self, Link};
 use netlink::vxlan::Settings;
 
 /// A LAC of this host. Its bridge or its device may be missing: the kernel removes a VXLAN device along with its underlay.
@@ -17,6 +17,8 @@ pub(super) struct Cloud {
     pub(super) bridge: String,
     /// Its VXLAN device.
     pub(super) device: Option<Device>,
+    /// The name of its underlay; empty if that is no link of this host.
+    pub(super) underlay: String,
     /// The ports of the bridge that attachments own.
     pub(super) members: Vec<OwnedDevice>,
     /// The other ports of the bridge, but for the VXLAN device.
@@ -28,8 +30,6 @@ pub(super) struct Cloud {
 pub(super) struct Device {
     pub(super) link: Link,
     pub(super) settings: Settings,
-    /// The name of its underlay; empty if that is no link of this host.
-    pub(super) underlay: String,
     /// What it knows of other hosts.
     pub(super) entries: Vec<fdb::Entry>,
 }
@@ -52,7 +52,10 @@ impl Cloud {
                 cloud.take_ports(id, bridge, &links);
             }
             if let Some(device) = choose(&links, id, |link| link.vxlan.is_some(), &id.device()) {
-                cloud.device = Device::look(device, &links, &mut session)?;
+                cloud.device = Device::look(device.clone(), &mut session)?;
+                let underlay = cloud.device.as_ref().and_then(|device| device.settings.underlay);
+                let underlay = links.iter().find(|link| underlay == Some(link.index));
+                cloud.underlay = underlay.map(|link| link.name.clone()).unwrap_or_default();
             }
             if !cloud.members.is_empty() || links.iter().any(|link| lac_of(link) == Some(id)) {
                 clouds.insert(id, cloud);
@@ -85,8 +88,20 @@ impl Cloud {
 
     /// The hosts that get a copy of what is for all.
     pub(super) fn remotes(&self) -> BTreeSet<IpAddr> {
-        let is_for_all = |entry: &&fdb::Entry| entry.mac.is_none() && !entry.host.is_multicast();
-        self.entries().iter().filter(is_for_all).map(|entry| entry.host).collect()
+        self.device.as_ref().map(Device::remotes).unwrap_or_default()
+    }
+
+    /// Whether a member has a port of the bridge at this moment.
+    ///
+    /// # Errors
+    /// The kernel does not list the ports.
+    pub(super) fn has_still(&self, member: &Identity) -> anyhow::Result<bool> {
+        let mut session = Session::looking(None, Vec::new());
+        let socket = session.socket(Side::Host)?;
+        let context = || format!("cannot list the ports of {}", self.bridge);
+        let Some(bridge) = link::find(socket, &self.bridge).with_context(context)? else { return Ok(false) };
+        let ports = link::ports(socket, bridge.index).with_context(context)?;
+        Ok(ports.iter().filter_map(OwnedDevice::of).any(|port| port.is_of(member)))
     }
 
     /// The hosts from which frames have come of late, each with the hardware addresses in them.
@@ -119,20 +134,31 @@ fn choose<'a>(links: &'a [Link], id: LacId, is_one: impl Fn(&Link) -> bool, name
 }
 
 impl Device {
+    /// The VXLAN device of a name as it is at this moment; no other link is looked at.
+    ///
+    /// # Errors
+    /// The kernel does not tell of the link, or what it knows.
+    pub(super) fn named(name: &str) -> anyhow::Result<Option<Self>> {
+        let mut session = Session::looking(None, Vec::new());
+        let found = link::find(session.socket(Side::Host)?, name).with_context(|| format!("cannot look for {name}"))?;
+        found.map_or(Ok(None), |link| Self::look(link, &mut session))
+    }
+
     /// `None` if it has just gone, or is none.
-    fn look(link: &Link, links: &[Link], session: &mut Session) -> anyhow::Result<Option<Self>> {
+    fn look(link: Link, session: &mut Session) -> anyhow::Result<Option<Self>> {
         let Some(settings) = &link.vxlan else { return Ok(None) };
+        let settings = Settings::clone(settings);
         let entries = match fdb::list(session.socket(Side::Host)?, link.index) {
             Err(error) if error.is_missing() => return Ok(None),
             entries => entries.with_context(|| format!("cannot list the forwarding database of {}", link.name))?,
         };
-        let underlay = links.iter().find(|other| settings.underlay == Some(other.index));
-        Ok(Some(Self {
-            link: link.clone(),
-            settings: Settings::clone(settings),
-            underlay: underlay.map(|underlay| underlay.name.clone()).unwrap_or_default(),
-            entries,
-        }))
+        Ok(Some(Self { link, settings, entries }))
+    }
+
+    /// The hosts that get a copy of what is for all.
+    pub(super) fn remotes(&self) -> BTreeSet<IpAddr> {
+        let is_for_all = |entry: &&fdb::Entry| entry.mac.is_none() && !entry.host.is_multicast();
+        self.entries.iter().filter(is_for_all).map(|entry| entry.host).collect()
     }
 }
 
@@ -173,7 +199,6 @@ mod tests {
                 source_ports: (0, 0),
                 is_external: false,
             },
-            underlay: String::new(),
             entries: vec![
                 entry(None, "239.0.0.1", true),
                 entry(None, "192.0.2.2", true),

@@ -42,8 +42,8 @@ fn row(id: LacId, cloud: &Cloud) -> [String; 7] {
 fn underlay(cloud: &Cloud) -> String {
     match &cloud.device {
         None => "- (VXLAN device gone)".to_owned(),
-        Some(device) if device.underlay.is_empty() => "- (none)".to_owned(),
-        Some(device) => device.underlay.clone(),
+        Some(_) if cloud.underlay.is_empty() => "- (none)".to_owned(),
+        Some(_) => cloud.underlay.clone(),
     }
 }
 
@@ -118,7 +118,7 @@ impl View {
             port: id.port,
             vni: id.vni,
             mode: cloud.mode().map(LacMode::word).unwrap_or_default(),
-            underlay: device.map(|device| device.underlay.clone()).unwrap_or_default(),
+            underlay: cloud.underlay.clone(),
             bridge: cloud.bridge.clone(),
             device: device.map(|device| device.link.name.clone()).unwrap_or_default(),
             mtu: device.map(|device| device.link.mtu),

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
 use attachment::{LacId, LacMode};
+use netlink::link::Link;
 
-use super::cloud::{self, Cloud};
+use super::cloud::{self, Cloud, Device};
 use super::member::Member;
 use crate::chain::Chain;
 use crate::cli::Reload;
@@ -119,20 +120,21 @@ impl Reloading<'_> {
             };
         }
         refuse_disagreement(&members)?;
-        let before = Adjustable::look(id)?;
-        self.update_one(id, &members)?;
-        let words = before.changes(&Adjustable::look(id)?);
+        let device = cloud.device.as_ref().map_or_else(|| id.device(), |device| device.link.name.clone());
+        let before = Adjustable::look(&device)?;
+        self.update_one(cloud, &members)?;
+        let words = before.changes(&Adjustable::look(&device)?);
         let outdated = members.iter().filter(|member| member.is_outdated && member.is_own);
         let unremembered = outdated.filter_map(|member| self.remember(member).err()).collect();
         Ok(Some(Reloaded { words, unremembered }))
     }
 
     /// Has the plugin change what the members share: once, with the first member that is there.
-    fn update_one(&self, id: LacId, members: &[&Member]) -> anyhow::Result<()> {
+    fn update_one(&self, cloud: &Cloud, members: &[&Member]) -> anyhow::Result<()> {
         let mut first = None;
         for member in members {
             interrupt::refuse()?;
-            match self.update(id, member)? {
+            match self.update(cloud, member)? {
                 Ok(()) => return Ok(()),
                 Err(Gone(why)) => first = first.or(Some(why)),
             }
@@ -141,7 +143,7 @@ impl Reloading<'_> {
         Err(why.context("no member is left whose plugin could be asked"))
     }
 
-    fn update(&self, id: LacId, member: &Member) -> anyhow::Result<Result<(), Gone>> {
+    fn update(&self, cloud: &Cloud, member: &Member) -> anyhow::Result<Result<(), Gone>> {
         let attachment = member.entry.current();
         let name = format!("{} of {}", attachment.if_name, attachment.container_id);
         let (Some(result), Some(plugin)) = (&member.entry.result, member.plugin()) else {
@@ -161,9 +163,7 @@ impl Reloading<'_> {
             bail!("{failure}; the remotes may be the old ones, the new ones or both: reload again");
         }
         // It may have been detached, or its namespace removed, in this moment.
-        let is_here =
-            Cloud::all()?.get(&id).is_some_and(|cloud| cloud.members.iter().any(|one| one.is_of(&member.identity())));
-        match is_here && !member.entry.is_stale() {
+        match cloud.has_still(&member.identity())? && !member.entry.is_stale() {
             true => Err(anyhow!("{failure}")),
             false => Ok(Err(Gone(anyhow!("{failure}")))),
         }
@@ -209,16 +209,11 @@ struct Adjustable {
 }
 
 impl Adjustable {
-    /// What it is at this moment.
-    fn look(id: LacId) -> anyhow::Result<Self> {
-        let mut clouds = Cloud::all()?;
-        let Some(cloud) = clouds.remove(&id) else { return Ok(Self::default()) };
-        let link = cloud.device.as_ref().map(|device| &device.link);
-        Ok(Self {
-            remotes: cloud.remotes(),
-            mtu_bytes: link.map(|link| link.mtu).unwrap_or_default(),
-            is_joined: link.is_some_and(|link| link.is_up && link.master.is_some()),
-        })
+    /// What it is at this moment, by the name of the device.
+    fn look(device: &str) -> anyhow::Result<Self> {
+        let Some(device) = Device::named(device)? else { return Ok(Self::default()) };
+        let Link { mtu, is_up, master, .. } = device.link;
+        Ok(Self { remotes: device.remotes(), mtu_bytes: mtu, is_joined: is_up && master.is_some() })
     }
 
     /// How it has become another one, in words.
