@@ -7,6 +7,10 @@ use tests::Capture;
 
 const CLOUD: &str = "vxvde://234.0.0.1";
 
+/// Three pings at once. When some are answered, `ping` waits for the others as long as the interval, and a machine that is emulated on a
+/// busy processor may take longer than a short one.
+const PINGS: &str = "-c3 -l3 -i1 -W2";
+
 /// What pings, by name, and the addresses of the others.
 type Station<'a> = (&'a str, &'a dyn Fn(&str) -> Ping, [&'a str; 2]);
 
@@ -19,9 +23,9 @@ fn a_machine_a_namespace_and_a_tap_device_are_in_a_cloud_of_vde() {
     let namespace = VdeClient::namespace(&owner, &second, "vdens", CLOUD, "10.0.0.20/24");
     let machine = Vm::boot_in(&third, &[Nic::on_vde(CLOUD, "02:00:00:00:00:21", "10.0.0.21/24")]);
 
-    let from_machine = |address: &str| machine.ping(address, 3);
-    let from_namespace = |address: &str| namespace.namespace.ping(address, 3);
-    let from_tap = |address: &str| tap.namespace.ping(address, 3);
+    let from_machine = |address: &str| machine.ping_with(address, PINGS);
+    let from_namespace = |address: &str| namespace.namespace.ping_with(address, PINGS);
+    let from_tap = |address: &str| tap.namespace.ping_with(address, PINGS);
     let stations: [Station; 3] = [
         ("the machine", &from_machine, ["10.0.0.20", "10.0.0.254"]),
         ("the namespace", &from_namespace, ["10.0.0.21", "10.0.0.254"]),
