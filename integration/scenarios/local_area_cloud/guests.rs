@@ -15,6 +15,10 @@ const OWNER: u32 = 4711;
 /// Of VDE's clients, beside the cloud of the kernel: on one host they cannot share a port.
 const VDE: &str = "vxvde://234.0.0.1/port=15000";
 
+/// Three pings at once. When some are answered, `ping` waits for the others as long as the interval, and a machine that is emulated on a
+/// busy processor may take longer than a short one.
+const PINGS: &str = "-c3 -l3 -i1 -W2";
+
 /// Of a TCP connection: many segments of any size.
 const BYTES: usize = 2_000_000;
 
@@ -73,9 +77,9 @@ fn a_machine_a_namespace_and_a_tap_device_are_in_a_cloud_without_vde_and_with_it
     let machine = Vm::boot_in(third, &[nic(&of_machine), nic(&with_vde)]);
     machine.sh("ip link set eth0 mtu 1450 && ip link set eth1 mtu 1450").ok();
 
-    let from_stack = |address: &str| stack.ping(address, 3);
-    let from_namespace = |address: &str| two.ping(address, 3);
-    let from_machine = |address: &str| machine.ping(address, 4);
+    let from_stack = |address: &str| stack.ping_with(address, PINGS);
+    let from_namespace = |address: &str| two.ping_with(address, PINGS);
+    let from_machine = |address: &str| machine.ping_with(address, "-c4 -l4 -i1 -W2");
     all_answer(&[
         ("the TAP device", "10.0.0.254", &from_stack),
         ("the namespace", "10.0.0.20", &from_namespace),
@@ -84,8 +88,8 @@ fn a_machine_a_namespace_and_a_tap_device_are_in_a_cloud_without_vde_and_with_it
 
     let plugged = VdeClient::tap(first, "vde0", VDE, "10.1.0.254/24");
     let inside = VdeClient::namespace(&site.owner, second, "vdens", VDE, "10.1.0.20/24");
-    let from_plugged = |address: &str| plugged.namespace.ping(address, 3);
-    let from_inside = |address: &str| inside.namespace.ping(address, 3);
+    let from_plugged = |address: &str| plugged.namespace.ping_with(address, PINGS);
+    let from_inside = |address: &str| inside.namespace.ping_with(address, PINGS);
     all_answer(&[
         ("vde_plug", "10.1.0.254", &from_plugged),
         ("vdens", "10.1.0.20", &from_inside),
@@ -115,10 +119,10 @@ fn clients_of_vde_are_in_a_cloud_with_a_container() {
     // The control: the same without the mode.
     let without = Member::new(other_host, &c2, "vde0", &network(&json!({})), "10.0.0.2/24");
 
-    let from_container = |address: &str| c1.ping(address, 3);
-    let from_plugged = |address: &str| plugged.namespace.ping(address, 3);
-    let from_inside = |address: &str| inside.namespace.ping(address, 3);
-    let from_machine = |address: &str| machine.ping(address, 3);
+    let from_container = |address: &str| c1.ping_with(address, PINGS);
+    let from_plugged = |address: &str| plugged.namespace.ping_with(address, PINGS);
+    let from_inside = |address: &str| inside.namespace.ping_with(address, PINGS);
+    let from_machine = |address: &str| machine.ping_with(address, PINGS);
     all_answer(&[
         ("the container", "10.0.0.1", &from_container),
         ("vde_plug", "10.0.0.254", &from_plugged),
@@ -149,7 +153,7 @@ fn clients_of_vde_are_in_a_cloud_of_ipv6() {
     let c1 = site.container("c1");
     let config = network(&json!({"group": null, "url": url}));
     let member = Member::new(own_host, &c1, "vde0", &config, "10.0.0.1/24");
-    assert_eq!(c1.ping("10.0.0.254", 3).received, 3);
-    assert_eq!(plugged.namespace.ping("10.0.0.1", 3).received, 3);
+    assert_eq!(c1.ping_with("10.0.0.254", PINGS).received, 3);
+    assert_eq!(plugged.namespace.ping_with("10.0.0.1", PINGS).received, 3);
     member.delete();
 }
