@@ -1,14 +1,17 @@
 //! The VXLAN device of a Local Area Cloud: it joins the cloud's bridge on this host to those of other hosts.
 
+mod compared;
 mod id;
+mod made;
 mod memberships;
 mod mode;
+mod printed;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink::link::{self, Link, PortState};
-use netlink::vxlan::{NewVxlan, Settings};
+use netlink::link::{self, Link};
+use netlink::vxlan::Settings;
 use netlink::{fdb, offload};
 
 pub use id::LacId;
@@ -144,55 +147,6 @@ impl Lac {
         })
     }
 
-    /// What cannot be changed in a device that members use: they are on another LAC then.
-    fn fixed_differences(&self, link: &Link, session: &mut Session) -> Result<Vec<Difference>, Error> {
-        let label = self.label();
-        let Some(have) = &link.vxlan else {
-            return Ok(vec![Difference::new(label, "a VXLAN device", words_of_kind(&link.kind))]);
-        };
-        let want = self.settings(session)?;
-        let have_underlay = match have.underlay {
-            Some(index) if want.underlay != Some(index) => session.known_index(Side::Host, index)?,
-            _ => None,
-        };
-        let mut differences = Vec::new();
-        let mut note = |is_met: bool, property: &str, want: String, have: String| {
-            if !is_met {
-                differences.push(Difference::new(format!("{label} {property}"), want, have));
-            }
-        };
-        note(want.vni == have.vni, "vni", want.vni.to_string(), have.vni.to_string());
-        note(want.port == have.port, "port", want.port.to_string(), have.port.to_string());
-        if let Some(mode) = LacMode::of(have) {
-            note(mode == self.reach.mode(), "mode", self.reach.mode().word().to_owned(), mode.word().to_owned());
-        }
-        // Without a remote the kernel does not tell the family.
-        let is_same = want.remote == have.remote || [want.remote, have.remote].iter().all(IpAddr::is_unspecified);
-        note(is_same, "group", words_of_remote(want.remote), words_of_remote(have.remote));
-        note(
-            want.underlay == have.underlay && link.peer_namespace.is_none(),
-            "underlay",
-            self.underlay.clone(),
-            match (link.peer_namespace, have_underlay) {
-                (Some(_), _) => "one of another namespace".to_owned(),
-                (None, Some(link)) => link.name,
-                (None, None) => "none".to_owned(),
-            },
-        );
-        let words = |local: Option<IpAddr>| local.map_or_else(|| "the route's".to_owned(), |local| local.to_string());
-        note(want.local == have.local, "local address", words(want.local), words(have.local));
-        note(want.ttl == have.ttl, "ttl", words_of_ttl(want.ttl), words_of_ttl(have.ttl));
-        note(want.learning == have.learning, "learning", on_or_off(want.learning), on_or_off(have.learning));
-        note(
-            want.source_ports == have.source_ports,
-            "source ports",
-            words_of_range(want.source_ports),
-            words_of_range(have.source_ports),
-        );
-        note(!have.is_external, "external", on_or_off(false), on_or_off(true));
-        Ok(differences)
-    }
-
     /// Fails when a device of its name cannot serve. What others use is not changed.
     fn check(&self, link: &Link, session: &mut Session) -> Result<(), Error> {
         let Some(first) = self.fixed_differences(link, session)?.into_iter().next() else { return Ok(()) };
@@ -286,243 +240,6 @@ impl Lac {
         session
             .within(Side::Host, || offload::take_checksums_from(&name))?
             .map_err(Error::refused(format!("have the kernel fill in the checksums of {}", self.label())))
-    }
-
-    /// What can be changed in a device in use.
-    fn changeable_differences(&self, link: &Link, session: &mut Session) -> Result<Vec<Difference>, Error> {
-        let label = self.label();
-        let mut differences = Vec::new();
-        if !link.is_up {
-            differences.push(Difference::new(&label, "up", "down"));
-        }
-        if link.mtu != self.mtu {
-            differences.push(Difference::new(format!("{label} mtu"), self.mtu, link.mtu));
-        }
-        if link.master.is_none() || link.master != self.bridge(session)? {
-            let have = match link.master {
-                None => "a port of no bridge".to_owned(),
-                Some(index) => match session.known_index(Side::Host, index)? {
-                    Some(master) => format!("a port of {}", master.name),
-                    None => format!("a port of link {index}"),
-                },
-            };
-            differences.push(Difference::new(&label, format!("a port of bridge {}", self.id.bridge()), have));
-        }
-        if self.leaves_checksums(session)? {
-            differences.push(Difference::new(format!("{label} tx checksumming"), "off", "on"));
-        }
-        let (want, have) = (self.remotes(session)?, self.remotes_of(link, session)?);
-        if want != have {
-            let what = format!("{label} remotes");
-            differences.push(Difference::new(what, words_of_remotes(&want), words_of_remotes(&have)));
-        }
-        Ok(differences)
-    }
-
-    /// What keeps frames from passing between the bridge and the device.
-    fn port_differences(&self, link: &Link) -> Vec<Difference> {
-        let port = format!("bridge port {}", self.device);
-        let has_port = link.is_up && link.master.is_some();
-        let is_forwarding = link.port_state == Some(PortState::Forwarding);
-        let as_made = [
-            (is_forwarding, "forwarding", "in another state"),
-            (!link.isolated, "not isolated", "isolated"),
-            (link.floods_and_learns, "learning, with unknown, multicast and broadcast frames", "without some of that"),
-        ];
-        let differs = as_made.into_iter().filter(|(is_met, ..)| has_port && !is_met);
-        differs.map(|(_, want, have)| Difference::new(&port, want, have)).collect()
-    }
-
-    /// Makes the device, in one send: a kill cannot leave one without its tag.
-    fn create(&self, session: &mut Session) -> Result<(), Error> {
-        let Some(bridge) = self.bridge(session)? else {
-            return Err(Error::Missing(format!("bridge {}", self.id.bridge())));
-        };
-        let (name, label, settings) = (self.device.clone(), self.label(), self.settings(session)?);
-        let device = NewVxlan { name: &name, settings: &settings, mtu: self.mtu };
-        let step = Step::make(Side::Host, format!("make {label}"), device.create());
-        let lac = self.clone();
-        session.queue(step.explained(move |error| lac.explain(error)));
-        let tag = link::set_alias_without_link_local(&name, &Tag::shared(&self.id.shared_by()), Some(self.mtu));
-        session.queue(Step::change(Side::Host, format!("tag {label}"), tag));
-        let step = Step::change(Side::Host, format!("set {label} up"), link::set_up_in(&name, bridge));
-        let lac = self.clone();
-        session.queue(step.explained(move |error| lac.explain(error)));
-        session.forget_link(&Device::host(self.id.bridge())); // its MTU follows that of the new port
-        if self.fills_in_checksums() {
-            self.take_checksums(session)?;
-        }
-        if let Reach::Hosts { hosts, .. } = &self.reach
-            && !hosts.is_empty()
-        {
-            let index = session.index(&self.device())?;
-            hosts.iter().for_each(|host| self.add_remote(index, *host, None, session));
-        }
-        Ok(())
-    }
-
-    fn add_remote(&self, index: u32, host: IpAddr, by: Option<u32>, session: &mut Session) {
-        let label = self.label();
-        let step = Step::change(
-            Side::Host,
-            format!("add {host} to the remotes of {label}"),
-            fdb::append_remote(index, host, by),
-        );
-        session.queue(step.explained(move |error| match &error {
-            Error::Refused { source, .. } if source.errno() == Some(libc::EAFNOSUPPORT) => Error::Conflict {
-                object: label.clone(),
-                want: format!("the remote {host}"),
-                have: format!("is for remotes of {}", if host.is_ipv6() { "IPv4" } else { "IPv6" }),
-                remedy: Remedy::act(OTHER_LAC),
-            },
-            _ => error,
-        }));
-    }
-
-    fn remove_remote(&self, index: u32, host: IpAddr, by: Option<u32>, session: &mut Session) {
-        let action = format!("remove {host} from the remotes of {}", self.label());
-        let step = Step::change(Side::Host, action, fdb::delete_remote(index, host, by));
-        session.queue(step.tolerating(&[libc::ENOENT]));
-    }
-
-    /// What the kernel's refusal of the device means.
-    fn explain(&self, error: Error) -> Error {
-        let (port, vni) = (self.id.port, self.id.vni);
-        let in_the_way = |object: String, have: &str, remedy: &str| Error::Conflict {
-            object,
-            want: format!("it for {}", self.label()),
-            have: have.to_owned(),
-            remedy: Remedy::act(remedy),
-        };
-        let errno = match &error {
-            Error::Exists(_) => Some(libc::EEXIST),
-            Error::Refused { source, .. } => source.errno(),
-            _ => None,
-        };
-        match errno {
-            Some(libc::EEXIST) => in_the_way(
-                format!("VNI {vni} on UDP port {port}"),
-                "belongs to another VXLAN device of this host",
-                "find that with `ip -d link show type vxlan`, perhaps in the namespace that it was moved to, and remove it, or choose \
-                 another port or VNI",
-            ),
-            Some(libc::EADDRINUSE) => in_the_way(
-                format!("UDP port {port}"),
-                "is in use by a program, such as a client of VDE, or by a VXLAN device with other checks of checksums",
-                "stop that, run it in a network namespace of its own, or choose another port",
-            ),
-            Some(libc::EOPNOTSUPP) => Error::Unsupported {
-                feature: format!("VXLAN devices (vxlan), which {} needs", self.label()),
-                remedy: Remedy::act("load the module with `modprobe vxlan`, or use a kernel with CONFIG_VXLAN"),
-            },
-            Some(libc::ENOBUFS) if !self.reach.is_ipv6() => memberships::exhausted(port, self.reach.remote()),
-            _ => error,
-        }
-    }
-
-    /// Changes what is there into what is wanted, with undo. Remotes are added before others are removed, and those that stay are not
-    /// touched.
-    fn complete(&self, link: &Link, session: &mut Session) -> Result<(), Error> {
-        let Some(bridge) = self.bridge(session)? else {
-            return Err(Error::Missing(format!("bridge {}", self.id.bridge())));
-        };
-        let (name, label) = (self.device.clone(), self.label());
-        if link.mtu != self.mtu {
-            let (device, mtu) = (name.clone(), link.mtu);
-            self.take_back_with(session, move |_| vec![link::set_mtu(&device, mtu)]);
-            session.queue(Step::change(Side::Host, format!("set the mtu of {label}"), link::set_mtu(&name, self.mtu)));
-        }
-        if !link.is_up || link.master != Some(bridge) {
-            let lac = self.clone();
-            let step = Step::change(Side::Host, format!("set {label} up"), link::set_up_in(&name, bridge));
-            session.queue(step.explained(move |error| lac.explain(error)));
-        }
-        if self.leaves_checksums(session)? {
-            self.take_checksums(session)?;
-        }
-        let (want, have) = (self.remotes(session)?, self.remotes_of(link, session)?);
-        let new: Vec<_> = want.difference(&have).copied().collect();
-        let old: Vec<_> = have.difference(&want).copied().collect();
-        if !new.is_empty() || !old.is_empty() {
-            let (added, removed) = (new.clone(), old.clone());
-            self.take_back_with(session, move |index| {
-                let added_again = removed.iter().map(|(host, by)| fdb::append_remote(index, *host, *by));
-                added_again.chain(added.iter().map(|(host, by)| fdb::delete_remote(index, *host, *by))).collect()
-            });
-        }
-        new.iter().for_each(|(host, by)| self.add_remote(link.index, *host, *by, session));
-        old.iter().for_each(|(host, by)| self.remove_remote(link.index, *host, *by, session));
-        match &self.reach {
-            Reach::Hosts { hosts, .. } => self.forget_others(link, hosts, session),
-            Reach::Group(_) | Reach::Flooded(_) => Ok(()),
-        }
-    }
-
-    /// Frames for hardware addresses that were learned to be at other hosts must not go there any more either. One of these that still
-    /// sends is learned again.
-    fn forget_others(&self, link: &Link, hosts: &BTreeSet<IpAddr>, session: &mut Session) -> Result<(), Error> {
-        let entries = fdb::list(session.socket(Side::Host)?, link.index)
-            .map_err(Error::refused(format!("list what {} has learned", self.label())))?;
-        for entry in entries.iter().filter(|entry| !entry.is_permanent && !hosts.contains(&entry.host)) {
-            let Some(mac) = entry.mac else { continue };
-            let action = format!("have {} forget that {} has {mac}", self.label(), entry.host);
-            let step = Step::change(Side::Host, action, fdb::forget(link.index, mac, entry.host));
-            session.queue(step.tolerating(&[libc::ENOENT]));
-        }
-        Ok(())
-    }
-
-    /// How to take back a change of a device that was there before, where that still is.
-    fn take_back_with(&self, session: &mut Session, requests: impl FnOnce(u32) -> Vec<netlink::Request> + 'static) {
-        let (device, action) = (self.device(), format!("make {} as it was", self.label()));
-        session.on_undo(move |session| {
-            if let Some(link) = session.find(&device)? {
-                for request in requests(link.index) {
-                    session.queue(Step::change(Side::Host, &action, request).tolerating(&[libc::ENOENT]));
-                }
-            }
-            Ok(())
-        });
-    }
-
-    fn creation_commands(&self) -> Vec<String> {
-        let (name, bridge) = (self.device.clone(), self.id.bridge());
-        let LacId { port, vni } = self.id;
-        let mut device =
-            format!("ip link add {name} mtu {} type vxlan id {vni} dstport {port} dev {}", self.mtu, self.underlay);
-        match &self.reach {
-            Reach::Group(group) => device.push_str(&format!(" group {group}")),
-            Reach::Flooded(group) => {
-                let (first, end) = self.source_ports();
-                device.push_str(&format!(" group {group} nolearning srcport {first} {end}"));
-            }
-            Reach::Hosts { is_ipv6: true, .. } => device.push_str(" remote ::"),
-            Reach::Hosts { .. } => {}
-        }
-        if self.ttl != 0 {
-            device.push_str(&format!(" ttl {}", self.ttl));
-        }
-        let tag = Tag::shared(&self.id.shared_by());
-        let mut commands = vec![
-            device,
-            format!("ip link set {name} alias '{tag}' addrgenmode none"),
-            format!("ip link set {name} master {bridge} up"),
-        ];
-        commands.extend(self.checksum_command());
-        if let Reach::Hosts { hosts, .. } = &self.reach {
-            commands.extend(hosts.iter().map(|host| self.remote_command("append", *host)));
-        }
-        commands
-    }
-
-    fn checksum_command(&self) -> Option<String> {
-        self.fills_in_checksums().then(|| format!("ethtool -K {} tx off", self.device))
-    }
-
-    fn remote_command(&self, verb: &str, host: IpAddr) -> String {
-        let via = if host.is_multicast() { format!(" via {}", self.underlay) } else { String::new() };
-        let permanent = if verb == "append" { " permanent" } else { "" };
-        format!("bridge fdb {verb} 00:00:00:00:00:00 dev {} dst {host}{via} self{permanent}", self.device)
     }
 }
 
@@ -656,34 +373,4 @@ impl Bridge {
     pub fn of_lac(id: LacId) -> Self {
         Self { reaches_host: false, ..Self::shared(&id.bridge(), &id.shared_by()) }
     }
-}
-
-fn words_of_kind(kind: &str) -> String {
-    if kind.is_empty() { "a physical device".to_owned() } else { format!("a device of kind {kind}") }
-}
-
-fn words_of_remote(remote: IpAddr) -> String {
-    if remote.is_unspecified() { "none".to_owned() } else { remote.to_string() }
-}
-
-fn words_of_ttl(ttl: u8) -> String {
-    if ttl == 0 { "of the host's own".to_owned() } else { ttl.to_string() }
-}
-
-fn words_of_range((first, end): (u16, u16)) -> String {
-    match (first, end) {
-        (0, 0) => "any".to_owned(),
-        _ => format!("{first} to {}", end.saturating_sub(1)),
-    }
-}
-
-fn words_of_remotes(remotes: &Remotes) -> String {
-    if remotes.is_empty() {
-        return "none".to_owned();
-    }
-    remotes.iter().map(|(host, _)| host.to_string()).collect::<Vec<_>>().join(", ")
-}
-
-fn on_or_off(is_on: bool) -> String {
-    if is_on { "on" } else { "off" }.to_owned()
 }

@@ -1,0 +1,48 @@
+//! The commands that make a VXLAN device, for people.
+
+use std::net::IpAddr;
+
+use super::{Lac, LacId, Reach};
+use crate::Tag;
+
+impl Lac {
+    pub(super) fn creation_commands(&self) -> Vec<String> {
+        let (name, bridge) = (self.device.clone(), self.id.bridge());
+        let LacId { port, vni } = self.id;
+        let mut device =
+            format!("ip link add {name} mtu {} type vxlan id {vni} dstport {port} dev {}", self.mtu, self.underlay);
+        match &self.reach {
+            Reach::Group(group) => device.push_str(&format!(" group {group}")),
+            Reach::Flooded(group) => {
+                let (first, end) = self.source_ports();
+                device.push_str(&format!(" group {group} nolearning srcport {first} {end}"));
+            }
+            Reach::Hosts { is_ipv6: true, .. } => device.push_str(" remote ::"),
+            Reach::Hosts { .. } => {}
+        }
+        if self.ttl != 0 {
+            device.push_str(&format!(" ttl {}", self.ttl));
+        }
+        let tag = Tag::shared(&self.id.shared_by());
+        let mut commands = vec![
+            device,
+            format!("ip link set {name} alias '{tag}' addrgenmode none"),
+            format!("ip link set {name} master {bridge} up"),
+        ];
+        commands.extend(self.checksum_command());
+        if let Reach::Hosts { hosts, .. } = &self.reach {
+            commands.extend(hosts.iter().map(|host| self.remote_command("append", *host)));
+        }
+        commands
+    }
+
+    pub(super) fn checksum_command(&self) -> Option<String> {
+        self.fills_in_checksums().then(|| format!("ethtool -K {} tx off", self.device))
+    }
+
+    pub(super) fn remote_command(&self, verb: &str, host: IpAddr) -> String {
+        let via = if host.is_multicast() { format!(" via {}", self.underlay) } else { String::new() };
+        let permanent = if verb == "append" { " permanent" } else { "" };
+        format!("bridge fdb {verb} 00:00:00:00:00:00 dev {} dst {host}{via} self{permanent}", self.device)
+    }
+}
