@@ -461,6 +461,30 @@ fn a_changed_list_takes_effect_for_all_members_and_is_remembered() {
     assert_eq!(segment.ls(1), [json!(null); 0]);
 }
 
+/// With twice as many LACs there is at most twice as much to read of the kernel.
+#[test]
+fn each_lac_is_looked_at_by_itself() {
+    let segment = Segment::new(1);
+    let mut attached = 0;
+    let mut bytes_read = |count: usize| -> usize {
+        for number in attached + 1..=count {
+            segment.lab.network("lan", &overlay(&json!({"remotes": ["192.0.2.2"], "vni": number})));
+            segment.lab.host.namespace(&format!("d{number}"));
+            segment.on(1, &format!("attach d{number} lan --primary lan")).ok();
+        }
+        attached = count;
+        let command = segment.lab.command("--cache-dir /var/lib/cni/h1 lac reload");
+        let trace = "exec strace -qq -e trace=recvfrom,recvmsg -o /run/trace";
+        let said = segment.host(1).sh(&command.replacen("; ", &format!("; {trace} "), 1)).ok();
+        assert_eq!(said.matches("nothing changed").count(), count, "{said}");
+        let trace = fs::read_to_string("/run/trace").expect("strace wrote");
+        trace.lines().filter_map(|line| line.rsplit_once(" = ")?.1.parse::<usize>().ok()).sum()
+    };
+    let (few, twice) = (bytes_read(4), bytes_read(8));
+    println!("{few} bytes for 4 LACs, {twice} bytes for 8");
+    assert!(few > 4000 && twice <= 2 * few, "{few} bytes for 4 LACs, {twice} bytes for 8");
+}
+
 #[test]
 fn a_member_whose_namespace_is_gone_is_passed_over() {
     let segment = Segment::new(1);
