@@ -22,6 +22,8 @@ use crate::runtime::Runtime;
 use crate::table;
 
 pub(crate) fn run(args: &Reload, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    // Who may not lock the records may not reload: to them it may look as if there were none.
+    let _records = runtime.cache.lock_to_attach(runtime.lock_limit)?;
     let entries = runtime.cache.entries_everywhere()?;
     refuse_own_namespace(entries.iter().map(|(entry, _)| entry))?;
     let configured = configured(runtime)?;

@@ -461,6 +461,23 @@ fn a_changed_list_takes_effect_for_all_members_and_is_remembered() {
     assert_eq!(segment.ls(1), [json!(null); 0]);
 }
 
+#[test]
+fn only_root_reloads() {
+    let segment = Segment::attached(1, &json!({"group": "239.0.0.1"}));
+    let anybody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    let reload = || {
+        let command = segment.lab.command("--cache-dir /var/lib/cni/h1 lac reload");
+        segment.host(1).sh(&command.replacen("; ", &format!("; {anybody} "), 1))
+    };
+    let unmade = "cannot make /var/lib/cni/h1/results: Permission denied";
+    assert_refused(&reload(), unmade);
+    sh("chmod 755 /var/lib/cni/h1 /var/lib/cni/h1/results").ok();
+    assert_refused(&reload(), "cannot lock the list of records in /var/lib/cni/h1/results");
+    // The LAC is there although no record is.
+    sh("rm -r /var/lib/cni/h1").ok();
+    assert_refused(&reload(), unmade);
+}
+
 /// With twice as many LACs there is at most twice as much to read of the kernel.
 #[test]
 fn each_lac_is_looked_at_by_itself() {
