@@ -121,6 +121,7 @@ impl Reloading<'_> {
                 false => bail!("it has remotes, but no record tells which: there is none of {}", unrecorded.join(", ")),
             };
         }
+        self.warn_of_unused(id, &members);
         refuse_disagreement(&members)?;
         let device = cloud.device.as_ref().map_or_else(|| id.device(), |device| device.link.name.clone());
         let before = Adjustable::look(&device)?;
@@ -129,6 +130,14 @@ impl Reloading<'_> {
         let outdated = members.iter().filter(|member| member.is_outdated && member.is_own);
         let unremembered = outdated.filter_map(|member| self.remember(member).err()).collect();
         Ok(Some(Reloaded { words, unremembered }))
+    }
+
+    /// Tells whoever has changed a configuration that it is not what counts.
+    fn warn_of_unused(&self, id: LacId, members: &[&Member]) {
+        let unused = members.iter().filter_map(|member| Some((&member.entry.network, member.unused.as_ref()?)));
+        for (network, why) in unused.collect::<BTreeSet<_>>() {
+            tracing::warn!("{}: {}", id.shared_by(), why.words(network, &self.runtime.conf_dir));
+        }
     }
 
     /// Has the plugin change what the members share: once, with the first member that is there.
