@@ -1,5 +1,6 @@
 //! The directory of the network configurations.
 
+use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -102,6 +103,13 @@ impl ConfDir {
             Plugin::from_bytes(&regular::read(&file, LONGEST_BYTES)?).with_context(|| file.display().to_string())
         };
         files.map(read).collect()
+    }
+}
+
+/// Its path, for people.
+impl Display for ConfDir {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        self.dir.display().fmt(to)
     }
 }
 

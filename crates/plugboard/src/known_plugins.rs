@@ -16,8 +16,11 @@ pub(crate) const OVERLAY: &str = "vxlan-overlay";
 /// Its keys for the other hosts: a list, or a file with one.
 pub(crate) const REMOTES: [&str; 2] = ["remotes", "remotesFile"];
 
-/// Its keys that tell the LACs of a host apart.
-pub(crate) const LAC: [&str; 2] = ["port", "vni"];
+/// The port of a LAC whose keys name none.
+pub(crate) const LAC_PORT: u16 = 14789;
+
+/// The VNI of a LAC whose keys name none.
+pub(crate) const LAC_VNI: u32 = 1;
 
 /// The plugins that keep limits by the keys that `shaping_keys` reads: ours, and the reference's.
 const SHAPERS: [&str; 2] = [SHAPER, "bandwidth"];

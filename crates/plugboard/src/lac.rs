@@ -4,3 +4,4 @@ mod cloud;
 pub(crate) mod ls;
 mod member;
 pub(crate) mod reload;
+mod wanted;

@@ -182,6 +182,14 @@ impl Plugin {
         find(&self.object, name)
     }
 
+    /// A key of its own configuration, read as its plugin does. `None` where it is not set.
+    ///
+    /// # Errors
+    /// What is wrong with its value.
+    pub(crate) fn read_key<T: keys::FromJson>(&self, name: &str) -> Result<Option<T>, String> {
+        keys::member(&self.object, name, &keys::Place::Whole, false).map_err(|refusal| refusal.to_string())
+    }
+
     /// The configuration that it is called with: with name and version of its network, with those of `capability_args` that it
     /// asks for as `runtimeConfig`, and without `capabilities` (CFG-8).
     pub(crate) fn request(&self, network: &Network, capability_args: &Map<String, Value>) -> Map<String, Value> {

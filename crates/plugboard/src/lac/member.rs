@@ -3,8 +3,10 @@
 use attachment::Identity;
 use serde_json::Value;
 
+use super::wanted::Wanted;
 use crate::cache::Entry;
-use crate::known_plugins::{LAC, OVERLAY, REMOTES};
+use crate::conf_dir::ConfDir;
+use crate::known_plugins::{OVERLAY, REMOTES};
 use crate::network::{Network, Plugin};
 
 /// An attachment, and what its plugin is to be called with for the present list.
@@ -17,6 +19,42 @@ pub(super) struct Member {
     pub(super) network: Network,
     /// The record has another list.
     pub(super) is_outdated: bool,
+    /// Why the network's configuration as it is now does not count, if it does not.
+    pub(super) unused: Option<Unused>,
+}
+
+/// Why a configuration does not count for a member that was attached before.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Unused {
+    /// There is none, or none that can be read, and the record has the list.
+    Missing,
+    /// It is one without the plugin.
+    OtherPlugins,
+    /// It is of another LAC, in words.
+    OtherLac(String),
+    /// It is of none, and why.
+    NoLac(String),
+}
+
+impl Unused {
+    /// A sentence for people.
+    pub(super) fn words(&self, network: &str, conf_dir: &ConfDir) -> String {
+        let now = match self {
+            Self::Missing => {
+                return format!(
+                    "no file in {conf_dir} that can be read configures network '{network}': the remotes in the records of its \
+                     members count"
+                );
+            }
+            Self::OtherPlugins => format!("is configured without {OVERLAY} now"),
+            Self::OtherLac(lac) => format!("is configured for {lac} now"),
+            Self::NoLac(why) => format!("is configured for no LAC now: {why}"),
+        };
+        format!(
+            "network '{network}' {now}; this does not count for members that were attached before: correct it, or detach them and \
+             attach them again"
+        )
+    }
 }
 
 impl Member {
@@ -27,15 +65,24 @@ impl Member {
         let mut network = Network::from_cache(&entry.config).ok()?;
         let recorded = network.plugins.iter_mut().find(|plugin| plugin.kind == OVERLAY)?;
         let list = remotes(recorded);
-        let mut is_outdated = false;
-        let present = configured.iter().find(|network| network.name == entry.network).and_then(overlay);
-        if let Some(present) = present.filter(|present| LAC.iter().all(|key| present.key(key) == recorded.key(key)))
-            && let (Some(list), Some(present_list)) = (list, remotes(present))
-        {
-            is_outdated = present_list != list;
-            recorded.take_over(&REMOTES, present);
+        let (mut is_outdated, mut unused) = (false, None);
+        let present = configured.iter().find(|network| network.name == entry.network);
+        match (present, present.and_then(overlay)) {
+            (None, _) => unused = matches!(list, Some([Some(_), None])).then_some(Unused::Missing),
+            (Some(_), None) => unused = Some(Unused::OtherPlugins),
+            (Some(_), Some(present)) => match Wanted::of(present) {
+                Err(why) => unused = Some(Unused::NoLac(why)),
+                Ok(wanted) if Wanted::of(recorded).as_ref() != Ok(&wanted) => {
+                    unused = Some(Unused::OtherLac(wanted.to_string()));
+                }
+                Ok(_) if list.is_some() => {
+                    is_outdated = remotes(present) != list;
+                    recorded.take_over(&REMOTES, present);
+                }
+                Ok(_) => {}
+            },
         }
-        Some(Self { entry, is_own, network, is_outdated })
+        Some(Self { entry, is_own, network, is_outdated, unused })
     }
 
     pub(super) fn plugin(&self) -> Option<&Plugin> {
@@ -61,7 +108,7 @@ fn overlay(network: &Network) -> Option<&Plugin> {
 }
 
 /// The list, and the file with one, if there is either.
-fn remotes(plugin: &Plugin) -> Option<[Option<Value>; 2]> {
+pub(super) fn remotes(plugin: &Plugin) -> Option<[Option<Value>; 2]> {
     let is_set = |value: &&Value| {
         !matches!(value, Value::String(text) if text.is_empty()) && **value != Value::Array(Vec::new())
     };
@@ -106,6 +153,7 @@ mod tests {
         ] {
             let found = member(recorded, configured).unwrap();
             assert_eq!((found.source().as_deref(), found.is_outdated), (Some(source), is_outdated));
+            assert_eq!(found.unused, configured.is_none().then_some(Unused::Missing));
             assert_eq!(found.plugin().unwrap().key("mtu"), recorded.get("mtu"), "all else is as it was at ADD");
         }
     }
@@ -113,15 +161,70 @@ mod tests {
     #[test]
     fn a_configuration_of_another_lac_does_not_count() {
         let recorded = json!({"type": "vxlan-overlay", "remotes": ["192.0.2.2"]});
-        for configured in [
-            json!({"type": "vxlan-overlay", "remotes": ["192.0.2.3"], "vni": 2}),
-            json!({"type": "vxlan-overlay", "remotes": ["192.0.2.3"], "port": 4789}),
-            json!({"type": "vxlan-overlay", "group": "239.0.0.1"}),
-            json!({"type": "bridge", "remotes": ["192.0.2.3"]}),
+        let other = |words: &str| Unused::OtherLac(words.to_owned());
+        for (configured, unused) in [
+            (
+                json!({"type": "vxlan-overlay", "remotes": ["192.0.2.3"], "vni": 2}),
+                other("lac 14789/2 with a list of remotes"),
+            ),
+            (
+                json!({"type": "vxlan-overlay", "remotes": ["192.0.2.3"], "port": 4789}),
+                other("lac 4789/1 with a list of remotes"),
+            ),
+            (json!({"type": "vxlan-overlay", "group": "239.0.0.1"}), other("lac 14789/1 with group 239.0.0.1")),
+            (
+                json!({"type": "vxlan-overlay", "url": "vxvde://", "remotes": ["192.0.2.3"]}),
+                other("the LAC of url \"vxvde://\""),
+            ),
+            (
+                json!({"type": "vxlan-overlay", "remotes": []}),
+                Unused::NoLac("it has neither group nor url nor remotes".to_owned()),
+            ),
+            (json!({"type": "bridge", "remotes": ["192.0.2.3"]}), Unused::OtherPlugins),
         ] {
             let found = member(&recorded, Some(&configured)).unwrap();
             assert_eq!(found.source().as_deref(), Some(r#"["192.0.2.2"]"#), "{configured}");
+            assert_eq!((found.unused, found.is_outdated), (Some(unused), false), "{configured}");
         }
+    }
+
+    #[test]
+    fn a_default_that_is_written_out_is_the_same_lac() {
+        for keys in [
+            json!({"vni": 1}),
+            json!({"port": 14789}),
+            json!({"port": 14789, "VNI": 1}),
+            json!({"mode": "remotes"}),
+            json!({"vni": null, "group": "", "url": ""}),
+        ] {
+            let mut written = json!({"type": "vxlan-overlay", "remotes": ["192.0.2.3"]});
+            written.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+            let bare = json!({"type": "vxlan-overlay", "remotes": ["192.0.2.2"]});
+            for (recorded, configured, list) in
+                [(&bare, &written, r#"["192.0.2.3"]"#), (&written, &bare, r#"["192.0.2.2"]"#)]
+            {
+                let found = member(recorded, Some(configured)).unwrap();
+                assert_eq!((found.source().as_deref(), found.is_outdated), (Some(list), true), "{keys}");
+                assert_eq!(found.unused, None, "{keys}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_group_does_not_count_either() {
+        let of = |key: &str, value: &str| json!({"type": "vxlan-overlay", key: value, "mtu": 1400});
+        for (recorded, configured, is_same) in [
+            (of("group", "239.0.0.1"), of("group", "239.0.0.1"), true),
+            (of("group", "FF05::1"), of("group", "ff05:0::1"), true),
+            (of("group", "239.0.0.1"), of("group", "239.0.0.2"), false),
+            (of("url", "vxvde://239.0.0.1"), of("url", "vxvde://239.0.0.1"), true),
+            (of("url", "vxvde://239.0.0.1"), of("url", "vxvde://239.0.0.1/vni=2"), false),
+            (of("url", "vxvde://239.0.0.1"), of("remotes", "192.0.2.2"), false),
+        ] {
+            let found = member(&recorded, Some(&configured)).unwrap();
+            assert_eq!(found.unused.is_none(), is_same, "{configured}: {:?}", found.unused);
+        }
+        assert_eq!(member(&of("group", "239.0.0.1"), None).unwrap().unused, None, "nothing of it was to count");
     }
 
     #[test]

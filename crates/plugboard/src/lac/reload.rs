@@ -22,6 +22,8 @@ use crate::runtime::Runtime;
 use crate::table;
 
 pub(crate) fn run(args: &Reload, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    // Who may not lock the records may not reload: to them it may look as if there were none.
+    let _records = runtime.cache.lock_to_attach(runtime.lock_limit)?;
     let entries = runtime.cache.entries_everywhere()?;
     refuse_own_namespace(entries.iter().map(|(entry, _)| entry))?;
     let configured = configured(runtime)?;
@@ -119,6 +121,7 @@ impl Reloading<'_> {
                 false => bail!("it has remotes, but no record tells which: there is none of {}", unrecorded.join(", ")),
             };
         }
+        self.warn_of_unused(id, &members);
         refuse_disagreement(&members)?;
         let device = cloud.device.as_ref().map_or_else(|| id.device(), |device| device.link.name.clone());
         let before = Adjustable::look(&device)?;
@@ -127,6 +130,14 @@ impl Reloading<'_> {
         let outdated = members.iter().filter(|member| member.is_outdated && member.is_own);
         let unremembered = outdated.filter_map(|member| self.remember(member).err()).collect();
         Ok(Some(Reloaded { words, unremembered }))
+    }
+
+    /// Tells whoever has changed a configuration that it is not what counts.
+    fn warn_of_unused(&self, id: LacId, members: &[&Member]) {
+        let unused = members.iter().filter_map(|member| Some((&member.entry.network, member.unused.as_ref()?)));
+        for (network, why) in unused.collect::<BTreeSet<_>>() {
+            tracing::warn!("{}: {}", id.shared_by(), why.words(network, &self.runtime.conf_dir));
+        }
     }
 
     /// Has the plugin change what the members share: once, with the first member that is there.

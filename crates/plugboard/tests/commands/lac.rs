@@ -462,6 +462,110 @@ fn a_changed_list_takes_effect_for_all_members_and_is_remembered() {
 }
 
 #[test]
+fn a_default_that_is_written_out_is_the_same_lac() {
+    let segment = Segment::attached(1, &json!({"remotes": ["192.0.2.2"]}));
+    for (keys, said) in [
+        (json!({"vni": 1, "remotes": ["192.0.2.3"]}), "added 192.0.2.3; removed 192.0.2.2"),
+        (json!({"port": 14789, "mode": "remotes", "remotes": ["192.0.2.4"]}), "added 192.0.2.4; removed 192.0.2.3"),
+        (json!({"remotes": ["192.0.2.5"]}), "added 192.0.2.5; removed 192.0.2.4"),
+    ] {
+        segment.lab.network("lan", &overlay(&keys));
+        let output = segment.on(1, "lac reload");
+        assert_eq!((output.status, output.stderr.as_str()), (0, ""), "{output:?}");
+        assert_eq!(output.stdout.trim(), format!("lac 14789/1  {said}"));
+        segment.on(1, "check c1").ok();
+    }
+}
+
+/// Nothing but the list of the same LAC is read anew.
+#[test]
+fn who_configures_another_lac_is_told_that_it_does_not_count() {
+    let segment = Segment::attached(1, &json!({"remotes": ["192.0.2.2"]}));
+    let reload = || {
+        let output = segment.on(1, "lac reload");
+        assert_eq!((output.status, output.stdout.trim()), (0, "lac 14789/1  nothing changed"), "{output:?}");
+        assert_eq!(segment.remotes(1), BTreeSet::from(["192.0.2.2".to_owned()]));
+        output.stderr
+    };
+    assert_eq!(reload(), "");
+    for (plugins, said) in [
+        (
+            overlay(&json!({"vni": 2, "remotes": ["192.0.2.3"]})),
+            "is configured for lac 14789/2 with a list of remotes now",
+        ),
+        (overlay(&json!({"group": "239.0.0.1"})), "is configured for lac 14789/1 with group 239.0.0.1 now"),
+        (overlay(&json!({"url": "vxvde://"})), "is configured for the LAC of url \"vxvde://\" now"),
+        (overlay(&json!({"vni": "one", "remotes": ["192.0.2.3"]})), "is configured for no LAC now: vni is \"one\""),
+        (overlay(&json!({"remotes": []})), "is configured for no LAC now: it has neither group nor url nor remotes"),
+        (json!([{"type": "bridge"}]), "is configured without vxlan-overlay now"),
+    ] {
+        segment.lab.network("lan", &plugins);
+        let told = reload();
+        assert!(told.contains(&format!("lac 14789/1: network 'lan' {said}")), "{told}");
+        assert!(told.contains("does not count") && told.lines().count() == 1, "{told}");
+    }
+    fs::write("/etc/cni/net.d/lan.conflist", "{").expect("written");
+    let told = reload();
+    let file = "/etc/cni/net.d/lan.conflist: ignored: it is not a JSON object";
+    let says = "no file in /etc/cni/net.d that can be read configures network 'lan'";
+    assert!(told.contains(file) && told.contains(says) && told.lines().count() == 2, "{told}");
+    fs::remove_file("/etc/cni/net.d/lan.conflist").expect("it is there");
+    let told = reload();
+    assert!(told.contains(says) && told.lines().count() == 1, "{told}");
+}
+
+#[test]
+fn another_group_is_not_read_anew_either() {
+    let segment = Segment::attached(1, &json!({"group": "239.0.0.1"}));
+    segment.lab.network("lan", &overlay(&json!({"group": "239.0.0.2", "vni": 1})));
+    let output = segment.on(1, "lac reload");
+    assert_eq!((output.status, output.stdout.trim()), (0, "lac 14789/1  nothing changed"), "{output:?}");
+    assert!(output.stderr.contains("is configured for lac 14789/1 with group 239.0.0.2 now"), "{output:?}");
+    assert_eq!(segment.ls(1)[0]["group"], "239.0.0.1");
+}
+
+#[test]
+fn only_root_reloads() {
+    let segment = Segment::attached(1, &json!({"group": "239.0.0.1"}));
+    let anybody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    let reload = || {
+        let command = segment.lab.command("--cache-dir /var/lib/cni/h1 lac reload");
+        segment.host(1).sh(&command.replacen("; ", &format!("; {anybody} "), 1))
+    };
+    let unmade = "cannot make /var/lib/cni/h1/results: Permission denied";
+    assert_refused(&reload(), unmade);
+    sh("chmod 755 /var/lib/cni/h1 /var/lib/cni/h1/results").ok();
+    assert_refused(&reload(), "cannot lock the list of records in /var/lib/cni/h1/results");
+    // The LAC is there although no record is.
+    sh("rm -r /var/lib/cni/h1").ok();
+    assert_refused(&reload(), unmade);
+}
+
+/// With twice as many LACs there is at most twice as much to read of the kernel.
+#[test]
+fn each_lac_is_looked_at_by_itself() {
+    let segment = Segment::new(1);
+    let mut attached = 0;
+    let mut bytes_read = |count: usize| -> usize {
+        for number in attached + 1..=count {
+            segment.lab.network("lan", &overlay(&json!({"remotes": ["192.0.2.2"], "vni": number})));
+            segment.lab.host.namespace(&format!("d{number}"));
+            segment.on(1, &format!("attach d{number} lan --primary lan")).ok();
+        }
+        attached = count;
+        let command = segment.lab.command("--cache-dir /var/lib/cni/h1 lac reload");
+        let trace = "exec strace -qq -e trace=recvfrom,recvmsg -o /run/trace";
+        let said = segment.host(1).sh(&command.replacen("; ", &format!("; {trace} "), 1)).ok();
+        assert_eq!(said.matches("nothing changed").count(), count, "{said}");
+        let trace = fs::read_to_string("/run/trace").expect("strace wrote");
+        trace.lines().filter_map(|line| line.rsplit_once(" = ")?.1.parse::<usize>().ok()).sum()
+    };
+    let (few, twice) = (bytes_read(4), bytes_read(8));
+    println!("{few} bytes for 4 LACs, {twice} bytes for 8");
+    assert!(few > 4000 && twice <= 2 * few, "{few} bytes for 4 LACs, {twice} bytes for 8");
+}
+
+#[test]
 fn a_member_whose_namespace_is_gone_is_passed_over() {
     let segment = Segment::new(1);
     list_hosts("192.0.2.2\n");

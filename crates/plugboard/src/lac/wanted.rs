@@ -1,0 +1,58 @@
+//! Which LAC a plugin's configuration is for.
+
+use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
+
+use attachment::LacId;
+use keys::excerpt::quoted;
+use keys::{UdpPort, Vni};
+
+use super::member::remotes;
+use crate::known_plugins::{LAC_PORT, LAC_VNI};
+use crate::network::Plugin;
+
+/// A LAC as keys name it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The url tells port and VNI along with all else. It is compared as it is written.
+    Url(String),
+    /// A group's address as the standard library writes it, or what is written in its place, quoted.
+    Group(LacId, String),
+    /// Whatever the remotes are.
+    Remotes(LacId),
+}
+
+impl Wanted {
+    /// # Errors
+    /// Why it is for none.
+    pub(super) fn of(plugin: &Plugin) -> Result<Self, String> {
+        let text = |key| {
+            let text: Option<String> = plugin.read_key(key)?;
+            Ok::<_, String>(text.filter(|text| !text.is_empty()))
+        };
+        if let Some(url) = text("url")? {
+            return Ok(Self::Url(url));
+        }
+        let port = plugin.read_key("port")?.map_or(LAC_PORT, |UdpPort(port)| port);
+        let vni = plugin.read_key("vni")?.map_or(LAC_VNI, |Vni(vni)| vni);
+        let id = LacId { port, vni };
+        match text("group")? {
+            Some(group) => {
+                let address = group.parse::<IpAddr>();
+                Ok(Self::Group(id, address.map_or_else(|_| quoted(&group), |address| address.to_string())))
+            }
+            None if remotes(plugin).is_some() => Ok(Self::Remotes(id)),
+            None => Err("it has neither group nor url nor remotes".to_owned()),
+        }
+    }
+}
+
+impl Display for Wanted {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => write!(to, "the LAC of url {}", quoted(url)),
+            Self::Group(id, group) => write!(to, "{} with group {group}", id.shared_by()),
+            Self::Remotes(id) => write!(to, "{} with a list of remotes", id.shared_by()),
+        }
+    }
+}
