@@ -18,13 +18,15 @@ pub struct NewBridge<'a> {
     pub mtu: Option<u32>,
     /// Ports receive only frames of their VLANs.
     pub vlan_filtering: bool,
+    /// It is up at once.
+    pub is_up: bool,
 }
 
 /// The MTU in bytes that the kernel gives a bridge (`ETH_DATA_LEN`).
 const KERNELS_MTU: u32 = 1500;
 
 impl NewBridge<'_> {
-    /// `ip link add NAME address MAC up type bridge no_linklocal_learn 1 [vlan_filtering 1]`, to be followed by
+    /// `ip link add NAME address MAC [up] type bridge no_linklocal_learn 1 [vlan_filtering 1]`, to be followed by
     /// [`NewBridge::fix_mtu`]. Frames to a bridge's own group addresses (IEEE 802.1D, 7.12.6), not all of which packet filters
     /// see, teach it nothing.
     #[must_use]
@@ -36,7 +38,10 @@ impl NewBridge<'_> {
         if self.vlan_filtering {
             settings.push(InfoBridge::VlanFiltering(true));
         }
-        let mut bridge = link::of_kind(InfoKind::Bridge).name(self.name).address(self.mac.0.to_vec()).up();
+        let mut bridge = link::of_kind(InfoKind::Bridge).name(self.name).address(self.mac.0.to_vec());
+        if self.is_up {
+            bridge = bridge.up();
+        }
         if self.mtu == Some(KERNELS_MTU) {
             bridge = bridge.mtu(KERNELS_MTU - 1); // so that setting it is a change
         }

@@ -209,7 +209,13 @@ impl Bridge {
         let known = port.and_then(|port| port.link().mac);
         let mac = known.map_or_else(Mac::random, Ok).map_err(Error::refused("choose an address for the bridge"))?;
         let mtu = port.map(|port| port.link().mtu).or(self.mtu);
-        let bridge = netlink::bridge::NewBridge { name: &self.name, mac, mtu, vlan_filtering: self.vlan_filtering };
+        let bridge = netlink::bridge::NewBridge {
+            name: &self.name,
+            mac,
+            mtu,
+            vlan_filtering: self.vlan_filtering,
+            is_up: self.has_link_local,
+        };
         let label = self.label();
         session.queue(Step::make(Side::Host, format!("make {label}"), bridge.create()));
         // In the same send as the creation: a kill cannot leave a bridge without its tag.
@@ -219,6 +225,10 @@ impl Bridge {
             false => link::set_alias_without_link_local(&self.name, &alias, self.mtu),
         };
         session.queue(Step::change(Side::Host, format!("tag {label}"), tag));
+        if !self.has_link_local {
+            // Setting that of a bridge that is up and has no port yet makes the kernel go through all routes of IPv6.
+            session.queue(Step::change(Side::Host, format!("set {label} up"), link::set_up(&self.name)));
+        }
         if let Some(request) = bridge.fix_mtu() {
             session.queue(Step::change(Side::Host, format!("set the mtu of {label}"), request));
         }
