@@ -94,7 +94,7 @@ fn turns(
                 // None always runs in the wake of the same one.
                 let place = (place + number + transfer) % makers.len();
                 if let Some((connection, best)) = connections.get_mut(place) {
-                    *best = best.max(connection.rate(connection.bytes(options)));
+                    *best = best.max(connection.rate(&connection.bytes(options)));
                 }
             }
         }

@@ -15,7 +15,8 @@ usage: bench-throughput [--turns N] [--bytes BYTES] [--only NIC] [--markdown]
 
   --turns N      turns for each kind of NIC, of two transfers by either; 10 by default
   --bytes BYTES  what a transfer sends, with K, M or G as iperf3 reads them; by default 1G, and 100M where a process
-                 forwards the frames, as ovs-vswitchd does without a datapath in the kernel
+                 forwards the frames, as ovs-vswitchd does without a datapath in the kernel; over LACs a tenth by vde_plug
+                 and in its mode
   --only NIC     one of veth, routed, macvlan, ipvlan, vlan, host-device, ovs-veth, ovs-internal,
                  and lac, for what LACs of two hosts carry
   --markdown     prints tables for docs/benchmarks.md
@@ -87,12 +88,15 @@ impl Options {
 
     /// What a transfer through such a NIC sends.
     pub(crate) fn bytes_of(&self, kind: Kind) -> &str {
-        self.bytes_by(kind.is_of_switch() && Datapath::of_this_kernel() == Datapath::Netdev)
+        let is_by_a_process = kind.is_of_switch() && Datapath::of_this_kernel() == Datapath::Netdev;
+        let default = if is_by_a_process { Self::BYTES_BY_A_PROCESS } else { Self::BYTES };
+        self.bytes.as_deref().unwrap_or(default)
     }
 
-    /// What a transfer sends that a process forwards, or that is as slow, or another one.
-    pub(crate) fn bytes_by(&self, is_slow: bool) -> &str {
-        self.bytes.as_deref().unwrap_or(if is_slow { Self::BYTES_BY_A_PROCESS } else { Self::BYTES })
+    /// What a transfer over a LAC sends, and a tenth of that where it is slow.
+    pub(crate) fn bytes_over_lac(&self, is_slow: bool) -> String {
+        let bytes = self.bytes.as_deref().unwrap_or(Self::BYTES);
+        if is_slow { a_tenth(bytes) } else { bytes.to_owned() }
     }
 
     /// Whether LACs are measured.
@@ -106,12 +110,28 @@ impl Options {
     }
 }
 
+/// A tenth of so many bytes, such as `40M`.
+fn a_tenth(bytes: &str) -> String {
+    let (digits, unit) = match bytes.split_at(bytes.trim_end_matches(['K', 'M', 'G']).len()) {
+        (digits, "K") => (digits, 1 << 10),
+        (digits, "M") => (digits, 1 << 20),
+        (digits, "G") => (digits, 1 << 30),
+        (digits, _) => (digits, 1),
+    };
+    (digits.parse::<u64>().unwrap_or_default() * unit / 10).max(1).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(line: &str) -> Result<Option<Options>> {
         Options::read(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_tenth_is_sent_where_it_is_slow() {
+        assert_eq!(["40M", "1G", "100", "3"].map(a_tenth), ["4194304", "107374182", "10", "1"]);
     }
 
     #[test]

@@ -78,8 +78,8 @@ impl<'a> Connection<'a> {
     }
 
     /// What a transfer sends.
-    pub(super) fn bytes<'b>(&self, options: &'b Options) -> &'b str {
-        options.bytes_by(self.maker == Maker::Vde || (self.mode == Mode::Vde && self.maker != Maker::Underlay))
+    pub(super) fn bytes(&self, options: &Options) -> String {
+        options.bytes_over_lac(self.maker == Maker::Vde || (self.mode == Mode::Vde && self.maker != Maker::Underlay))
     }
 
     /// Leaves the namespaces, empty: removing them is work for the kernel that would go on beside the next turn.

@@ -213,6 +213,9 @@ impl Bridge {
         );
     }
 
+    /// One that does not reach the host is left down until its first port is there ([`Lac`](crate::Lac) sets it up): the kernel gives
+    /// a link that comes up its address, and goes through all routes of IPv6 whenever it looks at a bridge that is up without a port.
+    ///
     /// A different address for each bridge, because two hosts with a bridge of the same name may share a segment; one with an
     /// uplink represents the host in the physical network, and keeps the address that its neighbours know.
     fn make_link(&self, port: Option<&Port>, session: &mut Session) -> Result<(), Error> {
@@ -230,10 +233,6 @@ impl Bridge {
             false => link::set_alias_without_link_local(&self.name, &alias, self.mtu),
         };
         session.queue(Step::change(Side::Host, format!("tag {label}"), tag));
-        if !self.reaches_host {
-            // The kernel chooses an address for a link that comes up, and keeps it.
-            session.queue(Step::change(Side::Host, format!("set {label} up"), link::set_up(&self.name)));
-        }
         if let Some(request) = bridge.fix_mtu() {
             session.queue(Step::change(Side::Host, format!("set the mtu of {label}"), request));
         }

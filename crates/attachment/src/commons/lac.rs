@@ -308,7 +308,10 @@ impl Shared for Lac {
         match self.find(session)? {
             None => self.create(session),
             Some(link) => self.complete(&link, session),
-        }
+        }?;
+        let bridge = self.id.bridge();
+        session.queue(Step::change(Side::Host, format!("set bridge {bridge} up"), link::set_up(&bridge)));
+        Ok(())
     }
 
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
