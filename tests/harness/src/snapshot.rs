@@ -45,12 +45,9 @@ const VOLATILE_GROUPS: [&str; 7] = ["designated_", "topology_change", "gso_", "g
 /// Members of `flags` that follow the carrier.
 const CARRIER: [&str; 5] = ["LOWER_UP", "NO-CARRIER", "M-DOWN", "linkdown", "dead"];
 
-/// A command, and the table that an object of its answer belongs to.
-type Question = (&'static str, fn(&Value) -> &'static str);
-
 /// What `ip`, `tc` and `bridge` are asked, each answering with arrays of objects. `ip` is asked several things at once, because to start
 /// it takes longer than to answer, and its objects tell what they are.
-const QUESTIONS: [Question; 5] = [
+const QUESTIONS: [(&str, Subject); 5] = [
     ("printf 'link show\\naddress show\\n' | ip -j -d -batch -", |object| {
         if object["addr_info"].is_array() { "address" } else { "link" }
     }),
@@ -63,6 +60,9 @@ const QUESTIONS: [Question; 5] = [
     ("tc -j qdisc show", |_| "qdisc"),
     ("bridge -j vlan show", |_| "vlan"),
 ];
+
+/// What an object of an answer is about.
+type Subject = fn(&Value) -> &'static str;
 
 /// A rule has a priority, and a route a metric (`iprule.c` and `iproute.c` of iproute2).
 fn is_rule(object: &Value) -> bool {
