@@ -444,15 +444,15 @@ impl Bridge {
             ],
         };
         commands.push(format!("ip link set {} alias '{alias}'{link_local}", self.name));
-        if !self.reaches_host {
-            commands.push(format!("ip link set {} up", self.name));
-        }
         // Only a change of it makes it stay.
         let mtu = self.own_mtu();
         commands.extend(mtu.filter(|bytes| *bytes == 1500).map(|_| format!("ip link set {} mtu 1499", self.name)));
         commands.extend(mtu.map(|bytes| format!("ip link set {} mtu {bytes}", self.name)));
         if port.is_none_or(|port| port.is_made_here) {
             commands.extend(self.settings().iter().flat_map(Object::commands));
+        }
+        if !self.reaches_host {
+            commands.push(format!("ip link set {} up", self.name));
         }
         if self.promiscuous {
             commands.push(format!("ip link set {} promisc on", self.name));

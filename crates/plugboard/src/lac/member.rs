@@ -1,9 +1,8 @@
 //! A member of a LAC that has a record.
 
 use attachment::Identity;
-use serde_json::Value;
 
-use super::wanted::Wanted;
+use super::wanted::{Wanted, remotes};
 use crate::cache::Entry;
 use crate::conf_dir::ConfDir;
 use crate::known_plugins::{OVERLAY, REMOTES};
@@ -107,18 +106,9 @@ fn overlay(network: &Network) -> Option<&Plugin> {
     network.plugins.iter().find(|plugin| plugin.kind == OVERLAY)
 }
 
-/// The list, and the file with one, if there is either.
-pub(super) fn remotes(plugin: &Plugin) -> Option<[Option<Value>; 2]> {
-    let is_set = |value: &&Value| {
-        !matches!(value, Value::String(text) if text.is_empty()) && **value != Value::Array(Vec::new())
-    };
-    let found = REMOTES.map(|key| plugin.key(key).filter(is_set).cloned());
-    found.iter().any(Option::is_some).then_some(found)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::attachment::Attachment;

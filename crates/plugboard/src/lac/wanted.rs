@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use attachment::LacId;
 use keys::excerpt::quoted;
 use keys::{UdpPort, Vni};
+use serde_json::Value;
 
-use super::member::remotes;
-use crate::known_plugins::{LAC_PORT, LAC_VNI};
+use crate::known_plugins::{LAC_PORT, LAC_VNI, REMOTES};
 use crate::network::Plugin;
 
 /// A LAC as keys name it.
@@ -55,4 +55,13 @@ impl Display for Wanted {
             Self::Remotes(id) => write!(to, "{} with a list of remotes", id.shared_by()),
         }
     }
+}
+
+/// The list, and the file with one, if there is either.
+pub(super) fn remotes(plugin: &Plugin) -> Option<[Option<Value>; 2]> {
+    let is_set = |value: &&Value| {
+        !matches!(value, Value::String(text) if text.is_empty()) && **value != Value::Array(Vec::new())
+    };
+    let found = REMOTES.map(|key| plugin.key(key).filter(is_set).cloned());
+    found.iter().any(Option::is_some).then_some(found)
 }

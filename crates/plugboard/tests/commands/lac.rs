@@ -299,7 +299,7 @@ impl Stream {
             .find_map(|line| line.split_once(" packets transmitted")?.0.parse().ok())
             .unwrap_or_else(|| panic!("no summary: {said}"));
         println!("{} of {sent} answered", numbers.len());
-        assert!(sent > 20 && numbers.len() + 1 >= sent as usize, "{} of {sent}", numbers.len());
+        assert!(sent > 5 && numbers.len() + 1 >= sent as usize, "{} of {sent}", numbers.len());
         assert!((1..).zip(&numbers).all(|(expected, number)| expected == *number), "{numbers:?}");
     }
 }
