@@ -84,3 +84,24 @@ fn without_a_database_it_fails_and_frees_the_addresses() {
     site.collect(&config, &[]).ok();
     assert_eq!(before, site.state());
 }
+
+/// The device of an internal port does not tell its host; the database does.
+#[test]
+fn rules_behind_an_internal_port_go_with_it_and_not_with_another_hosts() {
+    cites!("GC-1", "GC-2");
+    let site = Site::new();
+    let before = site.state();
+    let other = site.scene.host.namespace("other");
+    let config = network(json!({"nic": "internal", "sourceRouting": true}));
+    let (_, attached) = site.added(site.c1(), "eth1", &config);
+    let rules = || site.c1().sh("ip rule").ok();
+    let made = rules();
+    assert!(made.contains("from 10.1.0."), "{made}");
+    let elsewhere = json!({"cniVersion": tests::LATEST, "name": "net", "type": "veth-secondary",
+        "cni.dev/valid-attachments": []});
+    harness::Invocation::new("veth-secondary", "GC").config(elsewhere).on(&other).run().ok();
+    assert_eq!(made, rules());
+    site.checked(site.c1(), "eth1", &attached);
+    site.collect(&config, &[]).ok();
+    assert_eq!(before, site.state());
+}

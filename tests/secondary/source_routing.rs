@@ -496,3 +496,26 @@ fn a_refused_call_takes_nothing_of_another_network() {
         }
     }
 }
+
+/// Another host may have a network of the same name, and reach the containers of this one, as a container that runs containers is
+/// reached from its host.
+#[test]
+fn gc_of_another_host_leaves_the_rules() {
+    cites!("GC-1", "GC-2");
+    let scene = Scene::new();
+    harness::sh("ip link add lan0 type veth peer name far0 && ip link set lan0 up && ip link set far0 up").ok();
+    let other = scene.host.namespace("other");
+    let before = scene.state();
+    for keys in [json!({}), json!({"bridge": null, "nic": "macvlan", "link": "lan0"})] {
+        let config = network(1, keys);
+        let attached = attached(&scene, "eth1", &config);
+        let made = rules(&scene.c1);
+        table_of(&scene.c1, "10.1.0.5");
+        let collects = with(&config, json!({"cni.dev/valid-attachments": []}));
+        call(&scene, "eth1", "GC", &collects).on(&other).run().ok();
+        assert_eq!(made, rules(&scene.c1), "{config}");
+        call(&scene, "eth1", "CHECK", &attached).run().ok();
+        call(&scene, "eth1", "GC", &collects).run().ok();
+        assert_eq!(before, scene.state(), "{config}");
+    }
+}

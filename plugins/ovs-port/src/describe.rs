@@ -30,7 +30,7 @@ impl Plugin for Switched {
         TapLine::FINDER,
         OvsPort::FINDER,
         OvsGuard::FINDER,
-        SourceTable::FINDER,
+        SourceTable::SWITCH_FINDER,
         Ifb::COLLECTOR,
     ];
     const HAS_IPAM: bool = true;

@@ -74,7 +74,7 @@ impl Elsewhere {
 
 /// Whether the link that a child is on is the host's, which has this number there, or leads to it. Containers of another host may be
 /// reached from here, such as those of a container that runs containers, and the names of networks are the same there.
-fn is_of_here(child: &Link, links: &[Link], host: Option<i32>) -> bool {
+pub(super) fn is_of_here(child: &Link, links: &[Link], host: Option<i32>) -> bool {
     let is_host = |number: Option<i32>| number.is_some() && number == host;
     match child.peer_namespace {
         None => links.iter().any(|below| Some(below.index) == child.peer && is_host(below.peer_namespace)),
@@ -82,7 +82,7 @@ fn is_of_here(child: &Link, links: &[Link], host: Option<i32>) -> bool {
     }
 }
 
-fn is_child(link: &Link) -> bool {
+pub(super) fn is_child(link: &Link) -> bool {
     Sort::KINDS.contains(&&*link.kind)
 }
 

@@ -49,7 +49,8 @@ pub(super) fn move_in(session: &mut Session, identity: &Identity, mac: Mac) -> R
     moved.map(|_| true)
 }
 
-fn is_of_a_switch(link: &Link) -> bool {
+/// Whether it may be such a device, by its kind.
+pub(super) fn is_of_a_switch(link: &Link) -> bool {
     KINDS.contains(&link.kind.as_str())
 }
 

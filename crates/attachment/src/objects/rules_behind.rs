@@ -9,8 +9,8 @@ use netlink::route;
 use netlink::rule::{self, Rule};
 use netlink::{Namespace, Socket};
 
-use super::host_links;
 use super::rule_words::{command, label};
+use super::{children, host_links, ovs_internal};
 use crate::everywhere::everywhere;
 use crate::{Error, Found, Identity, Moved, Owner, Session, Side, Stage, Tag, inside};
 
@@ -51,15 +51,31 @@ impl Nic {
     }
 }
 
-/// Those of a network's attachments, in all namespaces that can be entered from here.
+/// Those of a network's attachments, in all namespaces that can be entered from here, but for those behind internal ports of Open
+/// vSwitch.
 pub(super) fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    in_network(session, network, |_| false)
+}
+
+/// The same with those behind internal ports that the switch of this session has.
+pub(super) fn of_network_on_switch(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    let attached = session.attached_ports().unwrap_or_default(); // who looks for the ports reports what is wrong
+    let is_known = |link: &Link| attached.iter().any(|one| link.alias.as_deref() == Some(&one.alias()));
+    in_network(session, network, is_known)
+}
+
+fn in_network(
+    session: &mut Session,
+    network: &str,
+    is_port_of_here: impl Fn(&Link) -> bool,
+) -> Result<Vec<Found>, Error> {
     let is_of_network = |link: &Link| match Tag::of(link) {
         Some(Tag::Attachment { network: of, other: None } | Tag::Moved { network: of }) => of == network,
         _ => false,
     };
     let mut ends = session.host_links()?;
     ends.retain(is_of_network);
-    let found = search(session, &ends, is_of_network)?.into_iter().map(|(nic, behind)| {
+    let found = search(session, &ends, is_of_network, is_port_of_here)?.into_iter().map(|(nic, behind)| {
         let (whose, commands) = (host_links::whose(&nic.tagged), behind.removal_commands());
         let found = Found::own(nic.owner(), Stage::Setting, move |_| behind.delete());
         found.printed_by(move |_| Ok([vec![whose.clone()], commands.clone()].concat()))
@@ -89,12 +105,17 @@ fn of_attachment(session: &mut Session, identity: &Identity, host: Option<Link>)
         None => link.alias.as_ref() == Some(&alias),
     };
     let ends: Vec<Link> = host.into_iter().collect();
-    Ok(search(session, &ends, is_its_own)?.into_iter().map(|(_, behind)| behind).collect())
+    Ok(search(session, &ends, is_its_own, |_| true)?.into_iter().map(|(_, behind)| behind).collect())
 }
 
 /// The rules behind the NICs that are meant, or whose other ends are `ends`, in all namespaces that can be entered from here. One
 /// that cannot be entered is another user's, or is going.
-fn search(session: &mut Session, ends: &[Link], is_meant: impl Fn(&Link) -> bool) -> Result<Vec<(Nic, Behind)>, Error> {
+fn search(
+    session: &mut Session,
+    ends: &[Link],
+    is_meant: impl Fn(&Link) -> bool,
+    is_port_of_here: impl Fn(&Link) -> bool,
+) -> Result<Vec<(Nic, Behind)>, Error> {
     everywhere(|namespace, socket| {
         let mut found = Vec::new();
         let rules = ours(socket)?;
@@ -102,7 +123,7 @@ fn search(session: &mut Session, ends: &[Link], is_meant: impl Fn(&Link) -> bool
             return Ok(found);
         }
         let routes = tables(socket)?;
-        for nic in nics(session, namespace, socket, ends, &is_meant)? {
+        for nic in nics(session, namespace, socket, ends, (&is_meant, &is_port_of_here))? {
             // A link that is down has no routes.
             let derived = nic.identity().map(|identity| identity.table());
             let is_of_it = |rule: &&Rule| routes.contains(&(nic.index, rule.table)) || derived == Some(rule.table);
@@ -115,19 +136,26 @@ fn search(session: &mut Session, ends: &[Link], is_meant: impl Fn(&Link) -> bool
     })
 }
 
-/// The links of a namespace that are meant, by their own alias, or as the other ends of those of the host.
+/// The links of a namespace that are meant, by their own alias, or as the other ends of those of the host. Containers of another host
+/// may be reached from here, such as those of a container that runs containers, and the names of networks are the same there. A port of
+/// a switch does not tell its host.
 fn nics(
     session: &mut Session,
     namespace: &Namespace,
     socket: &mut Socket,
     ends: &[Link],
-    is_meant: impl Fn(&Link) -> bool,
+    (is_meant, is_port_of_here): (impl Fn(&Link) -> bool, impl Fn(&Link) -> bool),
 ) -> Result<Vec<Nic>, Error> {
-    let here = Namespace::own_inode();
-    // Containers of another host may be reached from here.
-    let is_of_here = |link: &Link| Moved::of(link).is_none_or(|moved| here.is_some() && moved.origin.namespace == here);
-    let there = link::list(socket).map_err(Error::refused("list the links of a container"))?;
-    let there = there.into_iter().filter(|link| is_meant(link) && is_of_here(link));
+    let (here, host) = (Namespace::own_inode(), Namespace::own().map_err(Error::Namespace)?);
+    let all = link::list(socket).map_err(Error::refused("list the links of a container"))?;
+    let answer = socket.request(host.number_here()).ok().flatten();
+    let host = answer.as_ref().and_then(Namespace::read_number);
+    let is_of_here = |link: &Link| match Moved::of(link) {
+        Some(moved) => here.is_some() && moved.origin.namespace == here,
+        None if children::is_child(link) => children::is_of_here(link, &all, host),
+        None => ovs_internal::is_of_a_switch(link) && is_port_of_here(link),
+    };
+    let there = all.iter().filter(|link| is_meant(link) && is_of_here(link)).cloned();
     let mut nics: Vec<Nic> = there.map(|link| Nic { index: link.index, tagged: link, is_end: false }).collect();
     if let Some(number) = number_of(session, namespace)? {
         let ends = ends.iter().filter(|link| link.kind == "veth" && link.peer_namespace == Some(number));

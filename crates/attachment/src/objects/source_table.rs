@@ -7,11 +7,12 @@ use netlink::rule::{self, Rule};
 use super::rule_words::{command, label};
 use super::{host_links, rules_behind};
 use crate::{
-    Device, Difference, Error, Finder, Found, Identity, Item, Kind, Moved, Object, Remedy, Session, Side, Stage, Tag,
+    Device, Difference, Error, Finder, Identity, Item, Kind, Moved, Object, Remedy, Session, Side, Stage, Tag,
 };
 
 pub(super) static KIND: Kind = Kind::found("source routing");
-static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
+static FINDER: Finder = Finder::new(&KIND, of_attachment, rules_behind::of_network);
+static SWITCH_FINDER: Finder = Finder::new(&KIND, of_attachment, rules_behind::of_network_on_switch);
 
 /// The priority of our rules: the last before that of the main table (`fib_default_rule_pref` in `net/core/fib_rules.c` gives a
 /// rule without a priority one before all others). So a rule of the container's own, with or without a priority, comes first; the
@@ -34,6 +35,9 @@ pub struct SourceTable {
 impl SourceTable {
     /// What finds it without a description.
     pub const FINDER: &'static Finder = &FINDER;
+
+    /// The same for a plugin with ports of Open vSwitch, whose devices in containers do not tell their host: its database does.
+    pub const SWITCH_FINDER: &'static Finder = &SWITCH_FINDER;
 
     /// The table whose number follows from the attachment.
     #[must_use]
@@ -163,10 +167,6 @@ impl Object for SourceTable {
 
 fn of_attachment(_: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error> {
     Ok(vec![Item::Object(Box::new(SourceTable::of(identity.clone())))])
-}
-
-fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
-    rules_behind::of_network(session, network)
 }
 
 fn listed(session: &mut Session) -> Result<Vec<Rule>, Error> {

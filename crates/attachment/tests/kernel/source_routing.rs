@@ -4,7 +4,7 @@ use attachment::{
     Address, Creation, Description, Device, Error, Identity, LinkUp, Origin, Others, Session, SourceRoute, SourceRule,
     SourceTable, Valid, Veth, collect, owned_devices, refuse_existing, remove, remove_device,
 };
-use harness::{Host, Snapshot};
+use harness::{Host, Snapshot, sh};
 use netlink::Namespace;
 use netlink::route::Route;
 
@@ -62,11 +62,12 @@ fn rules_are_found_by_the_alias_of_a_link_in_the_container() {
     let container = host.namespace("vn1");
     let stale = Identity::new("home-net", "vn1", "eth1");
     let other = Identity::new("walt-net", "vn1", "eth2");
+    sh("ip link add lan0 type veth peer name far0 && ip link set lan0 up && ip link set far0 up").ok();
     for (identity, subnet, table) in [(&stale, "10.1.0", 100), (&other, "10.2.0", 200)] {
         let (name, alias) = (identity.if_name(), identity.alias());
+        sh(&format!("ip link add link lan0 name {name} netns vn1 type macvlan mode bridge")).ok();
         let commands = [
-            format!("ip link add {name} type veth peer name to-{name} && ip link set {name} alias '{alias}' up"),
-            format!("ip link set to-{name} up && ip address add {subnet}.5/24 dev {name}"),
+            format!("ip link set {name} alias '{alias}' up && ip address add {subnet}.5/24 dev {name}"),
             format!("ip route add default via {subnet}.1 dev {name} table {table}"),
             format!("ip rule add from {subnet}.5 lookup {table} protocol 112"),
             format!("ip -6 rule add from fd00::5 lookup {} protocol 112", identity.table()),
