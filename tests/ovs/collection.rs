@@ -51,9 +51,9 @@ fn ports_of_other_networks_that_have_lost_their_device_are_told() {
     assert_eq!(reply.stderr, "", "nothing is lost yet: {reply}");
     gone.delete();
     site.ovs.settle();
-    let before = site.state();
     let port = host_interface(&result);
     harness::wait_until("the switch misses the device", || site.ovs.column("Interface", &port, "ifindex") == json!(0));
+    let before = site.state();
     let reply = site.collect(&config, &[]);
     reply.ok();
     assert!(reply.stderr.contains(&format!("port {port} of eth1 on net2 of c9 has lost its device")), "{reply}");
