@@ -35,7 +35,7 @@ pub use bridge::{BridgeKeys, Device, OnBridgeKeys};
 pub use delegate::DelegateKeys;
 pub use from_json::{Declared, FromJson, Unread, entries, member, number, object};
 pub use host_local::{HostLocalKeys, RangeKeys};
-pub use names::{Names, find, is_spelled, remove, take};
+pub use names::{Names, find, is_set, is_spelled, remove, take};
 pub use network::{ArgsKeys, Capabilities, CapabilityKeys, IpamKeys, ListKeys, PluginKeys};
 pub use nic::{MasqueradeBackend, NicKeys, TapKeys, TapNamespace, TrunkKeys};
 pub use ovs_port::{DatapathType, Ethertype, MirrorKeys, OvsPortKeys, SwitchDevice, SwitchKeys, SwitchVlanMode};

@@ -32,6 +32,19 @@ fn folded(letter: char) -> char {
     }
 }
 
+/// Whether a value of any key says something: Go writes what is not set as the zero of its type.
+#[must_use]
+pub fn is_set(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(entries) => !entries.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+    }
+}
+
 /// The value of a key; `None` where it is missing or `null`. The exact name comes first, then any other spelling of it. (For Go
 /// the last one in the text counts, whatever its spelling.)
 #[must_use]

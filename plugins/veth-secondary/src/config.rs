@@ -1,7 +1,7 @@
 //! Which kind of NIC a configuration asks for, and whether its keys mean something for that kind.
 
 use cni::{Call, Error};
-use keys::{SecondaryDevice, SecondaryKeys, Value};
+use keys::{SecondaryDevice, SecondaryKeys};
 
 /// A kind of NIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Kind {
             (SecondaryDevice::HostDevice, None) => HostDevice,
             (device, Some(mode)) => return Err(no_mode(device, mode)),
         };
-        let means_nothing = |key: &&&str| keys::find(&call.config.object, key).is_some_and(is_set);
+        let means_nothing = |key: &&&str| keys::find(&call.config.object, key).is_some_and(keys::is_set);
         let foreign = OF_KINDS.iter().filter(|(_, kinds)| !kinds.contains(&kind));
         match foreign.clone().find_map(|(keys, kinds)| Some((keys.iter().find(means_nothing)?, kinds))) {
             None => Ok(kind),
@@ -107,18 +107,6 @@ fn no_mode(device: SecondaryDevice, mode: &str) -> Error {
         SecondaryDevice::HostDevice => ("host-device", "none"),
     };
     Error::invalid_config(format!("mode: {mode:?} is none of nic {nic:?}, which has {modes}"))
-}
-
-/// Go writes what is not set as the zero of its type.
-fn is_set(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(value) => *value,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(entries) => !entries.is_empty(),
-        Value::Object(members) => !members.is_empty(),
-    }
 }
 
 /// The bridge of a network where the configuration names none: `br-` and the network's name; or, where that is too long for a

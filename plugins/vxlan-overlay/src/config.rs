@@ -281,22 +281,10 @@ fn underlay(keys: &LacKeys, of_url: Option<&str>) -> Result<Option<String>, Erro
 /// # Errors
 /// Code 7 naming the key. Left out, it would be a network that nobody has asked for.
 fn refuse_keys_of_others(call: &Call) -> Result<(), Error> {
-    let is_given = |key: &&&str| keys::find(&call.config.object, key).is_some_and(is_set);
+    let is_given = |key: &&&str| keys::find(&call.config.object, key).is_some_and(keys::is_set);
     match OF_OTHERS.iter().find_map(|(keys, instead)| Some((keys.iter().find(is_given)?, instead))) {
         None => Ok(()),
         Some((key, instead)) => Err(refused(format!("{key} means nothing for a LAC, {instead}; remove the key"))),
-    }
-}
-
-/// Go writes what is not set as the zero of its type.
-fn is_set(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(value) => *value,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(entries) => !entries.is_empty(),
-        Value::Object(members) => !members.is_empty(),
     }
 }
 
