@@ -64,7 +64,7 @@ const EXPIRES: usize = 8;
 const TICKS_PER_S: u32 = 100;
 /// `struct rtnexthop`: length, flags, weight, index.
 const NEXTHOP_HEADER_BYTES: usize = 8;
-const NEXTHOP_INDEX: usize = 4;
+pub(crate) const NEXTHOP_INDEX: usize = 4;
 
 /// The addresses and routes of a link.
 #[derive(Debug, Clone, Default)]
@@ -311,7 +311,8 @@ fn nexthops_for(value: &[u8], from: u32, to: u32, only_own: bool) -> Vec<u8> {
     copy
 }
 
-fn iterate_nexthops(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Each `struct rtnexthop` of a route with several, with its attributes.
+pub(crate) fn iterate_nexthops(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let length = usize::from(read_u16(bytes, 0)?);
         let hop = bytes.get(..length).filter(|hop| hop.len() >= NEXTHOP_HEADER_BYTES)?;

@@ -8,7 +8,8 @@ use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteFlags, Rout
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::RouteMessageBuilder;
 
-use crate::attributes::{append, iterate, read_u16, read_u32};
+use crate::attributes::{append, iterate, read_u32};
+use crate::layer3::{NEXTHOP_INDEX, iterate_nexthops};
 use crate::{Error, Object, Request, Socket};
 
 const RTM_NEWROUTE: u16 = 24;
@@ -155,23 +156,13 @@ fn links_of(route: &Object) -> Vec<u32> {
     for (kind, value) in iterate(route.payload.get(HEADER_BYTES..).unwrap_or_default()) {
         match kind {
             RTA_OIF => links.extend(read_u32(value, 0)),
-            RTA_MULTIPATH => links.extend(next_hops(value)),
+            RTA_MULTIPATH => links.extend(iterate_nexthops(value).filter_map(|hop| read_u32(hop, NEXTHOP_INDEX))),
             _ => {}
         }
     }
     links.sort_unstable();
     links.dedup();
     links
-}
-
-/// The links of a route's next hops: `struct rtnexthop` is length, flags, weight, index, and attributes.
-fn next_hops(mut bytes: &[u8]) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || {
-        let length = usize::from(read_u16(bytes, 0)?).max(8);
-        let index = read_u32(bytes, 4)?;
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(index)
-    })
 }
 
 /// The links that the best routes to an IPv6 group lead through: the kernel has one for each link, in its table `local`, and prefers none
