@@ -10,17 +10,17 @@ mod printed;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use netlink::fdb;
 use netlink::link::{self, Link};
 use netlink::vxlan::Settings;
-use netlink::{fdb, offload};
 
 pub use id::LacId;
 pub use mode::LacMode;
 
 use crate::bridge_members::BridgeMembers;
 use crate::{
-    Bridge, Commons, Device, Difference, Error, Finder, Found, Identity, Item, Kind, Remedy, Session, Shared, Side,
-    State, Step, Tag, bridge_members,
+    Bridge, Checksums, Commons, Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy,
+    Session, Shared, Side, State, Step, Tag, bridge_members,
 };
 
 static KIND: Kind = Kind::found("VXLAN device");
@@ -221,25 +221,8 @@ impl Lac {
 
     /// Programs get the frames of its packets as they are, and would get checksums that nobody fills in where the underlay leaves them to
     /// the receiver, as a veth does.
-    fn fills_in_checksums(&self) -> bool {
-        matches!(self.reach, Reach::Flooded(_))
-    }
-
-    fn leaves_checksums(&self, session: &mut Session) -> Result<bool, Error> {
-        if !self.fills_in_checksums() {
-            return Ok(false);
-        }
-        let name = self.device.clone();
-        session
-            .within(Side::Host, || offload::fills_in_checksums(&name))?
-            .map_err(Error::refused(format!("look up the offloads of {}", self.label())))
-    }
-
-    fn take_checksums(&self, session: &mut Session) -> Result<(), Error> {
-        let name = self.device.clone();
-        session
-            .within(Side::Host, || offload::take_checksums_from(&name))?
-            .map_err(Error::refused(format!("have the kernel fill in the checksums of {}", self.label())))
+    fn checksums(&self) -> Option<Checksums> {
+        matches!(self.reach, Reach::Flooded(_)).then(|| Checksums { device: self.device() })
     }
 }
 
@@ -353,8 +336,10 @@ impl Shared for Lac {
         if !link.is_up || link.master.is_none() || link.master != self.bridge(session)? {
             commands.push(format!("ip link set {name} master {} up", self.id.bridge()));
         }
-        if self.leaves_checksums(session)? {
-            commands.extend(self.checksum_command());
+        if let Some(checksums) = self.checksums()
+            && !checksums.differences(session)?.is_empty()
+        {
+            commands.extend(checksums.commands());
         }
         let (want, have) = (self.remotes(session)?, self.remotes_of(&link, session)?);
         commands.extend(want.difference(&have).map(|(host, _)| self.remote_command("append", *host)));

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use netlink::link::{Link, PortState};
 
 use super::{Lac, LacMode, Remotes};
-use crate::{Difference, Error, Session, Side};
+use crate::{Difference, Error, Object, Session, Side};
 
 impl Lac {
     /// What cannot be changed in a device that members use: they are on another LAC then.
@@ -77,8 +77,8 @@ impl Lac {
             };
             differences.push(Difference::new(&label, format!("a port of bridge {}", self.id.bridge()), have));
         }
-        if self.leaves_checksums(session)? {
-            differences.push(Difference::new(format!("{label} tx checksumming"), "off", "on"));
+        if let Some(checksums) = self.checksums() {
+            differences.extend(checksums.differences(session)?);
         }
         let (want, have) = (self.remotes(session)?, self.remotes_of(link, session)?);
         if want != have {

@@ -8,7 +8,7 @@ use netlink::link::{self, Link};
 use netlink::vxlan::NewVxlan;
 
 use super::{Lac, OTHER_LAC, Reach, memberships};
-use crate::{Device, Error, Remedy, Session, Side, Step, Tag};
+use crate::{Device, Error, Object, Remedy, Session, Side, Step, Tag};
 
 impl Lac {
     /// Makes the device, in one send: a kill cannot leave one without its tag.
@@ -27,8 +27,8 @@ impl Lac {
         let lac = self.clone();
         session.queue(step.explained(move |error| lac.explain(error)));
         session.forget_link(&Device::host(self.id.bridge())); // its MTU follows that of the new port
-        if self.fills_in_checksums() {
-            self.take_checksums(session)?;
+        if let Some(checksums) = self.checksums() {
+            checksums.create(session)?;
         }
         if let Reach::Hosts { hosts, .. } = &self.reach
             && !hosts.is_empty()
@@ -115,8 +115,8 @@ impl Lac {
             let step = Step::change(Side::Host, format!("set {label} up"), link::set_up_in(&name, bridge));
             session.queue(step.explained(move |error| lac.explain(error)));
         }
-        if self.leaves_checksums(session)? {
-            self.take_checksums(session)?;
+        if let Some(checksums) = self.checksums() {
+            checksums.create(session)?;
         }
         let (want, have) = (self.remotes(session)?, self.remotes_of(link, session)?);
         let new: Vec<_> = want.difference(&have).copied().collect();

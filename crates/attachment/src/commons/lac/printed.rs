@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Lac, LacId, Reach};
-use crate::Tag;
+use crate::{Object, Tag};
 
 impl Lac {
     pub(super) fn creation_commands(&self) -> Vec<String> {
@@ -29,15 +29,11 @@ impl Lac {
             format!("ip link set {name} alias '{tag}' addrgenmode none"),
             format!("ip link set {name} master {bridge} up"),
         ];
-        commands.extend(self.checksum_command());
+        commands.extend(self.checksums().iter().flat_map(Object::commands));
         if let Reach::Hosts { hosts, .. } = &self.reach {
             commands.extend(hosts.iter().map(|host| self.remote_command("append", *host)));
         }
         commands
-    }
-
-    pub(super) fn checksum_command(&self) -> Option<String> {
-        self.fills_in_checksums().then(|| format!("ethtool -K {} tx off", self.device))
     }
 
     pub(super) fn remote_command(&self, verb: &str, host: IpAddr) -> String {
