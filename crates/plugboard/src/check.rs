@@ -12,7 +12,7 @@ use crate::cli::Subject;
 use crate::network::Network;
 use crate::runtime::Runtime;
 use crate::table;
-use crate::target::Target;
+use crate::target::{Known, Target};
 
 /// The outcome for one attachment.
 enum Verdict {
@@ -22,18 +22,23 @@ enum Verdict {
 }
 
 pub(crate) fn run(subject: &Subject, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let target = Target::new(subject)?;
-    let entries = runtime.cache.entries_of(&target.container_id)?;
+    let target = Target::attached(subject, &Known::of(&runtime.cache.survey()?.entries))?;
+    let mut entries = runtime.cache.entries_of(&target.container_id)?;
     if entries.is_empty() {
         bail!("container {} is not attached to any network", target.container_id);
     }
-    let namespace = target.open()?;
+    let id = &target.container_id;
+    let _machine = target.machine().map(|path| runtime.enter_machine(id, path)).transpose()?;
+    // One that is gone is a difference.
+    let namespace = target.open_if_there()?;
     // Who may not take a lock may look all the same.
-    let _locks = match runtime.lock_container(&target.container_id, Some(&namespace)) {
-        Err(error) if is_denied(&error) => Vec::new(),
+    let _locks = match namespace.as_ref().map(|one| runtime.lock_container(id, Some(one))).transpose() {
+        Err(error) if is_denied(&error) => None,
         locks => locks?,
     };
-    let entries: Vec<_> = entries.into_iter().map(|entry| entry.in_namespace(&namespace.path)).collect();
+    if let Some(namespace) = &namespace {
+        entries = entries.into_iter().map(|entry| entry.in_namespace(&namespace.path)).collect();
+    }
     let verdicts: Vec<_> = entries.iter().map(|entry| check(entry, runtime)).collect();
     let rows = entries.iter().zip(&verdicts).map(|(entry, verdict)| {
         let said = match verdict {
@@ -67,7 +72,7 @@ fn check(entry: &Entry, runtime: &Runtime) -> Verdict {
         return Verdict::Different(vec!["it was never set up completely: detach it".to_owned()]);
     };
     if entry.is_stale() {
-        return Verdict::Different(vec!["the namespace that it was set up in is gone: detach it".to_owned()]);
+        return Verdict::Different(vec![format!("{} is gone: detach it", entry.place())]);
     }
     let chain = Chain { network: &network, plugins: &runtime.plugins };
     match chain.check(&entry.attachment, result) {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use ipnetwork::IpNetwork;
+use netlink::Mac;
+use shaping::networks::Ip;
 
 use crate::known_plugins::SHAPER;
 
@@ -29,10 +31,12 @@ pub(crate) struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-TARGET is the network namespace of a container: a path, a name under /run/netns, or pid:N for the namespace of process N.
+TARGET is a container as `plugboard ls` lists it, or a network namespace: a path, a name under /run/netns, or pid:N for that of \
+process N. The beginning of a container's ID is enough if no other begins so. vm:NAME is a virtual machine whose NICs are TAP \
+devices of the host.
 
 NETWORKS is a list such as 'walt-net,home-net[bw=100Mbps,lat=10ms]'. The interfaces are named in this order. bw is in Mbps or \
-Gbps, lat in ms or us; both apply to what the container receives.
+Gbps, lat in ms or us; both apply to what the container receives. preset=NAME, ip=ADDRESS and mac=ADDRESS may stand there, too.
 
 Exit status: 0 on success, 1 when something failed, 2 for a wrong command line, 128 plus the signal's number when it was \
 interrupted by one. verify fails because of a missed figure only with --strict.";
@@ -81,8 +85,11 @@ pub(crate) struct Places {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Attach a container to networks with one interface each; either to all of them or to none
+    ///
+    /// A container that is attached already gets further interfaces. What is recorded of it although its namespace is gone is taken
+    /// down before.
     Attach(Attach),
-    /// Remove all attachments of a container, even if its namespace is gone
+    /// Remove the attachments of a container, all or some, even if its namespace is gone
     Detach(Detach),
     /// Compare the attachments of a container with the state of the kernel
     Check(Subject),
@@ -133,9 +140,9 @@ pub(crate) enum Command {
 /// The container that a command is about.
 #[derive(Debug, Args)]
 pub(crate) struct Subject {
-    /// Path, name or pid:N of the container's network namespace
+    /// The container, its network namespace as a path, a name or pid:N, or vm:NAME
     pub(crate) target: String,
-    /// Container ID [default: the name, the last part of the path, or pid-N]
+    /// Container ID [default: the name, the last part of the path, pid-N, or vm-NAME]
     #[arg(long, value_name = "ID")]
     pub(crate) container_id: Option<String>,
 }
@@ -146,15 +153,21 @@ pub(crate) struct Attach {
     pub(crate) subject: Subject,
     /// The networks, in the order of the interfaces
     pub(crate) networks: String,
-    /// Network that must be in the list
-    #[arg(long, value_name = "NETWORK", env = "PLUGBOARD_PRIMARY", default_value = "walt-net")]
-    pub(crate) primary: String,
-    /// Prefix of the interfaces' names
-    #[arg(long, value_name = "PREFIX", default_value = "eth")]
-    pub(crate) ifname_prefix: String,
+    /// Network that must be in the list; '' for none [default: walt-net, if there is such a network]
+    #[arg(long, value_name = "NETWORK", env = "PLUGBOARD_PRIMARY")]
+    pub(crate) primary: Option<String>,
+    /// Prefix of the interfaces' names [default: eth]
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) ifname_prefix: Option<String>,
     /// Name of the interface, if there is a single network
     #[arg(long, value_name = "NAME", conflicts_with = "ifname_prefix")]
     pub(crate) ifname: Option<String>,
+    /// Address that the interface is to have, if there is a single network; once for each family
+    #[arg(long, value_name = "ADDRESS[/LENGTH]", value_parser = read_ip)]
+    pub(crate) ip: Vec<Ip>,
+    /// Hardware address that the interface is to have, if there is a single network
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mac: Option<Mac>,
     /// Print the results as JSON
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) json: bool,
@@ -167,6 +180,12 @@ pub(crate) struct Attach {
 pub(crate) struct Detach {
     #[command(flatten)]
     pub(crate) subject: Subject,
+    /// Only the attachments to these networks
+    #[arg(value_name = "NETWORK", value_delimiter = ',')]
+    pub(crate) networks: Vec<String>,
+    /// Only the attachment with this interface
+    #[arg(long, value_name = "NAME")]
+    pub(crate) ifname: Option<String>,
     /// Give up, with a warning, what cannot be taken down because a plugin or a record is missing or damaged
     #[arg(long)]
     pub(crate) force: bool,
@@ -260,6 +279,10 @@ pub(crate) struct Reload {
 pub(crate) struct Selection {
     /// Only this network
     pub(crate) network: Option<String>,
+}
+
+fn read_ip(text: &str) -> Result<Ip, String> {
+    Ip::parse(text).ok_or_else(|| "an address is expected, with or without the length of its prefix".to_owned())
 }
 
 #[cfg(test)]

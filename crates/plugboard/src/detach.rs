@@ -12,19 +12,19 @@ use crate::interrupt;
 use crate::namespace::TargetNamespace;
 use crate::network::Network;
 use crate::problems;
-use crate::remains::Remains;
+use crate::remains::{self, Remains};
 use crate::runtime::Runtime;
-use crate::target::Target;
 use attachment::{OwnedDevice, Session};
 
 pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let target = Target::new(&args.subject)?;
-    let namespace = target.open().ok();
+    let target = remains::target(&args.subject, runtime)?;
+    let namespace = target.open_if_there().ok().flatten();
     let _locks = runtime.lock_container(&target.container_id, namespace.as_ref())?;
     runtime.cache.remove_drafts()?;
     let _records = runtime.cache.lock_to_detach(runtime.lock_limit)?;
     let path = namespace.as_ref().map(|namespace| namespace.path.as_path());
-    let Remains { entries, unresolved, files, undecided } = Remains::of(&target, path, runtime)?;
+    let remains = Remains::of(&target, path, runtime)?;
+    let Remains { entries, unresolved, files, undecided } = remains.only(args, &target, &runtime.conf_dir)?;
     if entries.is_empty() && unresolved.is_empty() && undecided.is_empty() {
         tracing::info!("container {} is not attached to any network", target.container_id);
     }

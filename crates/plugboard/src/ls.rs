@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use crate::cli::Listing;
 use crate::runtime::Runtime;
+use crate::state::State;
 use crate::view::{self, View};
 
 pub(crate) fn run(listing: &Listing, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let entries = runtime.cache.entries()?;
-    let views: Vec<_> = entries.iter().map(View::of).collect();
+    let views: Vec<_> = entries.iter().map(|entry| View::of(entry, State::of(entry))).collect();
     if listing.json {
         view::print_json(&views)?;
     } else {

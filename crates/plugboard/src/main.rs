@@ -14,6 +14,7 @@ mod conf_dir;
 mod descendants;
 mod detach;
 mod dry_run;
+mod empty_namespace;
 mod gc;
 mod holders;
 mod interrupt;
@@ -23,22 +24,27 @@ mod lac;
 mod limits;
 mod lock;
 mod ls;
+mod machine;
 mod namespace;
 mod negotiation;
 mod network;
 mod pages;
 mod plan;
 mod plugins;
+mod primary;
 mod problems;
 mod remains;
 mod reservations;
 mod runtime;
+mod state;
 mod status;
 mod table;
 mod target;
 mod trust;
+mod usage;
 mod verify;
 mod view;
+mod wish;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -53,7 +59,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
     let ready = if counts_signals(&cli.command) { interrupt::install() } else { Ok(()) };
-    let exit = ready.and_then(|()| run(cli)).unwrap_or_else(|error| problems::report([format!("{error:#}")]));
+    let exit = ready.and_then(|()| run(cli)).unwrap_or_else(|error| problems::report_error(&error));
     interrupt::status(exit)
 }
 

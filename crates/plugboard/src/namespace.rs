@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 
+use crate::machine::StandIn;
 use identity::own_identity;
 
 mod identity;
@@ -20,6 +21,7 @@ pub(crate) struct TargetNamespace {
     /// `CNI_NETNS`.
     pub(crate) path: PathBuf,
     file: File,
+    stand_in: Option<StandIn>,
 }
 
 impl TargetNamespace {
@@ -27,7 +29,7 @@ impl TargetNamespace {
     /// would hit those of the host.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let file = open(path).with_context(|| format!("cannot open the network namespace {}", path.display()))?;
-        let namespace = Self { path: path.to_owned(), file };
+        let namespace = Self { path: path.to_owned(), file, stand_in: None };
         namespace.interfaces()?;
         if namespace.id().is_some_and(|id| own_identity().is_ok_and(|own| id == own)) {
             bail!("{} is the network namespace that plugboard itself runs in, not that of a container", path.display());
@@ -44,17 +46,26 @@ impl TargetNamespace {
         }
     }
 
-    /// What distinguishes it from every other namespace, even from a later one at the same path.
+    /// What stands in for the namespace of a machine, until it is dropped.
+    pub(crate) fn of_machine(path: &Path) -> anyhow::Result<Self> {
+        let stand_in = StandIn::make(path)?;
+        Ok(Self { stand_in: Some(stand_in), ..Self::open(path)? })
+    }
+
+    /// It stands in for the namespace of a machine.
+    pub(crate) fn is_stand_in(&self) -> bool {
+        self.stand_in.is_some()
+    }
+
+    /// What distinguishes it from every other namespace, even from a later one at the same path. One that stands in for another is
+    /// none to remember.
     pub(crate) fn id(&self) -> Option<String> {
-        inside(&self.file, own_identity).ok()
+        if self.is_stand_in() { None } else { inside(&self.file, own_identity).ok() }
     }
 
     /// The names of the interfaces in it.
     pub(crate) fn interfaces(&self) -> anyhow::Result<Vec<String>> {
-        let listing = inside(&self.file, || std::fs::read_to_string("/proc/thread-self/net/dev"))
-            .map_err(|error| self.explain(&error))?;
-        // Two lines of headings, then "  eth0: counters".
-        Ok(listing.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect())
+        list(&self.file).map_err(|error| self.explain(&error))
     }
 
     fn explain(&self, error: &io::Error) -> anyhow::Error {
@@ -65,6 +76,23 @@ impl TargetNamespace {
             _ => anyhow::anyhow!("cannot enter the network namespace {path}: {error}"),
         }
     }
+}
+
+/// The names of the interfaces in the namespace at `path`.
+pub(crate) fn interfaces_at(path: &Path) -> io::Result<Vec<String>> {
+    list(&open(path)?)
+}
+
+/// The names of the interfaces in a namespace.
+fn list(file: &File) -> io::Result<Vec<String>> {
+    let listing = inside(file, || std::fs::read_to_string("/proc/thread-self/net/dev"))?;
+    // Two lines of headings, then "  eth0: counters".
+    Ok(listing.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect())
+}
+
+/// What distinguishes the namespace at `path` from all others; `None` where there is none, or none that can be entered.
+pub(crate) fn identity_at(path: &Path) -> Option<String> {
+    open(path).and_then(|file| inside(&file, own_identity)).ok()
 }
 
 /// Whether the namespace that was at `path` is gone: nothing is there, or that of plugboard itself, or another than the one
@@ -80,7 +108,7 @@ pub(crate) fn is_gone(path: &Path, id: Option<&str>) -> bool {
 
 /// Whether the namespace at `path` is that of this `id`.
 pub(crate) fn is_at(path: &Path, id: &str) -> bool {
-    open(path).and_then(|file| inside(&file, own_identity)).is_ok_and(|found| found == id)
+    identity_at(path).is_some_and(|found| found == id)
 }
 
 /// Opens what is at `path`. Nothing is waited for if it is a FIFO.

@@ -7,11 +7,17 @@ use serde_json::{Map, Value};
 use shaping::networks::NetworkSpec;
 
 use crate::attachment::Attachment;
+use crate::cache::Entry;
 use crate::cli::Attach;
-use crate::conf_dir::ConfDir;
 use crate::network::Network;
-use crate::plugins::Plugins;
+use crate::runtime::Runtime;
+use crate::target::Target;
+use crate::usage::Usage;
+use crate::wish::Wish;
 use crate::{limits, negotiation};
+
+/// What the names of interfaces begin with.
+const PREFIX: &str = "eth";
 
 /// An interface to be: which network, and as what.
 #[derive(Debug)]
@@ -19,6 +25,20 @@ pub(crate) struct Nic {
     /// Settled on a version, with a plugin for the limits.
     pub(crate) network: Network,
     pub(crate) attachment: Attachment,
+    /// What it must have in the end.
+    pub(crate) wish: Wish,
+}
+
+/// Where interfaces are to be made.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) target: &'a Target,
+    /// The path of the namespace.
+    pub(crate) path: &'a Path,
+    /// The names of the interfaces that it has.
+    pub(crate) existing: &'a [String],
+    /// What is remembered of the container, and stays.
+    pub(crate) remembered: &'a [Entry],
 }
 
 /// A network that is ready for an interface.
@@ -32,13 +52,15 @@ pub(crate) struct Prepared {
 /// the first.
 pub(crate) fn networks(
     specs: &[NetworkSpec],
-    conf_dir: &ConfDir,
-    plugins: &Plugins,
+    wishes: &[Wish],
+    configured: &[Network],
+    runtime: &Runtime,
 ) -> Result<Vec<Prepared>, Vec<anyhow::Error>> {
-    let configured = conf_dir.networks().map_err(|problem| vec![problem])?;
-    let prepare = |spec: &NetworkSpec| {
-        let mut network = conf_dir.find(&configured, &spec.name)?;
-        let capability_args = limits::apply(&spec.limits, &mut network)?;
+    let Runtime { conf_dir, plugins, .. } = runtime;
+    let prepare = |(spec, wish): (&NetworkSpec, &Wish)| {
+        let mut network = conf_dir.find(configured, &spec.name)?;
+        let mut capability_args = limits::apply(&spec.limits, spec.preset.as_deref(), &mut network)?;
+        wish.apply(&mut network, &mut capability_args)?;
         negotiation::settle(&mut network, plugins)?;
         for plugin in &network.plugins {
             if let Some(kind) = plugin.ipam().filter(|kind| !kind.is_empty()) {
@@ -50,19 +72,30 @@ pub(crate) fn networks(
         Ok(Prepared { network, capability_args })
     };
     let mut problems = Vec::new();
-    let prepared = specs.iter().map(prepare).filter_map(|result| result.map_err(|problem| problems.push(problem)).ok());
+    let prepared = specs
+        .iter()
+        .zip(wishes)
+        .map(prepare)
+        .filter_map(|result| result.map_err(|problem| problems.push(problem)).ok());
     let prepared: Vec<_> = prepared.collect();
     if problems.is_empty() { Ok(prepared) } else { Err(problems) }
 }
 
-/// The names of `count` interfaces, none of which exists in the namespace at `path`.
-pub(crate) fn if_names(args: &Attach, count: usize, path: &Path, existing: &[String]) -> anyhow::Result<Vec<String>> {
+/// The names of `count` interfaces, none of which exists in the namespace. The numbers are the lowest that no recorded interface of
+/// the container has.
+pub(crate) fn if_names(args: &Attach, count: usize, place: &Place<'_>) -> anyhow::Result<Vec<String>> {
+    let Place { path, existing, remembered, .. } = place;
+    let prefix = args.ifname_prefix.as_deref().unwrap_or(PREFIX);
+    let is_free = |name: &String| !remembered.iter().any(|entry| entry.attachment.if_name == *name);
     let names: Vec<_> = match &args.ifname {
         Some(name) if count == 1 => vec![name.clone()],
         Some(name) => {
-            bail!("--ifname {name} names one interface, and there are {count} networks: use --ifname-prefix")
+            return Err(Usage::new(format!(
+                "--ifname {name} names one interface, and there are {count} networks: use --ifname-prefix"
+            ))
+            .into());
         }
-        None => (0..count).map(|number| format!("{}{number}", args.ifname_prefix)).collect(),
+        None => (0_u64..).map(|number| format!("{prefix}{number}")).filter(is_free).take(count).collect(),
     };
     let option = if args.ifname.is_some() { "--ifname" } else { "--ifname-prefix" };
     let refused = names.iter().find_map(|name| Some((name, cni::objection_to_interface(name)?)));

@@ -9,14 +9,15 @@ use attachment::Identity;
 use crate::attachment::Attachment;
 use crate::cache::{Entry, Reading, Survey, Unreadable};
 use crate::census::{self, Census};
-use crate::cli::Subject;
+use crate::cli::{Detach, Subject};
+use crate::conf_dir::ConfDir;
 use crate::known_plugins::SHAPER;
 use crate::limits;
 use crate::namespace::TargetNamespace;
 use crate::network::Network;
 use crate::plugins::Plugins;
 use crate::runtime::Runtime;
-use crate::target::Target;
+use crate::target::{Known, Target};
 
 /// What has to be taken down.
 #[derive(Debug, Default)]
@@ -101,6 +102,62 @@ impl Remains {
         }
         Ok(remains)
     }
+
+    /// What of it is about the networks and the interface that a command line names; all where it names none.
+    ///
+    /// # Errors
+    /// The container is on none such, and there is no network of that name.
+    pub(crate) fn only(mut self, args: &Detach, target: &Target, conf_dir: &ConfDir) -> anyhow::Result<Self> {
+        let Detach { networks, ifname, .. } = args;
+        if networks.is_empty() && ifname.is_none() {
+            return Ok(self);
+        }
+        let id = &target.container_id;
+        for network in networks.iter().filter(|name| !self.entries.iter().any(|entry| entry.network == **name)) {
+            let on: BTreeSet<&str> = self.entries.iter().map(|entry| entry.network.as_str()).collect();
+            let on = if on.is_empty() { "none".to_owned() } else { on.into_iter().collect::<Vec<_>>().join(", ") };
+            if !conf_dir.networks()?.iter().any(|one| one.name == *network) {
+                bail!(
+                    "container {id} is not attached to network '{network}', and there is no such network; it is on {on}"
+                );
+            }
+            tracing::info!("container {id} is not attached to network '{network}'; it is on {on}");
+        }
+        let is_meant = |entry: &Entry| {
+            (networks.is_empty() || networks.contains(&entry.network))
+                && ifname.as_ref().is_none_or(|name| *name == entry.attachment.if_name)
+        };
+        if let Some(name) = ifname
+            && !self.entries.iter().any(is_meant)
+        {
+            let names = self.entries.iter().map(|entry| format!("{} on '{}'", entry.attachment.if_name, entry.network));
+            let names = names.collect::<Vec<_>>();
+            let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            bail!("container {id} has no such interface {name} of ours; it has {has}");
+        }
+        self.entries.retain(is_meant);
+        // What nobody can tell the network of is left to a detach of the whole.
+        let Self { unresolved, undecided, files, .. } = &mut self;
+        unresolved.drain(..).chain(undecided.drain(..)).for_each(|problem| tracing::warn!("{problem}"));
+        files.clear();
+        Ok(self)
+    }
+}
+
+/// The container that is to be detached: a recorded one, or one of which nothing is left but its devices or a damaged record.
+///
+/// # Errors
+/// Nothing is known of such a container.
+pub(crate) fn target(subject: &Subject, runtime: &Runtime) -> anyhow::Result<Target> {
+    let Survey { entries, unreadable, .. } = runtime.cache.survey()?;
+    let mut others: BTreeSet<String> =
+        Census::take()?.devices.iter().map(|device| device.owner.container_id().to_owned()).collect();
+    // A damaged record may be about the container that is named.
+    let named = subject.target.as_str();
+    if unreadable.iter().any(|file| !file.readings_about(named).is_empty()) {
+        others.insert(named.to_owned());
+    }
+    Target::attached(subject, &Known { entries: &entries, others, is_for_removal: true })
 }
 
 /// What a file is about.
@@ -201,7 +258,7 @@ impl Search<'_> {
         let subject = Subject { target: container_id.clone(), container_id: None };
         let open = || match self.path.filter(|_| is_ours) {
             Some(path) => TargetNamespace::open(path),
-            None => Target::new(&subject)?.open(),
+            None => Target::to_attach(&subject, &[])?.open(),
         };
         !is_recorded && open().and_then(|namespace| namespace.interfaces()).is_ok_and(|all| all.contains(if_name))
     }

@@ -10,11 +10,20 @@ use crate::known_plugins;
 use crate::lock::{Lock, Mode, Subject};
 use crate::namespace::TargetNamespace;
 use crate::plugins::Plugins;
+use crate::target::Target;
 use crate::trust::Trust;
 
 /// Where plugins are looked for unless told otherwise: the directory of the CNI project's own releases, Debian's, and
 /// Fedora's.
 const PLUGIN_DIRS: [&str; 3] = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"];
+
+/// A namespace, and the locks on its container.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    // What stands in for a machine's goes before the locks.
+    pub(crate) namespace: TargetNamespace,
+    pub(crate) locks: Vec<Lock>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Runtime {
@@ -36,6 +45,25 @@ impl Runtime {
             cache: Cache::new(&places.cache_dir, trust()),
             lock_limit,
         }
+    }
+
+    /// Opens the namespace of a target, and keeps other commands away from its container. For a machine a namespace stands in.
+    ///
+    /// # Errors
+    /// There is no namespace; somebody else has had the lock for too long.
+    pub(crate) fn enter(&self, target: &Target) -> anyhow::Result<Entered> {
+        if let Some(path) = target.machine() {
+            return self.enter_machine(&target.container_id, path);
+        }
+        let namespace = target.open()?;
+        let locks = self.lock_container(&target.container_id, Some(&namespace))?;
+        Ok(Entered { namespace, locks })
+    }
+
+    /// The same for a machine, whose namespace is stood in for at `path`.
+    pub(crate) fn enter_machine(&self, id: &str, path: &Path) -> anyhow::Result<Entered> {
+        let locks = self.lock_container(id, None)?;
+        Ok(Entered { namespace: TargetNamespace::of_machine(path)?, locks })
     }
 
     /// Keeps other commands away from a container until the locks are dropped: from its namespace, by whatever path or container ID

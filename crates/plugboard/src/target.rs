@@ -1,39 +1,126 @@
-//! The target of a command: a network namespace, by path, by name or by process.
+//! The target of a command: a container that is recorded, a network namespace, or a virtual machine.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 
+use crate::cache::Entry;
 use crate::cli::Subject;
-use crate::namespace::TargetNamespace;
+use crate::empty_namespace;
+use crate::machine;
+use crate::namespace::{self, TargetNamespace};
 
 /// Where namespaces have names (`ip netns`).
 const NAMED: [&str; 2] = ["/run/netns", "/var/run/netns"];
+
+/// The fewest digits of an ID that a runtime has drawn: whoever gives the beginning of such a one means no other.
+const DRAWN: usize = 12;
 
 /// A container, known by its ID whether or not its namespace still exists.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     /// `CNI_CONTAINERID`.
     pub(crate) container_id: String,
-    /// Where its namespace may be, in order.
-    paths: Vec<PathBuf>,
+    place: Place,
+}
+
+/// Where its namespace is.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// At one of these paths, in order.
+    Paths(Vec<PathBuf>),
+    /// A machine has none; there is one while plugins are called.
+    Machine(PathBuf),
+}
+
+/// What is known of containers.
+#[derive(Debug, Default)]
+pub(crate) struct Known<'a> {
+    pub(crate) entries: &'a [Entry],
+    /// The IDs of containers that have devices on the host, or damaged records.
+    pub(crate) others: BTreeSet<String>,
+    /// The command destroys what it is about.
+    pub(crate) is_for_removal: bool,
+}
+
+/// What a target is by its form alone.
+#[derive(Debug)]
+enum Form {
+    Name(String),
+    Path(PathBuf),
+    Process(u32),
+    Machine(String),
 }
 
 impl Target {
-    pub(crate) fn new(subject: &Subject) -> anyhow::Result<Self> {
-        let text = subject.target.as_str();
-        let (derived, paths) = resolve(text)?;
-        let container_id = subject.container_id.clone().unwrap_or(derived);
-        if let Some(objection) = cni::objection_to_name(&container_id) {
-            bail!("container ID '{container_id}' is not valid: {objection}; give one with --container-id");
+    /// The container that interfaces are made for: one that is recorded, or whatever namespace the target names.
+    ///
+    /// # Errors
+    /// The target has no form that is known, or its container ID is not valid.
+    pub(crate) fn to_attach(subject: &Subject, entries: &[Entry]) -> anyhow::Result<Self> {
+        let form = Form::read(&subject.target)?;
+        if let Some(id) = given_id(subject)? {
+            return Ok(Self::new(id, form.place(entries, None)));
         }
-        Ok(Self { container_id, paths })
+        let known = Known::of(entries);
+        let id = match &form {
+            Form::Name(name) if !known.has(name) && !form.exists()? => known.begun(name)?.unwrap_or_else(|| form.id()),
+            _ => form.id(),
+        };
+        refuse_invalid(&id)?;
+        let place = form.place(entries, Some(&id));
+        Ok(Self::new(id, place))
+    }
+
+    /// The container that a command about attachments is about: one that is recorded under this ID, or whose namespace this is, or
+    /// whose ID begins so.
+    ///
+    /// # Errors
+    /// There is none, or several are.
+    pub(crate) fn attached(subject: &Subject, known: &Known<'_>) -> anyhow::Result<Self> {
+        let form = Form::read(&subject.target)?;
+        if let Some(id) = given_id(subject)? {
+            return Ok(Self::new(id, form.place(known.entries, None)));
+        }
+        let id = form.id();
+        if known.has(&id) {
+            let place = form.place(known.entries, Some(&id));
+            return Ok(Self::new(id, place));
+        }
+        if form.exists()? {
+            refuse_invalid(&id)?;
+            let place = form.place(known.entries, None);
+            let owner = known.owner_in(place.paths(), &subject.target)?;
+            return Ok(Self::new(owner.unwrap_or(id), place));
+        }
+        let Form::Name(name) = &form else { bail!("{}, and no record of container {id}", form.missing()) };
+        match known.begun(name)? {
+            Some(id) => {
+                let place = form.place(known.entries, Some(&id));
+                Ok(Self::new(id, place))
+            }
+            None => Err(known.stranger(name)),
+        }
+    }
+
+    fn new(container_id: String, place: Place) -> Self {
+        Self { container_id, place }
     }
 
     /// The namespace, which must exist, for callers that may lack the permission to enter it: its path, and `None` then.
     pub(crate) fn look(&self) -> anyhow::Result<(PathBuf, Option<TargetNamespace>)> {
-        for path in &self.paths {
+        let paths = match &self.place {
+            Place::Paths(paths) => paths,
+            // Nothing is changed, not even by the link that stands in for a namespace.
+            Place::Machine(_) => {
+                let path = empty_namespace::make()?;
+                let namespace = TargetNamespace::open(&path)?;
+                return Ok((path, Some(namespace)));
+            }
+        };
+        for path in paths {
             match path.try_exists() {
                 Ok(true) => return Ok((path.clone(), TargetNamespace::open_if_allowed(path)?)),
                 Ok(false) => {}
@@ -41,41 +128,241 @@ impl Target {
                 Err(error) => return Err(error).with_context(|| format!("cannot look at {}", path.display())),
             }
         }
-        Err(self.missing())
+        Err(missing(paths))
     }
 
-    /// The namespace, which must exist.
+    /// The namespace, which must exist. One stands in for that of a machine, whose container must be locked.
     pub(crate) fn open(&self) -> anyhow::Result<TargetNamespace> {
-        for path in &self.paths {
-            if path.try_exists().with_context(|| format!("cannot look at {}", path.display()))? {
-                return TargetNamespace::open(path);
-            }
+        if let Some(path) = self.machine() {
+            return TargetNamespace::of_machine(path);
         }
-        Err(self.missing())
+        self.open_if_there()?.ok_or_else(|| missing(self.place.paths()))
     }
 
-    fn missing(&self) -> anyhow::Error {
-        let places = self.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
-        anyhow!("there is no network namespace at {}", places.join(" or "))
+    /// The namespace, if it exists. A machine has none.
+    ///
+    /// # Errors
+    /// It cannot be looked at, or entered.
+    pub(crate) fn open_if_there(&self) -> anyhow::Result<Option<TargetNamespace>> {
+        match first(self.place.paths())? {
+            Some(path) => TargetNamespace::open(path).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Where a namespace stands in for that of a machine, if it is one.
+    pub(crate) fn machine(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Machine(path) => Some(path),
+            Place::Paths(_) => None,
+        }
     }
 }
 
-/// The container ID and the possible paths that a target stands for.
-fn resolve(text: &str) -> anyhow::Result<(String, Vec<PathBuf>)> {
-    if let Some(pid) = text.strip_prefix("pid:") {
-        let Some(pid) = read_pid(pid) else {
-            bail!("'{text}' does not name a process: pid:N is expected, N a number from 1 on")
+impl Place {
+    fn paths(&self) -> &[PathBuf] {
+        match self {
+            Self::Paths(paths) => paths,
+            Self::Machine(_) => &[],
+        }
+    }
+}
+
+impl Form {
+    fn read(text: &str) -> anyhow::Result<Self> {
+        if let Some(pid) = text.strip_prefix("pid:") {
+            return match read_pid(pid) {
+                Some(pid) => Ok(Self::Process(pid)),
+                None => bail!("'{text}' does not name a process: pid:N is expected, N a number from 1 on"),
+            };
+        }
+        if let Some(name) = text.strip_prefix("vm:") {
+            return match cni::objection_to_name(name) {
+                None => Ok(Self::Machine(name.to_owned())),
+                Some(objection) => bail!("no virtual machine can be named '{name}': {objection}"),
+            };
+        }
+        if text.contains('/') {
+            let path = std::path::absolute(text).with_context(|| format!("'{text}' is not a path"))?;
+            return Ok(Self::Path(path));
+        }
+        let expected =
+            "a container ID, a path or a name under /run/netns of a network namespace, pid:N or vm:NAME is expected";
+        if let Some((kind, name)) = text.split_once(':') {
+            let name = if cni::objection_to_name(name).is_none() { name } else { "NAME" };
+            match kind {
+                "docker" | "podman" => bail!(
+                    "'{text}' is not a target: {expected}; for a container of {kind}, it is \
+                     \"pid:$({kind} inspect --format '{{{{.State.Pid}}}}' {name})\""
+                ),
+                _ => bail!("'{text}' is not a target: {expected}"),
+            }
+        }
+        if text.is_empty() || text == "." || text == ".." {
+            bail!("'{text}' does not name a network namespace: {expected}");
+        }
+        Ok(Self::Name(text.to_owned()))
+    }
+
+    /// The container ID that it stands for.
+    fn id(&self) -> String {
+        match self {
+            Self::Name(name) => name.clone(),
+            Self::Path(path) => id_of_path(path),
+            Self::Process(pid) => format!("pid-{pid}"),
+            Self::Machine(name) => machine::id(name),
+        }
+    }
+
+    /// The paths that it stands for.
+    fn paths(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Name(name) => NAMED.map(|dir| Path::new(dir).join(name)).to_vec(),
+            Self::Path(path) => vec![path.clone()],
+            Self::Process(pid) => vec![format!("/proc/{pid}/ns/net").into()],
+            Self::Machine(_) => Vec::new(),
+        }
+    }
+
+    /// Where the namespace is: of a name, first where the records of its container have it.
+    fn place(&self, entries: &[Entry], id: Option<&str>) -> Place {
+        let recorded = |id: &str| {
+            let of_container = entries.iter().filter(|entry| entry.attachment.container_id == id);
+            of_container.filter_map(|entry| entry.attachment.netns.clone()).collect::<Vec<_>>()
         };
-        return Ok((format!("pid-{pid}"), vec![format!("/proc/{pid}/ns/net").into()]));
+        match (self, id) {
+            (Self::Machine(name), _) => Place::Machine(machine::path(&machine::id(name))),
+            (Self::Name(_), Some(id)) => {
+                if let Some(path) = recorded(id).into_iter().find(|path| machine::is_one(path)) {
+                    return Place::Machine(path);
+                }
+                let living = entries.iter().filter(|entry| entry.attachment.container_id == id && !entry.is_here());
+                let mut paths: Vec<PathBuf> = Vec::new();
+                for path in living.filter_map(|entry| entry.current().netns).chain(self.paths()) {
+                    if !paths.contains(&path) {
+                        paths.push(path);
+                    }
+                }
+                Place::Paths(paths)
+            }
+            _ => Place::Paths(self.paths()),
+        }
     }
-    if text.contains('/') {
-        let path = std::path::absolute(text).with_context(|| format!("'{text}' is not a path"))?;
-        return Ok((id_of_path(&path), vec![path]));
+
+    /// Whether there is something at one of its paths. A machine's is made when it is needed.
+    fn exists(&self) -> anyhow::Result<bool> {
+        for path in self.paths() {
+            match path.try_exists() {
+                Ok(false) => {}
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(true),
+                found => {
+                    found.with_context(|| format!("cannot look at {}", path.display()))?;
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
-    if text.is_empty() || text == "." || text == ".." {
-        bail!("'{text}' does not name a network namespace: a path, a name under /run/netns, or pid:N is expected");
+
+    fn missing(&self) -> anyhow::Error {
+        match self {
+            Self::Machine(name) => anyhow!("there is no virtual machine {name}"),
+            _ => missing(&self.paths()),
+        }
     }
-    Ok((text.to_owned(), NAMED.map(|dir| Path::new(dir).join(text)).to_vec()))
+}
+
+impl<'a> Known<'a> {
+    /// What records tell.
+    pub(crate) fn of(entries: &'a [Entry]) -> Self {
+        Self { entries, ..Self::default() }
+    }
+
+    fn ids(&self) -> BTreeSet<&str> {
+        let recorded = self.entries.iter().map(|entry| entry.attachment.container_id.as_str());
+        recorded.chain(self.others.iter().map(String::as_str)).collect()
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.ids().contains(id)
+    }
+
+    /// The container whose records are of the namespace at one of these paths.
+    fn owner_in(&self, paths: &[PathBuf], target: &str) -> anyhow::Result<Option<String>> {
+        let Some(id) = paths.iter().find_map(|path| namespace::identity_at(path)) else { return Ok(None) };
+        let is_in = |entry: &&Entry| match (&entry.namespace_id, &entry.attachment.netns) {
+            (Some(recorded), _) => *recorded == id,
+            (None, Some(path)) => namespace::is_at(path, &id),
+            (None, None) => false,
+        };
+        let owners: BTreeSet<&str> =
+            self.entries.iter().filter(is_in).map(|entry| entry.attachment.container_id.as_str()).collect();
+        only(owners.into_iter().collect(), || format!("the namespace {target} is that of"))
+    }
+
+    /// The container whose ID begins so. What is to be removed is not guessed: only what a runtime has drawn has a beginning that
+    /// nobody gives to mean something else.
+    fn begun(&self, beginning: &str) -> anyhow::Result<Option<String>> {
+        let is_one = |id: &&str| id.starts_with(beginning) && (!self.is_for_removal || is_drawn(id));
+        only(self.ids().into_iter().filter(is_one).collect(), || format!("'{beginning}' is the beginning of"))
+    }
+
+    fn stranger(&self, name: &str) -> anyhow::Error {
+        let ids = self.ids();
+        let nearest = keys::nearest(name, &ids.iter().copied().collect::<Vec<_>>());
+        let begun = || ids.iter().find(|id| id.starts_with(name)).map(|id| (*id).to_owned());
+        let hint = match nearest.or_else(begun) {
+            Some(nearest) => format!("; the nearest is '{nearest}'"),
+            None if ids.is_empty() => "; nothing is attached".to_owned(),
+            None => "; `plugboard ls` lists the containers".to_owned(),
+        };
+        anyhow!("'{name}' is neither a container that is attached nor a network namespace{hint}")
+    }
+}
+
+/// Whether a runtime has drawn it: hexadecimal digits, with or without the dashes of a UUID.
+fn is_drawn(id: &str) -> bool {
+    let digits = id.bytes().filter(|byte| *byte != b'-');
+    id.len() >= DRAWN && digits.clone().all(|byte| byte.is_ascii_hexdigit()) && digits.count() >= DRAWN
+}
+
+/// The only one of these, if there is one.
+///
+/// # Errors
+/// There are several.
+fn only(found: Vec<&str>, what: impl Fn() -> String) -> anyhow::Result<Option<String>> {
+    match found.as_slice() {
+        [] => Ok(None),
+        [id] => Ok(Some((*id).to_owned())),
+        several => bail!("{} several containers, {}: give one of these IDs", what(), several.join(", ")),
+    }
+}
+
+/// The ID that the command line gives.
+fn given_id(subject: &Subject) -> anyhow::Result<Option<String>> {
+    subject.container_id.as_ref().map(|id| refuse_invalid(id).map(|()| id.clone())).transpose()
+}
+
+fn refuse_invalid(id: &str) -> anyhow::Result<()> {
+    match cni::objection_to_name(id) {
+        Some(objection) => bail!("container ID '{id}' is not valid: {objection}; give one with --container-id"),
+        None => Ok(()),
+    }
+}
+
+/// The first of these at which there is something.
+fn first(paths: &[PathBuf]) -> anyhow::Result<Option<&Path>> {
+    for path in paths {
+        if path.try_exists().with_context(|| format!("cannot look at {}", path.display()))? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+fn missing(paths: &[PathBuf]) -> anyhow::Error {
+    let places = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+    anyhow!("there is no network namespace at {}", places.join(" or "))
 }
 
 fn read_pid(text: &str) -> Option<u32> {
@@ -96,13 +383,29 @@ fn id_of_path(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attachment::Attachment;
+
+    fn subject(text: &str, container_id: Option<&str>) -> Subject {
+        Subject { target: text.to_owned(), container_id: container_id.map(str::to_owned) }
+    }
 
     fn target(text: &str, container_id: Option<&str>) -> anyhow::Result<Target> {
-        Target::new(&Subject { target: text.to_owned(), container_id: container_id.map(str::to_owned) })
+        Target::to_attach(&subject(text, container_id), &[])
     }
 
     fn id(text: &str) -> String {
         target(text, None).unwrap().container_id
+    }
+
+    fn entries(ids: &[&str]) -> Vec<Entry> {
+        let entry = |id: &&str| Entry {
+            network: "lan".to_owned(),
+            attachment: Attachment { container_id: (*id).to_owned(), ..Attachment::default() },
+            config: Vec::new(),
+            result: None,
+            namespace_id: None,
+        };
+        ids.iter().map(entry).collect()
     }
 
     #[test]
@@ -112,22 +415,61 @@ mod tests {
         assert_eq!(id("/run/docker/netns/0b1c"), "0b1c");
         assert_eq!(id("pid:42"), "pid-42");
         assert_eq!(id("/proc/42/ns/net"), "pid-42");
+        assert_eq!(id("vm:web"), "vm-web");
         assert_eq!(target("pid:42", Some("web")).unwrap().container_id, "web");
     }
 
     #[test]
     fn a_name_is_looked_for_under_run_netns_first() {
-        let paths = target("c1", None).unwrap().paths;
-        assert_eq!(paths, [Path::new("/run/netns/c1"), Path::new("/var/run/netns/c1")]);
+        let place = target("c1", None).unwrap().place;
+        assert_eq!(place.paths(), [Path::new("/run/netns/c1"), Path::new("/var/run/netns/c1")]);
     }
 
     #[test]
     fn what_names_nothing_is_refused() {
-        for text in
-            ["", ".", "..", "pid:", "pid:0", "pid:x", "pid:-1", "pid:+1", "pid:99999999999", "/", "-c1", "a b", "a;b"]
-        {
+        for text in [
+            "",
+            ".",
+            "..",
+            "pid:",
+            "pid:0",
+            "pid:x",
+            "pid:-1",
+            "pid:+1",
+            "pid:99999999999",
+            "/",
+            "-c1",
+            "a b",
+            "a;b",
+            "vm:",
+            "vm:a b",
+            "docker:web",
+            "x:y",
+        ] {
             assert!(target(text, None).is_err(), "{text}");
         }
         assert!(target("c1", Some("-x")).is_err());
+        let error = target("docker:web", None).unwrap_err().to_string();
+        assert!(error.contains("pid:$(docker inspect --format '{{.State.Pid}}' web)"), "{error}");
+    }
+
+    #[test]
+    fn the_beginning_of_an_id_is_enough_if_no_other_begins_so() {
+        let entries = entries(&["0a1b2c3d4e5f60", "0a1f00000000", "web-1", "web"]);
+        let found = |text: &str, is_for_removal: bool| {
+            let known = Known { entries: &entries, others: BTreeSet::new(), is_for_removal };
+            Target::attached(&subject(text, None), &known).map(|target| target.container_id)
+        };
+        for is_for_removal in [false, true] {
+            assert_eq!(found("web", is_for_removal).unwrap(), "web", "a whole ID is no beginning");
+            assert_eq!(found("0a1b", is_for_removal).unwrap(), "0a1b2c3d4e5f60");
+            let error = found("0a1", is_for_removal).unwrap_err().to_string();
+            assert!(error.contains("several containers, 0a1b2c3d4e5f60, 0a1f00000000"), "{error}");
+            let error = found("wxb", is_for_removal).unwrap_err().to_string();
+            assert!(error.contains("neither a container") && error.contains("nearest is 'web'"), "{error}");
+        }
+        assert_eq!(found("web-", false).unwrap(), "web-1");
+        let error = found("web-", true).unwrap_err().to_string();
+        assert!(error.contains("neither a container"), "nothing is removed by a guess: {error}");
     }
 }

@@ -19,9 +19,10 @@ use crate::chain::Chain;
 use crate::cli::Verify;
 use crate::known_plugins;
 use crate::network::{Network, Plugin};
-use crate::runtime::Runtime;
+use crate::runtime::{Entered, Runtime};
+use crate::state::State;
 use crate::table;
-use crate::target::Target;
+use crate::target::{Known, Target};
 use crate::view::View;
 
 use ends::{End, Pair};
@@ -83,8 +84,14 @@ impl Subject<'_> {
 }
 
 pub(crate) fn run(args: &Verify, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let target = Target::new(&args.subject)?;
-    let namespace = target.open()?;
+    let target = Target::attached(&args.subject, &Known::of(&runtime.cache.survey()?.entries))?;
+    let (namespace, _locks) = match target.machine() {
+        Some(path) => {
+            let Entered { namespace, locks } = runtime.enter_machine(&target.container_id, path)?;
+            (namespace, Some(locks))
+        }
+        None => (target.open()?, None),
+    };
     let entry = &runtime.cache.entry_of(&target.container_id, &args.interface)?;
     let network = Network::from_cache(&entry.config)?;
     let subject = Subject {
@@ -189,7 +196,7 @@ fn measure(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow:
 /// The TAP device is in the container under the interface's name, or on the host under its own.
 fn machine_of(subject: &Subject<'_>) -> anyhow::Result<Machine> {
     let attachment = &subject.entry.attachment;
-    let view = View::of(subject.entry);
+    let view = View::of(subject.entry, State::Attached);
     let inside = ends::find_link(subject.path, &attachment.if_name)?.map(|link| link.name);
     let (path, device) = match inside {
         Some(device) => (subject.path.to_owned(), device),
@@ -253,7 +260,7 @@ fn queues_of(subject: &Subject<'_>) -> Queues {
     let attachment = &subject.entry.attachment;
     let identity = Identity::new(&subject.network.name, &attachment.container_id, &attachment.if_name);
     let mut host = vec![identity.host_name()];
-    let named = View::of(subject.entry).host_interface().to_owned();
+    let named = View::of(subject.entry, State::Attached).host_interface().to_owned();
     if !named.is_empty() && !host.contains(&named) {
         host.push(named);
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::cache::Entry;
 use crate::limits;
 use crate::network::{Network, Plugin};
+use crate::state::State;
 use crate::table;
 
 /// What people and scripts want to know of an attachment. Strings are empty if there is nothing to tell.
@@ -20,6 +21,7 @@ pub(crate) struct View {
     netns: String,
     if_name: String,
     network: String,
+    state: State,
     mac: String,
     addresses: Vec<String>,
     limits: String,
@@ -29,7 +31,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    pub(crate) fn of(entry: &Entry) -> Self {
+    pub(crate) fn of(entry: &Entry, state: State) -> Self {
         let Entry { network, attachment, result, .. } = entry;
         let mut seen = result.as_ref().map(|result| Interfaces::of(result, &attachment.if_name)).unwrap_or_default();
         // The bridge alone is before it then.
@@ -41,6 +43,7 @@ impl View {
             netns: attachment.netns.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             if_name: attachment.if_name.clone(),
             network: network.clone(),
+            state,
             mac: seen.mac,
             addresses: seen.addresses,
             limits: limits::describe(&entry.config, &attachment.capability_args),
@@ -106,11 +109,11 @@ pub(crate) fn print_attached(views: &[View]) -> io::Result<()> {
 
 /// A table with a heading.
 pub(crate) fn print_table(views: &[View]) -> io::Result<()> {
-    let heading = ["CONTAINER", "INTERFACE", "NETWORK", "MAC", "ADDRESSES", "LIMITS", "HOST INTERFACE"];
+    let heading = ["CONTAINER", "INTERFACE", "NETWORK", "STATE", "MAC", "ADDRESSES", "LIMITS", "HOST INTERFACE"];
     let rows = views.iter().map(|view| {
         let View { container_id, if_name, network, mac, limits, host_interface, .. } = view;
-        [container_id, if_name, network, mac, &view.addresses.join(","), limits, host_interface]
-            .map(|text| or_dash(text))
+        let (state, addresses) = (view.state.to_string(), view.addresses.join(","));
+        [container_id, if_name, network, &state, mac, &addresses, limits, host_interface].map(|text| or_dash(text))
     });
     table::print_lines(std::iter::once(heading.map(str::to_owned)).chain(rows))
 }
@@ -136,7 +139,8 @@ mod tests {
     fn view_of(config: Vec<u8>, result: Value) -> View {
         let attachment =
             Attachment { container_id: "c1".to_owned(), if_name: "eth0".to_owned(), ..Attachment::default() };
-        View::of(&Entry { network: "lan".to_owned(), attachment, config, result: Some(result), namespace_id: None })
+        let entry = Entry { network: "lan".to_owned(), attachment, config, result: Some(result), namespace_id: None };
+        View::of(&entry, State::Attached)
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod probability;
 mod quantity;
 mod rate;
 mod restriction;
+mod restrictions;
 mod size;
 mod spread;
 mod tbf;

@@ -3,17 +3,21 @@
 //! ```text
 //! value       := network ("," network)*
 //! network     := name [ "[" restriction ("," restriction)* "]" ]
-//! name        := [a-z][a-z0-9-]*                                  15 bytes at most, not "lo"
+//! name        := [a-z][a-z0-9-]*                                  15 bytes at most, not "lo"; or that of a known network
 //! restriction := "lat=" N ("ms"|"us")  |  "bw=" N ("Mbps"|"Gbps")  letter case ignored, each once per network
+//!              | "ip=" ADDRESS ["/" LENGTH]  |  "mac=" ADDRESS  |  "preset=" NAME
 //! ```
 //!
-//! This is WALT's grammar and these are its messages, with two differences. Digits are allowed in a name after its first
-//! letter, since nothing that carries the name objects to them. What WALT accepts and then fails on is refused at once: a
-//! name that no interface can have, a bandwidth of zero, a restriction given twice, a number beyond 64 bits.
+//! This is WALT's grammar, with the last three restrictions added, and these are its messages. Digits are allowed in a name after
+//! its first letter, since nothing that carries the name objects to them. Names of another form, which CNI allows, are taken where
+//! there is such a network. What WALT accepts and then fails on is refused at once: a name that no interface can have, a bandwidth
+//! of zero, a restriction given twice, a number beyond 64 bits.
 
 use std::fmt;
 
-use crate::limits::LimitsError;
+use std::net::IpAddr;
+
+use crate::restrictions::{ListError, Restrictions};
 use crate::{Limits, RestrictionError};
 
 /// The longest name of a network in bytes: that of a network interface, `IFNAMSIZ` less the closing zero, because the
@@ -27,6 +31,21 @@ pub struct NetworkSpec {
     pub name: String,
     /// What the node may do there.
     pub limits: Limits,
+    /// The line whose limits count where `limits` has none.
+    pub preset: Option<String>,
+    /// The address that the node is to have there.
+    pub ip: Option<Ip>,
+    /// The hardware address that it is to have there, as it was written.
+    pub mac: Option<String>,
+}
+
+/// An address, and the length of its subnet's prefix where that is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ip {
+    /// The address.
+    pub address: IpAddr,
+    /// The length of the prefix in bits.
+    pub length: Option<u8>,
 }
 
 /// Why a list of networks was refused. The message is meant for the person who typed it.
@@ -38,7 +57,7 @@ pub enum GrammarError {
     /// A restriction is wrong by itself.
     #[error(transparent)]
     Restriction(#[from] RestrictionError),
-    /// The primary network is not in the list.
+    /// The primary network is not in the list; whether one is mandatory, the caller knows.
     #[error("Mandatory network '{0}' is missing from specified networks.")]
     PrimaryMissing(String),
     /// A name occurs twice.
@@ -60,17 +79,15 @@ pub enum GrammarError {
     Loopback,
 }
 
-/// Reads a list of networks; the order is that of the interfaces. `primary` must be among them.
+/// Reads a list of networks; the order is that of the interfaces. A name that is not of the form is taken where `is_known` says that
+/// there is a network of this name.
 ///
 /// # Errors
 /// The first thing wrong, the form of the whole before its parts, and those before the rules about the list.
-pub fn parse(text: &str, primary: &str) -> Result<Vec<NetworkSpec>, GrammarError> {
+pub fn parse(text: &str, is_known: impl Fn(&str) -> bool) -> Result<Vec<NetworkSpec>, GrammarError> {
     let unparsable = || GrammarError::Unparsable(text.to_owned());
-    let parts = split(text).ok_or_else(unparsable)?;
-    let specs = parts.iter().map(NetworkSpec::read).collect::<Result<Vec<_>, _>>()?;
-    if !specs.iter().any(|spec| spec.name == primary) {
-        return Err(GrammarError::PrimaryMissing(primary.to_owned()));
-    }
+    let parts = split(text, &is_known).ok_or_else(unparsable)?;
+    let specs = parts.iter().map(|part| NetworkSpec::read(part, &is_known)).collect::<Result<Vec<_>, _>>()?;
     let repeats =
         specs.iter().enumerate().any(|(n, spec)| specs.iter().skip(n + 1).any(|other| other.name == spec.name));
     if repeats { Err(GrammarError::NetworkTwice) } else { Ok(specs) }
@@ -83,11 +100,11 @@ struct Part<'a> {
 }
 
 /// Takes the list apart; `None` if it does not have the form.
-fn split(mut text: &str) -> Option<Vec<Part<'_>>> {
+fn split(mut text: &str, is_known: impl Fn(&str) -> bool) -> Option<Vec<Part<'_>>> {
     let mut parts = Vec::new();
     loop {
-        let (name, rest) = text.split_at_checked(name_length(text))?;
-        if name.is_empty() {
+        let (name, rest) = text.split_at_checked(text.find([',', '[']).unwrap_or(text.len()))?;
+        if !has_form(name) && !is_known(name) {
             return None;
         }
         let (restrictions, rest) = match rest.strip_prefix('[') {
@@ -102,27 +119,28 @@ fn split(mut text: &str) -> Option<Vec<Part<'_>>> {
     }
 }
 
-/// How many bytes at the beginning of `text` are a name: `[a-z][a-z0-9-]*`.
-fn name_length(text: &str) -> usize {
-    if !text.starts_with(|first: char| first.is_ascii_lowercase()) {
-        return 0;
-    }
-    text.bytes().take_while(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')).count()
+/// Whether it is a name of the form `[a-z][a-z0-9-]*`.
+fn has_form(name: &str) -> bool {
+    let is_one = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(is_one)
 }
 
 impl NetworkSpec {
-    fn read(part: &Part<'_>) -> Result<Self, GrammarError> {
+    fn read(part: &Part<'_>, is_known: impl Fn(&str) -> bool) -> Result<Self, GrammarError> {
         let name = part.name.to_owned();
-        if name.len() > NAME_MAX {
-            return Err(GrammarError::NameTooLong(name));
-        }
         if name == "lo" {
             return Err(GrammarError::Loopback);
         }
-        match part.restrictions.map(Limits::parse).transpose() {
-            Ok(limits) => Ok(Self { name, limits: limits.unwrap_or_default() }),
-            Err(LimitsError::Restriction(error)) => Err(error.into()),
-            Err(LimitsError::Twice(key)) => Err(GrammarError::RestrictionTwice { key, network: name }),
+        if name.len() > NAME_MAX && !is_known(&name) {
+            return Err(GrammarError::NameTooLong(name));
+        }
+        match part.restrictions.map(Restrictions::parse).transpose() {
+            Ok(restrictions) => {
+                let Restrictions { limits, preset, ip, mac } = restrictions.unwrap_or_default();
+                Ok(Self { name, limits, preset, ip, mac })
+            }
+            Err(ListError::Restriction(error)) => Err(error.into()),
+            Err(ListError::Twice(key)) => Err(GrammarError::RestrictionTwice { key, network: name }),
         }
     }
 }
@@ -130,6 +148,41 @@ impl NetworkSpec {
 /// As the grammar writes it.
 impl fmt::Display for NetworkSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.limits.is_empty() { f.write_str(&self.name) } else { write!(f, "{}[{}]", self.name, self.limits) }
+        let Self { name, limits, preset, ip, mac } = self;
+        let limits = Some(limits).filter(|limits| !limits.is_empty()).map(ToString::to_string);
+        let preset = preset.as_ref().map(|preset| format!("preset={preset}"));
+        let ip = ip.map(|ip| format!("ip={ip}"));
+        let mac = mac.as_ref().map(|mac| format!("mac={mac}"));
+        let restrictions: Vec<String> = [limits, preset, ip, mac].into_iter().flatten().collect();
+        if restrictions.is_empty() { f.write_str(name) } else { write!(f, "{name}[{}]", restrictions.join(",")) }
+    }
+}
+
+impl Ip {
+    /// Reads `10.9.0.5` or `10.9.0.5/24`; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let is_number = |length: &&str| !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+        let read =
+            |length: &str| Some(length).filter(is_number)?.parse::<u8>().ok().filter(|length| *length <= longest);
+        match length {
+            None => Some(Self { address, length: None }),
+            Some(length) => read(length).map(|length| Self { address, length: Some(length) }),
+        }
+    }
+}
+
+impl fmt::Display for Ip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.length {
+            Some(length) => write!(f, "{}/{length}", self.address),
+            None => self.address.fmt(f),
+        }
     }
 }

@@ -4,13 +4,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use ::attachment::Identity;
+use ::attachment::{Identity, Session, owned_devices};
 use netlink::{Namespace, link};
 use serde_json::Value;
 
 use super::result;
 use crate::attachment::Attachment;
 use crate::holders::Holders;
+use crate::machine;
 use crate::namespace;
 
 /// The namespace that plugboard runs in.
@@ -41,6 +42,7 @@ impl Entry {
     /// to take down, its namespace may live on by somebody else: that one's path then, and none if the namespace is gone.
     pub(crate) fn current(&self) -> Attachment {
         let netns = match &self.attachment.netns {
+            Some(path) if machine::is_one(path) => Some(path).filter(|path| machine::is_held(path)).cloned(),
             Some(path) if self.is_anothers(path) => {
                 tracing::warn!(
                     "{} on network '{}': {} is the namespace of somebody else by now: its {0} has another hardware address",
@@ -68,10 +70,28 @@ impl Entry {
         self.network == other.network && ours.container_id == theirs.container_id && ours.if_name == theirs.if_name
     }
 
-    /// Whether the namespace is known to be gone.
+    /// Whether the namespace is known to be gone, or a machine's device.
     pub(crate) fn is_stale(&self) -> bool {
-        let netns = self.attachment.netns.as_deref();
-        !self.is_here() && netns.is_some_and(|path| namespace::is_gone(path, self.namespace_id.as_deref()))
+        match self.attachment.netns.as_deref() {
+            Some(path) if machine::is_one(path) => self.has_device() == Some(false),
+            Some(path) => !self.is_here() && namespace::is_gone(path, self.namespace_id.as_deref()),
+            None => false,
+        }
+    }
+
+    /// Where it was set up, in words.
+    pub(crate) fn place(&self) -> &'static str {
+        match &self.attachment.netns {
+            Some(path) if machine::is_one(path) => "its TAP device",
+            _ => "the namespace that it was set up in",
+        }
+    }
+
+    /// Whether there is a device of the attachment on the host, whatever its name is now. `None` if that cannot be told.
+    pub(crate) fn has_device(&self) -> Option<bool> {
+        let devices = owned_devices(&mut Session::looking(None, Vec::new())).ok()?;
+        let owner = self.identity();
+        Some(devices.iter().any(|device| device.is_of(&owner)))
     }
 
     /// Whether plugboard itself runs in its namespace. A path of a process is no proof: its number may be another one's by now.

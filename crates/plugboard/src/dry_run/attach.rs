@@ -3,15 +3,14 @@
 use std::process::ExitCode;
 
 use serde_json::Value;
-use shaping::networks;
 
 use super::addresses::Addresses;
 use super::script::Script;
-use crate::attach::{self, Place};
+use crate::attach::{self, Remembered};
 use crate::chain::Chain;
 use crate::cli::Attach;
 use crate::network::Plugin;
-use crate::plan::Nic;
+use crate::plan::{Nic, Place};
 use crate::problems;
 use crate::runtime::Runtime;
 use crate::target::Target;
@@ -20,8 +19,10 @@ use crate::target::Target;
 const IPAM_RESULT: &str = "plugboard/ipam-result";
 
 pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let specs = networks::parse(&args.networks, &args.primary)?;
-    let target = Target::new(&args.subject)?;
+    let configured = runtime.conf_dir.networks()?;
+    let specs = attach::read(args, &configured)?;
+    let recorded = runtime.cache.survey().map(|survey| survey.entries).unwrap_or_default();
+    let target = Target::to_attach(&args.subject, &recorded)?;
     let (path, namespace) = target.look()?;
     let existing = namespace.map_or_else(|| Ok(Vec::new()), |namespace| namespace.interfaces())?;
     let mut script = Script::default();
@@ -30,10 +31,14 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
         Vec::new()
     });
     remembered.retain(|entry| entry.attachment.container_id == target.container_id);
-    let place = Place { target: &target, path: &path, existing: &existing, remembered: &remembered };
-    let nics = match attach::plan(&specs, args, &place, runtime) {
+    let Remembered { living, dead } = Remembered::sort(remembered, &specs, args);
+    for (entry, state) in &dead {
+        script.comment(format!("{}: attach takes it down before", attach::remains(entry, *state)));
+    }
+    let place = Place { target: &target, path: &path, existing: &existing, remembered: &living };
+    let nics = match attach::plan(&specs, args, &place, &configured, runtime) {
         Ok(nics) => nics,
-        Err(problems) => return Ok(problems::report(problems.iter().map(|problem| format!("{problem:#}")))),
+        Err(problems) => return attach::report(&problems),
     };
     match nics.iter().try_for_each(|nic| print(nic, runtime, &mut script)) {
         Ok(()) => {
@@ -47,7 +52,7 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
 /// Asks the plugins in order, each with the result of the one before. One that cannot say what it does leaves the result as it
 /// is.
 fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String> {
-    let Nic { network, attachment } = nic;
+    let Nic { network, attachment, .. } = nic;
     let chain = Chain { network, plugins: &runtime.plugins };
     let mut result: Option<Value> = None;
     let mut is_unsure = false;

@@ -10,15 +10,15 @@ use crate::chain::Chain;
 use crate::cli::Detach;
 use crate::detach;
 use crate::problems;
-use crate::remains::Remains;
+use crate::remains::{self, Remains};
 use crate::runtime::Runtime;
-use crate::target::Target;
 
 pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let target = Target::new(&args.subject)?;
     runtime.cache.survey()?.refuse_closed()?;
-    let path = target.look().ok().map(|(path, _)| path);
-    let Remains { entries, unresolved, files, undecided } = Remains::of(&target, path.as_deref(), runtime)?;
+    let target = remains::target(&args.subject, runtime)?;
+    let path = if target.machine().is_some() { None } else { target.look().ok().map(|(path, _)| path) };
+    let remains = Remains::of(&target, path.as_deref(), runtime)?;
+    let Remains { entries, unresolved, files, undecided } = remains.only(args, &target, &runtime.conf_dir)?;
     let mut script = Script::default();
     if entries.is_empty() && unresolved.is_empty() && undecided.is_empty() {
         script.comment(format!("container {} is not attached to any network", target.container_id));

@@ -11,14 +11,16 @@ use netlink::link::Link;
 
 use super::cloud::{self, Cloud, Device};
 use super::member::Member;
+use crate::attachment::Attachment;
 use crate::chain::Chain;
 use crate::cli::Reload;
 use crate::interrupt;
+use crate::machine;
 use crate::namespace::TargetNamespace;
 use crate::network::Network;
 use crate::problems;
 use crate::remains::refuse_own_namespace;
-use crate::runtime::Runtime;
+use crate::runtime::{Entered, Runtime};
 use crate::table;
 
 pub(crate) fn run(args: &Reload, runtime: &Runtime) -> anyhow::Result<ExitCode> {
@@ -160,14 +162,23 @@ impl Reloading<'_> {
         let (Some(result), Some(plugin)) = (&member.entry.result, member.plugin()) else {
             return Ok(Err(Gone(anyhow!("{name} was never set up completely: detach it"))));
         };
-        let Some(path) = &attachment.netns else {
-            return Ok(Err(Gone(anyhow!("the namespace that {name} was set up in is gone: detach it"))));
+        let recorded = member.entry.attachment.netns.clone();
+        let machine = recorded.filter(|path| machine::is_one(path) && !member.entry.is_stale());
+        let Some(path) = attachment.netns.clone().or_else(|| machine.clone()) else {
+            return Ok(Err(Gone(anyhow!("{} of {name} is gone: detach it", member.entry.place()))));
         };
-        let namespace = match TargetNamespace::open(path) {
-            Ok(namespace) => namespace,
-            Err(error) => return Ok(Err(Gone(error.context(name)))),
+        let id = &attachment.container_id;
+        let _entered = match machine {
+            Some(path) => self.runtime.enter_machine(id, &path)?,
+            None => match TargetNamespace::open(&path) {
+                Ok(namespace) => {
+                    let locks = self.runtime.lock_container(id, Some(&namespace))?;
+                    Entered { namespace, locks }
+                }
+                Err(error) => return Ok(Err(Gone(error.context(name)))),
+            },
         };
-        let _locks = self.runtime.lock_container(&attachment.container_id, Some(&namespace))?;
+        let attachment = Attachment { netns: Some(path), ..attachment };
         let chain = Chain { network: &member.network, plugins: &self.runtime.plugins };
         let Err(failure) = chain.update(plugin, &attachment, result) else { return Ok(Ok(())) };
         if failure.is_broken_off() {

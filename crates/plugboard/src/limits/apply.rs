@@ -6,14 +6,21 @@ use shaping::Limits;
 use crate::known_plugins::{self, CAPABILITY, SHAPER};
 use crate::network::{Network, Plugin};
 
-/// The capability arguments for `limits`. If no plugin of the network keeps limits, one that does is appended.
-pub(crate) fn apply(limits: &Limits, network: &mut Network) -> anyhow::Result<Map<String, Value>> {
+/// The capability arguments for `limits`, and for a preset, which counts where these have none. If no plugin of the network keeps limits, one that does is appended.
+pub(crate) fn apply(
+    limits: &Limits,
+    preset: Option<&str>,
+    network: &mut Network,
+) -> anyhow::Result<Map<String, Value>> {
     let mut args = Map::new();
-    if limits.is_empty() {
+    if limits.is_empty() && preset.is_none() {
         return Ok(args);
     }
     ensure_shaper(network)?;
     let mut values = Map::new();
+    if let Some(preset) = preset {
+        values.insert("preset".to_owned(), json!(preset));
+    }
     if let Some(bw) = limits.bw {
         values.insert("bw".to_owned(), json!(bw.to_string()));
     }

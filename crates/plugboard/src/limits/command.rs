@@ -13,19 +13,20 @@ use crate::cli::Shape;
 use crate::interrupt;
 use crate::known_plugins::{self, CAPABILITY};
 use crate::network::Network;
-use crate::runtime::Runtime;
-use crate::target::Target;
+use crate::runtime::{Entered, Runtime};
+use crate::state::State;
+use crate::target::{Known, Target};
 use crate::view::{self, View};
 
 pub(crate) fn run(args: &Shape, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let changes = Change::read_all(&args.limits)?;
-    let target = Target::new(&args.subject)?;
+    let target = Target::attached(&args.subject, &Known::of(&runtime.cache.survey()?.entries))?;
     if changes.is_empty() {
-        view::print_attached(&[View::of(&runtime.cache.entry_of(&target.container_id, &args.interface)?)])?;
+        let entry = runtime.cache.entry_of(&target.container_id, &args.interface)?;
+        view::print_attached(&[View::of(&entry, State::Attached)])?;
         return Ok(ExitCode::SUCCESS);
     }
-    let namespace = target.open()?;
-    let _locks = runtime.lock_container(&target.container_id, Some(&namespace))?;
+    let Entered { namespace, locks: _locks } = runtime.enter(&target)?;
     // A gc would take what is written here for a leftover.
     let _attaching = runtime.cache.lock_to_attach(runtime.lock_limit)?;
     let entry = runtime.cache.entry_of(&target.container_id, &args.interface)?.in_namespace(&namespace.path);
@@ -33,7 +34,7 @@ pub(crate) fn run(args: &Shape, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     if let Err(error) = interrupt::refuse() {
         tracing::warn!("{error}, but the new limits are in effect and remembered");
     }
-    view::print_attached(&[View::of(&changed)])?;
+    view::print_attached(&[View::of(&changed, State::Attached)])?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -43,7 +44,7 @@ fn shape(entry: &Entry, changes: &[Change], runtime: &Runtime) -> anyhow::Result
         bail!("{} was never set up completely: detach it", entry.attachment.if_name);
     };
     if entry.is_stale() {
-        bail!("the namespace that {} was set up in is gone: detach it", entry.attachment.if_name);
+        bail!("{}: {} is gone: detach it", entry.attachment.if_name, entry.place());
     }
     interrupt::refuse()?;
     let mut network = Network::from_cache(&entry.config).context("the remembered configuration")?;

@@ -3,28 +3,26 @@
 
 use std::fs::File;
 use std::io::{PipeReader, Read};
-use std::path::PathBuf;
-use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::{Context, anyhow};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::gettid;
 use std::os::fd::AsFd;
 
 use crate::attach;
 use crate::attachment::Attachment;
 use crate::cache::Entry;
 use crate::detach;
+use crate::empty_namespace;
 use crate::known_plugins::{self, keeps_limits};
 use crate::namespace::TargetNamespace;
 use crate::network::Network;
 use crate::plan::Nic;
 use crate::runtime::Runtime;
+use crate::wish::Wish;
 
 /// What ends a measurement early.
 const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
@@ -71,7 +69,7 @@ fn take_down(made: &mut Vec<Entry>, runtime: &Runtime) -> Vec<String> {
 impl Guests<'_> {
     /// Attaches a guest to the network, as its plugins attach anyone, but without limits.
     pub(super) fn attach(&self, network: &Network, like: &Attachment) -> anyhow::Result<TargetNamespace> {
-        let namespace = new_namespace()?;
+        let namespace = TargetNamespace::open(&empty_namespace::make()?)?;
         let capability_args = like.capability_args.iter().filter(|(name, _)| *name == known_plugins::RANGES);
         let attachment = Attachment {
             container_id: new_id()?,
@@ -80,7 +78,7 @@ impl Guests<'_> {
             args: Vec::new(),
             capability_args: capability_args.map(|(name, value)| (name.clone(), value.clone())).collect(),
         };
-        let nic = Nic { network: without_limits(network), attachment };
+        let nic = Nic { network: without_limits(network), attachment, wish: Wish::default() };
         let mut made = self.lock();
         let _attaching = self.runtime.cache.lock_to_attach(self.runtime.lock_limit)?;
         let entry = attach::set_up(&nic, &namespace, self.runtime)
@@ -134,26 +132,6 @@ fn new_id() -> anyhow::Result<String> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).context("cannot read /dev/urandom")?;
     Ok(format!("verify-{:016x}", u64::from_ne_bytes(bytes)))
-}
-
-/// A namespace that a thread holds until the process ends, however it ends: its path is gone then, and so is the namespace.
-fn new_namespace() -> anyhow::Result<TargetNamespace> {
-    let (tell, told) = mpsc::channel();
-    thread::Builder::new()
-        .name("guest".to_owned())
-        .spawn(move || {
-            let entered = unshare(CloneFlags::CLONE_NEWNET);
-            // It is ours alone: nobody has its addresses already. There may be no IPv6.
-            let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0");
-            let _ = tell.send(entered.map(|()| gettid()));
-            loop {
-                thread::park();
-            }
-        })
-        .context("cannot start a thread")?;
-    let thread = told.recv().context("the thread of a namespace ended")?.context("cannot make a network namespace")?;
-    let path = PathBuf::from(format!("/proc/{}/task/{thread}/ns/net", std::process::id()));
-    TargetNamespace::open(&path)
 }
 
 #[cfg(test)]

@@ -235,7 +235,7 @@ fn what_is_there_is_not_made_again() {
             assert!(!script.contains(absent), "{absent} in {script}");
         }
     }
-    assert_refused(&lab.plugboard("attach --dry-run c1 walt-net"), "has an interface eth0 already");
+    assert_refused(&lab.plugboard("attach --dry-run c1 walt-net"), "c1 is on network 'walt-net' already, by eth0");
     assert_refused(&lab.plugboard("attach --dry-run c3 walt-net"), "there is no network namespace at /run/netns/c3");
 }
 
@@ -352,8 +352,13 @@ fn detach_prints_what_it_would_remove() {
     assert_in_order(&last, &["nft delete table inet plugboard\n", "nft delete table bridge plugboard\n"]);
     run(&last);
     assert_eq!(empty, Snapshot::take::<&str>(&[&c1, &c2], &[]));
-    let nothing = lab.plugboard("detach --dry-run c3").ok();
-    assert_eq!(nothing, "# container c3 is not attached to any network");
+    lab.plugboard("detach c2").ok();
+    let nothing = lab.plugboard("detach --dry-run c2").ok();
+    assert_eq!(nothing, "# container c2 is not attached to any network");
+    assert_refused(
+        &lab.plugboard("detach --dry-run c3"),
+        "'c3' is neither a container that is attached nor a network namespace",
+    );
 }
 
 #[test]

@@ -102,20 +102,54 @@ fn refused_values_say_why_and_do_nothing(lab: &Lab) {
     ]
     .map(|(value, message)| (value.to_owned(), message.to_owned()));
     for (value, message) in unparsable.into_iter().chain(wrong).chain(others) {
-        assert_refused(&lab.plugboard(&format!("attach c1 '{value}'")), &message);
+        let refused = lab.plugboard(&format!("attach c1 '{value}'"));
+        assert_eq!((refused.status, refused.stdout.as_str()), (2, ""), "{value}: {refused:?}");
+        assert!(refused.stderr.contains(&message), "{value}: {refused:?}");
         assert_eq!(lab.calls(), Vec::<Value>::new(), "{value}");
     }
     assert_eq!(before, Snapshot::take(&[&c1], &["/var/lib/cni"]));
 }
 
 #[test]
-fn the_primary_network_has_the_name_that_is_configured() {
+fn a_network_is_mandatory_where_somebody_says_so() {
     let lab = lab();
     lab.host.namespace("c1");
-    assert_refused(
-        &lab.plugboard("attach c1 walt-net --primary home-net"),
-        "Mandatory network 'home-net' is missing from specified networks.",
-    );
+    for (arguments, missing, who) in [
+        ("c1 home-net", "walt-net", "/etc/cni/net.d configures it"),
+        ("c1 walt-net --primary home-net", "home-net", "--primary or PLUGBOARD_PRIMARY names it"),
+    ] {
+        let refused = lab.plugboard(&format!("attach {arguments}"));
+        assert_eq!(refused.status, 2, "{refused:?}");
+        let message = format!("Mandatory network '{missing}' is missing from specified networks.");
+        for part in [message.as_str(), who, "--primary or PLUGBOARD_PRIMARY, or none with --primary ''"] {
+            assert!(refused.stderr.contains(part), "{part}: {refused:?}");
+        }
+    }
+    let variable = lab
+        .command("attach c1 walt-net")
+        .replace("unset", "export PLUGBOARD_PRIMARY=home-net; unset")
+        .replace(" PLUGBOARD_PRIMARY;", ";");
+    assert_eq!(harness::sh(&variable).status, 2);
     lab.plugboard("attach c1 home-net --primary home-net").ok();
     assert_eq!(limits_told(&lab), [("eth0".to_owned(), "home-net".to_owned(), Value::Null)]);
+    // It may be there already.
+    lab.plugboard("attach c1 a --primary home-net").ok();
+    lab.plugboard("attach c1 b --primary ''").ok();
+    lab.plugboard("detach c1").ok();
+    harness::sh("rm /etc/cni/net.d/walt-net.conflist").ok();
+    lab.plugboard("attach c1 home-net").ok();
+}
+
+#[test]
+fn a_network_may_have_any_name_of_cnis() {
+    let lab = lab();
+    let names = ["my_net", "Lab", "a.b", "1net", "project_default", "a-network-with-a-long-name"];
+    for name in names {
+        lab.network(name, &json!([{"type": "wire"}]));
+    }
+    lab.host.namespace("c1");
+    lab.plugboard(&format!("attach c1 'walt-net,{}[bw=1Mbps]'", names.join(","))).ok();
+    let told = limits_told(&lab);
+    assert_eq!(told.iter().map(|(_, network, _)| network.as_str()).skip(1).collect::<Vec<_>>(), names);
+    assert_eq!(told[6].2, json!({"bw": "1Mbps"}));
 }

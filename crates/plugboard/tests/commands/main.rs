@@ -7,17 +7,21 @@
     reason = "a test reports by panicking"
 )]
 
+mod asking;
 mod collecting;
 mod dry_run;
+mod finding;
 mod giving_up;
 mod grammar;
 mod handover;
 mod hanging;
 mod host_device;
+mod hot_add;
 mod interrupting;
 mod keeping;
 mod lac;
 mod locking;
+mod machines;
 mod names;
 mod open_vswitch;
 mod own;

@@ -45,7 +45,7 @@ fn two_containers_on_two_networks_reach_each_other() {
     let host_interface = entry["hostInterface"].as_str().unwrap_or_default();
     assert_eq!(ip(&format!("link show {host_interface}"))[0]["master"], "home-net");
     let table = lab.plugboard("ls").ok();
-    assert!(table.starts_with("CONTAINER  INTERFACE  NETWORK   MAC"), "{table}");
+    assert!(table.starts_with("CONTAINER  INTERFACE  NETWORK   STATE     MAC"), "{table}");
     assert_eq!(table.lines().count(), 5, "{table}");
     assert_eq!(c2.ping("10.8.0.2", 3).received, 3);
 }

@@ -1,6 +1,6 @@
 //! The verdicts of the grammar of networks, one by one.
 
-use shaping::networks::{self, GrammarError};
+use shaping::networks;
 use shaping::{Delay, Limits, Rate};
 
 fn mbps(mbps: u64) -> Option<Rate> {
@@ -12,12 +12,12 @@ fn us(us: u64) -> Option<Delay> {
 }
 
 fn accepted(text: &str) -> Vec<(String, Limits)> {
-    let specs = networks::parse(text, "walt-net").unwrap_or_else(|error| panic!("{text}: {error}"));
+    let specs = networks::parse(text, |_| false).unwrap_or_else(|error| panic!("{text}: {error}"));
     specs.into_iter().map(|spec| (spec.name, spec.limits)).collect()
 }
 
 fn refused(text: &str) -> String {
-    match networks::parse(text, "walt-net") {
+    match networks::parse(text, |_| false) {
         Ok(specs) => panic!("{text} was accepted: {specs:?}"),
         Err(error) => error.to_string(),
     }
@@ -55,12 +55,52 @@ fn digits_follow_the_first_letter_and_no_latency_is_none() {
 }
 
 #[test]
-fn the_primary_network_is_mandatory_and_has_any_name() {
-    let missing = "Mandatory network 'walt-net' is missing from specified networks.";
-    assert_eq!(refused("home-net"), missing);
-    assert_eq!(refused("home-net,home-net"), missing);
-    assert_eq!(networks::parse("lab", "lab").map(|specs| specs.len()), Ok(1));
-    assert_eq!(networks::parse("walt-net", "lab"), Err(GrammarError::PrimaryMissing("lab".to_owned())));
+fn a_name_of_another_form_is_that_of_a_network() {
+    let names = ["my_net", "Lab", "a.b", "1net", "project_default", "a-name-that-no-interface-can-have"];
+    for name in names {
+        let parsed = networks::parse(&format!("{name},b"), |one| one == name).unwrap();
+        assert_eq!(parsed.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>(), [name, "b"]);
+        assert!(networks::parse(&format!("{name},b"), |one| one == "b").is_err(), "{name}");
+    }
+    // Whatever there is, the loopback interface is not.
+    assert!(networks::parse("lo", |_| true).is_err());
+    assert!(networks::parse("", |name| name == "b").is_err());
+}
+
+#[test]
+fn an_address_a_hardware_address_and_a_preset_may_be_asked_for_once() {
+    let [spec] = networks::parse("a[IP=10.9.0.5/24,mac=02:00:00:00:00:0A,preset=lte,bw=1Mbps]", |_| false)
+        .unwrap()
+        .try_into()
+        .unwrap();
+    assert_eq!(spec.ip.map(|ip| ip.to_string()).as_deref(), Some("10.9.0.5/24"));
+    assert_eq!((spec.mac.as_deref(), spec.preset.as_deref()), (Some("02:00:00:00:00:0a"), Some("lte")));
+    assert_eq!(spec.limits, Limits { bw: mbps(1), lat: None });
+    assert_eq!(spec.to_string(), "a[bw=1Mbps,preset=lte,ip=10.9.0.5/24,mac=02:00:00:00:00:0a]");
+    assert_eq!(accepted("a[ip=fd00::5]").len(), 1);
+    for restriction in [
+        "ip=",
+        "ip=10.9.0",
+        "ip=10.9.0.5/33",
+        "ip=10.9.0.5/+2",
+        "ip=10.9.0.5/",
+        "mac=02:00",
+        "mac=1",
+        "preset=",
+        "preset=a b",
+    ] {
+        assert_eq!(
+            refused(&format!("a[{restriction}]")),
+            format!("'{restriction}' is not a valid network resource restriction.")
+        );
+    }
+    for (text, key) in [
+        ("a[ip=10.9.0.5,ip=fd00::5]", "ip"),
+        ("a[mac=02:00:00:00:00:01,MAC=02:00:00:00:00:01]", "mac"),
+        ("a[preset=lte,preset=lte]", "preset"),
+    ] {
+        assert_eq!(refused(text), format!("'{key}' is given twice for network 'a': give it once."));
+    }
 }
 
 #[test]

@@ -84,8 +84,8 @@ proptest! {
             bw: bw.map(|mbps| Rate::from_bits_per_second(mbps * 1_000_000).unwrap()),
             lat: lat.map(|us| Delay::from_nanoseconds(us * 1_000).unwrap()),
         };
-        let spec = networks::NetworkSpec { name: "net".to_owned(), limits };
-        prop_assert_eq!(networks::parse(&spec.to_string(), "net"), Ok(vec![spec]));
+        let spec = networks::NetworkSpec { name: "net".to_owned(), limits, preset: None, ip: None, mac: None };
+        prop_assert_eq!(networks::parse(&spec.to_string(), |_| false), Ok(vec![spec]));
     }
 
     #[test]
@@ -115,11 +115,11 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_too_strange(text in ".*", inside in "[a-z0-9=,.\\[\\]BW Mbps]*") {
+    fn no_text_is_too_strange(text in ".*", inside in "[a-z0-9=,./:\\[\\]BW Mbps]*") {
         for text in [text.clone(), inside.clone(), format!("net,a[{inside}]"), format!("net,a[bw={text}]")] {
-            if let Ok(specs) = networks::parse(&text, "net") {
+            if let Ok(specs) = networks::parse(&text, |_| false) {
                 let printed = specs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-                prop_assert_eq!(networks::parse(&printed, "net"), Ok(specs));
+                prop_assert_eq!(networks::parse(&printed, |_| false), Ok(specs));
             }
         }
     }

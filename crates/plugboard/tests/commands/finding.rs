@@ -1,0 +1,116 @@
+//! Which container a target is.
+
+use std::fs;
+
+use crate::support::{Lab, assert_refused};
+use harness::sh;
+use serde_json::{Value, json};
+
+/// An ID as runtimes draw them, and another that begins likewise.
+const DRAWN: &str = "4f5a0c1e77d2b3964f5a0c1e77d2b3964f5a0c1e77d2b3964f5a0c1e77d2b396";
+const OTHER: &str = "4f5b0c1e77d2b3964f5a0c1e77d2b3964f5a0c1e77d2b3964f5a0c1e77d2b396";
+
+fn lab() -> Lab {
+    let lab = Lab::with_own_plugins();
+    let ipam = json!({"type": "host-local", "subnet": "10.8.0.0/24", "dataDir": "/run/ipam"});
+    lab.network("lan", &json!([{"type": "bridge", "bridge": "br0", "ipam": ipam}, {"type": "netem-shaper"}]));
+    lab
+}
+
+/// Attaches as a runtime on libcni before 1.2 does: it records no namespace.
+fn attach_as_old_runtimes_do(lab: &Lab, id: &str, namespace: &str) {
+    lab.host.namespace(namespace);
+    lab.plugboard(&format!("attach --container-id {id} {namespace} lan")).ok();
+    let file = format!("/var/lib/cni/results/lan-{id}-eth0");
+    let mut record: Value = serde_json::from_slice(&fs::read(&file).expect("a record")).expect("JSON");
+    for key in ["plugboard", "netns"] {
+        record.as_object_mut().expect("an object").remove(key);
+    }
+    fs::write(&file, record.to_string()).expect("a record");
+}
+
+#[test]
+fn what_an_old_runtime_attached_is_found_by_what_ls_prints() {
+    let lab = lab();
+    attach_as_old_runtimes_do(&lab, DRAWN, "cni-1");
+    attach_as_old_runtimes_do(&lab, OTHER, "cni-2");
+    let before = lab.plugboard("ls").ok();
+    for target in [DRAWN, "4f5a", "cni-1", "/run/netns/cni-1"] {
+        assert!(lab.plugboard(&format!("check {target}")).ok().contains("ok"), "{target}");
+        assert!(lab.plugboard(&format!("shape {target} eth0 bw=7Mbps")).ok().contains("bw=7Mbps"), "{target}");
+        lab.plugboard(&format!("shape {target} eth0 bw=none")).ok();
+    }
+    lab.plugboard("gc").ok();
+    assert_eq!(lab.plugboard("ls").ok(), before);
+    for command in ["check 4f5", "shape 4f5 eth0 bw=1Mbps", "detach 4f5"] {
+        assert_refused(
+            &lab.plugboard(command),
+            &format!("'4f5' is the beginning of several containers, {DRAWN}, {OTHER}"),
+        );
+    }
+    lab.plugboard("detach 4f5a").ok();
+    sh("ip netns delete cni-2").ok();
+    assert!(lab.plugboard("gc").ok().contains(OTHER));
+    lab.assert_nothing_remembered();
+    assert_eq!(sh("find /run/ipam -name '10.*'").ok(), "");
+}
+
+#[test]
+fn an_unknown_target_is_an_error_of_every_command() {
+    let lab = lab();
+    lab.host.namespace("c1");
+    lab.plugboard("attach c1 lan").ok();
+    let hint = "'typo' is neither a container that is attached nor a network namespace";
+    for command in [
+        "detach typo",
+        "detach --force typo",
+        "detach --dry-run typo",
+        "check typo",
+        "shape typo eth0",
+        "verify typo eth0",
+    ] {
+        assert_refused(&lab.plugboard(command), hint);
+    }
+    assert_refused(&lab.plugboard("detach c2"), "the nearest is 'c1'");
+    assert_refused(
+        &lab.plugboard("detach /run/netns/c2"),
+        "there is no network namespace at /run/netns/c2, and no record",
+    );
+    assert_refused(&lab.plugboard("detach pid:4194304"), "no record of container pid-4194304");
+    assert_refused(&lab.plugboard("detach vm:web"), "there is no virtual machine web");
+    assert_refused(&lab.plugboard("check docker:web"), "pid:$(docker inspect --format '{{.State.Pid}}' web)");
+    // What is known and not attached is detached.
+    lab.host.namespace("c3");
+    lab.plugboard("detach c3").ok();
+    lab.plugboard("detach c1").ok();
+    lab.plugboard("detach c1").ok();
+    // Whoever names an ID means it.
+    lab.plugboard("detach typo --container-id typo").ok();
+}
+
+/// Scripts detach what may be gone already.
+#[test]
+fn detach_does_not_take_a_name_for_the_beginning_of_another() {
+    let lab = lab();
+    for name in ["web-10", "web-1"] {
+        lab.host.namespace(name);
+        lab.plugboard(&format!("attach {name} lan")).ok();
+    }
+    lab.plugboard("detach web-1").ok();
+    sh("ip netns delete web-1").ok();
+    assert_refused(&lab.plugboard("detach web-1"), "neither a container that is attached nor");
+    assert!(lab.remembered("lan", "web-10", "eth0").is_some());
+    lab.plugboard("check web-1").ok();
+}
+
+#[test]
+fn two_containers_of_one_namespace_are_told_apart() {
+    let lab = lab();
+    lab.host.namespace("pod");
+    lab.plugboard("attach --container-id one pod lan").ok();
+    lab.plugboard("attach --container-id two --ifname net1 pod lan").ok();
+    assert_refused(&lab.plugboard("check pod"), "the namespace pod is that of several containers, one, two");
+    assert!(lab.plugboard("check two").ok().contains("net1"));
+    lab.plugboard("detach one").ok();
+    assert!(lab.plugboard("check pod").ok().contains("net1"));
+}
