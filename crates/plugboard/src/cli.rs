@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use ipnetwork::IpNetwork;
 use netlink::Mac;
-use shaping::networks::Ip;
+use shaping::Ip;
 
 use crate::known_plugins::SHAPER;
 

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use anyhow::{anyhow, bail};
 use netlink::Mac;
 use serde_json::{Map, Value, json};
-use shaping::networks::{Ip, NetworkSpec};
+use shaping::Ip;
+use shaping::networks::NetworkSpec;
 
 use crate::cache::Entry;
 use crate::cli::Attach;

@@ -1,7 +1,6 @@
 //! What stands in the brackets behind a network's name.
 
-use crate::networks::Ip;
-use crate::{Delay, Limits, Rate, RestrictionError};
+use crate::{Delay, Ip, Limits, Rate, RestrictionError};
 
 /// What is asked for on one network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
