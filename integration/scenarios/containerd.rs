@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use harness::{Host, OpenVswitch, Snapshot, bin, ip, ping, sh, tc};
+use harness::{Host, OpenVswitch, Snapshot, bin, bin_dir, ip, ping, sh, tc};
 use integration::{remove_control_groups, with};
 use serde_json::{Value, json};
 
@@ -53,6 +53,12 @@ impl Containerd {
 
     fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Runs a command in the mounts and processes that it has of its own, as somebody at its machine does.
+    fn beside(&self, command: &str) -> String {
+        let pid = self.process.id();
+        sh(&format!("nsenter --target $(pgrep --parent {pid} | head -n 1) --mount --pid {command}")).ok()
     }
 
     /// What `cri.py` prints.
@@ -126,10 +132,32 @@ fn annotations_of_a_pod_limit_both_directions() {
     // containerd asks for a burst of 4 Gbit with each, because the annotations have no word for one.
     assert!(bursts.clone().count() == 2 && bursts.clone().all(|burst| burst < 20_000), "{queues:#}");
 
+    assert_found_by_plugboard(&containerd, &limited);
     containerd.cri(&format!("stop {limited}"));
     assert_eq!(rates(), []);
     containerd.cri(&format!("stop {free}"));
     assert_eq!(before, Snapshot::take::<&str>(&[], &[]), "the last pod leaves nothing");
+}
+
+/// `plugboard` works on what a runtime has attached that records no namespaces.
+fn assert_found_by_plugboard(containerd: &Containerd, id: &str) {
+    let plugboard = |arguments: &str| {
+        let bin = bin_dir();
+        containerd.beside(&format!("{0}/plugboard --plugin-dir {0} {arguments}", bin.display()))
+    };
+    let list = || serde_json::from_str::<Value>(&plugboard("ls --json")).expect("JSON");
+    let listed = list();
+    let own = listed.as_array().into_iter().flatten().find(|one| one["containerId"] == id).expect("the container");
+    assert_eq!(own["state"], "attached", "{listed:#}");
+    let short = id.get(..12).expect("an ID");
+    assert!(plugboard(&format!("check {short}")).contains("ok"));
+    plugboard(&format!("shape {short} eth0 bw=20Mbps"));
+    assert!(rates().contains(&("pb".to_owned(), 20_000_000)));
+    plugboard(&format!("shape {short} eth0 bw=none"));
+    assert_eq!(plugboard("gc"), "");
+    let states =
+        |list: &Value| list.as_array().into_iter().flatten().map(|one| one["state"].clone()).collect::<Vec<_>>();
+    assert_eq!(states(&list()), states(&listed));
 }
 
 /// The address that an interface of a pod got, by the allocator's record of it.
