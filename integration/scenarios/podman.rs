@@ -71,6 +71,24 @@ impl Podman {
             "run -d --name {name} --cgroup-parent /{group}{networks} --rootfs {place}/box /bin/busybox sleep 1000"
         ));
     }
+
+    /// `plugboard` works on what Podman has attached, whose records have no namespace.
+    fn assert_found_by_plugboard(&self, id: &str) {
+        let plugboard = |arguments: &str| {
+            let (bin, directory) = (bin_dir(), self.directory.display());
+            sh(&format!("{0}/plugboard --plugin-dir {0} --conf-dir {directory}/net.d {arguments}", bin.display())).ok()
+        };
+        let listed: Value = serde_json::from_str(&plugboard("ls --json")).expect("JSON");
+        let own: Vec<&Value> = listed.as_array().into_iter().flatten().filter(|one| one["containerId"] == id).collect();
+        assert!(own.len() == 2 && own.iter().all(|one| one["state"] == "attached"), "{listed:#}");
+        let short = id.get(..12).expect("an ID");
+        let checked = plugboard(&format!("check {short}"));
+        assert!(checked.lines().count() == 2 && checked.lines().all(|line| line.ends_with("ok")), "{checked}");
+        plugboard(&format!("shape {short} eth1 bw=20Mbps"));
+        plugboard(&format!("shape {short} eth1 bw=none"));
+        assert_eq!(plugboard("gc"), "");
+        assert_eq!(plugboard(&format!("check {short}")).lines().count(), 2);
+    }
 }
 
 impl Drop for Podman {
@@ -110,6 +128,7 @@ fn a_container_has_a_further_nic_beside_its_first() {
             let answers = if is_in_cloud { far.ping(&address, 2) } else { ping(&address, 2) };
             assert_eq!(answers.received, 2, "{interface} on {second}");
         }
+        podman.assert_found_by_plugboard(podman.call("inspect --format {{.Id}} one").trim());
         podman.call("rm -f -t 0 one");
         sh("echo 0 > /proc/sys/net/ipv4/ip_forward").ok();
         assert_eq!(before, Snapshot::take::<&str>(&[], &[]), "{second}");
