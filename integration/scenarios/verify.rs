@@ -276,12 +276,13 @@ fn a_machine_behind_a_tap_device_is_measured_from_outside() {
     let world = World::new();
     for (network, in_container) in [("vm-net", false), ("pod-vm-net", true)] {
         let node = world.node(network);
-        let output = world.plugboard(&format!("attach --json --primary {network} {network} '{network}[bw=10Mbps]'"));
+        let target = if in_container { network } else { "vm:guest" };
+        let output = world.plugboard(&format!("attach --json --primary {network} {target} '{network}[bw=10Mbps]'"));
         let results: Value = serde_json::from_str(&output.ok()).expect("JSON");
         let interfaces = &results[0]["result"]["interfaces"];
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let (tap, mac) = (text(&interfaces[if in_container { 2 } else { 1 }]["name"]), text(&interfaces[2]["mac"]));
-        let refused = world.plugboard(&format!("verify {network} eth0"));
+        let refused = world.plugboard(&format!("verify {target} eth0"));
         assert!(refused.status == 1 && refused.stderr.contains("answers no echo"), "{refused:?}");
 
         // It has no address but the one that it gives itself.
@@ -290,7 +291,7 @@ fn a_machine_behind_a_tap_device_is_measured_from_outside() {
         let machine = if in_container { Vm::boot_in(&node, &nics) } else { Vm::boot(&nics) };
         let before = everything(&[&node]);
         VERIFIED.repeated(|| {
-            let report = verified(&world, &format!("{network} eth0 --seconds 3"));
+            let report = verified(&world, &format!("{target} eth0 --seconds 3"));
             assert!(report["address"].as_str().is_some_and(|address| address.starts_with("fe80::")), "{report:#}");
             assert_eq!(figure(&report, "download", "rate, UDP")["asked"], 10e6, "{report:#}");
             assert!(report["notes"][0].as_str().is_some_and(|note| note.contains("upload")), "{report:#}");
