@@ -275,7 +275,7 @@ fn the_example_gives_its_addresses_in_every_run() {
     let list: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let mut config = list["plugins"][0].clone();
     config["name"] = list["name"].clone();
-    config["cniVersion"] = list["cniVersion"].clone();
+    config["cniVersion"] = list["cniVersions"].as_array().unwrap().last().unwrap().clone();
     scene.call(OURS, "STATUS", &config, "").ok();
     for _ in 0..3 {
         let reply = scene.call(OURS, "ADD", &config, "");

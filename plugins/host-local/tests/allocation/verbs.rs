@@ -334,7 +334,7 @@ fn the_example_gives_an_address_of_both_families() {
     let list: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let mut config = list["plugins"][0].clone();
     config["name"] = list["name"].clone();
-    config["cniVersion"] = list["cniVersion"].clone();
+    config["cniVersion"] = list["cniVersions"].as_array().unwrap().last().unwrap().clone();
     scene.network_verb("STATUS", &config).ok();
     let reply = scene.add(OURS, "c1", &config);
     assert_eq!(addresses(&reply.ok()), ["10.22.0.10", "fd00:22::2"]);
