@@ -7,6 +7,7 @@ mod conformance;
 mod conventions;
 mod del;
 mod delegation;
+mod dhcp;
 mod environment;
 mod errors;
 mod gc;
