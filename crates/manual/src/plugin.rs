@@ -69,7 +69,7 @@ pub const PLUGINS: [Manual; 8] = [
         about: "the loopback interface of a container, up",
         object: "",
         tables: &[],
-        common: &[],
+        common: &["type"],
         example: include_str!("../../../conf-examples/loopback.conflist"),
     },
     Manual {
