@@ -10,7 +10,7 @@ RELEASE := target/$(TARGET)/release
 QUICK   := target/$(TARGET)/quick
 DESTDIR ?= /opt/cni/bin
 IMAGE_TOOL ?= docker
-PLUGINS := bridge veth-secondary ovs-port vxlan-overlay netem-shaper host-local static
+PLUGINS := bridge veth-secondary ovs-port vxlan-overlay netem-shaper loopback host-local static
 PROGRAMS := $(PLUGINS) plugboard
 
 # Options of bench, such as --vxlan-overlay, of bench-shaping, such as --quick, and of bench-throughput, such as --only lac.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::local_area_cloud::far_host;
 
-/// A containerd of the test's own, with our plugins, and the reference's `loopback`, which it calls by itself.
+/// A containerd of the test's own, with our plugins alone; it calls `loopback` by itself.
 struct Containerd {
     directory: PathBuf,
     process: Child,
@@ -24,10 +24,10 @@ impl Containerd {
         let directory = Path::new("/run").join(format!("plugboard-containerd-{}", std::process::id()));
         let plugins = directory.join("plugins");
         std::fs::create_dir_all(&plugins).expect("a directory");
-        let ours = ["bridge", "veth-secondary", "ovs-port", "vxlan-overlay", "host-local", "netem-shaper"].map(bin);
-        for plugin in ours.iter().map(PathBuf::as_path).chain([Path::new("/usr/lib/cni/loopback")]) {
+        let ours = ["bridge", "veth-secondary", "ovs-port", "vxlan-overlay", "host-local", "netem-shaper", "loopback"];
+        for plugin in ours.map(bin) {
             let name = plugin.file_name().expect("a plugin has a name");
-            std::os::unix::fs::symlink(plugin, plugins.join(name)).expect("a link");
+            std::os::unix::fs::symlink(&plugin, plugins.join(name)).expect("a link");
         }
         let process = Command::new("sh")
             .args([&script("start.sh"), &directory])

@@ -69,7 +69,7 @@ fn network(name: &str, keys: Value) -> Value {
 fn example(file: &str) -> Value {
     let text = std::fs::read_to_string(integration::examples().join(file)).expect("an example");
     let list: Value = serde_json::from_str(&text).expect("JSON");
-    with(&list["plugins"][0], json!({"cniVersion": list["cniVersion"], "name": list["name"]}))
+    with(&list["plugins"][0], json!({"cniVersion": integration::newest_version(&list), "name": list["name"]}))
 }
 
 /// A network with a given address for the guest.

@@ -68,12 +68,21 @@ impl Default for World {
     }
 }
 
+/// The version that a runtime of today chooses for a network.
+///
+/// # Panics
+/// If it has no choice.
+pub fn newest_version(list: &Value) -> &Value {
+    let versions = list["cniVersions"].as_array().and_then(|versions| versions.last());
+    versions.unwrap_or_else(|| panic!("{list:#} has no cniVersions"))
+}
+
 /// The plugins of an example, as the runtime passes each its configuration. Panics when there is no such example.
 pub fn example(name: &str) -> Vec<Value> {
     let path = examples().join(name);
     let list = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let list: Value = serde_json::from_str(&list).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let keys = json!({"cniVersion": list["cniVersion"], "name": list["name"]});
+    let keys = json!({"cniVersion": newest_version(&list), "name": list["name"]});
     list["plugins"].as_array().into_iter().flatten().map(|plugin| with(plugin, &keys)).collect()
 }
 

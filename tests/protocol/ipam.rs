@@ -14,7 +14,8 @@ fn example(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf-examples").join(name);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let list: Value = serde_json::from_str(&text).expect("an example is JSON");
-    with(&list["plugins"][0], json!({"name": list["name"], "cniVersion": list["cniVersion"]}))
+    let newest = list["cniVersions"].as_array().and_then(|versions| versions.last());
+    with(&list["plugins"][0], json!({"name": list["name"], "cniVersion": newest}))
 }
 
 /// The global addresses of `eth0`, with their prefix lengths.

@@ -88,6 +88,29 @@ fn libcni_reads_the_versions() {
     }
 }
 
+/// Debian's libcni refuses a configuration of 1.1.0, but only after all plugins have done their work: it cannot read their result.
+#[test]
+fn an_older_runtime_uses_the_examples() {
+    cites!("VER-9");
+    let scene = Scene::new();
+    let runtime = Runtime::new(&scene);
+    let before = scene.state();
+    for (example, version) in
+        [("10-walt-net", "1.0.0"), ("host-local", "1.0.0"), ("dual-stack", "1.0.0"), ("single-range", "0.4.0")]
+    {
+        let path = format!("{}/../conf-examples/{example}.conflist", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let list: Value = serde_json::from_str(&text).expect("JSON");
+        runtime.network(&list);
+        let name = list["name"].as_str().expect("a name");
+        let result: Value = serde_json::from_str(&runtime.run("add", name, &scene.c1).ok()).expect("a result");
+        assert_eq!(result["cniVersion"], version, "{example}");
+        runtime.run("check", name, &scene.c1).ok();
+        runtime.run("del", name, &scene.c1).ok();
+        assert_eq!(before, scene.state(), "{example}");
+    }
+}
+
 fn unknown_commands_and_bad_json_have_their_codes() {
     let scene = Scene::with_a_switch();
     for plugin in ALL {

@@ -3,3 +3,4 @@
 mod documents;
 mod imports;
 mod licences;
+mod networks;

@@ -21,6 +21,8 @@ pub enum Plugin {
     Overlay,
     /// `netem-shaper`: chained, adjusts one.
     Shaper,
+    /// `loopback`: chained or alone, sets up an interface that is there.
+    Loopback,
     /// `host-local`: IPAM with files.
     HostLocal,
     /// `static`: IPAM as configured.
@@ -31,19 +33,20 @@ pub enum Plugin {
 pub const UNDERLAY: &str = "lan0";
 
 /// All plugins.
-pub const ALL: [Plugin; 7] = [
+pub const ALL: [Plugin; 8] = [
     Plugin::Bridge,
     Plugin::Secondary,
     Plugin::OvsPort,
     Plugin::Overlay,
     Plugin::Shaper,
+    Plugin::Loopback,
     Plugin::HostLocal,
     Plugin::Static,
 ];
 
 /// Those that make or adjust interfaces.
-pub const INTERFACE: [Plugin; 5] =
-    [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort, Plugin::Overlay, Plugin::Shaper];
+pub const INTERFACE: [Plugin; 6] =
+    [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort, Plugin::Overlay, Plugin::Shaper, Plugin::Loopback];
 
 /// Those that allocate addresses.
 pub const IPAM: [Plugin; 2] = [Plugin::HostLocal, Plugin::Static];
@@ -57,6 +60,7 @@ impl Plugin {
             Self::OvsPort => "ovs-port",
             Self::Overlay => "vxlan-overlay",
             Self::Shaper => "netem-shaper",
+            Self::Loopback => "loopback",
             Self::HostLocal => "host-local",
             Self::Static => "static",
         }
@@ -81,6 +85,7 @@ impl Plugin {
                 "if": UNDERLAY, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}})
             }
             Self::Shaper => json!({"cniVersion": version, "name": "net", "type": "netem-shaper", "bw": "100Mbps"}),
+            Self::Loopback => json!({"cniVersion": version, "name": "net", "type": "loopback"}),
             Self::HostLocal => json!({"cniVersion": version, "name": "net", "type": "bridge",
                 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),
             Self::Static => json!({"cniVersion": version, "name": "net", "type": "bridge",

@@ -28,7 +28,7 @@ pub struct Config {
     pub version: Version,
     /// `name` of the network; empty only for VERSION.
     pub name: String,
-    /// `type` of the plugin.
+    /// `type` of the plugin; empty without one, see [`Config::expect_kind`].
     pub kind: String,
     /// `ipam.type`; `None` without an `ipam` object, with an empty one, or with an empty type.
     pub ipam: Option<String>,
@@ -55,8 +55,8 @@ impl Config {
     ///
     /// # Errors
     /// Code 6: not JSON, too large, or not an object (CFG-2). Code 1: a `cniVersion` that we do not speak (VER-5), or one that does not
-    /// know the command (VER-7). Code 7: `name`, `type` or `ipam.type` is missing or has characters that are not
-    /// allowed (CFG-3, CFG-6); `prevResult` or the list of attachments is malformed. DEL and GC need less, see
+    /// know the command (VER-7). Code 7: `name` is missing, or it, `type` or `ipam.type` has characters that are
+    /// not allowed (CFG-3, CFG-6); `prevResult` or the list of attachments is malformed. DEL and GC need less, see
     /// [`Config::ignored`] and [`Config::ipam_objection`].
     pub fn read(text: Vec<u8>, command: Command) -> Result<Self, Error> {
         // ADD accepts half of what DEL does, which gets the result in addition.
@@ -68,10 +68,10 @@ impl Config {
         let removes = matches!(command, Command::Del | Command::Gc);
         let name = named(&object, "name", optional, objection_to_name)?;
         let mut ignored = Vec::new();
-        let kind = match named(&object, "type", optional, objection_to_kind) {
+        let kind = match kind_of(&object, "type") {
             Err(error) if removes => {
                 ignored.push(error);
-                String::new()
+                None
             }
             kind => kind?,
         };
@@ -89,7 +89,17 @@ impl Config {
             Command::Gc | Command::Status | Command::Version => None,
         };
         let valid_attachments = if command == Command::Gc { valid_attachments(&object)? } else { None };
+        let kind = kind.unwrap_or_default();
         Ok(Self { version, name, kind, ipam, prev_result, valid_attachments, ipam_objection, ignored, object, text })
+    }
+
+    /// Refuses a configuration without `type` (CFG-1). A delegate is given its caller's, which tells it nothing, so that programs that
+    /// call an IPAM plugin by themselves leave it out.
+    ///
+    /// # Errors
+    /// Code 7.
+    pub fn expect_kind(&self) -> Result<(), Error> {
+        if self.kind.is_empty() { Err(missing("type")) } else { Ok(()) }
     }
 
     /// The version to use for an error about this text when [`Config::read`] failed: the text's own if we speak it, else
@@ -129,8 +139,21 @@ fn named(
 ) -> Result<String, Error> {
     match keys::find(object, key) {
         None if optional => Ok(String::new()),
-        None => Err(Error::invalid_config(format!("the configuration has no \"{key}\""))),
+        None => Err(missing(key)),
         Some(value) => checked(value, key, objection).map(str::to_owned),
+    }
+}
+
+fn missing(key: &str) -> Error {
+    Error::invalid_config(format!("the configuration has no \"{key}\""))
+}
+
+/// The `type` of an object, at this path. An empty text counts as none, as in Go.
+fn kind_of(object: &Map<String, Value>, path: &str) -> Result<Option<String>, Error> {
+    match keys::find(object, "type") {
+        None => Ok(None),
+        Some(Value::String(kind)) if kind.is_empty() => Ok(None),
+        Some(kind) => checked(kind, path, objection_to_kind).map(|kind| Some(kind.to_owned())),
     }
 }
 
@@ -146,15 +169,10 @@ fn checked<'a>(value: &'a Value, path: &str, objection: fn(&str) -> Option<&'sta
 }
 
 fn ipam(object: &Map<String, Value>) -> Result<Option<String>, Error> {
-    let ipam = match keys::find(object, "ipam") {
-        None => return Ok(None),
-        Some(Value::Object(ipam)) => ipam,
-        Some(other) => return Err(Place::Named("ipam").is_no("an object with the key \"type\"", other).into()),
-    };
-    match keys::find(ipam, "type") {
+    match keys::find(object, "ipam") {
         None => Ok(None),
-        Some(Value::String(kind)) if kind.is_empty() => Ok(None),
-        Some(kind) => checked(kind, "ipam.type", objection_to_kind).map(|kind| Some(kind.to_owned())),
+        Some(Value::Object(ipam)) => kind_of(ipam, "ipam.type"),
+        Some(other) => Err(Place::Named("ipam").is_no("an object with the key \"type\"", other).into()),
     }
 }
 

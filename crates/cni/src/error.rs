@@ -102,10 +102,12 @@ impl Error {
         self
     }
 
-    /// The same error with `prefix` and a colon before its message.
+    /// The same error with `prefix` and a colon before its message, unless it begins so: many plugins name themselves.
     #[must_use]
     pub fn within(mut self, prefix: &str) -> Self {
-        self.msg = format!("{prefix}: {}", self.msg);
+        if !self.msg.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(':')) {
+            self.msg = format!("{prefix}: {}", self.msg);
+        }
         self
     }
 
@@ -135,6 +137,18 @@ impl From<keys::Refusal> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_prefix_comes_once() {
+        for (msg, expected) in [
+            ("it is full", "host-local: it is full"),
+            ("host-local: it is full", "host-local: it is full"),
+            ("host-local-6: it is full", "host-local: host-local-6: it is full"),
+            ("", "host-local: "),
+        ] {
+            assert_eq!(Error::invalid_config(msg).within("host-local").msg, expected);
+        }
+    }
 
     #[test]
     fn every_number_is_passed_on_unchanged() {

@@ -1,7 +1,6 @@
 //! The keys of `static`, in the object `ipam`.
 
 use crate::result::{DnsKeys, RouteKeys};
-use crate::table::MANDATORY;
 use crate::{Unread, keys, patterns};
 
 keys! {
@@ -28,8 +27,8 @@ keys! {
     /// An address of the NIC.
     #[object(others = told, example = r#"{"address": "10.1.2.3/24", "gateway": "10.1.2.1"}"#)]
     pub struct AddressKeys {
-        /// the address
-        #[key("address", pattern = patterns::PREFIX, accepts = "address with prefix", default = MANDATORY, example = r#""10.1.2.3/24""#)]
+        /// the address; without one, `gateway` counts for addresses that come with the call
+        #[key("address", pattern = patterns::PREFIX, accepts = "address with prefix", default = "none", example = r#""10.1.2.3/24""#)]
         pub address: Option<String>,
 
         /// the gateway of its network; `GATEWAY=` in `CNI_ARGS` for the addresses of `IP=`

@@ -23,7 +23,7 @@ pub struct Manual {
 }
 
 /// All of them.
-pub const PLUGINS: [Manual; 7] = [
+pub const PLUGINS: [Manual; 8] = [
     Manual {
         name: "bridge",
         about: "a NIC of a container or a virtual machine on a Linux bridge of the host",
@@ -63,6 +63,14 @@ pub const PLUGINS: [Manual; 7] = [
         tables: &shaping_keys::TABLES,
         common: &[],
         example: include_str!("../../../conf-examples/far-net.conflist"),
+    },
+    Manual {
+        name: "loopback",
+        about: "the loopback interface of a container, up",
+        object: "",
+        tables: &[],
+        common: &["type"],
+        example: include_str!("../../../conf-examples/loopback.conflist"),
     },
     Manual {
         name: "host-local",

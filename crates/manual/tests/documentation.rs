@@ -32,7 +32,7 @@ fn the_tables_in_the_documentation_are_up_to_date() {
 fn every_key_is_explained_with_an_example_that_is_json() {
     for plugin in &PLUGINS {
         let rows = rows(plugin);
-        assert!(rows.len() > 8, "{}", plugin.name);
+        assert!(rows.len() > 8 || plugin.tables.is_empty(), "{}", plugin.name);
         for row in rows {
             let (key, path) = (row.key, &row.path);
             assert!(!key.meaning.is_empty() && !key.default.is_empty() && !row.accepts.is_empty(), "{path}");

@@ -155,7 +155,7 @@ fn what_is_wrong_is_refused() {
         ("host-local", json!({"routes": [{"gw": "10.1.0.1"}]})),
         ("host-local", json!({"routes": [{"dst": "0.0.0.0/0", "scope": 256}]})),
         ("static", json!({"addresses": [{"address": "10.1.0.5"}]})),
-        ("static", json!({"addresses": [{"gateway": "10.1.0.1"}]})),
+        ("static", json!({"addresses": [{"gateway": "10.1.0.1/24"}]})),
         ("static", json!({"addresses": ["10.1.0.5/24"]})),
         ("static", json!({"dns": []})),
     ] {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::network::{Network, Plugin};
 use crate::plugins::Plugins;
 
-/// Settles `network` on the newest of its versions that all its plugins speak. Every plugin is asked, so this also finds
-/// those that are missing or are not plugins.
+/// Settles `network` on the newest of its versions that all its plugins speak, and where there is a choice, their IPAM plugins, too.
+/// Every plugin is asked, so this also finds those that are missing or are not plugins.
 pub(crate) fn settle(network: &mut Network, plugins: &Plugins) -> anyhow::Result<()> {
     let mut agreed = network.versions.clone();
     for plugin in &network.plugins {
@@ -23,6 +23,14 @@ pub(crate) fn settle(network: &mut Network, plugins: &Plugins) -> anyhow::Result
                 spoken.join(", "),
                 asked.join(", ")
             );
+        }
+    }
+    for kind in network.plugins.iter().filter_map(Plugin::ipam).filter(|kind| !kind.is_empty()) {
+        if agreed.len() > 1
+            && let Ok(spoken) = ask(kind, plugins)
+            && agreed.iter().any(|version| spoken.iter().any(|spoken| spoken == version.as_str()))
+        {
+            agreed.retain(|version| spoken.iter().any(|spoken| spoken == version.as_str()));
         }
     }
     if let Some(newest) = agreed.first() {

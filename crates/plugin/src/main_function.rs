@@ -68,6 +68,9 @@ fn known(verbs: &Verbs, environment: Environment) -> Result<Environment, Error> 
 fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
     if verbs.attaches {
         refuse_to_be_delegate(verbs, &call)?;
+        if !matches!(call.environment.command, Command::Del | Command::Gc) {
+            call.config.expect_kind()?;
+        }
     }
     if call.environment.is_printed {
         let print = verbs.print.ok_or_else(|| Command::unknown(Command::PRINT))?;
@@ -79,9 +82,9 @@ fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
     match call.environment.command {
         Command::Add => return add(verbs, call),
         Command::Del => del(verbs, call)?,
-        Command::Check => check(verbs.check, &call)?,
+        Command::Check => check(verbs, verbs.check, &call)?,
         Command::Update => match verbs.update {
-            Some(update) => check(update, &call)?,
+            Some(update) => check(verbs, update, &call)?,
             None => return Err(Command::unknown(Command::Update.as_str())),
         },
         Command::Gc => {
@@ -116,9 +119,15 @@ fn refuse_to_be_delegate(verbs: &Verbs, call: &Call) -> Result<(), Error> {
     )))
 }
 
+/// What the call's namespace is to the plugin. One that makes no interface never enters it: programs that only want addresses name
+/// whatever they like, such as `/dev/null`.
+fn namespace_of(verbs: &Verbs, call: &Call) -> Found {
+    if verbs.attaches { look_at(&call.environment) } else { Found::Usable }
+}
+
 /// The plugin's own namespace is refused before anything is done; the reference refuses it after the work (ENV-16).
 fn add(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
-    match look_at(&call.environment) {
+    match namespace_of(verbs, &call) {
         Found::Usable => {}
         Found::Own(error) | Found::Unusable(error) => return Err(error),
     }
@@ -150,7 +159,7 @@ fn undo(verbs: &Verbs, mut call: Call, added: &Added) {
 /// the path may be another process's by now. It is left alone, and reported at the end (ENV-16).
 fn del(verbs: &Verbs, mut call: Call) -> Result<(), Error> {
     tell_ignored(verbs, &call);
-    let found = look_at(&call.environment);
+    let found = namespace_of(verbs, &call);
     if !matches!(found, Found::Usable) {
         call.environment.netns = None;
     }
@@ -162,8 +171,8 @@ fn del(verbs: &Verbs, mut call: Call) -> Result<(), Error> {
 }
 
 /// CHECK, or UPDATE, which is called as CHECK is.
-fn check(verb: Verb, call: &Call) -> Result<(), Error> {
-    match look_at(&call.environment) {
+fn check(verbs: &Verbs, verb: Verb, call: &Call) -> Result<(), Error> {
+    match namespace_of(verbs, call) {
         Found::Usable | Found::Own(_) => verb(call),
         Found::Unusable(error) => Err(error),
     }

@@ -27,7 +27,8 @@ pub struct Verbs {
     pub name: &'static str,
     /// The keys of its configuration at the top level, to tell unknown ones on stderr.
     pub keys: &'static [&'static Names],
-    /// It makes or changes interfaces, and is nobody's IPAM plugin.
+    /// It makes or changes interfaces, and is nobody's IPAM plugin. One that does not never enters the container's namespace, and is
+    /// given a configuration of which it reads nothing but `name`, `ipam`, `args` and what the runtime adds.
     pub attaches: bool,
     /// ADD.
     pub add: fn(&cni::Call) -> Result<Added, cni::Error>,

@@ -25,7 +25,7 @@ pub(crate) fn check(call: &Call) -> Result<(), Error> {
         return Err(Error::new(
             Code::Plugin(DIFFERENT),
             format!(
-                "host-local: failed to find addresses added by container {} for interface {} in {}: prevResult has {} of \
+                "failed to find addresses added by container {} for interface {} in {}: prevResult has {} of \
                  this network, the files have {}",
                 owner.container_id,
                 owner.if_name,

@@ -1,5 +1,6 @@
 //! The pool of a network: its range sets. An attachment gets one address out of each.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use cni::{Call, Error, Version};
@@ -51,8 +52,8 @@ impl Pool {
     /// the one of `rangeFromFile`.
     ///
     /// # Errors
-    /// Code 5: that file cannot be read. Code 7: no range at all, a range or set that is invalid, sets that overlap, or more than
-    /// one set of a family in a version that has one address of each (RES-01).
+    /// Code 5: that file cannot be read. Code 7: no range at all, a range or set that is invalid, sets that overlap, a set whose
+    /// addresses are all gateways, or more than one set of a family in a version that has one address of each (RES-01).
     pub(crate) fn read(call: &Call, ipam: &Ipam) -> Result<Self, Error> {
         let mut sets = call.config.capability::<Vec<Vec<RangeKeys>>>("ipRanges")?.unwrap_or_default();
         let mut sources = Sources { of_runtime: sets.len(), ..Sources::default() };
@@ -87,7 +88,25 @@ impl Pool {
         if version < Version::V0_3_0 && (ipv4 > 1 || sets.len() - ipv4 > 1) {
             return Err(format!("CNI version {version} does not support more than 1 address per family"));
         }
-        Ok(Self { sets })
+        let pool = Self { sets };
+        match pool.sets.iter().position(|set| pool.all_are_gateways(set)) {
+            None => Ok(pool),
+            Some(index) => Err(format!(
+                "{} can never give an address: {} has only gateways, which containers do not get; widen the range, or give another \
+                 gateway",
+                sources.place(index),
+                pool.sets.get(index).map(ToString::to_string).unwrap_or_default(),
+            )),
+        }
+    }
+
+    fn all_are_gateways(&self, set: &RangeSet) -> bool {
+        let gateways: BTreeSet<IpAddr> = self.gateways().filter(|gateway| set.range_of(*gateway).is_some()).collect();
+        u128::try_from(gateways.len()).is_ok_and(|gateways| set.size() <= gateways)
+    }
+
+    fn gateways(&self) -> impl Iterator<Item = IpAddr> {
+        self.sets.iter().flat_map(RangeSet::ranges).map(|range| range.gateway)
     }
 
     /// Its sets.
@@ -102,7 +121,7 @@ impl Pool {
 
     /// Whether the address is a gateway of any range, and so never given to a container.
     pub(crate) fn is_gateway(&self, address: IpAddr) -> bool {
-        self.sets.iter().flat_map(RangeSet::ranges).any(|range| range.gateway == address)
+        self.gateways().any(|gateway| gateway == address)
     }
 }
 
@@ -148,6 +167,43 @@ mod tests {
         assert_eq!(pool.set_of("fd00::9".parse().unwrap()), Some(1));
         assert_eq!(pool.set_of("10.3.0.9".parse().unwrap()), None);
         assert!(pool.is_gateway("10.2.0.1".parse().unwrap()));
+    }
+
+    /// Whatever containers come and go, such a set has nothing for them.
+    #[test]
+    fn a_set_of_gateways_alone_is_refused() {
+        let range = |subnet: &str, ends: [&str; 2], gateway: &str| RangeKeys {
+            subnet: Some(subnet.into()),
+            range_start: Some(ends[0].into()),
+            range_end: Some(ends[1].into()),
+            gateway: Some(gateway.into()),
+        };
+        let one = |address: &str| range("10.1.0.0/24", [address, address], "");
+        let pair = || range("10.2.0.0/30", ["", ""], "10.2.0.2");
+        for (sets, expected) in [
+            (vec![vec![one("10.1.0.1")]], Some("ipam.ranges[0] can never give an address: 10.1.0.1-10.1.0.1 has")),
+            (vec![set(&["10.3.0.0/24"]), vec![one("10.1.0.1")]], Some("ipam.ranges[1] can never")),
+            // The gateway of another range, and that of another set, are none for containers either.
+            (vec![vec![pair(), range("10.9.0.0/24", ["10.9.0.1", "10.9.0.1"], "10.2.0.1")]], None),
+            (
+                vec![
+                    vec![pair(), range("10.9.0.0/24", ["10.9.0.1", "10.9.0.1"], "")],
+                    vec![one("10.1.0.9"), range("10.8.0.0/24", ["", ""], "10.2.0.1")],
+                ],
+                Some("ipam.ranges[0] can never give an address: 10.2.0.1-10.2.0.2,10.9.0.1-10.9.0.1 has"),
+            ),
+            (vec![vec![range("fd00::/64", ["fd00::5", "fd00::5"], "fd00::5")]], Some("ipam.ranges[0] can never")),
+            (vec![vec![one("10.1.0.1"), range("10.4.0.0/24", ["10.4.0.9", "10.4.0.9"], "")]], None),
+            (vec![vec![one("10.1.0.2")]], None),
+            (vec![set(&["::/0"])], None),
+        ] {
+            let cause = new(&sets, Version::LATEST).err();
+            match (&cause, expected) {
+                (None, None) => {}
+                (Some(cause), Some(expected)) => assert!(cause.starts_with(expected), "{cause}"),
+                _ => panic!("{cause:?}, not {expected:?}"),
+            }
+        }
     }
 
     #[test]

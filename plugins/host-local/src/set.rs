@@ -51,6 +51,12 @@ impl RangeSet {
         &self.0
     }
 
+    /// How many addresses it has; `u128::MAX` if there are more.
+    pub(crate) fn size(&self) -> u128 {
+        let size = |range: &Range| (number(range.last) - number(range.first)).saturating_add(1);
+        self.0.iter().map(size).fold(0, u128::saturating_add)
+    }
+
     /// Whether its addresses are of IPv4.
     pub(crate) fn is_ipv4(&self) -> bool {
         self.0.first().is_some_and(Range::is_ipv4)

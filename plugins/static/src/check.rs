@@ -15,10 +15,7 @@ pub(crate) fn check(call: &Call) -> Result<(), Error> {
     };
     for wanted in result(call)?.ips {
         let different = |found: String| {
-            Error::new(
-                Code::Plugin(DIFFERENT),
-                format!("static: {} of network {}: {found}", wanted.address, call.config.name),
-            )
+            Error::new(Code::Plugin(DIFFERENT), format!("{} of network {}: {found}", wanted.address, call.config.name))
         };
         let Some(found) = previous.ips.iter().find(|ip| ip.address == wanted.address) else {
             let found: Vec<String> = previous.ips.iter().map(|ip| ip.address.to_string()).collect();

@@ -127,6 +127,37 @@ fn precedence_of_the_sources() {
     }
 }
 
+/// As with the reference, what the runtime gives replaces an entry without an address, or with one that cannot be read. Its gateway
+/// is that of the addresses that come.
+#[test]
+fn a_gateway_alone_waits_for_addresses() {
+    let scene = Scene::new();
+    let alone = network(&json!({"addresses": [{"gateway": "10.1.0.254"}, {"gateway": "fd00::1"}]}));
+    let runtime = |config: &Value| with(config, "runtimeConfig", json!({"ips": ["10.1.0.3/24", "10.9.0.3/24"]}));
+    let args = with(&alone, "args", json!({"cni": {"ips": ["fd00::3/64"]}}));
+    let unreadable = network(&json!({"addresses": [{"address": "10.1.0.1"}]}));
+    for (config, variables, expected) in [
+        (&runtime(&alone), "", &["10.1.0.3/24 via 10.1.0.254", "10.9.0.3/24"][..]),
+        (&args, "", &["fd00::3/64 via fd00::1"]),
+        (&alone, "IP=10.1.0.3/24", &["10.1.0.3/24 via 10.1.0.254"]),
+        (&alone, "IP=10.1.0.3/24;GATEWAY=10.1.0.9", &["10.1.0.3/24 via 10.1.0.9"]),
+        (&runtime(&unreadable), "", &["10.1.0.3/24", "10.9.0.3/24"]),
+    ] {
+        let result = scene.call(OURS, "ADD", config, variables).ok();
+        assert_eq!(ips(&result), expected, "{config} {variables}");
+        let reference = scene.call(REFERENCE, "ADD", config, variables);
+        assert!(!variables.is_empty() || reference.status == 0, "{config}: {reference}");
+        scene.call(OURS, "CHECK", &with(config, "prevResult", result), variables).ok();
+    }
+    let alone = with(&alone, "cniVersion", json!("1.1.0"));
+    let (code, msg, _) = scene.call(OURS, "ADD", &alone, "").error();
+    assert!(code == 7 && msg.contains("ipam.addresses[0]: address is missing, and the call brings none"), "{msg}");
+    assert_eq!(scene.call(OURS, "STATUS", &alone, "").ok(), Value::Null, "the address may come with the call");
+    for config in [&alone, &network(&json!({"addresses": [{}]}))] {
+        assert_eq!(scene.call(OURS, "ADD", config, "").error().0, 7);
+    }
+}
+
 /// Code and message of each refusal, the same for ADD and STATUS.
 #[test]
 fn refusals() {
@@ -143,7 +174,6 @@ fn refusals() {
             "ipam.addresses[0].address: \"10.1.0.1\" has no prefix length",
         ),
         (configured(json!([{"address": "10.1.0.1/24"}, {"address": "10.2.0.1/33"}])), "", 7, "ipam.addresses[1]"),
-        (configured(json!([{"gateway": "10.1.0.254"}])), "", 7, "ipam.addresses[0]: address"),
         (
             configured(json!([{"address": "10.1.0.1/24", "gateway": "here"}])),
             "",
@@ -245,7 +275,7 @@ fn the_example_gives_its_addresses_in_every_run() {
     let list: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let mut config = list["plugins"][0].clone();
     config["name"] = list["name"].clone();
-    config["cniVersion"] = list["cniVersion"].clone();
+    config["cniVersion"] = list["cniVersions"].as_array().unwrap().last().unwrap().clone();
     scene.call(OURS, "STATUS", &config, "").ok();
     for _ in 0..3 {
         let reply = scene.call(OURS, "ADD", &config, "");

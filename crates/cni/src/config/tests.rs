@@ -90,7 +90,6 @@ fn names_that_are_missing_or_bad_are_code_7() {
         (r#"{"name":"","type":"t"}"#, "name is \"\""),
         (r#"{"name":"a/b","type":"t"}"#, "name is \"a/b\""),
         (r#"{"name":5,"type":"t"}"#, "name is 5: it must be a string in quotes"),
-        (r#"{"name":"n"}"#, "no \"type\""),
         (r#"{"name":"n","type":"../t"}"#, "type is \"../t\""),
         (r#"{"name":"n","type":"t","ipam":{"type":"/bin/sh"}}"#, "ipam.type is \"/bin/sh\""),
         (r#"{"name":"n","type":"t","ipam":{"type":5}}"#, "ipam.type is 5"),
@@ -109,6 +108,20 @@ fn names_that_are_missing_or_bad_are_code_7() {
         }
     }
     assert_eq!(read("{}", Command::Version).unwrap().name, "");
+}
+
+/// Whether it is needed depends on the plugin.
+#[test]
+fn a_type_may_be_missing() {
+    for text in [r#"{"name":"n"}"#, r#"{"name":"n","type":null}"#, r#"{"name":"n","type":""}"#] {
+        for command in [Command::Add, Command::Del] {
+            let config = read(text, command).unwrap();
+            let error = config.expect_kind().unwrap_err();
+            assert_eq!((config.ignored.len(), error.code), (0, Code::InvalidConfig));
+            assert!(error.msg.contains("no \"type\""), "{}", error.msg);
+        }
+    }
+    assert_eq!(add("").unwrap().expect_kind(), Ok(()));
 }
 
 #[test]

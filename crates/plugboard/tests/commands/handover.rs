@@ -255,6 +255,29 @@ fn of_several_versions_the_newest_that_all_plugins_speak_is_used() {
     assert_eq!(lab.calls()[0]["stdin"]["cniVersion"], "1.0.0");
 }
 
+/// The plugins would pass it on to their IPAM plugin as it is.
+#[test]
+fn an_ipam_plugin_has_its_say_in_the_version() {
+    let lab = Lab::new();
+    lab.recorders(&["wire"]);
+    lab.host.namespace("c1");
+    let version = |newest: &str| {
+        let spoken = json!({"cniVersion": newest, "supportedVersions": ["0.4.0", newest]});
+        format!("#!/bin/sh\n[ $CNI_COMMAND = VERSION ] && echo '{spoken}'")
+    };
+    let choice = json!({"cniVersion": "1.0.0", "cniVersions": ["1.0.0", "1.1.0"],
+        "plugins": [{"type": "wire", "ipam": {"type": "pool"}}]});
+    lab.network_with("walt-net", &choice);
+    // One that speaks none of them is for the plugin to report.
+    for (pool, expected) in [("1.0.0", "1.0.0"), ("1.1.0", "1.1.0"), ("0.4.0", "1.1.0")] {
+        lab.file("pool", &version(pool));
+        lab.calls();
+        lab.plugboard("attach c1 walt-net").ok();
+        assert_eq!(lab.calls()[0]["stdin"]["cniVersion"], expected, "{pool}");
+        lab.plugboard("detach c1").ok();
+    }
+}
+
 #[test]
 fn single_configurations_and_plugins_in_files_of_their_own_work() {
     let lab = Lab::new();

@@ -215,6 +215,30 @@ fn status_tells_a_pool_without_a_free_address() {
     assert_eq!(addresses(&scene.add(OURS, "c4", &config).ok()), ["10.1.2.2", "fd00::5"]);
 }
 
+/// Trying again later would not help.
+#[test]
+fn a_set_that_can_never_give_an_address_is_a_wrong_configuration() {
+    let scene = Scene::new();
+    let only_gateway =
+        json!({"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.9", "rangeEnd": "10.1.2.9", "gateway": "10.1.2.9"});
+    let runtime = with(&blue(json!({})), "runtimeConfig", json!({"ipRanges": [[only_gateway]]}));
+    for (config, place) in [
+        (blue(only_gateway.clone()), "ipam.subnet can never give an address: 10.1.2.9-10.1.2.9"),
+        (blue(json!({"ranges": [[{"subnet": "fd00::/64"}], [only_gateway]]})), "ipam.ranges[1] can never"),
+        (runtime, "runtimeConfig.ipRanges[0] can never"),
+    ] {
+        let config = with(&config, "cniVersion", json!("1.1.0"));
+        for reply in [scene.add(OURS, "c1", &config), scene.network_verb("STATUS", &config)] {
+            let (code, msg, _) = reply.error();
+            assert!(code == 7 && msg.contains(place), "{config}: {code} {msg}");
+        }
+        assert!(!fs::exists(BLUE).unwrap());
+        // What an earlier configuration has given can be taken back.
+        scene.del(OURS, "c1", &config).ok();
+        scene.network_verb("GC", &with(&config, "cni.dev/valid-attachments", json!([]))).ok();
+    }
+}
+
 /// Each set has to have a free address.
 #[test]
 fn status_tells_which_of_several_sets_is_used_up() {
@@ -310,7 +334,7 @@ fn the_example_gives_an_address_of_both_families() {
     let list: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let mut config = list["plugins"][0].clone();
     config["name"] = list["name"].clone();
-    config["cniVersion"] = list["cniVersion"].clone();
+    config["cniVersion"] = list["cniVersions"].as_array().unwrap().last().unwrap().clone();
     scene.network_verb("STATUS", &config).ok();
     let reply = scene.add(OURS, "c1", &config);
     assert_eq!(addresses(&reply.ok()), ["10.22.0.10", "fd00:22::2"]);
