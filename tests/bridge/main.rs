@@ -2,6 +2,7 @@
 
 mod filter;
 mod forward;
+mod full_bridge;
 mod full_neighbour_table;
 mod keys;
 mod lent_device;
@@ -11,6 +12,7 @@ mod reachability;
 mod reference;
 mod reference_made;
 mod shared;
+mod spanning_tree;
 mod tap;
 mod tap_namespace;
 mod uplink;

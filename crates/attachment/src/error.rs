@@ -1,5 +1,7 @@
 //! What can go wrong with an attachment.
 
+use netlink::bridge::MOST_PORTS;
+
 use crate::{Difference, Remedy};
 
 /// An error of a verb. Each names the object, and the namespace where it is not the host's own.
@@ -64,7 +66,8 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// Others are at work on the same attachment, and were waited for long enough.
+    /// Something is not to be had now, but may be later: others are at work on the same attachment and were waited for long enough,
+    /// or all of something is in use.
     #[error("{0}")]
     Busy(String),
     /// An error of a channel of another crate.
@@ -97,6 +100,23 @@ impl Error {
         Self::Unsupported {
             feature: format!("bridge VLAN filtering, which bridge {bridge} needs"),
             remedy: Remedy::act("use a kernel with CONFIG_BRIDGE_VLAN_FILTERING"),
+        }
+    }
+
+    /// The kernel calls it an exchange that is full (`EXFULL`).
+    pub(crate) fn no_more_ports(bridge: &str) -> Self {
+        Self::Busy(format!(
+            "bridge {bridge} has {MOST_PORTS} ports, and a Linux bridge can have no more; detach what is no longer needed, or attach \
+             further containers to another bridge"
+        ))
+    }
+
+    /// The refusal of another port of a bridge.
+    pub(crate) fn explain_port(bridge: &str) -> impl Fn(Self) -> Self + use<> {
+        let bridge = bridge.to_owned();
+        move |error| match error {
+            Self::Refused { source, .. } if source.errno() == Some(libc::EXFULL) => Self::no_more_ports(&bridge),
+            error => error,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A Linux bridge, shared by the attachments of a network.
 
+use netlink::bridge::MOST_PORTS;
 use netlink::link::{self, Link};
 use netlink::{Mac, Request};
 
@@ -299,9 +300,14 @@ impl Shared for Bridge {
         }
     }
 
+    /// Also where it has no room for another port, for which ADD does not list them.
     fn refuse_unusable(&self, session: &mut Session) -> Result<(), Error> {
-        self.find(session)?;
-        self.uplink.as_ref().map_or(Ok(()), |uplink| uplink.refuse_unusable(session))
+        let found = self.find(session)?;
+        self.uplink.as_ref().map_or(Ok(()), |uplink| uplink.refuse_unusable(session))?;
+        let Some(bridge) = found else { return Ok(()) };
+        let ports = link::ports(session.socket(Side::Host)?, bridge.index)
+            .map_err(Error::refused(format!("list the ports of {}", self.label())))?;
+        if ports.len() < MOST_PORTS { Ok(()) } else { Err(Error::no_more_ports(&self.name)) }
     }
 
     fn look(&self, session: &mut Session) -> Result<State, Error> {

@@ -40,7 +40,8 @@ pub(super) fn survey(session: &mut Session, uplink: &Link, bridge: &str) -> Resu
 pub(super) fn onto(session: &mut Session, uplink: &Link, had: &Layer3, bridge: &Link) -> Result<(), Error> {
     if uplink.master != Some(bridge.index) {
         let action = format!("make {} a port of bridge {}", uplink.name, bridge.name);
-        session.queue(Step::make(Side::Host, action, link::set_master(&uplink.name, bridge.index)));
+        let step = Step::make(Side::Host, action, link::set_master(&uplink.name, bridge.index));
+        session.queue(step.explained(Error::explain_port(&bridge.name)));
         session.flush()?; // refused if a macvlan is on it, or if it is not Ethernet
     }
     queue_additions(session, had, bridge);

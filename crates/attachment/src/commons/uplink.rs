@@ -303,7 +303,12 @@ impl Uplink {
         };
         change("tag", link::set_alias_without_link_local(name, &Tag::shared(network), None));
         change("set up", link::set_up(name));
-        change("make a port of", link::set_master(name, bridge.index));
+        let step = Step::change(
+            Side::Host,
+            format!("make {name} a port of bridge {}", bridge.name),
+            link::set_master(name, bridge.index),
+        );
+        session.queue(step.explained(Error::explain_port(&bridge.name)));
         session.flush().map_err(|error| match error {
             Error::Refused { source, .. } if source.errno() == Some(libc::EOPNOTSUPP) => {
                 Error::no_vlan_devices(&format!("vlan {id} on {}", parent.name))

@@ -46,7 +46,8 @@ impl Object for BridgePort {
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         let bridge = session.index(&Device::host(&self.bridge))?;
         let action = format!("make {} a port of bridge {}", self.device, self.bridge);
-        session.queue(Step::make(Side::Host, action, link::set_master(&self.device, bridge)));
+        let step = Step::make(Side::Host, action, link::set_master(&self.device, bridge));
+        session.queue(step.explained(Error::explain_port(&self.bridge)));
         if self.hairpin {
             let action = format!("set hairpin on {}", self.device);
             session.queue(Step::change(Side::Host, action, bridge_port::set_hairpin(&self.device, true)));
