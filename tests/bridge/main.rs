@@ -11,6 +11,7 @@ mod operators_bridge;
 mod reachability;
 mod reference;
 mod reference_made;
+mod rejecting_firewall;
 mod shared;
 mod spanning_tree;
 mod tap;
