@@ -310,7 +310,8 @@ fn the_ifb_on_the_host_is_listed_behind_what_was_there() {
         let mut made = scene.call(Plugin::Bridge, "ADD", bridge.clone()).run().ok();
         made["made-up"] = json!({"a": [1, null]});
         made["interfaces"][1]["made-up"] = json!(7);
-        let config = |keys| with(&Plugin::Shaper.config(version), with(&keys, json!({"bw": null, "prevResult": made})));
+        let plain = with(&Plugin::Shaper.config(version), json!({"bw": null, "prevResult": made}));
+        let config = |keys| with(&plain, keys);
         let download = scene.call(Plugin::Shaper, "ADD", config(json!({"download": {"rate": "9Mbit"}}))).run().ok();
         assert_eq!(download["interfaces"], made["interfaces"], "without an ifb none is listed");
         let upload = with(&config(json!({"upload": {"rate": "9Mbit"}})), json!({"prevResult": download}));

@@ -1,14 +1,13 @@
 //! What can go wrong with an attachment.
 
-use netlink::bridge::MOST_PORTS;
-
+use crate::hint::hint;
 use crate::{Difference, Remedy};
 
 /// An error of a verb. Each names the object, and the namespace where it is not the host's own.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel refused a step.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {source}{}", hint(source.errno()))]
     Refused {
         /// The step, as in "make veth pb3k… for eth0 in /run/netns/c1".
         action: String,
@@ -59,7 +58,7 @@ pub enum Error {
     #[error("this cannot be changed in use ({0}); detach the container and attach it again")]
     Fixed(Difference),
     /// A file of `/proc` or a lock could not be used.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {source}{}", hint(source.raw_os_error()))]
     System {
         /// The step.
         action: String,
@@ -100,23 +99,6 @@ impl Error {
         Self::Unsupported {
             feature: format!("bridge VLAN filtering, which bridge {bridge} needs"),
             remedy: Remedy::act("use a kernel with CONFIG_BRIDGE_VLAN_FILTERING"),
-        }
-    }
-
-    /// The kernel calls it an exchange that is full (`EXFULL`).
-    pub(crate) fn no_more_ports(bridge: &str) -> Self {
-        Self::Busy(format!(
-            "bridge {bridge} has {MOST_PORTS} ports, and a Linux bridge can have no more; detach what is no longer needed, or attach \
-             further containers to another bridge"
-        ))
-    }
-
-    /// The refusal of another port of a bridge.
-    pub(crate) fn explain_port(bridge: &str) -> impl Fn(Self) -> Self + use<> {
-        let bridge = bridge.to_owned();
-        move |error| match error {
-            Self::Refused { source, .. } if source.errno() == Some(libc::EXFULL) => Self::no_more_ports(&bridge),
-            error => error,
         }
     }
 
