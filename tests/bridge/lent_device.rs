@@ -80,7 +80,12 @@ fn a_difference_of_the_port_is_reported() {
         ("bridge link set dev t0 hairpin off", "hairpin of t0: want on, have off"),
     ] {
         let (scene, _, made) = behind_a_maker();
-        let (_, attached) = scene.added(Plugin::Bridge, &config(&made));
+        let (mut result, _) = scene.added(Plugin::Bridge, &config(&made));
+        // A shaper has come behind it.
+        harness::sh("ip link add ifb9 type ifb").ok();
+        result["interfaces"].as_array_mut().expect("a list").push(json!({"name": "ifb9"}));
+        let attached = config(&result);
+        scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
         assert!(link("t0")["flags"].as_array().is_some_and(|flags| flags.contains(&json!("UP"))), "ADD sets it up");
         harness::sh(spoil).ok();
         let (code, msg, _) = scene.call(Plugin::Bridge, "CHECK", attached).run().error();

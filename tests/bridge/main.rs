@@ -2,6 +2,7 @@
 
 mod filter;
 mod forward;
+mod full_bridge;
 mod full_neighbour_table;
 mod keys;
 mod lent_device;
@@ -10,7 +11,9 @@ mod operators_bridge;
 mod reachability;
 mod reference;
 mod reference_made;
+mod rejecting_firewall;
 mod shared;
+mod spanning_tree;
 mod tap;
 mod tap_namespace;
 mod uplink;

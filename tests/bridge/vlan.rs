@@ -66,9 +66,8 @@ fn clusters_in_their_vlans_do_not_meet() {
         let before = scene.state();
         let nodes = ["a1", "a2", "b1", "b2"].map(|name| scene.host.namespace(name));
         let [a1, a2, b1, b2] = &nodes;
-        let member = |cluster: &str, vlan: u16, host: u8| {
-            network(cluster, &format!("10.1.0.{host}/24"), json!({"vlan": vlan, "preserveDefaultVlan": false}))
-        };
+        let member =
+            |cluster: &str, vlan: u16, host: u8| network(cluster, &format!("10.1.0.{host}/24"), json!({"vlan": vlan}));
         let ports = [
             attach(&scene, a1, &member("a", 2, 1)),
             attach(&scene, a2, &member("a", 2, 2)),
@@ -78,7 +77,7 @@ fn clusters_in_their_vlans_do_not_meet() {
         for (port, id) in ports.iter().zip([2, 2, 3, 3]) {
             assert_eq!(vlans(port), BTreeMap::from([(id, vec!["PVID".to_owned(), "Egress Untagged".to_owned()])]));
         }
-        let only_a = network("a", "10.1.0.7/24", json!({"vlan": 2, "preserveDefaultVlan": false}));
+        let only_a = network("a", "10.1.0.7/24", json!({"vlan": 2}));
         let a3 = scene.host.namespace("a3");
         attach(&scene, &a3, &only_a);
         let mut heard = String::new();
@@ -119,12 +118,10 @@ fn a_trunk_carries_its_vlans_tagged_and_an_access_port_one_untagged() {
     with_features(&NEEDED, || {
         let scene = Scene::new();
         let [access, other, trunk] = ["access", "other", "trunk"].map(|name| scene.host.namespace(name));
-        let port_of_access =
-            attach(&scene, &access, &network("n", "10.1.0.1/24", json!({"vlan": 20, "preserveDefaultVlan": false})));
-        let port_of_other =
-            attach(&scene, &other, &network("n", "10.1.0.2/24", json!({"vlan": 30, "preserveDefaultVlan": false})));
+        let port_of_access = attach(&scene, &access, &network("n", "10.1.0.1/24", json!({"vlan": 20})));
+        let port_of_other = attach(&scene, &other, &network("n", "10.1.0.2/24", json!({"vlan": 30})));
         // VLAN 10 without tags, 20 to 22 and 40 with them.
-        let keys = json!({"vlan": 10, "preserveDefaultVlan": false,
+        let keys = json!({"vlan": 10,
             "vlanTrunk": [{"minID": 20, "maxID": 22}, {"id": 40}, {"minID": 9, "maxID": 11}]});
         let config = with(&network("n", "10.9.0.3/24", keys), json!({"ipam": null}));
         let port = attach(&scene, &trunk, &config);
@@ -155,7 +152,7 @@ fn the_default_vlan_leaks_only_where_it_is_kept() {
     cites!("ADD-1");
     with_features(&NEEDED, || {
         for (keys, leaks) in [
-            (json!({}), true),
+            (json!({}), false),
             (json!({"preserveDefaultVlan": true}), true),
             (json!({"preserveDefaultVlan": false}), false),
         ] {
@@ -168,6 +165,28 @@ fn the_default_vlan_leaks_only_where_it_is_kept() {
             assert_eq!(vlans(&port).contains_key(&1), leaks, "{keys}");
             let heard = seen(&port, || _ = other.ping_with("10.1.0.9", "-c1 -W1"));
             assert_eq!(heard.contains("10.1.0.9"), leaks, "{keys}: {heard}");
+        }
+        // A port that an earlier release left in the default VLAN, and one that somebody put back there.
+        for (keys, is_accepted) in [
+            (json!({"vlan": 10}), true),
+            (json!({"vlan": 10, "preserveDefaultVlan": null}), true),
+            (json!({"vlan": 10, "preserveDefaultVlan": false}), false),
+            (json!({"vlanTrunk": [{"id": 10}]}), true),
+        ] {
+            let scene = Scene::new();
+            let config = network("n", "10.1.0.1/24", with(&keys, json!({"preserveDefaultVlan": true})));
+            let (result, _) = scene.added(Plugin::Bridge, &config);
+            let now = with(&network("n", "10.1.0.1/24", keys.clone()), json!({"prevResult": result}));
+            let check = || scene.call(Plugin::Bridge, "CHECK", now.clone()).run();
+            let port = result["interfaces"][1]["name"].as_str().expect("a host interface");
+            if is_accepted {
+                check().ok();
+                sh(&format!("bridge vlan del dev {port} vid 1")).ok();
+                check().ok();
+            } else {
+                let (code, msg, _) = check().error();
+                assert!(code == codes::DIFFERENT && msg.contains("VLAN 1 of port"), "{keys}: {msg}");
+            }
         }
         // Without VLANs of its own the port is left as it is.
         let scene = Scene::new();
@@ -194,7 +213,7 @@ fn with_gateway(name: &str, keys: Value) -> Value {
     let (vlan, subnet, subnet6) =
         if name == "blue" { (10, "10.10.0.0/24", "fd00:10::/64") } else { (20, "10.20.0.0/24", "fd00:20::/64") };
     let ipam = json!({"type": "host-local", "ranges": [[{"subnet": subnet}], [{"subnet": subnet6}]]});
-    let own = json!({"name": name, "vlan": vlan, "isDefaultGateway": true, "preserveDefaultVlan": false, "ipam": ipam});
+    let own = json!({"name": name, "vlan": vlan, "isDefaultGateway": true, "ipam": ipam});
     with(&with(&Plugin::Bridge.config(LATEST), own), keys)
 }
 
@@ -316,7 +335,7 @@ fn check_compares_every_vlan_and_a_bridge_that_does_not_filter_is_a_conflict() {
     cites!("CHK-1", "ADD-6");
     with_features(&NEEDED, || {
         let scene = Scene::new();
-        let keys = json!({"vlan": 10, "vlanTrunk": [{"minID": 20, "maxID": 29}], "preserveDefaultVlan": false});
+        let keys = json!({"vlan": 10, "vlanTrunk": [{"minID": 20, "maxID": 29}]});
         let config = network("n", "10.1.0.1/24", keys);
         let (result, attached) = scene.added(Plugin::Bridge, &config);
         let port = result["interfaces"][1]["name"].as_str().expect("a name");

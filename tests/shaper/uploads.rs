@@ -298,3 +298,62 @@ fn a_nic_without_a_host_side_leaves_nothing_either() {
     assert!(!inside(&scene.c1));
     del(&scene, &config, false, true).run().ok();
 }
+
+/// RES-20, as the reference's `bandwidth` lists its own. No index of what was there changes, and nothing of it is lost.
+#[test]
+fn the_ifb_on_the_host_is_listed_behind_what_was_there() {
+    cites!("RES-20", "RES-21", "RES-22", "ADD-5");
+    for version in ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] {
+        let scene = Scene::new();
+        let before = scene.state();
+        let bridge = Plugin::Bridge.config(version);
+        let mut made = scene.call(Plugin::Bridge, "ADD", bridge.clone()).run().ok();
+        made["made-up"] = json!({"a": [1, null]});
+        made["interfaces"][1]["made-up"] = json!(7);
+        let plain = with(&Plugin::Shaper.config(version), json!({"bw": null, "prevResult": made}));
+        let config = |keys| with(&plain, keys);
+        let download = scene.call(Plugin::Shaper, "ADD", config(json!({"download": {"rate": "9Mbit"}}))).run().ok();
+        assert_eq!(download["interfaces"], made["interfaces"], "without an ifb none is listed");
+        let upload = with(&config(json!({"upload": {"rate": "9Mbit"}})), json!({"prevResult": download}));
+        let result = scene.call(Plugin::Shaper, "ADD", upload.clone()).run().ok();
+        let name = only("pi");
+        let link = &harness::ip(&format!("link show dev {name}"))[0];
+        let mut listed = json!({"name": name, "mac": link["address"], "sandbox": ""});
+        if version == "1.1.0" {
+            listed["mtu"] = link["mtu"].clone();
+        }
+        let mut expected = download.clone();
+        expected["interfaces"].as_array_mut().expect("a list").push(listed);
+        assert_eq!(result, expected, "in {version}");
+        assert_eq!(result["ips"][0]["interface"], 2);
+        // The final result, as a runtime passes it to all plugins of the chain.
+        let with_it = |config: &Value, result: &Value| with(config, json!({"prevResult": result}));
+        let first = config(json!({"download": {"rate": "9Mbit"}}));
+        for told in [&result, &download] {
+            if version >= "0.4.0" {
+                scene.call(Plugin::Shaper, "CHECK", with_it(&upload, told)).run().ok();
+                scene.call(Plugin::Shaper, "CHECK", with_it(&first, told)).run().ok();
+                scene.call(Plugin::Bridge, "CHECK", with_it(&bridge, told)).run().ok();
+            }
+        }
+        scene.call(Plugin::Shaper, "DEL", with_it(&upload, &result)).run().ok();
+        assert_eq!(ours("pi"), Vec::<String>::new());
+        scene.call(Plugin::Shaper, "DEL", with_it(&first, &result)).run().ok();
+        scene.call(Plugin::Bridge, "DEL", with_it(&bridge, &result)).run().ok();
+        assert_eq!(before, scene.state(), "in {version}");
+    }
+}
+
+/// An interface with a sandbox is taken for one that the container uses.
+#[test]
+fn an_ifb_in_the_container_is_not_listed() {
+    cites!("RES-20");
+    let scene = Scene::new();
+    harness::sh("ip link add up0 up type veth peer name up1 && ip link set up1 up").ok();
+    let nic = with(&Plugin::Secondary.config(LATEST), json!({"nic": "macvlan", "master": "up0", "bridge": null}));
+    let made = scene.call(Plugin::Secondary, "ADD", nic).run().ok();
+    let config = with(&Plugin::Shaper.config(LATEST), json!({"bw": null, "download": {"rate": "9Mbit"}}));
+    let result = scene.call(Plugin::Shaper, "ADD", with(&config, json!({"prevResult": made}))).run().ok();
+    assert!(scene.c1.sh("ip -o link show type ifb").ok().contains("pi"), "there is one");
+    assert_eq!(result["interfaces"], made["interfaces"]);
+}

@@ -1,12 +1,13 @@
 //! What can go wrong with an attachment.
 
+use crate::hint::hint;
 use crate::{Difference, Remedy};
 
 /// An error of a verb. Each names the object, and the namespace where it is not the host's own.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel refused a step.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {source}{}", hint(source.errno()))]
     Refused {
         /// The step, as in "make veth pb3k… for eth0 in /run/netns/c1".
         action: String,
@@ -57,14 +58,15 @@ pub enum Error {
     #[error("this cannot be changed in use ({0}); detach the container and attach it again")]
     Fixed(Difference),
     /// A file of `/proc` or a lock could not be used.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {source}{}", hint(source.raw_os_error()))]
     System {
         /// The step.
         action: String,
         /// The system's reason.
         source: std::io::Error,
     },
-    /// Others are at work on the same attachment, and were waited for long enough.
+    /// Something is not to be had now, but may be later: others are at work on the same attachment and were waited for long enough,
+    /// or all of something is in use.
     #[error("{0}")]
     Busy(String),
     /// An error of a channel of another crate.

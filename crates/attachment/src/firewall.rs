@@ -10,6 +10,7 @@ pub(crate) mod forward;
 pub(crate) mod owner;
 pub(crate) mod reference;
 mod refusal;
+pub(crate) mod refused_ways;
 pub(crate) mod tables;
 
 /// How often a transaction is tried when others change the same things at the same time. Each time at least one of them

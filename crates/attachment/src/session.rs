@@ -55,6 +55,7 @@ pub struct Session {
     undo: Vec<(usize, Undo)>,
     lock: Option<(Mode, Lock)>,
     notes: Vec<Note>,
+    tell: Option<fn(&Note)>,
     /// All links of the host, once they have been listed.
     links: Option<Vec<Link>>,
     listed: Listed,
@@ -87,11 +88,19 @@ impl Session {
             undo: Vec::new(),
             lock: None,
             notes: Vec::new(),
+            tell: None,
             links: None,
             listed: Listed::default(),
             is_looking: false,
             gone: Vec::new(),
         }
+    }
+
+    /// The same session, whose notes are told as they come, and not only when it has ended: it may wait for something.
+    #[must_use]
+    pub fn telling(mut self, tell: fn(&Note)) -> Self {
+        self.tell = Some(tell);
+        self
     }
 
     /// A session that changes nothing and takes no lock: what would be done is printed. Without `container`, the container has no
@@ -443,10 +452,13 @@ impl Session {
 
     /// Notes something for the caller of the session.
     pub fn note(&mut self, note: Note) {
-        self.notes.push(note);
+        match self.tell {
+            Some(tell) => tell(&note),
+            None => self.notes.push(note),
+        }
     }
 
-    /// What was noted since the last time.
+    /// What was noted since the last time and has not been told.
     pub fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
     }

@@ -23,8 +23,8 @@ keys! {
         pub vlan_trunk: Vec<TrunkKeys>,
 
         /// with VLANs of its own, the NIC still receives what is in the bridge's default VLAN (1 as a rule)
-        #[key("preserveDefaultVlan", default = "true", example = "false")]
-        pub preserve_default_vlan: bool = true,
+        #[key("preserveDefaultVlan", default = "false", example = "true")]
+        pub preserve_default_vlan: Option<bool>,
 
         /// what the container sends beyond the bridge carries the host's address; what stays on the bridge does not
         /// ([firewall](../firewall.md))

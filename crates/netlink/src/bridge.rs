@@ -6,6 +6,9 @@ use netlink_packet_route::link::{BridgeBooleanOptionFlags, BridgeBooleanOptions,
 use crate::link;
 use crate::{Mac, Request};
 
+/// The most ports that a bridge can have (`BR_MAX_PORTS` in `net/bridge/br_private.h`, of which `find_portno` leaves out the first).
+pub const MOST_PORTS: usize = 1023;
+
 /// A bridge to make.
 #[derive(Debug)]
 pub struct NewBridge<'a> {

@@ -33,6 +33,7 @@ mod request;
 pub mod route;
 pub mod rule;
 mod socket;
+pub mod spanning_tree;
 pub mod tap;
 mod transaction;
 pub mod veth;

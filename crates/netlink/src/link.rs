@@ -9,6 +9,7 @@ use netlink_packet_route::link::{
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::attributes::{iterate, read_text, read_u16, read_u32, value_of};
+use crate::spanning_tree::SpanningTree;
 use crate::{Error, Mac, Namespace, Object, Request, Socket, ipvlan, macvlan, tap, vxlan};
 
 pub use crate::name::NAME_BYTES;
@@ -71,6 +72,8 @@ pub struct Link {
     pub vlan_filtering: bool,
     /// For a bridge: the VLAN that new ports are in, 0 for none; `None` from a kernel without VLAN filtering.
     pub default_pvid: Option<u16>,
+    /// For a bridge that runs the spanning tree protocol.
+    pub spanning_tree: Option<SpanningTree>,
     /// For a VLAN device: its VLAN.
     pub vlan_id: Option<u16>,
     /// For a macvlan device: its settings.
@@ -86,8 +89,10 @@ pub struct Link {
 pub enum PortState {
     /// None do: the port or the bridge is down, or has no carrier.
     Disabled,
-    /// They will when the spanning tree agrees.
+    /// They will in a while: the port listens, or learns.
     Waiting,
+    /// They do not: the spanning tree sees a loop, or has not looked yet.
+    Blocked,
     /// They do.
     Forwarding,
 }
@@ -134,9 +139,10 @@ const IFF_LOOPBACK: u32 = 0x8;
 const IFF_PROMISC: u32 = 0x100;
 /// `operstate` (RFC 2863): a device that does not tell, and one that is up.
 const OPERSTATES_RUNNING: [u8; 2] = [0, 6];
-/// States of a bridge's port (`if_bridge.h`): down, and forwarding. Between them it listens and learns.
+/// States of a bridge's port (`if_bridge.h`). With others it listens, or learns.
 const BR_STATE_DISABLED: u8 = 0;
 const BR_STATE_FORWARDING: u8 = 3;
+const BR_STATE_BLOCKING: u8 = 4;
 
 impl Link {
     /// By what this end says: `far` is in the namespace that has this number here.
@@ -190,6 +196,7 @@ impl Link {
                 IFLA_INFO_DATA if self.kind == "bridge" => {
                     self.vlan_filtering = is_on(value, IFLA_BR_VLAN_FILTERING);
                     self.default_pvid = value_of(value, IFLA_BR_VLAN_DEFAULT_PVID).and_then(|id| read_u16(id, 0));
+                    self.spanning_tree = SpanningTree::read(value);
                 }
                 IFLA_INFO_DATA if self.kind == "vlan" => {
                     let is_8021q = value_of(value, IFLA_VLAN_PROTOCOL).is_none_or(|found| found == ETH_P_8021Q);
@@ -214,6 +221,7 @@ impl Link {
                     self.port_state = value_of(value, IFLA_BRPORT_STATE).map(|state| match state.first() {
                         Some(&BR_STATE_DISABLED) => PortState::Disabled,
                         Some(&BR_STATE_FORWARDING) => PortState::Forwarding,
+                        Some(&BR_STATE_BLOCKING) => PortState::Blocked,
                         _ => PortState::Waiting,
                     });
                 }

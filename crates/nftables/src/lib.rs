@@ -25,6 +25,7 @@ mod likeness;
 mod lookup;
 mod message;
 pub mod nat;
+pub mod passage;
 mod register;
 pub mod rule;
 pub mod set;

@@ -80,6 +80,11 @@ pub struct Found {
 }
 
 impl Found {
+    /// Its steps, as the kernel lists them.
+    pub(crate) fn expressions(&self) -> &[u8] {
+        &self.expressions
+    }
+
     /// Whether it consists of these steps, whatever it has counted.
     #[must_use]
     pub fn does(&self, expressions: &[Expression]) -> bool {

@@ -46,8 +46,9 @@ fn lent(devices: Vec<(String, Option<Link>)>, bridge: &str, session: &mut Sessio
         let master = found.as_ref().and_then(|link| link.master);
         master.is_some() && master == bridge.as_ref().map(|bridge| bridge.index)
     };
-    let is_bridge = |found: &Option<Link>| found.as_ref().is_some_and(|link| link.kind == "bridge");
-    let mut devices: Vec<_> = devices.into_iter().filter(|(_, found)| !is_bridge(found)).collect();
+    let is_none =
+        |found: &Option<Link>| found.as_ref().is_some_and(|link| ["bridge", "ifb"].contains(&link.kind.as_str()));
+    let mut devices: Vec<_> = devices.into_iter().filter(|(_, found)| !is_none(found)).collect();
     devices.sort_by_key(|(_, found)| (!is_port(found), found.is_none()));
     Ok(devices.into_iter().next().map(|(name, _)| name))
 }

@@ -207,7 +207,9 @@ impl OnBridge {
     #[must_use]
     pub fn describe(&self) -> Description {
         let mut description = Description::new();
-        description.share(self.shared_bridge()).share(ForwardRule::new(&self.bridge)).own(self.port());
+        let gateway = self.gateway.as_ref().map(|_| self.gateway_interface());
+        let rule = ForwardRule::new(&self.bridge).with_gateway(gateway);
+        description.share(self.shared_bridge()).share(rule).own(self.port());
         if let Some(lac) = self.segment.lac() {
             description.share(lac.clone());
         }

@@ -11,8 +11,8 @@ pub struct Vlans {
     pub native: Option<u16>,
     /// Those of what comes and goes with tags: from one to another.
     pub tagged: Vec<(u16, u16)>,
-    /// The port stays in the switch's default VLAN, too.
-    pub keeps_default: bool,
+    /// The port stays in the switch's default VLAN, too; see [`PortVlans::keeps_default`].
+    pub keeps_default: Option<bool>,
 }
 
 impl Vlans {

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-use attachment::Session;
+use attachment::{Note, Session};
 use cni::{Code, Error};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -59,5 +59,10 @@ pub fn note(mut line: String) {
 
 /// What a session has noticed, on stderr.
 pub(crate) fn tell(session: &mut Session) {
-    session.take_notes().iter().for_each(|said| note(said.to_string()));
+    session.take_notes().iter().for_each(tell_one);
+}
+
+/// The same of a note as it comes.
+pub(crate) fn tell_one(noticed: &Note) {
+    note(noticed.to_string());
 }

@@ -8,6 +8,7 @@ use shaping_keys::Shape;
 
 use crate::nic::{Nic, Search};
 use crate::queues;
+use crate::result::with_ifbs;
 
 /// The NICs of a call, and how they are to be shaped. The shaper makes no interface: its queues hang on those of an earlier plugin.
 #[derive(Debug, Clone)]
@@ -47,9 +48,8 @@ impl Plugin for Shaped {
         Ok(description)
     }
 
-    /// `prevResult` as it came (ADD-5).
-    fn result(&self, call: &Call, _session: &mut Session, _addressing: Success) -> Result<Success, Error> {
-        previous(call).cloned()
+    fn result(&self, call: &Call, session: &mut Session, _addressing: Success) -> Result<Success, Error> {
+        with_ifbs(previous(call)?, &self.shape, &self.nics, session)
     }
 
     /// Queues go with their device, which the plugin before this one in the chain removes next. They are removed here all the same,

@@ -7,6 +7,7 @@
 mod describe;
 mod nic;
 mod queues;
+mod result;
 mod switch;
 
 use std::process::ExitCode;

@@ -9,6 +9,8 @@ use crate::{Error, Session};
 /// time is left to CHECK.
 const LIMIT: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_micros(100);
+/// What takes seconds is looked at less often.
+const LONG_PAUSE: Duration = Duration::from_millis(5);
 
 /// Waits until a condition holds, or the time is up.
 ///
@@ -16,11 +18,31 @@ const PAUSE: Duration = Duration::from_micros(100);
 /// Those of `is_so`.
 pub(super) fn until(
     session: &mut Session,
+    is_so: impl FnMut(&mut Session) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    wait(session, (LIMIT, PAUSE), is_so)
+}
+
+/// The same with a limit of seconds.
+///
+/// # Errors
+/// Those of `is_so`.
+pub(super) fn for_long(
+    session: &mut Session,
+    limit: Duration,
+    is_so: impl FnMut(&mut Session) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    wait(session, (limit, LONG_PAUSE), is_so)
+}
+
+fn wait(
+    session: &mut Session,
+    (limit, pause): (Duration, Duration),
     mut is_so: impl FnMut(&mut Session) -> Result<bool, Error>,
 ) -> Result<(), Error> {
     let started = Instant::now();
-    while !is_so(session)? && started.elapsed() < LIMIT {
-        thread::sleep(PAUSE);
+    while !is_so(session)? && started.elapsed() < limit {
+        thread::sleep(pause);
     }
     Ok(())
 }

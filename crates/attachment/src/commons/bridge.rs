@@ -1,11 +1,13 @@
 //! A Linux bridge, shared by the attachments of a network.
 
+use netlink::bridge::MOST_PORTS;
 use netlink::link::{self, Link};
 use netlink::{Mac, Request};
 
 use super::migration;
 use super::uplink::{NamedPort, Port, Uplink, uplink_of};
 use crate::bridge_members::{self, BridgeMembers};
+use crate::explained;
 use crate::firewall::forward::{self, Members};
 use crate::{
     Commons, Device, Difference, Error, Finder, Found, Identity, Item, Kind, Note, Object, Remedy, Session, Shared,
@@ -225,7 +227,8 @@ impl Bridge {
         let (name, vlan_filtering, is_up) = (self.name.as_str(), self.vlan_filtering, self.reaches_host);
         let bridge = netlink::bridge::NewBridge { name, mac, mtu, vlan_filtering, is_up };
         let label = self.label();
-        session.queue(Step::make(Side::Host, format!("make {label}"), bridge.create()));
+        let step = Step::make(Side::Host, format!("make {label}"), bridge.create());
+        session.queue(step.explained(explained::kind(KIND.name, "CONFIG_BRIDGE", &self.name)));
         // In the same send as the creation: a kill cannot leave a bridge without its tag.
         let alias = self.alias(port.map(Port::name));
         let tag = match self.reaches_host {
@@ -299,9 +302,14 @@ impl Shared for Bridge {
         }
     }
 
+    /// Also where it has no room for another port, for which ADD does not list them.
     fn refuse_unusable(&self, session: &mut Session) -> Result<(), Error> {
-        self.find(session)?;
-        self.uplink.as_ref().map_or(Ok(()), |uplink| uplink.refuse_unusable(session))
+        let found = self.find(session)?;
+        self.uplink.as_ref().map_or(Ok(()), |uplink| uplink.refuse_unusable(session))?;
+        let Some(bridge) = found else { return Ok(()) };
+        let ports = link::ports(session.socket(Side::Host)?, bridge.index)
+            .map_err(Error::refused(format!("list the ports of {}", self.label())))?;
+        if ports.len() < MOST_PORTS { Ok(()) } else { Err(explained::no_more_ports(&self.name)) }
     }
 
     fn look(&self, session: &mut Session) -> Result<State, Error> {

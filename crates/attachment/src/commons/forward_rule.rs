@@ -2,7 +2,8 @@
 
 use crate::bridge_members::{self, BridgeMembers};
 use crate::firewall::forward::{self, Members};
-use crate::{Commons, Difference, Error, Finder, Found, Identity, Item, Kind, Session, Shared, State};
+use crate::firewall::refused_ways::{self, Traffic};
+use crate::{Commons, Device, Difference, Error, Finder, Found, Identity, Item, Kind, Session, Shared, State};
 
 static KIND: Kind = Kind::found("rule for the members of a bridge");
 static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
@@ -12,6 +13,7 @@ static FINDER: Finder = Finder::new(&KIND, of_attachment, of_network);
 #[derive(Debug)]
 pub struct ForwardRule {
     members: BridgeMembers,
+    gateway: Option<String>,
 }
 
 impl ForwardRule {
@@ -20,11 +22,29 @@ impl ForwardRule {
 
     /// The rule for a bridge.
     pub fn new(bridge: impl Into<String>) -> Self {
-        Self { members: BridgeMembers { bridge: bridge.into() } }
+        Self { members: BridgeMembers { bridge: bridge.into() }, gateway: None }
+    }
+
+    /// The same, for members whose gateway to other networks is this link of the host.
+    #[must_use]
+    pub fn with_gateway(self, gateway: Option<String>) -> Self {
+        Self { gateway, ..self }
     }
 
     fn bridge(&self) -> &str {
         &self.members.bridge
+    }
+
+    /// Once for each bridge: with its first member.
+    fn tell_refused(&self, session: &mut Session) -> Result<(), Error> {
+        let traffic = Traffic { bridge: Some(self.bridge()), gateway: self.gateway.as_deref() };
+        if !refused_ways::may_be(session, traffic)? {
+            return Ok(());
+        }
+        match session.known(&Device::host(self.bridge()))? {
+            Some(bridge) if bridge.is_running => Ok(()),
+            _ => refused_ways::tell(session, traffic),
+        }
     }
 
     fn all(&self) -> Members<'_> {
@@ -68,7 +88,10 @@ impl Shared for ForwardRule {
     }
 
     fn adopt(&self, session: &mut Session) -> Result<(), Error> {
-        if forward::is_lacking(session, self.all())? { forward::ensure(session, self.all()) } else { Ok(()) }
+        if forward::is_lacking(session, self.all())? {
+            forward::ensure(session, self.all())?;
+        }
+        self.tell_refused(session)
     }
 
     fn make(&self, session: &mut Session) -> Result<(), Error> {

@@ -9,6 +9,7 @@ use netlink::address;
 use netlink::layer3::Layer3;
 use netlink::link::{self, Link};
 
+use crate::explained;
 use crate::{Error, Remedy, Session, Side, Step, Tag};
 
 /// It has appeared by itself, or was still there.
@@ -40,8 +41,9 @@ pub(super) fn survey(session: &mut Session, uplink: &Link, bridge: &str) -> Resu
 pub(super) fn onto(session: &mut Session, uplink: &Link, had: &Layer3, bridge: &Link) -> Result<(), Error> {
     if uplink.master != Some(bridge.index) {
         let action = format!("make {} a port of bridge {}", uplink.name, bridge.name);
-        session.queue(Step::make(Side::Host, action, link::set_master(&uplink.name, bridge.index)));
-        session.flush()?; // refused if a macvlan is on it, or if it is not Ethernet
+        let step = Step::make(Side::Host, action, link::set_master(&uplink.name, bridge.index));
+        session.queue(step.explained(explained::port(&uplink.name, &bridge.name)));
+        session.flush()?;
     }
     queue_additions(session, had, bridge);
     for request in had.withdraw() {

@@ -8,6 +8,7 @@ use netlink::link::{self, Link, NAME_BYTES};
 use netlink::vlan;
 
 use super::migration;
+use crate::explained;
 use crate::{Device, Difference, Error, Remedy, Session, Side, Step, Tag};
 
 /// What a host does with router advertisements, and whether it has IPv6, moves to the bridge with its addresses.
@@ -303,7 +304,12 @@ impl Uplink {
         };
         change("tag", link::set_alias_without_link_local(name, &Tag::shared(network), None));
         change("set up", link::set_up(name));
-        change("make a port of", link::set_master(name, bridge.index));
+        let step = Step::change(
+            Side::Host,
+            format!("make {name} a port of bridge {}", bridge.name),
+            link::set_master(name, bridge.index),
+        );
+        session.queue(step.explained(explained::port(name, &bridge.name)));
         session.flush().map_err(|error| match error {
             Error::Refused { source, .. } if source.errno() == Some(libc::EOPNOTSUPP) => {
                 Error::no_vlan_devices(&format!("vlan {id} on {}", parent.name))

@@ -1,10 +1,10 @@
 //! Members of a network where the firewall drops what it forwards.
 //!
-//! `br_netfilter` hands bridged packets to the hook forward of IP. A base chain there whose policy is drop, such as Docker's `ip
-//! filter FORWARD`, then keeps the members of a bridge apart. An accept in a table of our own cannot help: every base chain must
-//! let a packet pass. So one rule for each bridge is appended to such chains, where it only takes precedence over the policy, not
-//! over any rule of an operator. Nothing else in them is touched. What is sent from one routed NIC to another passes there anyway, and
-//! each such NIC has a rule.
+//! `br_netfilter` hands bridged packets to the hook forward of IP. A base chain there that lets nothing else pass, by its policy, such
+//! as Docker's `ip filter FORWARD`, or by a last rule, as on Red Hat's systems, then keeps the members of a bridge apart. An accept in a
+//! table of our own cannot help: every base chain must let a packet pass. So one rule for each bridge is put at the end of such chains,
+//! where it only takes precedence over the policy or that last rule, not over any other of an operator. Nothing else in them is
+//! touched. What is sent from one routed NIC to another passes there anyway, and each such NIC has a rule.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -24,6 +24,10 @@ use crate::{Difference, Error, Note, Session};
 const BRIDGED_PACKETS: &str = "/proc/sys/net/bridge";
 /// The tables of the older iptables, which nf_tables does not show.
 const LEGACY_TABLES: &str = "/proc/net/ip_tables_names";
+
+/// The table of firewalld, which makes it anew at each reload, keeps it for itself (2.2 and later), and refuses in other chains than
+/// the base chain: no rule there would help. See [`super::refused_ways`].
+pub(super) const FIREWALLD: &str = "firewalld";
 
 const OF_BRIDGE: &str = "plugboard: members of ";
 const OF_ROUTED: &str = "plugboard: routed NIC ";
@@ -82,6 +86,19 @@ impl Members<'_> {
         vec![command("iptables"), command("ip6tables")]
     }
 
+    /// The command for a chain that ends in a rule that lets nothing pass.
+    fn command_before(self, Lacking { chain, place }: &Lacking) -> Option<String> {
+        let Place::Before(handle) = place else { return None };
+        let (from, to) = match self {
+            Self::OfBridge(bridge) => (bridge.to_owned(), bridge),
+            Self::Routed(host) => ("pb*".to_owned(), host),
+        };
+        let comment = self.comment();
+        Some(format!(
+            "nft 'insert rule {chain} handle {handle} iifname \"{from}\" oifname \"{to}\" counter accept comment \"{comment}\"'"
+        ))
+    }
+
     /// The options of iptables that say what is meant.
     fn options(self) -> String {
         let comment = self.comment();
@@ -121,7 +138,8 @@ pub(crate) fn ensure(session: &mut Session, members: Members<'_>) -> Result<(), 
         if closed.is_empty() {
             return Ok(());
         }
-        let requests: Vec<Request> = closed.iter().map(|chain| members.accept().create(chain, Place::Last)).collect();
+        let requests: Vec<Request> =
+            closed.iter().map(|lacking| members.accept().create(&lacking.chain, lacking.place)).collect();
         match nftables::transaction(session.netfilter().map_err(of_netfilter)?, generation, requests) {
             Ok(()) => return Ok(()),
             Err(refusal) if matches!(refusal.error.errno(), Some(libc::ERESTART | libc::ENOENT)) => {}
@@ -132,10 +150,10 @@ pub(crate) fn ensure(session: &mut Session, members: Members<'_>) -> Result<(), 
                 });
             }
             Err(refusal) => {
-                let chain = refusal.place.and_then(|place| closed.get(place)).or(closed.first());
+                let lacking = refusal.place.and_then(|place| closed.get(place)).or(closed.first());
                 session.note(Note::ClosedChain {
                     bridge: members.name(),
-                    chain: chain.map(ToString::to_string).unwrap_or_default(),
+                    chain: lacking.map(|lacking| lacking.chain.to_string()).unwrap_or_default(),
                     reason: refusal.error.to_string(),
                 });
                 return Ok(());
@@ -145,8 +163,14 @@ pub(crate) fn ensure(session: &mut Session, members: Members<'_>) -> Result<(), 
     Err(Error::restless_firewall())
 }
 
+/// A chain that lacks a rule, and where it goes there.
+struct Lacking {
+    chain: Chain,
+    place: Place,
+}
+
 /// The chains that keep the members of a bridge apart; none without `br_netfilter`, or without nf_tables.
-fn closed_to(session: &mut Session, members: Members<'_>) -> Result<Vec<Chain>, Error> {
+fn closed_to(session: &mut Session, members: Members<'_>) -> Result<Vec<Lacking>, Error> {
     if !members.are_filtered() {
         return Ok(Vec::new());
     }
@@ -161,22 +185,29 @@ fn generation(socket: &mut Socket) -> Option<u32> {
     read_generation(answers.first()?)
 }
 
-/// Foreign base chains that drop what nobody accepts, without the rule for this bridge.
-fn lacking(socket: &mut Socket, members: Members<'_>) -> Result<Vec<Chain>, Error> {
+/// Foreign base chains that let nothing pass that nobody accepts, without the rule for this bridge.
+fn lacking(socket: &mut Socket, members: Members<'_>) -> Result<Vec<Lacking>, Error> {
     let comment = members.comment();
     let mut chains = Vec::new();
     for found in forwarding(socket)? {
-        if found.policy == Some(Policy::Drop)
-            && !rules(socket, &found.chain)?.iter().any(|rule| comment_of(rule) == comment)
-        {
-            chains.push(found.chain);
+        let drops = found.policy == Some(Policy::Drop);
+        if !drops && (found.uses == 0 || found.chain.table.name == FIREWALLD) {
+            continue;
         }
+        let rules = rules(socket, &found.chain)?;
+        let last = rules.iter().position(rule::Found::refuses_all);
+        let mut before = rules.iter().take(last.unwrap_or(rules.len()));
+        if !(drops || last.is_some()) || before.any(|rule| comment_of(rule) == comment) {
+            continue;
+        }
+        let place = last.and_then(|place| rules.get(place)).map_or(Place::Last, |rule| Place::Before(rule.handle));
+        chains.push(Lacking { chain: found.chain, place });
     }
     Ok(chains)
 }
 
 /// All base chains that see what is forwarded.
-fn forwarding(socket: &mut Socket) -> Result<Vec<Found>, Error> {
+pub(super) fn forwarding(socket: &mut Socket) -> Result<Vec<Found>, Error> {
     let mut chains = chain::list(socket, None).map_err(of_netfilter)?;
     chains.retain(|found| {
         found.is_at(Hook::Forward) && matches!(found.chain.table.family, Family::Inet | Family::Ip | Family::Ip6)
@@ -201,8 +232,13 @@ fn comment_of(rule: &rule::Found) -> Cow<'_, str> {
 /// # Errors
 /// The kernel cannot be asked.
 pub(crate) fn differences(session: &mut Session, members: Members<'_>) -> Result<Vec<Difference>, Error> {
-    let missing = |chain: &Chain| {
-        Difference::missing(format!("rule {:?} in chain {chain}, whose policy is drop", members.comment()))
+    let missing = |lacking: &Lacking| {
+        let chain = &lacking.chain;
+        let why = match lacking.place {
+            Place::Last => "whose policy is drop",
+            _ => "whose last rule lets nothing pass",
+        };
+        Difference::missing(format!("rule {:?} in chain {chain}, {why}", members.comment()))
     };
     Ok(closed_to(session, members)?.iter().map(missing).collect())
 }
@@ -235,9 +271,13 @@ pub(crate) fn remove(session: &mut Session, members: Members<'_>) -> Result<(), 
 /// # Errors
 /// The kernel cannot be asked.
 pub(crate) fn missing_commands(session: &mut Session, members: Members<'_>) -> Result<Vec<String>, Error> {
-    match is_lacking(session, members) {
-        Ok(true) => Ok(members.commands()),
-        Ok(false) => Ok(Vec::new()),
+    match closed_to(session, members) {
+        Ok(closed) => {
+            let drops = closed.iter().any(|lacking| lacking.place == Place::Last);
+            let mut commands = if drops { members.commands() } else { Vec::new() };
+            commands.extend(closed.iter().filter_map(|lacking| members.command_before(lacking)));
+            Ok(commands)
+        }
         Err(error) if error.is_forbidden() => {
             let mut commands = vec![error.as_unseen()];
             commands.extend(members.commands());
@@ -299,7 +339,7 @@ fn ours(session: &mut Session) -> Result<Vec<rule::Found>, Error> {
 }
 
 /// A kernel without nf_tables has no chains.
-fn unless_unsupported<T>(error: Error, nothing: T) -> Result<T, Error> {
+pub(super) fn unless_unsupported<T>(error: Error, nothing: T) -> Result<T, Error> {
     if matches!(error, Error::Unsupported { .. }) { Ok(nothing) } else { Err(error) }
 }
 

@@ -2,6 +2,7 @@
 
 use netlink::{bridge_port, link};
 
+use crate::explained;
 use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Side, Stage, Step};
 
 static KIND: Kind = Kind::of_a_link("bridge port");
@@ -46,7 +47,8 @@ impl Object for BridgePort {
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         let bridge = session.index(&Device::host(&self.bridge))?;
         let action = format!("make {} a port of bridge {}", self.device, self.bridge);
-        session.queue(Step::make(Side::Host, action, link::set_master(&self.device, bridge)));
+        let step = Step::make(Side::Host, action, link::set_master(&self.device, bridge));
+        session.queue(step.explained(explained::port(&self.device, &self.bridge)));
         if self.hairpin {
             let action = format!("set hairpin on {}", self.device);
             session.queue(Step::change(Side::Host, action, bridge_port::set_hairpin(&self.device, true)));

@@ -21,8 +21,9 @@ pub struct PortVlans {
     pub native: Option<u16>,
     /// What comes and goes with tags: from one VLAN to another. They may overlap; the native one among them stays without.
     pub tagged: Vec<(u16, u16)>,
-    /// The port stays in the VLAN that the bridge puts every new port into.
-    pub keeps_default: bool,
+    /// The port stays in the VLAN that the bridge puts every new port into. `None` where nothing is said: a new port does not, and
+    /// one that does is left in it, as earlier releases, and the reference before its 1.8, have made all.
+    pub keeps_default: Option<bool>,
 }
 
 /// Each VLAN with its flags, which is how the kernel keeps them.
@@ -43,13 +44,34 @@ impl PortVlans {
         all
     }
 
-    /// What the port ends up with on a bridge with that default VLAN. The kernel gives it to a new port as the native one; a
-    /// native one of the port's own takes only the direction in.
+    /// What the port ends up with on a bridge with that default VLAN.
     fn wanted(&self, default: u16) -> Membership {
         let mut all = self.asked();
-        if self.keeps_default && default != 0 {
-            all.entry(default).or_insert(Flags { is_pvid: self.native.is_none(), is_untagged: true });
+        if self.keeps_default == Some(true)
+            && let Some((id, flags)) = self.kept(default)
+        {
+            all.insert(id, flags);
         }
+        all
+    }
+
+    /// The default VLAN beside those that are asked for. The kernel gives it to a new port as the native one; a native one of the
+    /// port's own takes only the direction in.
+    fn kept(&self, default: u16) -> Option<(u16, Flags)> {
+        let is_beside = default != 0 && !self.asked().contains_key(&default);
+        is_beside.then_some((default, Flags { is_pvid: self.native.is_none(), is_untagged: true }))
+    }
+
+    /// The default VLAN, if a new port has to be taken out of it.
+    fn left(&self, default: u16) -> Option<u16> {
+        self.kept(default).filter(|_| self.keeps_default != Some(true)).map(|(id, _)| id)
+    }
+
+    /// What is wanted of a port that has these.
+    fn wanted_of(&self, have: &Membership, default: u16) -> Membership {
+        let mut all = self.wanted(default);
+        let kept = self.kept(default).filter(|_| self.keeps_default.is_none());
+        all.extend(kept.filter(|(id, flags)| have.get(id) == Some(flags)));
         all
     }
 
@@ -76,13 +98,12 @@ impl Object for PortVlans {
         let port = session.index(&Device::host(&self.device))?;
         let bridge = Device::host(&self.bridge);
         let default = self.default_vlan(session.known(&bridge)?.as_ref())?;
-        let asked = self.asked();
-        if !self.keeps_default && default != 0 && !asked.contains_key(&default) {
+        if let Some(default) = self.left(default) {
             let request = bridge_vlan::delete(Of::Port(port), &[Vlans::tagged(default, default)]);
             let action = format!("take {} out of VLAN {default}", self.label());
             session.queue(Step::change(Side::Host, action, request).tolerating(&[libc::ENOENT]));
         }
-        let vlans = joined(&asked);
+        let vlans = joined(&self.asked());
         if !vlans.is_empty() {
             let action = format!("put {} into its VLANs", self.label());
             session.queue(Step::change(Side::Host, action, bridge_vlan::add(Of::Port(port), &vlans)));
@@ -97,11 +118,12 @@ impl Object for PortVlans {
         let Some(bridge) = session.find(&Device::host(&self.bridge))? else {
             return Ok(vec![Difference::missing(format!("bridge {}", self.bridge))]);
         };
-        let want = self.wanted(self.default_vlan(Some(&bridge))?);
+        let default = self.default_vlan(Some(&bridge))?;
         let action = format!("list the VLANs of {}", self.label());
         let have =
             bridge_vlan::list(session.socket(Side::Host)?, Of::Port(port.index)).map_err(Error::refused(action))?;
-        Ok(compared(&self.label(), &want, &each(&have)))
+        let have = each(&have);
+        Ok(compared(&self.label(), &self.wanted_of(&have, default), &have))
     }
 
     /// They go with the port.
@@ -125,12 +147,12 @@ impl Object for PortVlans {
 impl PortVlans {
     /// For a bridge with this default VLAN; 0 for none.
     fn commands_with(&self, default: u16) -> Vec<String> {
-        let (asked, device) = (self.asked(), &self.device);
+        let device = &self.device;
         let mut commands = Vec::new();
-        if !self.keeps_default && default != 0 && !asked.contains_key(&default) {
+        if let Some(default) = self.left(default) {
             commands.push(format!("bridge vlan del dev {device} vid {default}"));
         }
-        commands.extend(joined(&asked).into_iter().map(|vlans| {
+        commands.extend(joined(&self.asked()).into_iter().map(|vlans| {
             let pvid = if vlans.is_pvid { " pvid" } else { "" };
             let untagged = if vlans.is_untagged { " untagged" } else { "" };
             format!("bridge vlan add dev {device} vid {}{pvid}{untagged}", ids(vlans.first, vlans.last))
@@ -199,31 +221,43 @@ fn ids(first: u16, last: u16) -> String {
 mod tests {
     use super::*;
 
-    fn port(native: Option<u16>, tagged: &[(u16, u16)], keeps_default: bool) -> PortVlans {
+    fn port(native: Option<u16>, tagged: &[(u16, u16)], keeps_default: Option<bool>) -> PortVlans {
         PortVlans { device: "p".to_owned(), bridge: "b".to_owned(), native, tagged: tagged.to_vec(), keeps_default }
     }
 
     #[test]
     fn overlapping_ranges_become_one_and_the_native_vlan_stays_out() {
-        let vlans = joined(&port(Some(7), &[(5, 9), (8, 12), (20, 20)], false).asked());
+        let vlans = joined(&port(Some(7), &[(5, 9), (8, 12), (20, 20)], Some(false)).asked());
         let expected = [Vlans::tagged(5, 6), Vlans::native(7), Vlans::tagged(8, 12), Vlans::tagged(20, 20)];
         assert_eq!(vlans, expected);
-        assert_eq!(joined(&port(None, &[(1, 4094)], true).asked()), [Vlans::tagged(1, 4094)]);
+        assert_eq!(joined(&port(None, &[(1, 4094)], Some(true)).asked()), [Vlans::tagged(1, 4094)]);
     }
 
     #[test]
     fn a_kept_default_vlan_is_left_as_the_kernel_leaves_it() {
         let flags = |is_pvid, is_untagged| Some(Flags { is_pvid, is_untagged });
-        assert_eq!(port(Some(7), &[], true).wanted(1).get(&1).copied(), flags(false, true));
-        assert_eq!(port(None, &[(5, 6)], true).wanted(1).get(&1).copied(), flags(true, true));
-        assert_eq!(port(None, &[(1, 6)], true).wanted(1).get(&1).copied(), flags(false, false));
-        assert_eq!(port(Some(7), &[], true).wanted(0).len(), 1);
-        assert_eq!(port(Some(7), &[], false).wanted(1).len(), 1);
+        assert_eq!(port(Some(7), &[], Some(true)).wanted(1).get(&1).copied(), flags(false, true));
+        assert_eq!(port(None, &[(5, 6)], Some(true)).wanted(1).get(&1).copied(), flags(true, true));
+        assert_eq!(port(None, &[(1, 6)], Some(true)).wanted(1).get(&1).copied(), flags(false, false));
+        assert_eq!(port(Some(7), &[], Some(true)).wanted(0).len(), 1);
+        assert_eq!(port(Some(7), &[], Some(false)).wanted(1).len(), 1);
+    }
+
+    #[test]
+    fn a_port_of_an_earlier_release_may_be_in_the_default_vlan_unless_that_is_said() {
+        let have = each(&[Vlans::native(7), Vlans { first: 1, last: 1, is_pvid: false, is_untagged: true }]);
+        for (keeps_default, accepted) in [(None, true), (Some(true), true), (Some(false), false)] {
+            let port = port(Some(7), &[], keeps_default);
+            assert_eq!(port.wanted_of(&have, 1) == have, accepted, "{keeps_default:?}");
+            assert_eq!(port.left(1).is_some(), keeps_default != Some(true), "{keeps_default:?}");
+        }
+        let tagged = each(&[Vlans::native(7), Vlans::tagged(1, 1)]);
+        assert_eq!(port(Some(7), &[], None).wanted_of(&tagged, 1).len(), 1, "not with other flags");
     }
 
     #[test]
     fn each_difference_is_told_once() {
-        let want = port(Some(7), &[(10, 19)], false).wanted(1);
+        let want = port(Some(7), &[(10, 19)], Some(false)).wanted(1);
         let have = each(&[Vlans::native(1), Vlans::tagged(7, 7), Vlans::tagged(10, 14), Vlans::tagged(30, 31)]);
         let told: Vec<String> = compared("port p", &want, &have).iter().map(ToString::to_string).collect();
         assert_eq!(

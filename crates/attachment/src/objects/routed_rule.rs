@@ -3,6 +3,7 @@
 use netlink::link::Link;
 
 use crate::firewall::forward::{self, Members};
+use crate::firewall::refused_ways::{self, Traffic};
 use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Owner, Session, Stage, Tag};
 
 static KIND: Kind = Kind::found("rule for a routed NIC");
@@ -61,10 +62,11 @@ impl Object for RoutedRule {
 
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         let name = self.identity.host_name();
-        if !forward::is_lacking(session, Members::Routed(&name))? {
-            return Ok(());
+        if forward::is_lacking(session, Members::Routed(&name))? {
+            session.make(|session| forward::ensure(session, Members::Routed(&name)))?;
         }
-        session.make(|session| forward::ensure(session, Members::Routed(&name)))
+        let traffic = Traffic { bridge: None, gateway: Some(&name) };
+        if refused_ways::may_be(session, traffic)? { refused_ways::tell(session, traffic) } else { Ok(()) }
     }
 
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {

@@ -4,6 +4,7 @@ use netlink::link::{self, Link};
 use netlink::{Mac, veth};
 
 use super::{host_links, tap_behind};
+use crate::explained;
 use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Session, Side, Stage, Step};
 
 static KIND: Kind = Kind::found("veth");
@@ -91,7 +92,8 @@ impl Object for Veth {
             peer: veth::Peer { namespace, name: &container.name, mac: self.container_mac },
         };
         let request = pair.create();
-        session.queue(Step::make(Side::Host, action, request));
+        let step = Step::make(Side::Host, action, request);
+        session.queue(step.explained(explained::kind("veth", "CONFIG_VETH", &host.name)));
         // In the same send as the creation: a kill cannot leave a pair without its tag.
         let tag = link::set_alias_without_link_local(&host.name, &self.identity.alias(), self.mtu);
         session.queue(Step::change(Side::Host, format!("tag {}", host.name), tag));

@@ -1,6 +1,7 @@
 //! Notes: what an operator should know although nothing failed.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Something that the session has noticed, for its caller to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,15 @@ pub enum Note {
         chain: String,
         /// Why it accepts none.
         reason: String,
+    },
+    /// A chain of others refuses what containers send.
+    RefusedWay {
+        /// What is refused, in words.
+        what: String,
+        /// The chain.
+        chain: String,
+        /// The commands that open it.
+        remedy: String,
     },
     /// Neighbours were not told where an address is.
     NotAnnounced {
@@ -49,6 +59,15 @@ pub enum Note {
         /// The port.
         port: String,
     },
+    /// A port does not forward before the spanning tree of its bridge lets it, which is waited for.
+    SpanningTree {
+        /// The port.
+        port: String,
+        /// Its bridge.
+        bridge: String,
+        /// For how long at most.
+        limit: Duration,
+    },
     /// What a device of the host was, which a container has had, is not known.
     UnknownOrigin {
         /// The name that it has now.
@@ -74,6 +93,11 @@ impl fmt::Display for Note {
                 "members of {bridge} cannot reach each other: chain {chain} drops what it forwards, and accepts no \
                  rule ({reason}); accept what comes from {bridge} and goes there"
             ),
+            Self::RefusedWay { what, chain, remedy } => write!(
+                f,
+                "the host's firewall refuses {what} (chain {chain}); unless a later plugin of the chain, such as firewall, opens it: \
+                 {remedy}"
+            ),
             Self::NotAnnounced { address, reason } => write!(
                 f,
                 "cannot announce {address} ({reason}); it can be used all the same, but neighbours that know an earlier \
@@ -94,6 +118,11 @@ impl fmt::Display for Note {
             Self::MortalPort { port } => write!(
                 f,
                 "internal port {port} is dead when ovs-vswitchd is restarted, because its bridge has datapath_type netdev; a veth is not"
+            ),
+            Self::SpanningTree { port, bridge, limit } => write!(
+                f,
+                "waiting up to {} s until the spanning tree of bridge {bridge} lets port {port} forward; if no loop leads through the                  bridge, turn it off with `ip link set {bridge} type bridge stp_state 0`",
+                limit.as_secs()
             ),
             Self::UnknownOrigin { device } => write!(
                 f,

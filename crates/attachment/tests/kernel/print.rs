@@ -133,7 +133,7 @@ fn in_vlans() -> Description {
         bridge: "br0".to_owned(),
         native: Some(10),
         tagged: vec![(20, 29), (40, 40)],
-        keeps_default: false,
+        keeps_default: Some(false),
     };
     described([
         share(bridge),

@@ -8,7 +8,7 @@ use crate::call::{identity, open_namespace, serialise};
 use crate::codes::{from_attachment, with_more_details};
 use crate::ipam::{Ipam, Work, patience};
 use crate::plugin::Plugin;
-use crate::streams::tell;
+use crate::streams::tell_one;
 
 /// # Errors
 /// Whatever failed; then everything this call made is gone again, the delegate's addresses included.
@@ -25,10 +25,9 @@ pub(super) fn add<P: Plugin>(call: &Call) -> Result<Added, Error> {
         waited.map_err(|error| from_attachment(&error))?;
     }
     let ipam = ipam.under(Some(&alone))?;
-    let mut session = Session::new(Some(namespace));
+    let mut session = Session::new(Some(namespace)).telling(tell_one);
     P::connect(call, &mut session)?;
     let result = added(&mut plugin, call, &ipam, &mut session);
-    tell(&mut session);
     drop(ipam);
     Ok(Added { result: result?, alone: Some(alone) })
 }

@@ -1,0 +1,236 @@
+//! Members of a bridge on a host whose firewall ends in a rule that rejects or drops what is left, and not in a policy.
+
+use harness::{Namespace, sh};
+use serde_json::{Value, json};
+use tests::{LATEST, Plugin, Scene, State, cites, codes, with};
+
+/// `inet firewalld` as firewalld makes it for a host whose `up0` is in its default zone, as far as forwarding goes
+/// (`build_default_rules` in its `src/firewall/core/nftables.py`; zones dispatch by chains of their own).
+const FIREWALLD: &str = "table inet firewalld {
+    chain filter_FORWARD {
+        type filter hook forward priority filter + 10; policy accept;
+        ct state { established, related } accept
+        ct status dnat accept
+        iifname \"lo\" accept
+        ct state { invalid } drop
+        jump filter_FORWARD_ZONES
+        reject with icmpx admin-prohibited
+    }
+    chain filter_FORWARD_POLICIES_pre { jump filter_FWD_policy_allow-host-ipv6; }
+    chain filter_FWD_policy_allow-host-ipv6 { icmpv6 type nd-redirect accept; }
+    chain filter_FORWARD_ZONES {
+        BRIDGE_ZONE
+        iifname \"up0\" goto filter_FWD_public
+        goto filter_FWD_public
+    }
+    chain filter_FWD_trusted { accept; }
+    chain filter_FWD_public {
+        jump filter_FORWARD_POLICIES_pre
+        jump filter_FWD_public_deny
+        jump filter_FWD_public_allow
+        reject with icmpx admin-prohibited
+    }
+    chain filter_FWD_public_deny { }
+    chain filter_FWD_public_allow { ALLOWED }
+}";
+
+/// Both families, without a gateway.
+fn config() -> Value {
+    let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00:1::/64"}]]});
+    with(&Plugin::Bridge.config(LATEST), json!({"name": "home-net", "bridge": "home-br", "ipam": ipam}))
+}
+
+/// A host on which rules see what is bridged, with two containers.
+fn host() -> (Scene, Namespace) {
+    let scene = Scene::new();
+    let c2 = scene.host.namespace("c2");
+    sh("for file in /proc/sys/net/bridge/bridge-nf-call-ip*; do echo 1 > $file; done").ok();
+    (scene, c2)
+}
+
+fn load(rules: &str) {
+    std::fs::write("/run/scene/rules.nft", rules).expect("it is written");
+    sh("nft -f /run/scene/rules.nft").ok();
+}
+
+fn address(result: &Value, range: usize) -> String {
+    let address = result["ips"][range]["address"].as_str().expect("an address");
+    address.split('/').next().expect("it has a prefix").to_owned()
+}
+
+/// As on Red Hat's systems with `iptables-services`, and as a table of an operator's own.
+#[test]
+fn the_rule_goes_before_the_one_that_rejects_the_rest() {
+    cites!("ADD-1", "DEL-1", "CHK-1");
+    let of_iptables = "for tool in iptables ip6tables; do $tool -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; \
+        $tool -A FORWARD -i eth9 -j DROP; $tool -A FORWARD -j REJECT; done";
+    let of_nft = "nft 'table inet fw { chain forward { type filter hook forward priority 0; ct state established,related accept; \
+        tcp dport 22 accept; counter drop; tcp dport 80 accept; }; }'";
+    for (make, chains) in [(of_iptables, ["ip filter FORWARD", "ip6 filter FORWARD"]), (of_nft, ["inet fw forward"; 2])]
+    {
+        let (scene, c2) = host();
+        sh(make).ok();
+        let before = State::take(&[&scene.c1, &c2]);
+        let reply = scene.call(Plugin::Bridge, "ADD", config()).run();
+        assert!(!reply.stderr.contains("firewall"), "{reply}");
+        let first = with(&config(), json!({"prevResult": reply.ok()}));
+        let (second, last) = scene.added_for(&c2, &config());
+        for family in [0, 1] {
+            assert!(scene.c1.ping(&address(&second, family), 3).all_answered(), "{make}: {}", address(&second, family));
+        }
+        for chain in chains {
+            let rules = sh(&format!("nft list chain {chain}")).ok();
+            let lines: Vec<&str> = rules.lines().collect();
+            let ours = lines.iter().position(|line| line.contains("plugboard: members of home-br"));
+            let last = lines.iter().position(|line| {
+                line.trim_start().starts_with("counter") && (line.contains("reject") || line.contains("drop"))
+            });
+            assert_eq!(rules.matches("plugboard:").count(), 1, "{rules}");
+            assert!(ours.is_some() && ours < last, "{rules}");
+        }
+        let check = || scene.call(Plugin::Bridge, "CHECK", first.clone()).run();
+        check().ok();
+        // Another one before ours, as by an operator: it counts.
+        let handles = sh(&format!("nft -a list chain {}", chains[0])).ok();
+        let ours = handles.lines().find(|line| line.contains("plugboard:")).expect("our rule");
+        let handle = ours.rsplit(' ').next().expect("its handle");
+        sh(&format!("nft delete rule {} handle {handle}", chains[0])).ok();
+        let (code, msg, _) = check().error();
+        assert!(code == codes::DIFFERENT && msg.contains(chains[0]) && msg.contains("lets nothing pass"), "{msg}");
+        let c3 = scene.host.namespace("c3");
+        let (_, third) = scene.added_for(&c3, &config());
+        check().ok();
+        for (ns, config) in [(&scene.c1, first.clone()), (&c2, last), (&c3, third)] {
+            scene.call_for(ns, "eth0", Plugin::Bridge, "DEL", config).run().ok();
+        }
+        assert_eq!(before, State::take(&[&scene.c1, &c2]));
+    }
+}
+
+/// What a rule before the last one says stays so.
+#[test]
+fn an_operators_rule_before_it_decides() {
+    let (scene, c2) = host();
+    load("table inet fw { chain forward { type filter hook forward priority 0; ip protocol icmp drop; reject; }; }");
+    scene.call(Plugin::Bridge, "ADD", config()).run().ok();
+    let (second, _) = scene.added_for(&c2, &config());
+    assert_eq!(scene.c1.ping_with(&address(&second, 0), "-c2 -i.05 -W.3").received, 0);
+    assert!(scene.c1.ping(&address(&second, 1), 2).all_answered(), "the other family is not dropped");
+}
+
+/// What firewalld says of the bridge, and what it lets into its default zone; what is told then.
+#[test]
+fn what_firewalld_rejects_is_told_once_with_what_opens_it() {
+    let opens = "firewall-cmd --permanent --zone=trusted --add-interface=home-br";
+    let members = "what members of home-br send to each other";
+    let beyond = "what home-br forwards to up0";
+    let gateway = json!({"isGateway": true, "ipMasq": true});
+    for (zone, forward, keys, told) in [
+        ("", "", json!({}), vec![members, opens, "inet firewalld filter_FWD_public"]),
+        ("", "", gateway.clone(), vec![members, beyond, opens]),
+        ("", "oifname \"up0\" accept", gateway.clone(), vec![members, opens]),
+        ("", "oifname \"home-br\" tcp dport 80 accept", gateway.clone(), vec![members, beyond, opens]),
+        ("iifname \"home-br\" goto filter_FWD_trusted", "", gateway.clone(), vec![]),
+        ("iifname \"home*\" goto filter_FWD_trusted", "", gateway.clone(), vec![]),
+        ("iifname != \"up0\" goto filter_FWD_trusted", "", gateway.clone(), vec![]),
+        // It may be about all of them.
+        ("ip saddr 10.1.0.0/24 goto filter_FWD_trusted", "", gateway.clone(), vec![]),
+    ] {
+        let (scene, c2) = host();
+        sh("ip link add up0 up type veth peer name far0 && ip link set far0 up && ip address add 192.0.2.1/24 dev up0 && \
+            ip route add default via 192.0.2.2")
+        .ok();
+        load(
+            &FIREWALLD
+                .replace("BRIDGE_ZONE", zone)
+                .replace("ALLOWED", &if forward.is_empty() { String::new() } else { format!("{forward};") }),
+        );
+        let rules = sh("nft list table inet firewalld").ok();
+        let config = with(&config(), keys);
+        let reply = scene.call(Plugin::Bridge, "ADD", config.clone()).run();
+        let first = with(&config, json!({"prevResult": reply.ok()}));
+        let lines: Vec<&str> = reply.stderr.lines().filter(|line| line.contains("firewall")).collect();
+        assert_eq!(lines.len(), usize::from(!told.is_empty()), "{zone} {forward}: {reply}");
+        for text in [members, beyond, opens] {
+            assert_eq!(reply.stderr.contains(text), told.contains(&text), "{zone} {forward}: {text}: {reply}");
+        }
+        assert!(told.iter().all(|text| reply.stderr.contains(text)), "{zone} {forward}: {reply}");
+        let again = scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", config.clone()).run();
+        let second = again.ok();
+        assert!(!again.stderr.contains("firewall"), "once for each bridge: {again}");
+        assert_eq!(sh("nft list table inet firewalld").ok(), rules, "it is firewalld's own");
+        if zone.starts_with("iifname") || !told.is_empty() {
+            let reached = scene.c1.ping_with(&address(&second, 0), "-c1 -W.3").received == 1;
+            assert_eq!(reached, told.is_empty(), "what is told is so: {zone} {forward}");
+        }
+        scene.call(Plugin::Bridge, "CHECK", first).run().ok();
+    }
+}
+
+/// Other firewalls, and those that refuse nothing.
+#[test]
+fn what_other_firewalls_refuse_is_told_with_their_commands() {
+    let up = "ip link add up0 up type veth peer name far0 && ip link set far0 up && ip address add 192.0.2.1/24 dev up0 && \
+        ip route add default via 192.0.2.2";
+    let not_bridged = "for file in /proc/sys/net/bridge/bridge-nf-call-ip*; do echo 0 > $file; done";
+    let rejecting = "nft 'table inet fw { chain forward { type filter hook forward priority 0; jump rest; }; chain rest { reject; }; }'";
+    for (make, keys, told) in [
+        (
+            "iptables -N rest && iptables -A rest -j REJECT && iptables -A FORWARD -j rest".to_owned(),
+            json!({}),
+            "`iptables -I FORWARD -i home-br -o home-br -j ACCEPT`",
+        ),
+        (
+            format!("{up} && iptables -P FORWARD DROP"),
+            json!({"isGateway": true}),
+            "`iptables -I FORWARD -i home-br -j ACCEPT`",
+        ),
+        (
+            format!("{up} && {not_bridged} && {rejecting}"),
+            json!({"isGateway": true}),
+            "`nft 'insert rule inet fw forward iifname home-br accept'`",
+        ),
+        (
+            rejecting.replace("reject", "drop"),
+            json!({}),
+            "`nft 'insert rule inet fw forward iifname home-br oifname home-br accept'`",
+        ),
+        (rejecting.replace("jump", "goto"), json!({}), "iifname home-br oifname home-br accept"),
+        (format!("{not_bridged} && {rejecting}"), json!({}), ""),
+        (rejecting.replace("jump rest", "ct state new iifname home-br accept; jump rest"), json!({}), ""),
+        (rejecting.replace("jump rest", "iifname vmap { home-br : accept }; jump rest"), json!({}), ""),
+        (rejecting.replace("jump rest", "meta mark 7 jump rest"), json!({}), ""),
+        (rejecting.replace("jump rest", "tcp dport 22 jump rest"), json!({}), ""),
+        (rejecting.replace("jump rest", "iifname eth9 jump rest"), json!({}), ""),
+        (rejecting.replace("hook forward", "hook input"), json!({}), ""),
+        ("iptables -A FORWARD -j ACCEPT".to_owned(), json!({}), ""),
+    ] {
+        let (scene, _) = host();
+        sh(&make).ok();
+        let reply = scene.call(Plugin::Bridge, "ADD", with(&config(), keys)).run();
+        reply.ok();
+        match told.is_empty() {
+            true => assert!(!reply.stderr.contains("firewall"), "{make}: {reply}"),
+            false => assert!(reply.stderr.contains(told), "{make}: {reply}"),
+        }
+    }
+}
+
+#[test]
+fn a_routed_nic_is_told_about_too() {
+    let (scene, _) = host();
+    sh("ip link add up0 up type veth peer name far0 && ip link set far0 up && ip address add 192.0.2.1/24 dev up0 && \
+        ip route add default via 192.0.2.2")
+    .ok();
+    load(&FIREWALLD.replace("BRIDGE_ZONE", "").replace("ALLOWED", ""));
+    let config = with(&Plugin::Secondary.config(LATEST), json!({"mode": "routed", "bridge": null}));
+    let call = |command| scene.call_for(&scene.c1, "eth1", Plugin::Secondary, command, config.clone());
+    let reply = call("ADD").run();
+    reply.ok();
+    assert!(reply.stderr.contains("--zone=trusted --add-interface=pb+"), "{reply}");
+    call("DEL").run().ok();
+    sh("nft insert rule inet firewalld filter_FORWARD_ZONES iifname '\"pb*\"' goto filter_FWD_trusted").ok();
+    let reply = call("ADD").run();
+    reply.ok();
+    assert!(!reply.stderr.contains("firewall"), "{reply}");
+}
