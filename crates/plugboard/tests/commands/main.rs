@@ -17,6 +17,7 @@ mod handover;
 mod hanging;
 mod host_device;
 mod hot_add;
+mod installing;
 mod interrupting;
 mod keeping;
 mod lac;
