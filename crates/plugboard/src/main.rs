@@ -13,6 +13,7 @@ mod cli;
 mod conf_dir;
 mod descendants;
 mod detach;
+mod document;
 mod dry_run;
 mod empty_namespace;
 mod gc;
@@ -53,6 +54,10 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command, Lac};
+use document::{
+    About::{Attachments, Networks},
+    or_error,
+};
 use runtime::Runtime;
 
 fn main() -> ExitCode {
@@ -93,15 +98,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Detach(args) if args.dry_run => dry_run::detach(&args, &runtime),
         Command::Gc(args) if args.dry_run => dry_run::gc(&args, &runtime),
         Command::Attach(args) => attach::run(&args, &runtime),
-        Command::Detach(args) => detach::run(&args, &runtime),
-        Command::Check(subject) => check::run(&subject, &runtime),
+        Command::Detach(args) => or_error(args.json, Attachments, || detach::run(&args, &runtime)),
+        Command::Check(args) => or_error(args.json, Attachments, || check::run(&args.subject, args.json, &runtime)),
         Command::Verify(args) => verify::run(&args, &runtime),
-        Command::Shape(args) => limits::command::run(&args, &runtime),
+        Command::Shape(args) => or_error(args.json, Attachments, || limits::command::run(&args, &runtime)),
         Command::Ls(listing) => ls::run(&listing, &runtime),
         Command::Lac(Lac::Ls(listing)) => lac::ls::run(&listing),
         Command::Lac(Lac::Reload(args)) => lac::reload::run(&args, &runtime),
-        Command::Gc(args) => gc::run(&args, &runtime),
-        Command::Status(selection) => status::run(&selection, &runtime),
+        Command::Gc(args) => or_error(args.json, Attachments, || gc::run(&args, &runtime)),
+        Command::Status(args) => or_error(args.json, Networks, || status::run(&args, &runtime)),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { plugin, dir } => pages::pages(plugin.as_deref(), dir.as_deref()),
         Command::Schema => pages::schema(),
