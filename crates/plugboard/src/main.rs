@@ -47,6 +47,7 @@ mod verify;
 mod view;
 mod wish;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -113,6 +114,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Whether stderr shows colours: a terminal, unless `NO_COLOR` is set (<https://no-color.org>), as clap decides for its own.
+fn has_colours() -> bool {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !is_unwanted
+}
+
 /// Warnings always; with `-v` what is done, with `-vv` what is passed to and from plugins. `RUST_LOG` overrides both.
 fn log_to_stderr(verbose: u8) {
     let level = match verbose {
@@ -124,6 +131,7 @@ fn log_to_stderr(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(has_colours())
         .with_target(false)
         // It would report a closed stderr on stderr, and panic.
         .log_internal_errors(false)

@@ -30,5 +30,6 @@ mod own;
 mod reference;
 mod support;
 mod target;
+mod terminal;
 mod trusting;
 mod whose;
