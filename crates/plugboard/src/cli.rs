@@ -64,7 +64,7 @@ what it sends. The value none removes a limit, so that the network's configurati
 }
 
 /// Where things are.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Places {
     /// Directory of the network configurations [default: $NETCONFPATH, else /etc/cni/net.d]
     #[arg(long, value_name = "DIR", env = "CNI_CONF_DIR", global = true)]

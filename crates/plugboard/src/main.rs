@@ -10,6 +10,7 @@ mod census;
 mod chain;
 mod check;
 mod cli;
+mod completion;
 mod conf_dir;
 mod descendants;
 mod detach;
@@ -62,6 +63,7 @@ use document::{
 use runtime::Runtime;
 
 fn main() -> ExitCode {
+    completion::answer();
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
     let ready = if counts_signals(&cli.command) { interrupt::install() } else { Ok(()) };
@@ -108,7 +110,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Lac(Lac::Reload(args)) => lac::reload::run(&args, &runtime),
         Command::Gc(args) => or_error(args.json, Attachments, || gc::run(&args, &runtime)),
         Command::Status(args) => or_error(args.json, Networks, || status::run(&args, &runtime)),
-        Command::Completions { shell } => pages::completions(shell),
+        Command::Completions { shell } => completion::print(shell),
         Command::Man { plugin, dir } => pages::pages(plugin.as_deref(), dir.as_deref()),
         Command::Schema => pages::schema(),
     }

@@ -43,7 +43,8 @@ fn what_is_installed_is_where_everybody_has_it_and_is_removed_again() {
         let (documents, others): (BTreeSet<_>, BTreeSet<_>) =
             all.difference(&before).cloned().partition(|(path, _)| path.contains("share/doc/plugboard/"));
         let share = |path: &str| (format!("{prefix}/share/{path}"), "644".to_owned());
-        let pages = sh(&format!("d=$(mktemp -d) && {}/plugboard man --dir $d && ls $d && rm -r $d", built.display())).ok();
+        let pages =
+            sh(&format!("d=$(mktemp -d) && {}/plugboard man --dir $d && ls $d && rm -r $d", built.display())).ok();
         let mut expected: BTreeSet<_> = pages.lines().map(|page| share(&format!("man/man1/{page}"))).collect();
         expected.extend(PLUGINS.map(|plugin| share(&format!("man/man7/plugboard-{plugin}.7"))));
         expected.extend(PLUGINS.map(|plugin| (format!("{cni}/{plugin}"), "755".to_owned())));

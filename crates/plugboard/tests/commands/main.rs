@@ -9,6 +9,7 @@
 
 mod asking;
 mod collecting;
+mod completing;
 mod documents;
 mod dry_run;
 mod finding;
