@@ -16,7 +16,7 @@ use crate::runtime::Runtime;
 const NAMED: &str = "/run/netns";
 
 /// The restrictions of a network in a list.
-const RESTRICTIONS: [&str; 2] = ["bw=", "lat="];
+const RESTRICTIONS: [&str; 5] = ["bw=", "ip=", "lat=", "mac=", "preset="];
 
 /// What `shape` changes, or what that begins with.
 const LIMITS: [&str; 5] = ["bw=", "lat=", "preset=", "download.", "upload."];
@@ -152,8 +152,9 @@ mod tests {
             ("walt-net,", &["walt-net,home-lab", "walt-net,home-net"]),
             ("walt-net,home-n", &["walt-net,home-net"]),
             ("home-net[bw=1Mbps],home-lab,", &["home-net[bw=1Mbps],home-lab,walt-net"]),
-            ("walt-net[", &["walt-net[bw=", "walt-net[lat="]),
-            ("walt-net[bw=1Mbps],home-net[bw=1Mbps,", &["walt-net[bw=1Mbps],home-net[bw=1Mbps,lat="]),
+            ("walt-net[", &["walt-net[bw=", "walt-net[ip=", "walt-net[lat=", "walt-net[mac=", "walt-net[preset="]),
+            ("walt-net[bw=1Mbps],home-net[bw=1Mbps,l", &["walt-net[bw=1Mbps],home-net[bw=1Mbps,lat="]),
+            ("walt-net[bw=1Mbps,b", &[]),
             ("walt-net[bw=1", &[]),
         ] {
             assert_eq!(list(typed, &networks), expected, "{typed}");

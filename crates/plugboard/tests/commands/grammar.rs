@@ -1,6 +1,6 @@
 //! The networks= grammar as the command line takes it.
 
-use crate::support::{Lab, assert_refused};
+use crate::support::Lab;
 use harness::{Snapshot, row};
 use serde_json::{Value, json};
 
