@@ -1,17 +1,33 @@
 # plugboard: `make demo` shows it at work, `make test` passes the tests. Both install what they need.
 
 ifndef TARGET
+ifneq ($(MAKECMDGOALS),uninstall)
 TARGET  := $(shell scripts/target)
+endif
 endif
 ifneq ($(findstring gnu,$(TARGET)),)
 STATIC  := RUSTFLAGS='-C target-feature=+crt-static'
 endif
 RELEASE := target/$(TARGET)/release
 QUICK   := target/$(TARGET)/quick
-DESTDIR ?= /opt/cni/bin
 IMAGE_TOOL ?= docker
 PLUGINS := bridge veth-secondary ovs-port vxlan-overlay netem-shaper loopback host-local static
 PROGRAMS := $(PLUGINS) plugboard
+
+# Where things are installed, by the names of the GNU coding standards. DESTDIR comes before all of it, for packages.
+export DESTDIR ?=
+prefix ?= /usr/local
+PREFIX ?= $(prefix)
+export CNIBINDIR ?= /opt/cni/bin
+export bindir ?= $(PREFIX)/bin
+export mandir ?= $(PREFIX)/share/man
+export docdir ?= $(PREFIX)/share/doc/plugboard
+export bashcompdir ?= $(PREFIX)/share/bash-completion/completions
+export zshcompdir ?= $(PREFIX)/share/zsh/site-functions
+export fishcompdir ?= $(PREFIX)/share/fish/vendor_completions.d
+# The executables that are installed: those of `make build`, or what another directory has, as it is.
+export BUILT ?= $(RELEASE)
+BUILD_STAMP := $(RELEASE)/.built
 
 # Options of bench, such as --vxlan-overlay, of bench-shaping, such as --quick, and of bench-throughput, such as --only lac.
 BENCH ?=
@@ -31,7 +47,7 @@ TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-
               containerd runc docker.io python3-grpcio dnsmasq-base podman openssl \
               ovn-central ovn-host vdeplug vdens
 
-.PHONY: help demo test soak t bench bench-shaping bench-throughput build install image lint conformance demo-tools test-tools nextest clean
+.PHONY: help demo test soak t bench bench-shaping bench-throughput build install uninstall image lint conformance demo-tools test-tools nextest clean
 
 help: ## this text
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -75,9 +91,20 @@ bench-throughput: test-tools build ## what further NICs and LACs carry: in the l
 
 build: ## the static executables
 	$(STATIC) cargo build --release --target $(TARGET) $(PROGRAMS:%=--package %)
+	@touch $(BUILD_STAMP)
 
-install: build ## the executables, into DESTDIR
-	install -D --target-directory $(DESTDIR) $(PROGRAMS:%=$(RELEASE)/%)
+# So that `make build && sudo make install` compiles nothing as root.
+$(BUILD_STAMP): $(shell find Cargo.toml Cargo.lock .cargo crates plugins -name tests -prune -o -type f -print)
+	@$(MAKE) --no-print-directory build
+
+ifeq ($(BUILT),$(RELEASE))
+install: $(BUILD_STAMP)
+endif
+install: ## plugins into CNIBINDIR=/opt/cni/bin, the rest below PREFIX=/usr/local, all of it below DESTDIR=
+	@PLUGINS="$(PLUGINS)" scripts/installed put
+
+uninstall: ## what install has put there, and nothing else
+	@PLUGINS="$(PLUGINS)" scripts/installed remove
 
 image: build ## an image of the executables, by Docker (or IMAGE_TOOL=podman)
 	$(IMAGE_TOOL) build --build-arg RELEASE=$(RELEASE) --tag plugboard .

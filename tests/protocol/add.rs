@@ -194,6 +194,7 @@ fn an_add_of_the_same_name_in_another_namespace_leaves_the_first_alone() {
     let again = scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", config).container("c1");
     let (code, msg, _) = again.run().error();
     assert_eq!(code, codes::EXISTS, "{msg}");
+    assert!(msg.contains(", a veth with the alias \"plugboard: eth0 on "), "it says whose it is: {msg}");
     assert_eq!(before, scene.state());
     scene.call(Plugin::Bridge, "CHECK", attached).run().ok();
 }

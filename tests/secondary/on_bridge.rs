@@ -143,9 +143,11 @@ fn what_both_sides_have_already_is_refused() {
     sh("ip link add not-a-bridge type veth peer name far").ok();
     let before = State::take(&[&scene.c1, &c2]);
     let other = with(&config, json!({"name": "other-net"}));
+    let taken =
+        "interface eth1 in /run/netns/c1, a veth with the alias \"plugboard: eth1 on home-net of c1\", already exists";
     for (call, code, said) in [
         (call(&scene, &scene.c1, "ADD", &config), codes::EXISTS, "eth1"),
-        (call(&scene, &scene.c1, "ADD", &other), codes::EXISTS, "interface eth1 in /run/netns/c1"),
+        (call(&scene, &scene.c1, "ADD", &other), codes::EXISTS, taken),
         (call(&scene, &c2, "ADD", &with(&config, json!({"bridge": "not-a-bridge"}))), codes::CONFLICT, "not-a-bridge"),
         (call(&scene, &c2, "ADD", &config).netns("/run/netns/nobody"), 8, "/run/netns/nobody"),
         (call(&scene, &c2, "ADD", &with(&config, json!({"uplink": "nowhere"}))), codes::CONFLICT, "nowhere"),

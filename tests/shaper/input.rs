@@ -21,7 +21,9 @@ fn values() -> Vec<Case> {
     vec![
         ("rate", json!("-1Mbit"), "'-1Mbit'", RATE),
         ("rate", json!("100"), "'100'", RATE),
-        ("rate", json!("100MB"), "'100MB'", RATE),
+        ("rate", json!("100MB"), "'100MB' reads as bytes per second", RATE),
+        ("rate", json!("10MBps"), "'10MBps' reads as bytes per second", RATE),
+        ("rate", json!("10kbps"), "'10kbps' reads as bytes per second", RATE),
         ("rate", json!(100), "'100'", RATE),
         ("rate", json!(true), "'true'", RATE),
         ("rate", json!({"bits": 1}), "{\"bits\":1}", RATE),

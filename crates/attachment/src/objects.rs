@@ -16,6 +16,7 @@ mod link_up;
 mod live_queues;
 mod loan;
 mod loopback;
+mod occupied;
 mod ovs_addresses;
 mod ovs_cni_nic;
 mod ovs_guard;

@@ -11,6 +11,7 @@ use crate::attachment::Attachment;
 use crate::interrupt;
 use crate::network::{Network, Plugin};
 use crate::plugins::Plugins;
+use crate::problems::Problem;
 
 /// A network's plugins, ready to be called.
 #[derive(Debug, Clone, Copy)]
@@ -223,6 +224,12 @@ impl Failure {
     /// The plugin does not know the verb (ENV-1).
     pub(crate) fn is_unknown_verb(&self) -> bool {
         self.error.code == Code::InvalidEnvironment && self.error.msg.contains(self.verb)
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::of_plugin(&failure.plugin, &failure.error, &failure).on(&failure.network)
     }
 }
 

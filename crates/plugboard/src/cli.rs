@@ -64,7 +64,7 @@ what it sends. The value none removes a limit, so that the network's configurati
 }
 
 /// Where things are.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Places {
     /// Directory of the network configurations [default: $NETCONFPATH, else /etc/cni/net.d]
     #[arg(long, value_name = "DIR", env = "CNI_CONF_DIR", global = true)]
@@ -92,7 +92,7 @@ pub(crate) enum Command {
     /// Remove the attachments of a container, all or some, even if its namespace is gone
     Detach(Detach),
     /// Compare the attachments of a container with the state of the kernel
-    Check(Subject),
+    Check(Check),
     /// Measure whether an interface keeps the limits that were asked for
     ///
     /// Containers without limits are attached to the interface's network for the time being, and packets are sent between them
@@ -118,7 +118,7 @@ pub(crate) enum Command {
     /// record, and is named.
     Gc(Gc),
     /// Tell whether networks can take new attachments
-    Status(Selection),
+    Status(Status),
     /// Print the completion script for a shell
     Completions {
         /// The shell
@@ -189,9 +189,30 @@ pub(crate) struct Detach {
     /// Give up, with a warning, what cannot be taken down because a plugin or a record is missing or damaged
     #[arg(long)]
     pub(crate) force: bool,
+    /// Print JSON
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) json: bool,
     /// Only print the commands that would do it
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) subject: Subject,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -245,6 +266,9 @@ pub(crate) struct Shape {
     /// Limits to change; without any, they are printed
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) limits: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -29,23 +29,26 @@ impl ConfDir {
     /// All networks, lists before single plugins and each by file name, as libcni looks for them. Of two with one name
     /// the first counts. A file that cannot be read is skipped with a warning: it may be another network's.
     pub(crate) fn networks(&self) -> anyhow::Result<Vec<Network>> {
-        let mut networks: Vec<Network> = Vec::new();
+        let mut networks: Vec<(PathBuf, Network)> = Vec::new();
         self.refuse(&self.dir)?;
         let files = files(&self.dir).with_context(|| format!("cannot list the networks in {}", self.dir.display()))?;
         for file in files {
-            match self.read(&file) {
-                Ok(network) if networks.iter().any(|other| other.name == network.name) => {
-                    tracing::warn!(
-                        "{}: network '{}' is defined by an earlier file already",
-                        file.display(),
-                        network.name
-                    );
+            let read = self.read(&file).and_then(|network| {
+                match networks.iter().find(|(_, other)| other.name == network.name) {
+                    None => Ok(network),
+                    Some((first, _)) => bail!(
+                        "network '{}' is configured in {}, which comes first; give one of them another name, or remove one",
+                        network.name,
+                        first.display()
+                    ),
                 }
-                Ok(network) => networks.push(network),
+            });
+            match read {
+                Ok(network) => networks.push((file, network)),
                 Err(error) => tracing::warn!("{}: ignored: {error:#}", file.display()),
             }
         }
-        Ok(networks)
+        Ok(networks.into_iter().map(|(_, network)| network).collect())
     }
 
     /// One network of those that [`ConfDir::networks`] found.
@@ -54,8 +57,12 @@ impl ConfDir {
             return Ok(network.clone());
         }
         let known: Vec<_> = networks.iter().map(|network| network.name.as_str()).collect();
-        let known = if known.is_empty() { "no network".to_owned() } else { known.join(", ") };
-        bail!("network '{name}' is not configured: {} has {known}", self.dir.display());
+        let hint = match keys::nearest(name, &known) {
+            Some(nearest) => format!("the nearest is '{nearest}'"),
+            None if known.is_empty() => "there is no network".to_owned(),
+            None => format!("there are {}", known.join(", ")),
+        };
+        bail!("network '{name}' is not configured in {}; {hint}", self.dir.display());
     }
 
     /// The network that was selected, or all.

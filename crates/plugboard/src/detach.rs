@@ -3,15 +3,18 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
+
 use crate::cache::Entry;
 use crate::census::{self, Census, Usage};
 use crate::chain::Chain;
 use crate::cli::Detach;
+use crate::document::{self, About};
 use crate::holders::Holders;
 use crate::interrupt;
 use crate::namespace::TargetNamespace;
 use crate::network::Network;
-use crate::problems;
+use crate::problems::{self, Problem};
 use crate::remains::{self, Remains};
 use crate::runtime::Runtime;
 use attachment::{OwnedDevice, Session};
@@ -28,36 +31,65 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     if entries.is_empty() && unresolved.is_empty() && undecided.is_empty() {
         tracing::info!("container {} is not attached to any network", target.container_id);
     }
-    let mut problems = Vec::new();
+    let (mut problems, mut detached) = (Vec::new(), Vec::new());
     for (done, entry) in entries.iter().rev().enumerate() {
         if let Err(error) = interrupt::refuse() {
-            problems.push(format!(
+            problems.push(Problem::new(format!(
                 "{error}: {} of {} attachments are left; detach again",
                 entries.len() - done,
                 entries.len()
-            ));
+            )));
             break;
         }
-        let found = take_down(entry, runtime);
+        let found = undo(entry, runtime);
         // What was broken off by a signal is not given up: nobody knows how far it has come.
-        problems.extend(match args.force && !found.is_empty() && interrupt::received().is_none() {
+        let left: Vec<Problem> = match args.force && !found.is_empty() && interrupt::received().is_none() {
             true => give_up(entry, &found, runtime),
-            false => found.into_iter().map(|problem| format!("{problem}; {KEPT}")).collect(),
-        });
+            false => found.into_iter().map(|problem| problem.advised(KEPT)).collect(),
+        };
+        detached.push(Detached::new(entry, left.is_empty()));
+        problems.extend(left);
     }
     let gives_up = args.force && interrupt::received().is_none();
-    problems.extend(unresolved.iter().filter(|_| !gives_up).map(|problem| format!("{problem}, or use --force")));
-    problems.extend(undecided);
+    let unresolved_problems = unresolved.iter().filter(|_| !gives_up);
+    problems.extend(unresolved_problems.map(|problem| Problem::new(format!("{problem}, or use --force"))));
+    problems.extend(undecided.into_iter().map(Problem::new));
     if gives_up {
         unresolved.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
         if !unresolved.is_empty() {
-            problems.extend(remove_devices(|device| device.owner_in(&target.container_id).is_some()));
+            let left = remove_devices(|device| device.owner_in(&target.container_id).is_some());
+            problems.extend(left.into_iter().map(Problem::from));
         }
         for file in &files {
-            problems.extend(runtime.cache.remove_file(file).err().map(|error| format!("{error:#}")));
+            problems.extend(runtime.cache.remove_file(file).err().map(|error| Problem::new(format!("{error:#}"))));
         }
     }
+    if args.json {
+        document::print(About::Attachments, &detached, &problems)?;
+    }
     Ok(problems::report(problems))
+}
+
+/// What is printed of an attachment.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Detached<'a> {
+    /// `removed` or `kept`.
+    action: &'static str,
+    container_id: &'a str,
+    if_name: &'a str,
+    network: &'a str,
+}
+
+impl<'a> Detached<'a> {
+    fn new(entry: &'a Entry, is_removed: bool) -> Self {
+        Self {
+            action: if is_removed { "removed" } else { "kept" },
+            container_id: &entry.attachment.container_id,
+            if_name: &entry.attachment.if_name,
+            network: &entry.network,
+        }
+    }
 }
 
 /// What is said after a failure.
@@ -66,27 +98,36 @@ const KEPT: &str = "the record stays: correct this and detach again, or give it 
 /// Takes one attachment down by the configuration that it was set up with, and removes its record. Returns what went wrong;
 /// then the record stays, so that taking it down can be tried again.
 pub(crate) fn take_down(entry: &Entry, runtime: &Runtime) -> Vec<String> {
+    undo(entry, runtime).iter().map(ToString::to_string).collect()
+}
+
+/// The same, and what went wrong by its parts.
+pub(crate) fn undo(entry: &Entry, runtime: &Runtime) -> Vec<Problem> {
+    let problem = |words: String| Problem::new(words).of(&entry.network, &entry.attachment);
     let network = match configuration(entry, runtime) {
         Ok(network) => network,
-        Err(error) => return vec![format!("network '{}': the remembered configuration: {error:#}", entry.network)],
+        Err(error) => {
+            return vec![problem(format!("network '{}': the remembered configuration: {error:#}", entry.network))];
+        }
     };
     let chain = Chain { network: &network, plugins: &runtime.plugins };
     let attachment = entry.current();
     if attachment.netns.is_none()
-        && let Some(problem) = left_elsewhere(entry)
+        && let Some(left) = left_elsewhere(entry)
     {
-        return vec![problem];
+        return vec![problem(left)];
     }
     let failures = chain.del(&attachment, entry.result.as_ref());
     if !failures.is_empty() {
-        return failures.iter().map(ToString::to_string).collect();
+        let told = failures.into_iter().map(Problem::from);
+        return told.map(|problem| problem.of(&entry.network, &entry.attachment)).collect();
     }
     // The plugin does not find one whose name somebody has changed.
     let mut problems = remove_devices_of(entry);
     if problems.is_empty() {
         problems.extend(runtime.cache.remove(entry).err().map(|error| format!("{error:#}")));
     }
-    problems
+    problems.into_iter().map(problem).collect()
 }
 
 /// A plugin that is told of no namespace has nothing to do in it, and would give back the address of an interface that is there. A
@@ -153,12 +194,12 @@ fn left_of(entry: &Entry) -> Option<String> {
 
 /// Gives up what the plugins could not take down, and removes the record. Devices of the attachment on the host that are left are
 /// removed here: they have its alias.
-pub(crate) fn give_up(entry: &Entry, found: &[String], runtime: &Runtime) -> Vec<String> {
+pub(crate) fn give_up(entry: &Entry, found: &[Problem], runtime: &Runtime) -> Vec<Problem> {
     found.iter().for_each(|problem| tracing::warn!("given up: {problem}"));
     let mut problems = remove_devices_of(entry);
     problems.extend(left_of(entry));
     if problems.is_empty() {
         problems.extend(runtime.cache.remove(entry).err().map(|error| format!("{error:#}")));
     }
-    problems
+    problems.into_iter().map(|words| Problem::new(words).of(&entry.network, &entry.attachment)).collect()
 }

@@ -17,11 +17,12 @@ use crate::census::{self, Census, Usage};
 use crate::chain::{Chain, Valid};
 use crate::cli::Gc;
 use crate::detach;
+use crate::document::{self, About};
 use crate::holders::Holders;
 use crate::interrupt;
 use crate::negotiation::{self, Newest};
 use crate::network::{Network, Plugin};
-use crate::problems;
+use crate::problems::{self, Problem};
 use crate::remains::refuse_own_namespace;
 use crate::reservations;
 use crate::runtime::Runtime;
@@ -29,14 +30,15 @@ use crate::table;
 
 pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let _lock = runtime.cache.lock_to_collect(runtime.lock_limit)?;
-    let Plan { stale, kept, mut networks, emptied, mut problems, before, stays, .. } =
+    let Plan { stale, kept, mut networks, emptied, problems, before, stays, .. } =
         plan(args, runtime, &runtime.cache.survey_all()?)?;
+    let mut problems: Vec<Problem> = problems.into_iter().map(Problem::from).collect();
     let mut removed: Vec<Identity> = Vec::new();
     for entry in &stale {
         if interrupt::received().is_some() {
             break;
         }
-        let mut found = detach::take_down(entry, runtime);
+        let mut found = detach::undo(entry, runtime);
         if args.force && !found.is_empty() && interrupt::received().is_none() {
             found = detach::give_up(entry, &found, runtime);
         }
@@ -72,11 +74,11 @@ pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     let mut lines: Vec<Line> = untold.map(Line::of_device).collect();
     lines.extend(removed.iter().map(Line::removed));
     for file in emptied.iter().filter(|file| file.networks.iter().all(|network| !incomplete.contains(network))) {
-        problems.extend(runtime.cache.remove_file(&file.path).err().map(|error| format!("{error:#}")));
+        problems.extend(runtime.cache.remove_file(&file.path).err().map(|error| Problem::new(format!("{error:#}"))));
     }
     lines.extend(kept.iter().map(Line::kept));
-    problems.extend(interrupt::refuse().err().map(|error| format!("{error}: run gc again for the rest")));
-    print(lines, args.json)?;
+    problems.extend(interrupt::refuse().err().map(|error| Problem::new(format!("{error}: run gc again for the rest"))));
+    print(lines, args.json, &problems)?;
     Ok(problems::report(problems))
 }
 
@@ -327,12 +329,12 @@ pub(crate) trait Round {
     /// Passes a plugin its request.
     ///
     /// # Errors
-    /// What went wrong, in words.
-    fn ask(&mut self, chain: Chain<'_>, plugin: &Plugin, request: Map<String, Value>) -> Result<(), String>;
+    /// What went wrong.
+    fn ask(&mut self, chain: Chain<'_>, plugin: &Plugin, request: Map<String, Value>) -> Result<(), Problem>;
 }
 
 /// Tells a network's plugins which attachments are left. Returns what went wrong.
-pub(crate) fn go_round(network: &Network, valid: &Valid, runtime: &Runtime, round: &mut impl Round) -> Vec<String> {
+pub(crate) fn go_round(network: &Network, valid: &Valid, runtime: &Runtime, round: &mut impl Round) -> Vec<Problem> {
     if network.disable_gc {
         round.skip(&format!("network '{}': nothing is collected (disableGC)", network.name));
         return Vec::new();
@@ -340,7 +342,10 @@ pub(crate) fn go_round(network: &Network, valid: &Valid, runtime: &Runtime, roun
     let mut problems = Vec::new();
     for plugin in &network.plugins {
         if interrupt::received().is_some() {
-            problems.push(format!("network '{}': not all of its plugins were asked", network.name));
+            problems.push(
+                Problem::new(format!("network '{}': not all of its plugins were asked", network.name))
+                    .on(&network.name),
+            );
             break;
         }
         match negotiation::newest(network, plugin, "GC", &runtime.plugins) {
@@ -352,7 +357,7 @@ pub(crate) fn go_round(network: &Network, valid: &Valid, runtime: &Runtime, roun
                     alone.plugins.iter().map(|plugin| round.ask(chain, plugin, chain.with_valid(plugin, valid)));
                 problems.extend(asked.filter_map(Result::err));
             }
-            Err(error) => problems.push(format!("{error:#}")),
+            Err(error) => problems.push(Problem::new(format!("{error:#}")).on(&network.name)),
         }
     }
     problems
@@ -370,8 +375,8 @@ impl Round for Collecting {
         tracing::warn!("{note}");
     }
 
-    fn ask(&mut self, chain: Chain<'_>, plugin: &Plugin, request: Map<String, Value>) -> Result<(), String> {
-        chain.gc(plugin, request).map_err(|failure| failure.to_string())
+    fn ask(&mut self, chain: Chain<'_>, plugin: &Plugin, request: Map<String, Value>) -> Result<(), Problem> {
+        chain.gc(plugin, request).map_err(Problem::from)
     }
 }
 
@@ -417,11 +422,11 @@ impl Line {
     }
 }
 
-fn print(mut lines: Vec<Line>, is_json: bool) -> std::io::Result<()> {
+fn print(mut lines: Vec<Line>, is_json: bool, problems: &[Problem]) -> std::io::Result<()> {
     let mut seen = BTreeSet::new();
     lines.retain(|line| seen.insert((line.network.clone(), line.container_id.clone(), line.if_name.clone())));
     if is_json {
-        return table::print_json(&lines);
+        return document::print(About::Attachments, &lines, problems);
     }
     table::print_lines(lines.into_iter().map(|line| {
         let Line { action, container_id, if_name, network, reason } = line;

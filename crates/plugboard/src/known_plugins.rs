@@ -28,6 +28,9 @@ const SHAPERS: [&str; 2] = [SHAPER, "bandwidth"];
 /// The capability by which a plugin says that it takes limits, with the keys of ours.
 pub(crate) const CAPABILITY: &str = "shaping";
 
+/// The capability by which the reference plugin `bandwidth` takes limits, with its keys.
+pub(crate) const REFERENCE_CAPABILITY: &str = "bandwidth";
+
 /// The capability by which a plugin says that it takes ranges of addresses: part of the network rather than of a container.
 pub(crate) const RANGES: &str = "ipRanges";
 

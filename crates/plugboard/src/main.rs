@@ -10,9 +10,11 @@ mod census;
 mod chain;
 mod check;
 mod cli;
+mod completion;
 mod conf_dir;
 mod descendants;
 mod detach;
+mod document;
 mod dry_run;
 mod empty_namespace;
 mod gc;
@@ -46,6 +48,7 @@ mod verify;
 mod view;
 mod wish;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -53,9 +56,14 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command, Lac};
+use document::{
+    About::{Attachments, Networks},
+    or_error,
+};
 use runtime::Runtime;
 
 fn main() -> ExitCode {
+    completion::answer();
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
     let ready = if counts_signals(&cli.command) { interrupt::install() } else { Ok(()) };
@@ -93,19 +101,25 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Detach(args) if args.dry_run => dry_run::detach(&args, &runtime),
         Command::Gc(args) if args.dry_run => dry_run::gc(&args, &runtime),
         Command::Attach(args) => attach::run(&args, &runtime),
-        Command::Detach(args) => detach::run(&args, &runtime),
-        Command::Check(subject) => check::run(&subject, &runtime),
+        Command::Detach(args) => or_error(args.json, Attachments, || detach::run(&args, &runtime)),
+        Command::Check(args) => or_error(args.json, Attachments, || check::run(&args.subject, args.json, &runtime)),
         Command::Verify(args) => verify::run(&args, &runtime),
-        Command::Shape(args) => limits::command::run(&args, &runtime),
+        Command::Shape(args) => or_error(args.json, Attachments, || limits::command::run(&args, &runtime)),
         Command::Ls(listing) => ls::run(&listing, &runtime),
         Command::Lac(Lac::Ls(listing)) => lac::ls::run(&listing),
         Command::Lac(Lac::Reload(args)) => lac::reload::run(&args, &runtime),
-        Command::Gc(args) => gc::run(&args, &runtime),
-        Command::Status(selection) => status::run(&selection, &runtime),
-        Command::Completions { shell } => pages::completions(shell),
+        Command::Gc(args) => or_error(args.json, Attachments, || gc::run(&args, &runtime)),
+        Command::Status(args) => or_error(args.json, Networks, || status::run(&args, &runtime)),
+        Command::Completions { shell } => completion::print(shell),
         Command::Man { plugin, dir } => pages::pages(plugin.as_deref(), dir.as_deref()),
         Command::Schema => pages::schema(),
     }
+}
+
+/// Whether stderr shows colours: a terminal, unless `NO_COLOR` is set (<https://no-color.org>), as clap decides for its own.
+fn has_colours() -> bool {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !is_unwanted
 }
 
 /// Warnings always; with `-v` what is done, with `-vv` what is passed to and from plugins. `RUST_LOG` overrides both.
@@ -119,6 +133,7 @@ fn log_to_stderr(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(has_colours())
         .with_target(false)
         // It would report a closed stderr on stderr, and panic.
         .log_internal_errors(false)

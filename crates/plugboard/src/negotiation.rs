@@ -17,7 +17,8 @@ pub(crate) fn settle(network: &mut Network, plugins: &Plugins) -> anyhow::Result
         if agreed.is_empty() {
             let asked: Vec<_> = network.versions.iter().map(|version| version.as_str()).collect();
             bail!(
-                "network '{}': plugin '{}' speaks CNI {}, the configuration asks for {}",
+                "network '{}': plugin '{}' speaks CNI {}, and the configuration asks for {}: give it a cniVersion that all its plugins \
+                 speak, or install another release of the plugin",
                 network.name,
                 plugin.kind,
                 spoken.join(", "),
@@ -85,6 +86,8 @@ fn ask(kind: &str, plugins: &Plugins) -> anyhow::Result<Vec<String>> {
     let reply = reply.unwrap_or_default();
     match reply.as_object().and_then(|reply| keys::find(reply, "supportedVersions")).and_then(Value::as_array) {
         Some(versions) => Ok(versions.iter().filter_map(|version| version.as_str().map(str::to_owned)).collect()),
-        None => bail!("plugin '{kind}', VERSION: the reply has no 'supportedVersions': {reply}"),
+        None => bail!(
+            "plugin '{kind}', VERSION: it is no CNI plugin, or a broken one: its reply has no 'supportedVersions': {reply}"
+        ),
     }
 }

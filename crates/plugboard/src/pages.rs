@@ -1,4 +1,4 @@
-//! Generated documentation of the command line and the plugins: completions, manual pages, a schema.
+//! Generated documentation of the command line and the plugins: manual pages, a schema.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,13 +9,6 @@ use clap::CommandFactory;
 
 use crate::cli::Cli;
 use crate::table;
-
-pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "plugboard", &mut text);
-    io::stdout().write_all(&text)?;
-    Ok(ExitCode::SUCCESS)
-}
 
 /// The page of the command, or of a plugin; with a directory those of all commands, in files there.
 pub(crate) fn pages(plugin: Option<&str>, dir: Option<&Path>) -> anyhow::Result<ExitCode> {

@@ -28,6 +28,7 @@ use crate::view::View;
 use ends::{End, Pair};
 use guests::Guests;
 use machine::Machine;
+use progress::Progress;
 use queues::Queues;
 use row::{Direction, Row, Verdict};
 use way::{Tools, Way};
@@ -38,6 +39,7 @@ mod cpu;
 mod ends;
 mod guests;
 mod machine;
+mod progress;
 mod queues;
 mod round_trip;
 mod row;
@@ -45,6 +47,9 @@ mod way;
 
 /// Nothing answers where so much is lost: not even a neighbour is found.
 const HOPELESS: f64 = 0.9;
+
+/// The steps of a measurement: the round trip, and for each direction delays and loss, datagrams, and TCP.
+const STEPS: usize = 7;
 
 /// What is left out behind a TAP device.
 const OF_A_MACHINE: &str = "what a machine sends cannot be measured from outside: its upload, and the rate of TCP, need a \
@@ -152,6 +157,8 @@ impl Far {
 fn measure(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow::Result<Report> {
     let attachment = &subject.entry.attachment;
     let far = Far::of(subject)?;
+    let progress = Progress::on_stderr();
+    progress.prepare(&format!("attaching two containers to network '{}'", subject.network.name));
     let mut first = open_guest(subject, guests)?;
     let second = open_guest(subject, guests)?;
     if let Some(address) = args.probe_address {
@@ -176,6 +183,7 @@ fn measure(subject: &Subject<'_>, args: &Verify, guests: &Guests<'_>) -> anyhow:
         delay: subject.delay(),
         unlimited: unlimited.as_ref(),
         clock: OnceCell::new(),
+        progress: &progress,
     };
     let (figures, notes) = match &far {
         Far::Namespace(end) => (figures(&subject.shape, &pair, (&first, end), &tools)?, Vec::new()),
@@ -270,6 +278,8 @@ fn queues_of(subject: &Subject<'_>) -> Queues {
 
 /// The light figures first: what comes after leaves full queues behind.
 fn figures(shape: &Shape, pair: &Pair, (first, end): (&End, &End), tools: &Tools<'_>) -> anyhow::Result<Vec<Row>> {
+    tools.progress.expect(STEPS);
+    tools.progress.step(Direction::RoundTrip, "delay");
     let base = tools.unlimited.map(|pair| way::base(pair, tools.duration())).transpose()?.unwrap_or_default();
     let back = Pair { from: pair.to.clone(), to: pair.from.clone() };
     let way = |direction, line, pair: &Pair, sender: &End, receiver: &End| Way {

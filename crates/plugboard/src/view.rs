@@ -46,7 +46,7 @@ impl View {
             state,
             mac: seen.mac,
             addresses: seen.addresses,
-            limits: limits::describe(&entry.config, &attachment.capability_args),
+            limits: limits::describe(&entry.config, attachment),
             host_interface: seen.host_interface,
             result: result.clone(),
         }

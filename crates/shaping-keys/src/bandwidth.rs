@@ -1,7 +1,7 @@
 //! The keys of the reference plugin `bandwidth`, and of the capability of that name.
 
 use cni::{Code, Error};
-use keys::keys;
+use keys::{FromJson, keys};
 use serde_json::Value;
 use shaping::Rate;
 
@@ -44,6 +44,13 @@ keys! {
         #[key("unshapedSubnets", accepts = "empty list", default = "none", example = "[]")]
         unshaped_subnets: Vec<Value>,
     }
+}
+
+/// Whether a value of one of the reference's keys asks for nothing: 0, or a burst that a runtime has filled in.
+pub fn is_no_limit(key: &str, value: &Value) -> bool {
+    let is_known = BandwidthKeys::NAMES.known.iter().any(|(name, _)| *name == key);
+    let is_nothing = |number| number == 0 || key.ends_with("Burst") && FILLED_IN.contains(&number);
+    is_known && value.as_u64().is_some_and(is_nothing)
 }
 
 impl BandwidthKeys {

@@ -24,6 +24,13 @@ pub const LIMITS: [&str; 9] = {
     all
 };
 
+/// The keys of the reference plugin `bandwidth`, which are those of the capability of that name.
+pub const BANDWIDTH: [&str; 4] = {
+    let mut all = [""; 4];
+    fill(&mut all, BandwidthKeys::NAMES.known);
+    all
+};
+
 /// All keys at the top level.
 pub const KEYS: &[&Names] = &[Asked::NAMES, BandwidthKeys::NAMES, SubnetKeys::NAMES, InterfacesKeys::NAMES];
 

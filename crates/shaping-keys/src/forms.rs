@@ -55,7 +55,7 @@ macro_rules! texts {
 pub(crate) struct Bytes(pub(crate) u32);
 
 texts! {
-    Given<Rate>, r"^[0-9]+(\.[0-9]+)? *[kKmMgGtT]?([bB][iI][tT](/[sS])?|[bB][pP][sS])$", Rate::parse;
+    Given<Rate>, r"^[0-9]+(\.[0-9]+)? *([kKmMgGtT]?[bB][iI][tT](/[sS])?|[mMgG]b[pP][sS])$", Rate::parse;
     Given<Delay>, r"^[0-9]+(\.[0-9]+)? *[nNuUmM]?[sS]$", Delay::parse;
     Given<Probability>, r"^[0-9]+(\.[0-9]+)? *%$", Probability::parse;
     Bytes, r"^[0-9]+(\.[0-9]+)? *([kKmMgG][iI]?)?[bB]$", shaping::parse_bytes;

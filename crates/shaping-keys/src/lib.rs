@@ -9,5 +9,6 @@ mod line_keys;
 mod presets;
 mod remarks;
 
-pub use config::{KEYS, LIMITS, Shape, TABLES, interfaces, shape};
+pub use bandwidth::is_no_limit;
+pub use config::{BANDWIDTH, KEYS, LIMITS, Shape, TABLES, interfaces, shape};
 pub use remarks::remarks;

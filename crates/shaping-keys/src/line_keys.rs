@@ -11,7 +11,7 @@ keys! {
     #[object(others = refused, example = r#"{"rate": "100Mbit", "delay": "10ms"}"#)]
     pub(crate) struct LineKeys {
         /// bandwidth at layer 2 (frames without checksum), 8 kbit/s at least; `bit`, `kbit`, `Mbit`, `Gbit`, `Tbit`, also with
-        /// `/s`, of 1000 each
+        /// `/s`, of 1000 each; `Mbps` and `Gbps` are bits as in `bw`, and what is bytes to tc (`MBps`, `kbps`) is refused
         #[key("rate", accepts = "`64kbit`, `1.5Gbit`", default = "no limit", example = r#""100Mbit""#, is_ours = true)]
         pub(crate) rate: Option<Given<Rate>>,
 

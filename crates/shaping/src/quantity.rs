@@ -16,6 +16,14 @@ pub enum QuantityError {
         /// What is accepted.
         example: &'static str,
     },
+    /// A rate in bytes.
+    #[error("'{text}' reads as bytes per second, and a rate is in bits: give a number with a unit, as in {example}")]
+    Bytes {
+        /// What was found.
+        text: String,
+        /// What is accepted.
+        example: &'static str,
+    },
     /// Finer than the base unit.
     #[error("'{text}' is finer than {finest}, the least step of a {what}")]
     TooFine {

@@ -57,11 +57,15 @@ impl Rate {
         Self::from_bits_per_second(bits).ok_or_else(|| RestrictionError::Zero { text: text.to_owned() })
     }
 
-    /// Reads a rate in bit/s with `k`, `M`, `G` or `T` (of 1000 each): `64kbit`, `1.5Gbit/s`, `100Mbps`.
+    /// Reads a rate in bit/s with `k`, `M`, `G` or `T` (of 1000 each): `64kbit`, `1.5Gbit/s`, `100Mbps`. What others read as bytes
+    /// is not read as bits: `B` is a byte, and so is the `b` of tc(8)'s `kbps`.
     ///
     /// # Errors
-    /// Another form, zero, less than 1 bit/s, or more than 64 bits hold.
+    /// Bytes, another form, zero, less than 1 bit/s, or more than 64 bits hold.
     pub fn parse(text: &str) -> Result<Self, QuantityError> {
+        if is_in_bytes(text) {
+            return Err(QuantityError::Bytes { text: text.to_owned(), example: RATE.example });
+        }
         Self::from_bits_per_second(RATE.parse(text)?).ok_or_else(|| RATE.zero(text))
     }
 
@@ -76,7 +80,17 @@ impl Rate {
     }
 }
 
-/// The largest unit that states the rate exactly; `bps`, which is no restriction, where neither does.
+/// A number with `B`, `Bps`, `B/s` or `bps`, perhaps with a prefix, and not one of WALT's two units, which are bits.
+fn is_in_bytes(text: &str) -> bool {
+    let unit = text.trim_start_matches(|digit: char| digit.is_ascii_digit() || digit == '.').trim_start();
+    let is_number = unit.len() < text.len();
+    let base = unit.trim_start_matches(|prefix: char| "kKmMgGtT".contains(prefix)).trim_start_matches('i');
+    let is_walt = UNITS.iter().any(|known| known.name.eq_ignore_ascii_case(unit)) && base.starts_with('b');
+    let is_bytes = ["B", "B/s", "B/S"].contains(&base) || base.eq_ignore_ascii_case("bps");
+    is_number && is_bytes && !is_walt
+}
+
+/// The largest unit that states the rate exactly; `bit`, which is no restriction, where neither does.
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bits = self.0.get();
@@ -85,7 +99,7 @@ impl fmt::Display for Rate {
         } else if bits.is_multiple_of(MEGA) {
             write!(f, "{}Mbps", bits / MEGA)
         } else {
-            write!(f, "{bits}bps")
+            write!(f, "{bits}bit")
         }
     }
 }
@@ -106,6 +120,42 @@ mod tests {
         {
             let error = Rate::from_restriction(text).unwrap_err();
             assert_eq!(error.to_string(), format!("'{text}' is not a valid network resource restriction."));
+        }
+    }
+
+    #[test]
+    fn what_others_read_as_bytes_is_not_read_as_bits() {
+        for text in [
+            "10MBps", "10MBPS", "1.5GBps", "10 MBps", "10MB/s", "10kB/s", "10B", "10MiBps", "10kbps", "10Kbps", "8bps",
+            "1tbps",
+        ] {
+            assert_eq!(
+                Rate::parse(text).unwrap_err().to_string(),
+                format!(
+                    "'{text}' reads as bytes per second, and a rate is in bits: give a number with a unit, as in 64kbit, 100Mbit or 1.5Gbit"
+                )
+            );
+        }
+        for (text, bits) in [
+            ("10Mbps", 10_000_000),
+            ("10mbps", 10_000_000),
+            ("2Gbps", 2_000_000_000),
+            ("8kbit", 8000),
+            ("8KBIT", 8000),
+            ("1MBit/s", 1_000_000),
+        ] {
+            assert_eq!(Rate::parse(text).unwrap().bits_per_second(), bits, "{text}");
+        }
+        for text in ["", "MBps", "10", "10Mb", "B", "10bytes"] {
+            assert!(Rate::parse(text).unwrap_err().to_string().contains("is not a rate"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rate_that_is_shown_can_be_typed() {
+        for bits in [8, 1_500, 64_000, 10_000_000, 2_000_000_000] {
+            let rate = Rate::from_bits_per_second(bits).unwrap();
+            assert_eq!(Rate::parse(&rate.to_string()), Ok(rate));
         }
     }
 

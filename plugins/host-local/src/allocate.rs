@@ -61,8 +61,10 @@ fn refuse_duplicate(set: &RangeSet, held: &[IpAddr], owner: &Owner) -> Result<()
 fn take<'a>(set: &'a RangeSet, address: IpAddr, reservation: &mut Reservation) -> Result<(IpAddr, &'a Range), Error> {
     match set.range_of(address) {
         Some(range) if reservation.take(address)? => Ok((address, range)),
-        _ => {
-            let msg = format!("requested IP address {address} is not available in range set {set}: it is taken");
+        range => {
+            let why =
+                if range.is_some() { reservation.holder(address).words() } else { "it is not part of that".to_owned() };
+            let msg = format!("requested IP address {address} is not available in range set {set}: {why}");
             Err(Error::new(NO_ADDRESS, msg))
         }
     }
@@ -78,7 +80,11 @@ fn take_any<'a>(
             return Ok((address, range));
         }
     }
-    Err(Error::new(NO_ADDRESS, format!("no IP addresses available in range set: {set}")))
+    let msg = format!(
+        "no IP addresses available in range set: {set}: containers have all of them; configure more, or have those of containers \
+         that are gone released (`plugboard gc`, or GC of another runtime)"
+    );
+    Err(Error::new(NO_ADDRESS, msg))
 }
 
 fn ip_config(address: IpAddr, range: &Range) -> Result<IpConfig, Error> {

@@ -60,6 +60,21 @@ impl Holder {
         Self::Owner(Owner { container_id: container_id.into(), if_name: if_name.into() })
     }
 
+    /// Who it is that has the address, for whoever wanted it.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Owner(Owner { container_id, if_name }) if if_name.is_empty() => {
+                format!("container {container_id} has it")
+            }
+            Self::Owner(Owner { container_id, if_name }) => format!("container {container_id} has it, by {if_name}"),
+            Self::Nobody => "its file is there, but empty; GC removes it".to_owned(),
+            Self::Unknown(why) => {
+                format!("its file is there, and tells no container: {why}; remove the file if it is of no use")
+            }
+            Self::Unreadable(why) => format!("its file is there, and cannot be read: {why}"),
+        }
+    }
+
     /// Whether `owner` is the holder.
     pub(crate) fn is(&self, owner: &Owner) -> bool {
         matches!(self, Self::Owner(holder) if holder == owner)

@@ -16,7 +16,7 @@ use crate::error::io_error;
 use crate::files::{FILE_MODE, address_path, new_path, remove_new};
 use crate::index;
 use crate::map;
-use crate::owner::Owner;
+use crate::owner::{Holder, Owner};
 use crate::store::Store;
 
 /// Addresses that an attachment is about to get. They are released again when this is dropped before
@@ -60,6 +60,11 @@ impl<'a> Reservation<'a> {
             Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(cause) => Err(io_error(&path, "make the file of this address", &cause)),
         }
+    }
+
+    /// Who has an address.
+    pub(crate) fn holder(&self, address: IpAddr) -> Holder {
+        self.store.holder(address)
     }
 
     /// Leaves the addresses to the attachment.

@@ -112,11 +112,16 @@ impl Store {
     /// Whether the file agrees with the index. It does if it is empty: a power failure can keep the file and lose its
     /// content.
     fn may_hold(&self, owner: &Owner, address: IpAddr) -> bool {
-        let Ok(directory) = File::open(&self.directory) else {
-            return false;
-        };
-        let holder = read_holder(&directory, &address.to_string(), true);
+        let holder = self.holder(address);
         holder.is(owner) || holder == Holder::Nobody
+    }
+
+    /// Who has an address, by its file.
+    pub(crate) fn holder(&self, address: IpAddr) -> Holder {
+        match File::open(&self.directory) {
+            Ok(directory) => read_holder(&directory, &address.to_string(), true),
+            Err(cause) => Holder::Unreadable(cause.to_string()),
+        }
     }
 
     /// Every address that is taken, and its holder.

@@ -5,6 +5,7 @@ use netlink::link::{self, Link};
 use netlink::{Mac, Namespace, ipvlan, macvlan};
 
 use super::children;
+use super::occupied::occupied;
 use crate::{
     Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy, Session, Side, Stage, Step, Tag,
 };
@@ -252,9 +253,9 @@ impl Object for Child {
 
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         let interface = self.device();
-        if session.find(&interface)?.is_some() {
+        if let Some(link) = session.find(&interface)? {
             let place = session.container()?.path().display();
-            return Err(Error::Exists(format!("interface {} in {place}", interface.name)));
+            return Err(occupied(format_args!("interface {} in {place}", interface.name), &link));
         }
         if self.parent.side == Side::Container && !session.has_container() {
             return Ok(()); // commands are printed, and it cannot be seen

@@ -6,6 +6,7 @@ use netlink::link::{self, Link};
 use netlink::{LinkChange, Mac};
 
 use super::host_links::whose;
+use super::occupied::occupied;
 use crate::give_back::{fetch, find_back, restore, restore_commands};
 use crate::seal::{Key, is_sealed};
 use crate::{
@@ -139,12 +140,12 @@ impl Object for HostDevice {
 
     /// Both of its names must be free: the one in the container, and the one under which it comes back.
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
-        if session.find(&self.host())?.is_some() {
-            return Err(Error::Exists(format!("host interface {} of {}", self.host(), self.identity.alias())));
+        if let Some(link) = session.find(&self.host())? {
+            return Err(occupied(format_args!("host interface {}", self.host()), &link));
         }
-        if session.find(&self.container())?.is_some() {
+        if let Some(link) = session.find(&self.container())? {
             let place = session.container()?.path().display();
-            return Err(Error::Exists(format!("interface {} in {place}", self.identity.if_name())));
+            return Err(occupied(format_args!("interface {} in {place}", self.identity.if_name()), &link));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use netlink::link::{self, Link};
 use netlink::{LinkChange, Mac};
 
+use super::occupied::{described, occupied};
 use crate::everywhere::everywhere;
 use crate::{Device, Difference, Error, Identity, Note, Remedy, Session, Side, Tag};
 
@@ -25,12 +26,12 @@ pub(super) fn name_is_taken(what: String) -> Error {
 
 /// Fails where the name is taken on the host or in the container.
 pub(super) fn refuse_existing(session: &mut Session, name: &str) -> Result<(), Error> {
-    if session.find(&Device::host(name))?.is_some() {
-        return Err(name_is_taken(format!("link {name} on the host")));
+    if let Some(link) = session.find(&Device::host(name))? {
+        return Err(name_is_taken(format!("link {name} on the host, {},", described(&link))));
     }
-    if session.find(&Device::container(name))?.is_some() {
+    if let Some(link) = session.find(&Device::container(name))? {
         let place = session.container()?.path().display();
-        return Err(Error::Exists(format!("interface {name} in {place}")));
+        return Err(occupied(format_args!("interface {name} in {place}"), &link));
     }
     Ok(())
 }

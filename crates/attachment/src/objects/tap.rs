@@ -3,6 +3,7 @@
 use netlink::{Mac, link, tap};
 
 use super::host_links;
+use super::occupied::occupied;
 use crate::{
     Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy, Session, Side, Stage, Step,
 };
@@ -145,8 +146,8 @@ impl Object for Tap {
 
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         match session.find(&self.device())? {
-            Some(link) if link.kind == "tun" => Err(Error::Exists(self.label())),
-            Some(_) => Err(Error::Exists(format!("interface {}", self.device()))),
+            Some(link) if link.kind == "tun" => Err(occupied(self.label(), &link)),
+            Some(link) => Err(occupied(format_args!("interface {}", self.device()), &link)),
             None => Ok(()),
         }
     }

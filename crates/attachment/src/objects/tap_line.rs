@@ -4,6 +4,7 @@ use netlink::link::{self, Link};
 use netlink::{Namespace, veth};
 
 use super::host_links;
+use super::occupied::occupied;
 use crate::{Device, Difference, Error, Finder, Identity, Item, Kind, Object, Session, Side, Stage, Step};
 
 static KIND: Kind = Kind::found("line of a TAP device");
@@ -59,8 +60,8 @@ impl Object for TapLine {
 
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         for end in self.ends() {
-            if session.find(&end)?.is_some() {
-                return Err(Error::Exists(format!("interface {end} of {}", self.identity.alias())));
+            if let Some(link) = session.find(&end)? {
+                return Err(occupied(format_args!("interface {end}"), &link));
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use netlink::link::{self, Link};
 use netlink::{Mac, veth};
 
+use super::occupied::occupied;
 use super::{host_links, tap_behind};
 use crate::explained;
 use crate::{Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Session, Side, Stage, Step};
@@ -71,12 +72,12 @@ impl Object for Veth {
     /// and its rules to the undoing of this one.
     fn refuse_existing(&self, session: &mut Session) -> Result<(), Error> {
         let (host, interface) = (self.host(), self.container());
-        if session.find(&host)?.is_some() {
-            return Err(Error::Exists(format!("host interface {host} of {}", self.identity.alias())));
+        if let Some(link) = session.find(&host)? {
+            return Err(occupied(format_args!("host interface {host}"), &link));
         }
-        if session.find(&interface)?.is_some() {
+        if let Some(link) = session.find(&interface)? {
             let place = session.container()?.path().display();
-            return Err(Error::Exists(format!("interface {} in {place}", interface.name)));
+            return Err(occupied(format_args!("interface {} in {place}", interface.name), &link));
         }
         Ok(())
     }

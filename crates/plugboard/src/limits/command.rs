@@ -1,5 +1,6 @@
 //! `plugboard shape`: changes the limits of an interface while it is in use.
 
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
@@ -10,20 +11,22 @@ use super::words::Change;
 use crate::cache::Entry;
 use crate::chain::{Chain, Failure};
 use crate::cli::Shape;
+use crate::document::{self, About};
 use crate::interrupt;
 use crate::known_plugins::{self, CAPABILITY};
 use crate::network::Network;
 use crate::runtime::{Entered, Runtime};
 use crate::state::State;
 use crate::target::{Known, Target};
+use crate::usage::Usage;
 use crate::view::{self, View};
 
 pub(crate) fn run(args: &Shape, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    let changes = Change::read_all(&args.limits)?;
+    let changes = Change::read_all(&args.limits).map_err(Usage::new)?;
     let target = Target::attached(&args.subject, &Known::of(&runtime.cache.survey()?.entries))?;
     if changes.is_empty() {
         let entry = runtime.cache.entry_of(&target.container_id, &args.interface)?;
-        view::print_attached(&[View::of(&entry, State::Attached)])?;
+        print(View::of(&entry, State::Attached), args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let Entered { namespace, locks: _locks } = runtime.enter(&target)?;
@@ -34,8 +37,13 @@ pub(crate) fn run(args: &Shape, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     if let Err(error) = interrupt::refuse() {
         tracing::warn!("{error}, but the new limits are in effect and remembered");
     }
-    view::print_attached(&[View::of(&changed, State::Attached)])?;
+    print(View::of(&changed, State::Attached), args.json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print(view: View, is_json: bool) -> io::Result<()> {
+    let views = [view];
+    if is_json { document::print(About::Attachments, &views, &[]) } else { view::print_attached(&views) }
 }
 
 /// Changes the limits of an attachment. Whatever fails, the record has the limits that are in effect.

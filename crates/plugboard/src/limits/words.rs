@@ -60,6 +60,10 @@ impl Change {
             ["lat"] => Some(Value::String(
                 Delay::from_restriction(value).map_err(|error| short_form(text, &error))?.to_string(),
             )),
+            ["download" | "upload", "rate"] => {
+                Rate::parse(value).map_err(|error| anyhow!("'{text}': {error}"))?;
+                Some(typed(value)?)
+            }
             ["preset"] => Some(Value::String(value.to_owned())),
             ["download" | "upload", _, ..] => Some(typed(value)?),
             _ => return Err(malformed()),
@@ -191,6 +195,11 @@ mod tests {
             ("download=1Mbit", "is not a limit"),
             ("bw=1.5Gbps", "whole number of Mbps or Gbps"),
             ("lat=1s", "download.delay take more"),
+            (
+                "download.rate=10MBps",
+                "'10MBps' reads as bytes per second, and a rate is in bits: give a number with a unit, as in 64kbit",
+            ),
+            ("upload.rate=10", "'10' is not a rate: give a number with a unit, as in 64kbit"),
             ("upload.distribution=[1,", "is not JSON"),
             ("bw=1Mbps,bw=2Mbps", "the same limit"),
             ("bw=1Mbps,download.rate=2Mbit", "bw and download.rate are the same limit: give one of them"),

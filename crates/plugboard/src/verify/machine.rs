@@ -92,7 +92,10 @@ impl Machine {
 
     /// Round trip and loss, and the rate of what the machine takes.
     pub(super) fn rows(&self, pair: &Pair, shape: &Shape, tools: &Tools<'_>) -> anyhow::Result<Vec<Row>> {
+        tools.progress.expect(2);
+        tools.progress.step(Direction::RoundTrip, "delay and loss");
         let mut rows = measured(|| of_echoes(pair, shape, tools))?;
+        tools.progress.step(Direction::Download, "rate of datagrams");
         rows.push(self.rate_row(pair, shape, tools)?);
         Ok(rows)
     }

@@ -10,6 +10,7 @@ use shaping::{Line, Rate};
 use super::clock::Clock;
 use super::cpu::{Moment, Usage};
 use super::ends::Pair;
+use super::progress::Progress;
 use super::queues::Queues;
 use super::row::{Direction, RATE_TOLERANCE, Row, Unit};
 
@@ -57,6 +58,7 @@ pub(super) struct Tools<'a> {
     /// Two measuring containers: the same network without a limit.
     pub(super) unlimited: Option<&'a Pair>,
     pub(super) clock: OnceCell<Clock>,
+    pub(super) progress: &'a Progress,
 }
 
 /// One direction.
@@ -186,9 +188,11 @@ impl Way<'_> {
 
     /// The rates of datagrams and of TCP. `round_trip` is that of this path.
     pub(super) fn rate_rows(&self, round_trip: Duration, tools: &Tools<'_>) -> Vec<Row> {
+        tools.progress.step(self.direction, "rate of datagrams");
         let udp = self.udp_row(tools);
         // What still waits in the queue would be in TCP's way.
         std::thread::sleep(SLICE.saturating_mul(2).saturating_add(round_trip));
+        tools.progress.step(self.direction, "rate of TCP");
         vec![udp, self.tcp_row(round_trip, tools)]
     }
 

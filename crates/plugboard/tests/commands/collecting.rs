@@ -64,7 +64,8 @@ fn an_interface_without_a_record_is_kept_and_named_until_forced() {
     assert!(script.contains("# eth0 on walt-net of c1 is kept: "), "{script}");
     assert!(!script.contains("link delete"), "{script}");
     let listed: Value = serde_json::from_str(&lab.plugboard("gc --json").ok()).expect("JSON");
-    assert_eq!((&listed[0]["action"], &listed[0]["containerId"]), (&json!("kept"), &json!("c1")));
+    let kept = &listed["attachments"][0];
+    assert_eq!((&kept["action"], &kept["containerId"]), (&json!("kept"), &json!("c1")));
 
     let forced = lab.plugboard("gc --force");
     forced.ok();

@@ -222,16 +222,20 @@ fn nothing_is_called_unless_every_network_can_be() {
     for (network, kind) in [("walt-net", "wire"), ("a", "absent"), ("b", "old"), ("c", "noise"), ("d", "../wire")] {
         lab.network(network, &json!([{"type": kind}]));
     }
+    lab.network("home-net", &json!([{"type": "wire"}]));
     lab.configuration("00-broken.conflist", "{");
+    lab.configuration("walt-net.json", r#"{"cniVersion": "1.0.0", "name": "walt-net", "type": "wire"}"#);
     lab.host.namespace("c1");
-    let output = lab.plugboard("attach c1 walt-net,a,b,c,d,e");
+    let output = lab.plugboard("attach c1 walt-net,a,b,c,d,somewhere,hom-net");
     for message in [
         "network 'a': plugin 'absent' was not found in /run/plugins",
-        "network 'b': plugin 'old' speaks CNI 0.1.0, 0.2.0, the configuration asks for 1.1.0",
+        "network 'b': plugin 'old' speaks CNI 0.1.0, 0.2.0, and the configuration asks for 1.1.0: give it a cniVersion",
         "network 'c': plugin 'noise', VERSION: what it printed is not JSON",
         "network 'd': plugin type '../wire': it must not contain '/'",
-        "network 'e' is not configured: /etc/cni/net.d has a, b, c, d, walt-net",
+        "network 'somewhere' is not configured in /etc/cni/net.d; there are a, b, c, d, home-net, walt-net",
+        "network 'hom-net' is not configured in /etc/cni/net.d; the nearest is 'home-net'",
         "00-broken.conflist: ignored: it is not a JSON object",
+        "walt-net.json: ignored: network 'walt-net' is configured in /etc/cni/net.d/walt-net.conflist, which comes first",
     ] {
         assert_eq!(output.stderr.matches(message).count(), 1, "{}", output.stderr);
     }

@@ -284,10 +284,8 @@ fn gc_tells_of_whom_it_gave_addresses_back() {
     fs::remove_file(format!("{RESULTS}/lan-c1-eth0")).expect("it is there");
     harness::wait_until("its interface is gone", || state().0.lines().count() == 1);
     let listed: Value = serde_json::from_str(&lab.plugboard("gc --json").ok()).expect("JSON");
-    assert_eq!(
-        listed,
-        json!([{"action": "removed", "containerId": "c1", "ifName": "eth0", "network": "lan", "reason": ""}])
-    );
+    let removed = json!([{"action": "removed", "containerId": "c1", "ifName": "eth0", "network": "lan", "reason": ""}]);
+    assert_eq!(listed, json!({"attachments": removed, "problems": []}));
     assert_eq!(taken(), "./lan/10.8.0.3");
 }
 

@@ -9,6 +9,8 @@
 
 mod asking;
 mod collecting;
+mod completing;
+mod documents;
 mod dry_run;
 mod finding;
 mod giving_up;
@@ -17,6 +19,7 @@ mod handover;
 mod hanging;
 mod host_device;
 mod hot_add;
+mod installing;
 mod interrupting;
 mod keeping;
 mod lac;
@@ -28,5 +31,6 @@ mod own;
 mod reference;
 mod support;
 mod target;
+mod terminal;
 mod trusting;
 mod whose;

@@ -79,12 +79,8 @@ fn a_wrong_command_line_has_status_2() {
     assert_eq!(lab.plugboard("--help").status, 0);
     assert!(lab.plugboard("completions bash").ok().contains("plugboard"));
     assert!(lab.plugboard("man").ok().contains(".TH plugboard"));
-    let (completions, manual) = (lab.plugboard("completions bash").ok(), lab.plugboard("man").ok());
+    let manual = lab.plugboard("man").ok();
     for command in ["attach", "detach", "check", "shape", "verify", "ls", "lac", "gc", "status"] {
-        assert!(
-            completions.contains(&format!("plugboard__subcmd__{command}"))
-                || completions.contains(&format!("plugboard__{command}"))
-        );
         assert!(manual.contains(&format!("plugboard\\-{command}(1)")), "{command}: {manual}");
     }
     assert!(lab.plugboard("verify --help").ok().contains("rates in bit/s"));

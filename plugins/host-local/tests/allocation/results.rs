@@ -294,6 +294,7 @@ fn a_taken_address_is_refused_and_the_other_set_undone() {
     let (code, msg, details) = scene.call(OURS, "ADD", "c2", &dual).args("IP=fd00::7").run().error();
     assert_eq!(code, 11);
     assert!(msg.contains("failed to allocate for range 1: requested IP address fd00::7 is not available"), "{msg}");
+    assert!(msg.ends_with(": container c1 has it, by eth0"), "{msg}");
     assert!(details.contains(BLUE), "{details}");
     assert_eq!(taken(BLUE), before);
 }

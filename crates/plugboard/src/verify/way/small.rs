@@ -47,6 +47,7 @@ impl Way<'_> {
     /// Delay, jitter, loss and the like.
     pub(in super::super) fn small_rows(&self, base: Base, tools: &Tools<'_>) -> Result<Vec<Row>, meter::Error> {
         let expected = self.line.expected();
+        tools.progress.step(self.direction, "delay, jitter and loss");
         measured(|| -> Result<_, meter::Error> {
             let (before, counters) = (Moment::now(), tools.queues.read(tools.container));
             let probes = small(&self.pair, self.line, false, tools.duration())?;
