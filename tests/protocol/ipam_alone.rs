@@ -110,9 +110,11 @@ fn the_name_of_an_ipam_plugin_comes_once() {
         }
         scene.call(Plugin::Bridge, "DEL", config).run().ok();
     }
-    let body = "[ $CNI_COMMAND = DEL ] || { echo '{\"code\": 999, \"msg\": \"made-up: it is full\"}'; exit 1; }";
+    // Nor is its message repeated if it fails to undo for the same reason.
+    let body = "{ echo '{\"code\": 999, \"msg\": \"made-up: it is full\"}'; exit 1; }";
     let delegate = Delegate::new(&scene, "named", "made-up", body);
     let config = with(&Plugin::Bridge.config(LATEST), json!({"ipam": {"type": "made-up"}}));
-    let (_, msg, _) = scene.call(Plugin::Bridge, "ADD", config).path(delegate.path()).run().error();
-    assert_eq!(msg, "made-up: it is full");
+    let (_, msg, details) = scene.call(Plugin::Bridge, "ADD", config).path(delegate.path()).run().error();
+    assert_eq!((msg.as_str(), details.as_str()), ("made-up: it is full", ""));
+    assert_eq!(delegate.calls(), ["ADD", "DEL"]);
 }

@@ -47,10 +47,14 @@ pub fn all_of(errors: Vec<cni::Error>) -> Result<(), cni::Error> {
     Err(with_more_details(first, &rest))
 }
 
-/// The error with further lines in its details.
+/// The error with further lines in its details. What it says already is not repeated: a delegate that refuses a configuration refuses
+/// to undo for the same reason.
 #[must_use]
 pub fn with_more_details(mut error: cni::Error, more: &[String]) -> cni::Error {
     for line in more {
+        if *line == error.msg {
+            continue;
+        }
         if !error.details.is_empty() {
             error.details.push_str("; ");
         }
