@@ -12,6 +12,7 @@ mod reachability;
 mod reference;
 mod reference_made;
 mod rejecting_firewall;
+mod routes;
 mod shared;
 mod spanning_tree;
 mod tap;

@@ -29,6 +29,7 @@ mod qdisc;
 mod redirect;
 mod reference_ifb;
 mod reference_nic;
+mod rival;
 mod route;
 mod routed_rule;
 mod rule_words;
