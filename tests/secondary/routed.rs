@@ -336,6 +336,28 @@ fn an_mtu_may_be_too_small_for_ipv6() {
     }
 }
 
+#[test]
+fn an_mtu_is_what_a_veth_can_have() {
+    let scene = Scene::new();
+    let before = scene.state();
+    for (bytes, bound) in [(67, "68"), (65_536, "65535")] {
+        let reply = refused(&scene, with(&fixed(json!([{"address": "10.1.0.5/24"}])), json!({"mtu": bytes})));
+        assert!(reply.error().0 == 7 && reply.error().1.contains(bound), "{reply}");
+        assert_eq!(before, scene.state());
+    }
+    for bytes in [68, 1279, 65_535] {
+        sh(&format!("ip link add wan mtu {bytes} up type veth peer name far mtu {bytes} && ip link set far up")).ok();
+        sh("ip address add 192.0.2.1/24 dev wan && ip route add default via 192.0.2.9").ok();
+        let config = fixed(json!([{"address": "10.1.0.5/24"}]));
+        let result = add(&scene, &scene.c1, config.clone());
+        assert_eq!(result["interfaces"][1]["mtu"], bytes, "by the default route");
+        let whole = with(&config, json!({"prevResult": result}));
+        scene.call_for(&scene.c1, "eth1", Plugin::Secondary, "CHECK", whole.clone()).run().ok();
+        del(&scene, &scene.c1, whole);
+        sh("ip link del wan").ok();
+    }
+}
+
 /// The subnet is behind either gateway, and only the route of the first is made.
 #[test]
 fn addresses_of_one_subnet_may_have_different_gateways() {

@@ -33,6 +33,7 @@ impl Routed {
         let of_tap: TapKeys = call.config.keys()?;
         let guard = Guard::of_routed(&keys);
         let nic = Nic::parse(&keys, keys::Device::Veth, &of_tap, call, identity)?;
+        nic.refuse_mtu()?;
         let gateway = Gateway { is_default: on_bridge.is_default_gateway, replaces: false };
         Ok(Self { nic, gateway, guard, found: Found::default() })
     }
@@ -45,7 +46,8 @@ impl Routed {
 impl Connection for Routed {
     fn survey(&mut self, call: &Call, session: &mut Session) -> Result<(), Error> {
         if self.nic.mtu_bytes.is_none() && call.environment.command != Command::Check {
-            self.found.path = Path::of_the_host(session).map_err(|error| nic::error(&error))?;
+            let path = Path::of_the_host(session).map_err(|error| nic::error(&error))?;
+            self.found.path = self.nic.fit(path);
         }
         Ok(())
     }

@@ -223,7 +223,7 @@ impl Bridge {
     fn make_link(&self, port: Option<&Port>, session: &mut Session) -> Result<(), Error> {
         let known = port.and_then(|port| port.link().mac);
         let mac = known.map_or_else(Mac::random, Ok).map_err(Error::refused("choose an address for the bridge"))?;
-        let mtu = port.map(|port| port.link().mtu).or(self.mtu);
+        let mtu = port.map(|port| port.link().mtu).or(self.mtu).map(|bytes| bytes.min(link::LARGEST_MTU_BYTES));
         let (name, vlan_filtering, is_up) = (self.name.as_str(), self.vlan_filtering, self.reaches_host);
         let bridge = netlink::bridge::NewBridge { name, mac, mtu, vlan_filtering, is_up };
         let label = self.label();

@@ -5,7 +5,7 @@ use std::path::Path;
 use attachment::{
     Action, Address, Announce, AskForHolder, AwaitDetection, AwaitForwarding, Bridge, BridgePort, Creation,
     Description, Device, Elements, ForwardRule, GatewayVlan, Identity, Ifb, Item, LinkLocal, LinkQdisc, LinkRoute,
-    LinkUp, Loan, Object, Others, PortVlans, Redirect, Session, Shared, Side, Stage, Sysctl, Tap, Uplink, Veth,
+    LinkUp, Loan, Need, Object, Others, PortVlans, Redirect, Session, Shared, Side, Stage, Sysctl, Tap, Uplink, Veth,
     commands, differences,
 };
 use harness::{Host, Snapshot, sh};
@@ -51,7 +51,7 @@ fn address(device: Device, address: &str, others: Others) -> Item {
 }
 
 fn setting(side: Side, path: &str, value: &'static str, stage: Stage) -> Item {
-    own(Sysctl { side, path: path.to_owned(), value, optional: false, stage })
+    own(Sysctl { side, path: path.to_owned(), value, need: Need::Needed, stage })
 }
 
 fn queue(parent: Parent, handle: u16, kind: Kind) -> Item {
