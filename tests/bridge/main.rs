@@ -4,6 +4,7 @@ mod filter;
 mod forward;
 mod full_bridge;
 mod full_neighbour_table;
+mod gateway_mac;
 mod keys;
 mod lent_device;
 mod mtu;

@@ -165,6 +165,7 @@ impl OnBridge {
             promiscuous: self.promiscuous,
             vlan_filtering: self.segment.vlans().is_some(),
             is_gateway: self.gateway.is_some(),
+            gateway: self.gateway.as_ref().filter(|_| self.has_ipam).map(|_| self.gateway_interface()),
             uplink: self.segment.uplink().cloned(),
             ..Bridge::shared(&self.bridge, self.nic.identity.network())
         }
