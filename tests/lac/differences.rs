@@ -2,7 +2,7 @@
 
 use harness::{ip, sh};
 use serde_json::{Value, json};
-use tests::{UNDERLAY, cites, codes};
+use tests::{UNDERLAY, cites, codes, with};
 
 use crate::site::{Site, listed, network};
 
@@ -170,6 +170,23 @@ fn the_mtu_follows_the_underlay() {
         site.deleted(&site.c2, "eth1", &second);
     }
     site.deleted(site.c1(), "eth1", &first);
+}
+
+#[test]
+fn the_underlay_may_leave_too_little_for_ipv6() {
+    let site = Site::new();
+    for (underlay, cloud) in [(118, 68), (1329, 1279)] {
+        sh(&format!("ip link set far0 mtu {underlay} && ip link set lan0 mtu {underlay}")).ok();
+        let before = site.state();
+        let tap = json!({"nic": "tap", "ipam": null});
+        for keys in [json!({}), tap.clone(), with(&tap, json!({"tapNamespace": "container"}))] {
+            let (result, attached) = site.added(site.c1(), "eth1", &network(keys.clone()));
+            assert_eq!(result["interfaces"][2]["mtu"], cloud, "{keys}");
+            site.checked(site.c1(), "eth1", &attached);
+            site.deleted(site.c1(), "eth1", &attached);
+            assert_eq!(before, site.state(), "{keys}");
+        }
+    }
 }
 
 /// What became of the device is put right by whoever comes next, and by UPDATE.

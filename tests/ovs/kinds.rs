@@ -164,6 +164,35 @@ fn the_mtu_is_what_is_asked() {
 }
 
 #[test]
+fn an_mtu_may_be_too_small_for_ipv6() {
+    let site = Site::new();
+    let before = site.state();
+    let kinds = [
+        json!({"nic": "veth"}),
+        json!({"nic": "internal"}),
+        json!({"nic": "tap"}),
+        json!({"nic": "tap", "tapNamespace": "container"}),
+    ];
+    for kind in kinds {
+        let largest = if kind["nic"] == "tap" { 65_521 } else { 65_535 };
+        for bytes in [68, 1279] {
+            let config = bare(with(&kind, json!({"mtu": bytes})));
+            let (result, attached) = site.added(site.c1(), "eth1", &config);
+            let last = result["interfaces"].as_array().and_then(|all| all.last()).expect("an interface");
+            assert_eq!(last["mtu"], bytes, "{kind}");
+            site.checked(site.c1(), "eth1", &attached);
+            site.deleted(site.c1(), "eth1", &attached);
+            assert_eq!(before, site.state(), "{kind}");
+        }
+        for (bytes, bound) in [(67, 68), (largest + 1, largest)] {
+            let reply = site.call(site.c1(), "eth1", "ADD", &bare(with(&kind, json!({"mtu": bytes})))).run();
+            assert!(reply.error().0 == 7 && reply.error().1.contains(&bound.to_string()), "{reply}");
+            assert_eq!(before, site.state(), "{kind}");
+        }
+    }
+}
+
+#[test]
 fn both_families_have_addresses() {
     let site = Site::new();
     let before = site.state();

@@ -94,6 +94,25 @@ fn address_mtu_and_name_are_those_that_are_asked_for() {
 }
 
 #[test]
+fn an_mtu_is_what_the_device_can_have() {
+    let place = Place::new();
+    let before = place.scene.state();
+    for (bytes, bound) in [(67, "68"), (65_536, "65535")] {
+        let (code, msg, _) = place.call("ADD", &with(&plain(), json!({"mtu": bytes}))).run().error();
+        assert!(code == 7 && msg.contains("device ens3") && msg.contains(bound), "{code} {msg}");
+        assert_eq!(before, place.scene.state());
+    }
+    let ipam = json!({"type": "static", "addresses": [{"address": "10.1.0.5/24"}]});
+    for bytes in [68, 1279, 65_535] {
+        let (result, attached) = place.added(&with(&plain(), json!({"mtu": bytes, "ipam": ipam})));
+        assert_eq!(result["interfaces"][0]["mtu"], bytes);
+        place.call("CHECK", &attached).run().ok();
+        place.call("DEL", &attached).run().ok();
+        assert_eq!(before, place.scene.state());
+    }
+}
+
+#[test]
 fn with_force_its_addresses_come_back() {
     let place = Place::new();
     sh("ip address add 192.0.2.7/24 brd + dev ens3 && ip address add 2001:db8::7/64 dev ens3 nodad").ok();

@@ -335,3 +335,64 @@ fn an_mtu_may_be_too_small_for_ipv6() {
         assert_eq!(before, scene.state());
     }
 }
+
+#[test]
+fn an_mtu_is_what_a_veth_can_have() {
+    let scene = Scene::new();
+    let before = scene.state();
+    for (bytes, bound) in [(67, "68"), (65_536, "65535")] {
+        let reply = refused(&scene, with(&fixed(json!([{"address": "10.1.0.5/24"}])), json!({"mtu": bytes})));
+        assert!(reply.error().0 == 7 && reply.error().1.contains(bound), "{reply}");
+        assert_eq!(before, scene.state());
+    }
+    for bytes in [68, 1279, 65_535] {
+        sh(&format!("ip link add wan mtu {bytes} up type veth peer name far mtu {bytes} && ip link set far up")).ok();
+        sh("ip address add 192.0.2.1/24 dev wan && ip route add default via 192.0.2.9").ok();
+        let config = fixed(json!([{"address": "10.1.0.5/24"}]));
+        let result = add(&scene, &scene.c1, config.clone());
+        assert_eq!(result["interfaces"][1]["mtu"], bytes, "by the default route");
+        let whole = with(&config, json!({"prevResult": result}));
+        scene.call_for(&scene.c1, "eth1", Plugin::Secondary, "CHECK", whole.clone()).run().ok();
+        del(&scene, &scene.c1, whole);
+        sh("ip link del wan").ok();
+    }
+}
+
+/// The subnet is behind either gateway, and only the route of the first is made.
+#[test]
+fn addresses_of_one_subnet_may_have_different_gateways() {
+    let scene = Scene::new();
+    let before = scene.state();
+    let config = fixed(json!([{"address": "10.1.0.5/24", "gateway": "10.1.0.1"},
+        {"address": "10.1.0.6/24", "gateway": "10.1.0.2"}, {"address": "fd00:1::5/64", "gateway": "fd00:1::1"},
+        {"address": "fd00:1::6/64", "gateway": "fd00:1::2"}]));
+    let result = add(&scene, &scene.c1, config.clone());
+    for gateway in ["10.1.0.1", "10.1.0.2", "fd00:1::1", "fd00:1::2"] {
+        reaches(&scene.c1, gateway);
+    }
+    let whole = with(&config, json!({"prevResult": result}));
+    scene.call_for(&scene.c1, "eth1", Plugin::Secondary, "CHECK", whole.clone()).run().ok();
+    del(&scene, &scene.c1, whole);
+    assert_eq!(before, scene.state());
+}
+
+/// A route that is asked for is not left out because another NIC has one of the same destination.
+#[test]
+fn a_route_of_another_nic_is_in_the_way() {
+    let scene = Scene::new();
+    let ipam = |number: u8| {
+        json!({"type": "static", "addresses": [{"address": format!("10.{number}.0.5/24")}],
+            "routes": [{"dst": "198.51.100.0/24"}]})
+    };
+    let call = |ifname: &str, number| {
+        scene.call_for(&scene.c1, ifname, Plugin::Secondary, "ADD", routed(json!({"ipam": ipam(number)}))).run()
+    };
+    call("eth1", 1).ok();
+    let before = scene.state();
+    let reply = call("eth2", 2);
+    assert!(
+        reply.error().0 == codes::CONFLICT && reply.error().1.contains("198.51.100.0/24 via 10.1.0.1 dev eth1"),
+        "{reply}"
+    );
+    assert_eq!(before, scene.state());
+}

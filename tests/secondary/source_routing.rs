@@ -421,6 +421,35 @@ fn the_reference_and_ours_leave_each_other_alone() {
 }
 
 #[test]
+fn the_table_has_all_next_hops() {
+    let scene = Scene::new();
+    let before = scene.state();
+    let routes = json!([{"dst": "2001:db8::/64", "gw": "fd00:2::2"}, {"dst": "2001:db8::/64", "gw": "fd00:2::3"},
+        {"dst": "::/0", "gw": "fd00:2::2"}, {"dst": "::/0", "gw": "fd00:2::3"}]);
+    let config = network(2, json!({"ipam": with(&plain(2)["ipam"], json!({"routes": routes}))}));
+    let whole = attached(&scene, "eth1", &config);
+    for table in ["main".to_owned(), table_of(&scene.c1, "fd00:2::5")] {
+        for to in ["2001:db8::/64", "default"] {
+            let found = scene.c1.sh(&format!("ip -6 route show {to} table {table}")).ok();
+            assert!(["fd00:2::2", "fd00:2::3"].iter().all(|hop| found.contains(hop)), "{to} in {table}: {found}");
+        }
+    }
+    call(&scene, "eth1", "CHECK", &whole).run().ok();
+    let table = table_of(&scene.c1, "fd00:2::5");
+    scene.c1.sh(&format!("ip -6 route del default via fd00:2::3 table {table}")).ok();
+    let (code, msg, _) = call(&scene, "eth1", "CHECK", &whole).run().error();
+    assert!(code == codes::DIFFERENT && msg.contains("fd00:2::3") && msg.contains(&table), "{code} {msg}");
+    call(&scene, "eth1", "DEL", &whole).run().ok();
+    assert_eq!(before, scene.state());
+    // IPv4 has one: the main table says so.
+    let routes = json!([{"dst": "192.0.2.0/24", "gw": "10.2.0.2"}, {"dst": "192.0.2.0/24", "gw": "10.2.0.3"}]);
+    let config = network(2, json!({"ipam": with(&plain(2)["ipam"], json!({"routes": routes}))}));
+    let (code, msg, _) = call(&scene, "eth1", "ADD", &config).run().error();
+    assert!(code == codes::CONFLICT && msg.contains("192.0.2.0/24 via 10.2.0.2 dev eth1 already"), "{code} {msg}");
+    assert_eq!(before, scene.state());
+}
+
+#[test]
 fn routes_without_a_priority_get_the_metric() {
     cites!("ADD-9");
     let scene = Scene::new();

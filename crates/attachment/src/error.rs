@@ -65,6 +65,16 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A setting of the kernel's, without which there is not what was asked for, cannot be set.
+    #[error("cannot {action}: {source}; {remedy}")]
+    Setting {
+        /// The step.
+        action: String,
+        /// The system's reason.
+        source: std::io::Error,
+        /// What to do.
+        remedy: Remedy,
+    },
     /// Something is not to be had now, but may be later: others are at work on the same attachment and were waited for long enough,
     /// or all of something is in use.
     #[error("{0}")]
@@ -117,7 +127,7 @@ impl Error {
     pub fn is_forbidden(&self) -> bool {
         let errno = match self {
             Self::Refused { source, .. } | Self::Namespace(source) => source.errno(),
-            Self::System { source, .. } => source.raw_os_error(),
+            Self::System { source, .. } | Self::Setting { source, .. } => source.raw_os_error(),
             _ => None,
         };
         matches!(errno, Some(libc::EPERM | libc::EACCES))
@@ -145,9 +155,10 @@ impl Error {
     #[must_use]
     pub fn worded(&self, words: impl Fn(&Remedy) -> Option<String>) -> String {
         let own = match self {
-            Self::Conflict { remedy, .. } | Self::Unsupported { remedy, .. } | Self::Unusable { remedy, .. } => {
-                words(remedy).map(|text| (remedy.to_string(), text))
-            }
+            Self::Conflict { remedy, .. }
+            | Self::Unsupported { remedy, .. }
+            | Self::Unusable { remedy, .. }
+            | Self::Setting { remedy, .. } => words(remedy).map(|text| (remedy.to_string(), text)),
             _ => None,
         };
         let text = self.to_string();

@@ -20,6 +20,7 @@
 
 mod action;
 mod actions;
+mod bridge_mac;
 mod bridge_members;
 mod commons;
 mod description;

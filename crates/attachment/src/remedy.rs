@@ -56,6 +56,8 @@ pub enum Remedy {
     InternalName,
     /// A routing table is in use.
     OtherTable,
+    /// A route of the same destination and metric is there.
+    OtherRoute,
     /// Source NAT is not available.
     Masquerade(String),
     /// The packet filter is not available for guarding a NIC.
@@ -94,6 +96,7 @@ impl fmt::Display for Remedy {
             }
             Self::InternalName => f.write_str("use a veth, or another name for the interface"),
             Self::OtherTable => f.write_str("choose another table, or remove what uses it"),
+            Self::OtherRoute => f.write_str("remove one of the two, or ask for another metric"),
             Self::TakeAddresses => f.write_str("remove them, or ask for the device with its addresses"),
             Self::DefineVlan { command } => write!(f, "define it with `{command}`"),
         }

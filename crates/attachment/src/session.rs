@@ -31,6 +31,20 @@ use step::{Reading, Refusal};
 /// Takes back a change.
 type TakeBack = Box<dyn FnOnce(&mut Session) -> Result<(), Error>>;
 
+/// Says whether a refusal with this error number is one, and may do the rest.
+type Examination = (i32, Box<dyn FnOnce(&mut Session) -> Result<(), Error>>);
+
+/// A step of rtnetlink.
+struct Queued {
+    /// The place of its object in the description.
+    place: usize,
+    step: Step,
+    examination: Option<Examination>,
+}
+
+/// What becomes of the answer to a step: its place, how it is read, and what looks into a refusal.
+type Sent = (usize, Reading, Option<Examination>);
+
 /// Whether anybody uses something.
 type IsUsed = Box<dyn FnOnce(&mut Session) -> Result<bool, Error>>;
 
@@ -48,9 +62,11 @@ pub(crate) enum Undo {
 pub struct Session {
     host: End,
     container: Option<End>,
+    /// The host that the session's stands in for.
+    original: Option<Namespace>,
     channels: Vec<Box<dyn Channel>>,
-    /// Steps of rtnetlink, each with the place of its object in the description.
-    queue: Vec<(usize, Step)>,
+    /// Steps of rtnetlink.
+    queue: Vec<Queued>,
     current: usize,
     undo: Vec<(usize, Undo)>,
     lock: Option<(Mode, Lock)>,
@@ -69,7 +85,7 @@ pub struct Session {
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
-            .field("queue", &self.queue)
+            .field("queue", &self.queue.iter().map(|queued| &queued.step).collect::<Vec<_>>())
             .field("channels", &self.channels.len())
             .finish_non_exhaustive()
     }
@@ -81,6 +97,7 @@ impl Session {
     pub fn new(container: Option<Namespace>) -> Self {
         Self {
             host: End::new(None),
+            original: None,
             container: container.map(|namespace| End::new(Some(namespace))),
             channels: Vec::new(),
             queue: Vec::new(),
@@ -94,6 +111,20 @@ impl Session {
             is_looking: false,
             gone: Vec::new(),
         }
+    }
+
+    /// A session on a host that stands in for another one, to see what can be made there.
+    #[must_use]
+    pub fn rehearsing(container: Namespace, original: Namespace) -> Self {
+        Self { original: Some(original), ..Self::new(Some(container)) }
+    }
+
+    /// Runs `work` with the thread in the namespace of the host that the session's stands in for, if it does.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered.
+    pub(crate) fn within_original<T>(&self, work: impl FnOnce() -> T) -> Result<Option<T>, Error> {
+        self.original.as_ref().map(|namespace| namespace.within(work)).transpose().map_err(Error::Namespace)
     }
 
     /// The same session, whose notes are told as they come, and not only when it has ended: it may wait for something.
@@ -357,7 +388,18 @@ impl Session {
 
     /// Queues a step for the object at work.
     pub fn queue(&mut self, step: Step) {
-        self.queue.push((self.current, step));
+        self.queue.push(Queued { place: self.current, step, examination: None });
+    }
+
+    /// Queues a step for the object at work of which `errno` does not say whether there is anything left to do: `examine` is called then,
+    /// when all that goes out with the step has been answered, and may do the rest.
+    pub fn queue_examined(
+        &mut self,
+        step: Step,
+        errno: i32,
+        examine: impl FnOnce(&mut Self) -> Result<(), Error> + 'static,
+    ) {
+        self.queue.push(Queued { place: self.current, step, examination: Some((errno, Box::new(examine))) });
     }
 
     /// Makes the object at work at once, by whatever channel. From then on it is undone when a later part fails.
@@ -401,9 +443,10 @@ impl Session {
     pub fn flush(&mut self) -> Result<(), Error> {
         if !self.queue.is_empty() {
             let (host, container) =
-                std::mem::take(&mut self.queue).into_iter().partition(|(_, step)| step.side == Side::Host);
-            self.send(Side::Host, host)?;
-            self.send(Side::Container, container)?;
+                std::mem::take(&mut self.queue).into_iter().partition(|queued| queued.step.side == Side::Host);
+            let mut doubts = self.send(Side::Host, host)?;
+            doubts.extend(self.send(Side::Container, container)?);
+            self.examine(doubts)?;
         }
         for channel in &mut self.channels {
             let mut made = Vec::new();
@@ -414,32 +457,52 @@ impl Session {
         Ok(())
     }
 
-    fn send(&mut self, side: Side, steps: Vec<(usize, Step)>) -> Result<(), Error> {
-        if steps.is_empty() {
+    /// Looks at what was refused and may be as it should all the same, each for the object that the step was of.
+    fn examine(&mut self, doubts: Vec<(usize, Examination)>) -> Result<(), Error> {
+        if doubts.is_empty() {
             return Ok(());
         }
+        self.forget_listed();
+        let current = self.current;
+        let examined = doubts.into_iter().try_for_each(|(place, (_, examine))| {
+            self.current = place;
+            examine(self)
+        });
+        self.current = current;
+        examined
+    }
+
+    /// Sends steps of one side. What comes back are refusals that are still to be looked at.
+    fn send(&mut self, side: Side, steps: Vec<Queued>) -> Result<Vec<(usize, Examination)>, Error> {
+        let mut doubts = Vec::new();
+        if steps.is_empty() {
+            return Ok(doubts);
+        }
         self.refuse_change()?;
-        let (requests, readings): (Vec<Request>, Vec<(usize, Reading)>) = steps
+        let (requests, readings): (Vec<Request>, Vec<Sent>) = steps
             .into_iter()
-            .map(|(place, step)| {
+            .map(|Queued { place, step, examination }| {
                 let (request, reading) = step.split();
-                (request, (place, reading))
+                (request, (place, reading, examination))
             })
             .unzip();
         let answers = match self.end(side)?.socket()?.batch(requests) {
             Ok(answers) => answers,
             Err(source) => {
                 // The kernel may have done all of it.
-                let made = readings.iter().filter(|(_, reading)| reading.makes && source.is_unanswered());
-                self.undo.extend(made.map(|(place, _)| (*place, Undo::Made)));
+                let made = readings.iter().filter(|(_, reading, _)| reading.makes && source.is_unanswered());
+                self.undo.extend(made.map(|(place, ..)| (*place, Undo::Made)));
                 return Err(Error::Refused { action: "talk to the kernel".to_owned(), source });
             }
         };
         let mut refused = None;
-        for ((place, reading), answer) in readings.into_iter().zip(answers) {
+        for ((place, reading, examination), answer) in readings.into_iter().zip(answers) {
             match answer {
                 Ok(_) if reading.makes => self.undo.push((place, Undo::Made)),
                 Ok(_) => {}
+                Err(source) if examination.as_ref().is_some_and(|(errno, _)| source.errno() == Some(*errno)) => {
+                    doubts.extend(examination.map(|examination| (place, examination)));
+                }
                 Err(source) => match reading.refusal(source) {
                     Refusal::Tolerated => {}
                     Refusal::Noted(note) => self.note(note),
@@ -447,7 +510,7 @@ impl Session {
                 },
             }
         }
-        refused.map_or(Ok(()), Err)
+        refused.map_or(Ok(doubts), Err)
     }
 
     /// Notes something for the caller of the session.

@@ -10,7 +10,8 @@ keys! {
     pub struct NicKeys {
         /// MTU of the NIC and of the bridge that is made, which keeps it whatever its ports have; a bridge with another MTU is
         /// refused. By default that of the uplink, or of the link or device that the NIC is made of; else of the bridge, if it exists;
-        /// else, with `isGateway` or routed by the host, of the device of the host's default route; else 1500
+        /// else, with `isGateway` or routed by the host, of the device of the host's default route; else 1500. A TAP device can have
+        /// 65521 at most, and others 65535: to that a larger default is cut. Below 1280 the NIC has no IPv6
         #[key("mtu", accepts = "bytes", default = "the path's", example = "1400")]
         pub mtu: u32,
 

@@ -37,7 +37,7 @@ keys! {
         #[key("qinq_ethtype", default = "`802.1ad`", example = r#""802.1q""#, is_ours = true)]
         pub qinq_ethtype: Option<Ethertype>,
 
-        /// MTU of the NIC
+        /// MTU of the NIC; of a TAP device 65521 at most. Below 1280 the NIC has no IPv6
         #[key("mtu", accepts = "bytes", default = "1500; of an internal port the bridge's least", example = "1450")]
         pub mtu: u32,
 

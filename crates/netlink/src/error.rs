@@ -88,6 +88,18 @@ impl Error {
         matches!(self.errno(), Some(libc::ENODEV | libc::ENOENT | libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENXIO))
     }
 
+    /// No route leads there (`ENETUNREACH`, `EHOSTUNREACH`).
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self.errno(), Some(libc::ENETUNREACH | libc::EHOSTUNREACH))
+    }
+
+    /// The kernel has none of the family that was asked about: IPv6 may be missing, or off for a link (`EAFNOSUPPORT`, `EOPNOTSUPP`).
+    #[must_use]
+    pub fn is_without_family(&self) -> bool {
+        matches!(self.errno(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP))
+    }
+
     /// The object is there already (`EEXIST`).
     #[must_use]
     pub fn is_existing(&self) -> bool {

@@ -359,7 +359,8 @@ pub fn default_link_of(socket: &mut Socket, is_ipv6: bool) -> Result<Option<u32>
     message.header.address_family = if is_ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
     message.header.table = TABLE_MAIN; // kernels without strict checking list all
     let routes = match socket.dump("routes", &Request::dump(RouteNetlinkMessage::GetRoute(message))) {
-        Err(error) if error.is_missing() => return Ok(None), // there has been no address yet, and there is no table
+        // There has been no address yet, and there is no table; or the kernel has no IPv6.
+        Err(error) if error.is_missing() || error.is_unreachable() || error.is_without_family() => return Ok(None),
         routes => routes?,
     };
     let defaults = objects(&routes, RTM_NEWROUTE).filter(|payload| {

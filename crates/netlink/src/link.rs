@@ -18,6 +18,12 @@ pub use crate::name::NAME_BYTES;
 /// zero byte.
 pub const ALIAS_BYTES: usize = 254;
 
+/// The least and the largest MTU in bytes of bridges, veths and other Ethernet devices that the kernel makes (`ETH_MIN_MTU` and
+/// `ETH_MAX_MTU` in `include/uapi/linux/if_ether.h`).
+pub const LEAST_MTU_BYTES: u32 = 68;
+/// See [`LEAST_MTU_BYTES`].
+pub const LARGEST_MTU_BYTES: u32 = 65_535;
+
 /// The least MTU in bytes of a link with IPv6 (RFC 8200, 5).
 pub const IPV6_MTU_BYTES: u32 = 1280;
 
@@ -34,6 +40,8 @@ pub struct Link {
     pub mac: Option<Mac>,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// The least and the largest MTU in bytes that it can have, where the kernel tells (Linux 4.19) and there is such a bound.
+    pub mtu_range: (Option<u32>, Option<u32>),
     /// It is administratively up.
     pub is_up: bool,
     /// It is up and has carrier (`operstate` is up, or unknown for a device that does not tell).
@@ -109,6 +117,8 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_PROMISCUITY: u16 = 30;
 const IFLA_CARRIER: u16 = 33;
+const IFLA_MIN_MTU: u16 = 50;
+const IFLA_MAX_MTU: u16 = 51;
 /// Present when the other end of a veth is in another namespace.
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
@@ -171,6 +181,8 @@ impl Link {
                 IFLA_IFALIAS => link.alias = Some(read_text(value)),
                 IFLA_ADDRESS => link.mac = value.try_into().ok().map(Mac),
                 IFLA_MTU => link.mtu = read_u32(value, 0)?,
+                IFLA_MIN_MTU => link.mtu_range.0 = read_u32(value, 0).filter(|bytes| *bytes != 0),
+                IFLA_MAX_MTU => link.mtu_range.1 = read_u32(value, 0).filter(|bytes| *bytes != 0),
                 IFLA_QDISC => link.qdisc = read_text(value),
                 IFLA_MASTER => link.master = read_u32(value, 0),
                 IFLA_LINK => link.peer = read_u32(value, 0),
@@ -374,7 +386,7 @@ pub fn rename_and_tag(index: u32, name: &str, alias: &str, has_link_local: bool)
 #[must_use]
 pub fn set_alias_without_link_local(name: &str, alias: &str, mtu: Option<u32>) -> Request {
     let link = LinkUnspec::new_with_name(name).alias(alias);
-    let link = if mtu.is_some_and(|bytes| bytes < IPV6_MTU_BYTES) { link } else { without_link_local(link) };
+    let link = if may_have_ipv6(mtu) { without_link_local(link) } else { link };
     Request::change(RouteNetlinkMessage::SetLink(link.build()))
 }
 
@@ -384,6 +396,12 @@ fn without_link_local(link: LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilde
     }
     let setting = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
     link.append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![setting]))
+}
+
+/// Whether a link with this MTU in bytes may have IPv6; without one it has the kernel's own.
+#[must_use]
+pub fn may_have_ipv6(mtu: Option<u32>) -> bool {
+    mtu.is_none_or(|bytes| bytes >= IPV6_MTU_BYTES)
 }
 
 fn has_ipv6() -> bool {

@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteScope};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteScope,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::RouteMessageBuilder;
 
@@ -34,12 +36,17 @@ pub struct Route {
     pub advmss: Option<u32>,
     /// Scope as the kernel numbers it; when not given, global with a gateway and link without one.
     pub scope: Option<u8>,
-    /// The gateway is on the link, whatever other routes say of it (`onlink`; for IPv6 since Linux 4.16). A route without one is made
-    /// beside those of other links; only IPv6 can have several.
+    /// The gateway is on the link, whatever other routes say of it (`onlink`; for IPv6 since Linux 4.16).
     pub is_on_link: bool,
 }
 
+/// The metric of a route of IPv6 that has none of its own (`IP6_RT_PRIO_USER` in `include/uapi/linux/ipv6_route.h`).
+const IPV6_METRIC: u32 = 1024;
+
 impl Route {
+    /// The main routing table.
+    pub const MAIN: u32 = MAIN;
+
     /// A route with the kernel's defaults.
     #[must_use]
     pub fn new(destination: IpNetwork, gateway: Option<IpAddr>) -> Self {
@@ -55,14 +62,23 @@ impl Route {
         }
     }
 
-    /// `ip route add DESTINATION via GATEWAY dev INDEX …`.
+    /// `ip route add DESTINATION via GATEWAY dev INDEX …`. One of the same destination and metric is refused (`EEXIST`), whatever it
+    /// leads through.
     ///
     /// # Errors
     /// [`Error::Malformed`] when destination and gateway are of different families.
     pub fn add(&self, index: u32) -> Result<Request, Error> {
-        let message = RouteNetlinkMessage::NewRoute(self.message(index)?);
-        let is_beside_others = self.is_on_link && self.gateway.is_none() && self.destination.is_ipv6();
-        Ok(if is_beside_others { Request::create_beside(message) } else { Request::create(message) })
+        Ok(Request::create(RouteNetlinkMessage::NewRoute(self.message(index)?)))
+    }
+
+    /// `ip -6 route append DESTINATION via GATEWAY dev INDEX …`: a further next hop beside those of the same destination and metric, which
+    /// share the packets (`fib6_add_rt2node` in `net/ipv6/ip6_fib.c`). Only the same next hop is refused (`EEXIST`). IPv4 has no
+    /// such routes: there one of two is not used.
+    ///
+    /// # Errors
+    /// As [`Route::add`].
+    pub fn add_beside(&self, index: u32) -> Result<Request, Error> {
+        Ok(Request::create_beside(RouteNetlinkMessage::NewRoute(self.message(index)?)))
     }
 
     /// `ip route del DESTINATION via GATEWAY dev INDEX …`.
@@ -86,7 +102,7 @@ impl Route {
             .map_err(mixed)?
             .output_interface(index)
             .scope(scope)
-            .table_id(self.table.unwrap_or(MAIN));
+            .table_id(self.table());
         if let Some(gateway) = self.gateway {
             builder = builder.gateway(gateway).map_err(mixed)?;
         }
@@ -105,16 +121,50 @@ impl Route {
         Ok(message)
     }
 
-    /// Whether the kernel's `have` is this route, so far as this one says.
+    /// Whether the kernel's `have` is this route, so far as this one says. The kernel keeps a scope for IPv4 alone.
     #[must_use]
     pub fn is_met_by(&self, have: &Self) -> bool {
-        let network = |route: &Self| (route.destination.network(), route.destination.prefix());
-        network(self) == network(have)
+        self.leads_where(have)
             && self.gateway == have.gateway
-            && self.table.unwrap_or(MAIN) == have.table.unwrap_or(MAIN)
-            && self.priority.is_none_or(|want| have.priority.unwrap_or(0) == want)
+            && self.priority.is_none_or(|_| self.metric() == have.metric())
             && self.mtu.is_none_or(|want| have.mtu == Some(want))
             && self.advmss.is_none_or(|want| have.advmss == Some(want))
+            && self.scope.is_none_or(|want| self.destination.is_ipv6() || have.scope == Some(want))
+    }
+
+    /// Both are to one destination, in one table.
+    #[must_use]
+    pub fn leads_where(&self, other: &Self) -> bool {
+        let network = |route: &Self| (route.destination.network(), route.destination.prefix());
+        network(self) == network(other) && self.table() == other.table()
+    }
+
+    /// Both are to one destination with one metric, in one table. Of IPv4 there is one such route.
+    #[must_use]
+    pub fn rivals(&self, other: &Self) -> bool {
+        self.leads_where(other) && self.metric() == other.metric()
+    }
+
+    /// To everywhere, in the table that is looked up for all packets.
+    #[must_use]
+    pub fn is_main_default(&self) -> bool {
+        self.destination.prefix() == 0 && self.table() == MAIN
+    }
+
+    /// The table that it is in.
+    #[must_use]
+    pub fn table(&self) -> u32 {
+        self.table.filter(|table| *table != 0).unwrap_or(MAIN)
+    }
+
+    /// The metric that the kernel gives it.
+    #[must_use]
+    pub fn metric(&self) -> u32 {
+        match self.priority.filter(|metric| *metric > 0) {
+            Some(metric) => metric,
+            None if self.destination.is_ipv4() => 0,
+            None => IPV6_METRIC,
+        }
     }
 }
 
@@ -194,7 +244,10 @@ fn to(socket: &mut Socket, address: IpAddr, flags: u32) -> Result<Option<Object>
     match socket.request(Request::question(RTM_GETROUTE, payload)) {
         Ok(answer) => Ok(answer),
         Err(error)
-            if matches!(error.errno(), Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::EINVAL)) =>
+            if matches!(error.errno(), Some(libc::EACCES | libc::EINVAL))
+                || error.is_unreachable()
+                || error.is_missing()
+                || error.is_without_family() =>
         {
             Ok(None)
         }
@@ -202,23 +255,23 @@ fn to(socket: &mut Socket, address: IpAddr, flags: u32) -> Result<Option<Object>
     }
 }
 
-/// All routes of both families and all tables, each with the index of the link that it goes through.
+/// All routes of both families and all tables, each with the index of the link that it goes through: one with several next hops comes
+/// once for each. None where it leads nowhere (`blackhole`).
 ///
 /// # Errors
 /// Those of [`Socket::dump`].
-pub fn list(socket: &mut Socket) -> Result<Vec<(u32, Route)>, Error> {
+pub fn list(socket: &mut Socket) -> Result<Vec<(Option<u32>, Route)>, Error> {
     let request = Request::dump(RouteNetlinkMessage::GetRoute(RouteMessage::default()));
     let messages = socket.dump("routes", &request)?;
     Ok(messages
         .into_iter()
         .filter_map(|object| object.decode::<RouteMessage>(RTM_NEWROUTE))
         .filter_map(|message| read(&message))
-        .filter_map(|(link, route)| Some((link?, route)))
+        .flatten()
         .collect())
 }
 
-/// The routes of both families in one table, each with the index of the link that it goes through; none where it goes through
-/// several, or nowhere (`blackhole`).
+/// The same in one table.
 ///
 /// # Errors
 /// Those of [`Socket::dump`].
@@ -230,18 +283,20 @@ pub fn in_table(socket: &mut Socket, table: u32) -> Result<Vec<(Option<u32>, Rou
         .into_iter()
         .filter_map(|object| object.decode::<RouteMessage>(RTM_NEWROUTE))
         .filter_map(|message| read(&message))
+        .flatten()
         .filter(|(_, route)| route.table == Some(table)) // kernels before 4.20 do not filter
         .collect())
 }
 
-fn read(message: &RouteMessage) -> Option<(Option<u32>, Route)> {
+/// One for each next hop.
+fn read(message: &RouteMessage) -> Option<Vec<(Option<u32>, Route)>> {
     let any = match message.header.address_family {
         AddressFamily::Inet => IpAddr::from([0; 4]),
         AddressFamily::Inet6 => IpAddr::from([0; 16]),
         _ => return None,
     };
     let mut destination = any;
-    let mut oif = None;
+    let (mut oif, mut hops) = (None, None);
     let mut route = Route::new(IpNetwork::new(any, 0).ok()?, None);
     route.table = Some(u32::from(message.header.table));
     route.scope = Some(message.header.scope.into());
@@ -250,6 +305,7 @@ fn read(message: &RouteMessage) -> Option<(Option<u32>, Route)> {
             RouteAttribute::Destination(address) => destination = ip(address)?,
             RouteAttribute::Gateway(address) => route.gateway = ip(address),
             RouteAttribute::Oif(found) => oif = Some(*found),
+            RouteAttribute::MultiPath(found) => hops = Some(found),
             RouteAttribute::Priority(metric) => route.priority = Some(*metric),
             RouteAttribute::Table(table) => route.table = Some(*table),
             RouteAttribute::Metrics(metrics) => {
@@ -265,7 +321,15 @@ fn read(message: &RouteMessage) -> Option<(Option<u32>, Route)> {
         }
     }
     route.destination = IpNetwork::new(destination, message.header.destination_prefix_length).ok()?;
-    Some((oif, route))
+    let Some(hops) = hops else { return Some(vec![(oif, route)]) };
+    let through = |hop: &RouteNextHop| {
+        let gateway = hop.attributes.iter().find_map(|attribute| match attribute {
+            RouteAttribute::Gateway(address) => ip(address),
+            _ => None,
+        });
+        (Some(hop.interface_index), Route { gateway, ..route.clone() })
+    };
+    Some(hops.iter().map(through).collect())
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

@@ -12,6 +12,10 @@ const DEVICE: &str = "/dev/net/tun";
 /// The call of [`Error::System`] when the kernel has no TAP devices, or nobody has made the device node.
 pub const OPEN: &str = "open /dev/net/tun";
 
+/// The largest MTU in bytes of a TAP device: with the Ethernet header a frame has at most 65535 (`tun_net_initialize` in
+/// `drivers/net/tun.c`).
+pub const LARGEST_MTU_BYTES: u32 = 65_535 - 14;
+
 /// The user ID of root.
 const ROOT: u32 = 0;
 

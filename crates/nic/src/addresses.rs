@@ -1,7 +1,8 @@
 //! The addresses of the container interface.
 
 use attachment::{
-    Address, Announce, AskForHolder, AwaitDetection, AwaitForwarding, AwaitListening, Description, Others, Stage,
+    Address, Announce, AskForHolder, AwaitDetection, AwaitForwarding, AwaitListening, Description, Loopback,
+    LoopbackUp, Need, Others, Side, Stage, Sysctl,
 };
 use cni::Success;
 
@@ -29,9 +30,7 @@ pub fn on_link(nic: &Nic, found: &Found, addressing: &Success, description: &mut
     }
     let device = nic.container_interface();
     let is_detected = nic.detects_duplicates;
-    if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
-        description.own(nic.container_setting("disable_ipv6", "0", Stage::Ready));
-    }
+    prepare(nic, addressing, description);
     for ip in &addressing.ips {
         let address = ip.address.ip();
         if !(nic.is_allocated || (is_detected && ip.address.is_ipv6())) {
@@ -70,11 +69,24 @@ pub fn alone(nic: &Nic, found: &Found, addressing: &Success, description: &mut D
     }
 }
 
+/// What addresses need: the loopback device, by which the container reaches its own, and IPv6 on it and on the container interface.
+fn prepare(nic: &Nic, addressing: &Success, description: &mut Description) {
+    if addressing.ips.is_empty() {
+        return;
+    }
+    description.own(LoopbackUp);
+    if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
+        for interface in [Loopback::NAME, nic.identity.if_name()] {
+            let path = format!("net/ipv6/conf/{interface}/disable_ipv6");
+            let (side, need, stage) = (Side::Container, Need::IfAny, Stage::Ready);
+            description.own(Sysctl { side, path, value: "0", need, stage });
+        }
+    }
+}
+
 /// Addresses of which nobody is asked, and which are not announced.
 fn unasked(nic: &Nic, addressing: &Success, has_route: bool, description: &mut Description) {
-    if addressing.ips.iter().any(|ip| ip.address.is_ipv6()) {
-        description.own(nic.container_setting("disable_ipv6", "0", Stage::Ready));
-    }
+    prepare(nic, addressing, description);
     for ip in &addressing.ips {
         let (device, others) = (nic.container_interface(), Others::Alone);
         description.own(Address { device, address: ip.address, others, is_detected: false, has_route });

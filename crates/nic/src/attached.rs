@@ -1,14 +1,17 @@
 //! The NIC: what it is, and the devices that make it.
 
-use attachment::{Description, Device, Identity, LinkLocal, LinkUp, Loan, Redirect, Side, Stage, Sysctl, Tap, Veth};
+use attachment::{
+    Description, Device, Identity, LinkLocal, LinkUp, Loan, Need, Redirect, Side, Stage, Sysctl, Tap, Veth,
+};
 use cni::{Call, Error, Success};
 use keys::{NicKeys, TapKeys, TapNamespace};
 use netlink::Mac;
-use netlink::link::IPV6_MTU_BYTES;
+use netlink::link::{IPV6_MTU_BYTES, LARGEST_MTU_BYTES, LEAST_MTU_BYTES};
+use netlink::tap;
 use plugin::Allocator;
 
 use crate::contradictions::refuse_contradictions;
-use crate::{Found, mac};
+use crate::{Found, Path, mac};
 
 /// The NIC as the configuration asks for it.
 #[derive(Debug, Clone)]
@@ -115,6 +118,29 @@ impl Nic {
         }
     }
 
+    /// The least and the largest MTU in bytes of the devices that are made for it.
+    fn mtu_range(&self) -> (u32, u32) {
+        let largest = if self.device == keys::Device::Tap { tap::LARGEST_MTU_BYTES } else { LARGEST_MTU_BYTES };
+        (LEAST_MTU_BYTES, largest)
+    }
+
+    /// Fails if an MTU is asked for that the devices that are made for the NIC cannot have.
+    ///
+    /// # Errors
+    /// Code 7 naming the bound.
+    pub fn refuse_mtu(&self) -> Result<(), Error> {
+        let (least, largest) = self.mtu_range();
+        let kind = if self.device == keys::Device::Tap { "a TAP device" } else { "a NIC" };
+        refuse_mtu(self.mtu_bytes, kind, (Some(least), Some(largest)))
+    }
+
+    /// A path with an MTU that the devices that are made for the NIC can have: a larger one of the path's is cut.
+    #[must_use]
+    pub fn fit(&self, path: Path) -> Path {
+        let (_, largest) = self.mtu_range();
+        Path { mtu_bytes: path.mtu_bytes.map(|bytes| bytes.min(largest)), ..path }
+    }
+
     /// The hardware address: for CHECK that of the result.
     #[must_use]
     pub fn mac(&self, found: &Found) -> Mac {
@@ -170,10 +196,12 @@ impl Nic {
         let (device, is_detected) = (self.container_interface(), self.detects_duplicates);
         if is_detected {
             // RFC 7527: a question of our own that comes back (hairpinMode) is not taken for a duplicate.
-            description.own(self.container_setting("enhanced_dad", "1", Stage::Setting));
-            description.own(self.container_setting("accept_dad", "1", Stage::Setting));
+            let otherwise = "where a switch sends frames back, an address may be taken for a duplicate of itself";
+            description.own(self.container_setting("enhanced_dad", "1", Need::Precaution { otherwise }));
+            description.own(self.container_setting("accept_dad", "1", Need::IfAny));
         } else if mac.is_none() {
-            description.own(self.container_setting("accept_dad", "0", Stage::Setting));
+            let otherwise = "its link-local address of IPv6 can be used a second later";
+            description.own(self.container_setting("accept_dad", "0", Need::Precaution { otherwise }));
         }
         if let Some(mac) = mac {
             description.own(LinkLocal { device: device.clone(), mac, is_detected });
@@ -182,9 +210,9 @@ impl Nic {
     }
 
     /// An IPv6 setting of the container interface.
-    pub(crate) fn container_setting(&self, setting: &str, value: &'static str, stage: Stage) -> Sysctl {
+    fn container_setting(&self, setting: &str, value: &'static str, need: Need) -> Sysctl {
         let path = format!("net/ipv6/conf/{}/{setting}", self.identity.if_name());
-        Sysctl { side: Side::Container, path, value, optional: true, stage }
+        Sysctl { side: Side::Container, path, value, need, stage: Stage::Setting }
     }
 
     fn veth(&self, found: &Found, joint: bool) -> Veth {
@@ -205,5 +233,21 @@ impl Nic {
             group: self.group,
             multi_queue: self.multi_queue,
         }
+    }
+}
+
+/// Fails if an MTU in bytes that is asked for is beyond the least or the largest that `kind` can have.
+///
+/// # Errors
+/// Code 7 naming the bound.
+pub fn refuse_mtu(asked: Option<u32>, kind: &str, range: (Option<u32>, Option<u32>)) -> Result<(), Error> {
+    let Some(asked) = asked else { return Ok(()) };
+    let refused = |bound: &str, bytes: u32| {
+        Err(Error::invalid_config(format!("mtu: {asked} bytes are asked for, but {kind} can have {bound} {bytes}")))
+    };
+    match range {
+        (Some(least), _) if asked < least => refused("no less than", least),
+        (_, Some(largest)) if asked > largest => refused("at most", largest),
+        _ => Ok(()),
     }
 }

@@ -20,7 +20,7 @@ mod vlans;
 mod words;
 
 pub use addresses::{addressing, alone, on_link, without_neighbours};
-pub use attached::Nic;
+pub use attached::{Nic, refuse_mtu};
 pub use gateway::Gateway;
 pub use guard::Guard;
 pub use loan::{find_loan, lent_before};

@@ -63,6 +63,7 @@ impl OnBridge {
             ),
         ];
         let nic = Nic::parse(&of_nic, device, &of_tap, call, identity)?;
+        nic.refuse_mtu()?;
         if let Some((_, reason)) = refused.iter().find(|(is_met, _)| *is_met) {
             return Err(Error::invalid_config(*reason));
         }
@@ -99,6 +100,7 @@ impl OnBridge {
     ) -> Result<Self, Error> {
         let bridge = id.bridge();
         let nic = Nic::parse(of_nic, device, of_tap, call, identity)?;
+        nic.refuse_mtu()?;
         Ok(Self {
             guard: Guard::parse(of_nic, call, vec![bridge.clone()])?,
             nic,
@@ -163,6 +165,7 @@ impl OnBridge {
             promiscuous: self.promiscuous,
             vlan_filtering: self.segment.vlans().is_some(),
             is_gateway: self.gateway.is_some(),
+            gateway: self.gateway.as_ref().filter(|_| self.has_ipam).map(|_| self.gateway_interface()),
             uplink: self.segment.uplink().cloned(),
             ..Bridge::shared(&self.bridge, self.nic.identity.network())
         }
@@ -198,7 +201,8 @@ impl OnBridge {
             uplink.refuse_gateway(session).map_err(|refused| error(&refused))?;
         }
         if self.nic.mtu_bytes.is_none() && call.environment.command != Command::Check {
-            self.found.path = self.path(session).map_err(|refused| error(&refused))?;
+            let path = self.path(session).map_err(|refused| error(&refused))?;
+            self.found.path = self.nic.fit(path);
         }
         Ok(())
     }

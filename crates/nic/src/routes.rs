@@ -10,7 +10,7 @@ use netlink::route;
 /// The routes of a result, through the container interface.
 pub(crate) fn describe(device: &Device, addressing: &Success, description: &mut Description) {
     for route in &addressing.routes {
-        description.own(LinkRoute { device: device.clone(), route: via(route, addressing) });
+        description.own(LinkRoute::new(device.clone(), via(route, addressing)));
     }
 }
 
@@ -19,7 +19,7 @@ pub fn by_the_host(device: &Device, addressing: &Success, description: &mut Desc
     for route in &addressing.routes {
         let route = via(route, addressing);
         let is_on_link = route.gateway.is_some() && addressing.ips.iter().any(|ip| ip.gateway == route.gateway);
-        description.own(LinkRoute { device: device.clone(), route: route::Route { is_on_link, ..route } });
+        description.own(LinkRoute::new(device.clone(), route::Route { is_on_link, ..route }));
     }
 }
 

@@ -1,5 +1,6 @@
 //! `sourceRouting`, `table` and `metric`: by which NIC packets leave a container that has several.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use attachment::{Description, Device, Identity, SourceRoute, SourceRule, SourceTable};
@@ -73,20 +74,27 @@ impl SourceRouting {
     /// when their routes come. The main table is left as it is.
     pub fn addressing(&self, addressing: &Success, on_link: OnLink, description: &mut Description) {
         let device = Device::container(self.identity.if_name());
-        for route in self.routes(addressing, on_link) {
-            description.own(SourceRoute::new(device.clone(), route, self.table));
+        let routes = self.routes(addressing, on_link);
+        for (place, route) in routes.iter().enumerate() {
+            let is_further = routes.iter().take(place).any(|before| before.rivals(route));
+            let route = SourceRoute::new(device.clone(), route.clone(), self.table);
+            description.own(if is_further { route.further() } else { route });
         }
         for ip in &addressing.ips {
             description.own(SourceRule { address: ip.address.ip(), table: self.table });
         }
     }
 
-    /// Of several of one destination and metric the first counts, as in the main table.
+    /// Of several of one destination and metric the first counts; of IPv6 every next hop that routes ask for. Where the main table cannot
+    /// have them all, it says so.
     fn routes(&self, addressing: &Success, on_link: OnLink) -> Vec<Route> {
         let mut routes: Vec<Route> = Vec::new();
         let mut add = |route: Route| {
-            let key = |route: &Route| (route.destination, route.priority.unwrap_or_default());
-            if !routes.iter().any(|other| key(other) == key(&route)) {
+            let is_further = |other: &Route| {
+                let are_next_hops = route.gateway.is_some() && other.gateway.is_some();
+                route.destination.is_ipv6() && are_next_hops && route.gateway != other.gateway
+            };
+            if routes.iter().filter(|other| other.rivals(&route)).all(is_further) {
                 routes.push(route);
             }
         };
@@ -98,10 +106,11 @@ impl SourceRouting {
         for route in addressing.routes.iter().filter(is_of_nic) {
             add(via(route, addressing));
         }
+        let mut defaults = BTreeSet::new();
         let is_here = |route: &cni::Route| is_of_nic(&route) || route.table == Some(self.table);
         for ip in &addressing.ips {
             let Some(gateway) = ip.gateway.filter(|gateway| !gateway.is_unspecified()) else { continue };
-            let Some(default) = default_route(gateway) else { continue };
+            let Some(default) = default_route(gateway).filter(|default| defaults.insert(*default)) else { continue };
             if !addressing.routes.iter().any(|route| route.dst == default && is_here(route)) {
                 add(Route::new(default, Some(gateway)));
             }

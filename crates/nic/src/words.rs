@@ -39,6 +39,9 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::OtherTable => {
             "set another number with table, or leave table out for one that follows from the attachment".to_owned()
         }
+        Remedy::OtherRoute => {
+            "remove one of the two, or give the route another priority in ipam (with cniVersion 1.1.0)".to_owned()
+        }
         Remedy::Masquerade(text) => format!("ipMasq needs it; {text}"),
         Remedy::Guard(text) => format!("macspoofchk and ipspoofchk need it; {text}"),
         Remedy::Firewall(text) => format!("ipMasq, macspoofchk and ipspoofchk need it; {text}"),

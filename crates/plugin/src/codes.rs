@@ -30,7 +30,7 @@ pub fn worded(error: &Error, words: impl Fn(&Remedy) -> Option<String>) -> cni::
         Error::Namespace(_) => Code::InvalidNamespace,
         Error::Invalid(_) | Error::Unusable { .. } => Code::InvalidConfig,
         Error::Unlisted(_) | Error::Late => Code::Internal,
-        Error::System { .. } => Code::Io,
+        Error::System { .. } | Error::Setting { .. } => Code::Io,
         Error::Busy(_) => Code::TryAgainLater,
     };
     cni::Error::new(code, error.worded(words))

@@ -43,10 +43,11 @@ pub(crate) fn on_another_host(
     work: impl FnOnce(&mut Session) -> Result<(), Error> + Send + 'static,
 ) -> Result<(), Error> {
     let tried = thread::spawn(move || {
+        let original = Namespace::own().map_err(Error::Namespace)?;
         leave()?;
         let container = Namespace::own().map_err(Error::Namespace)?;
         leave()?;
-        let mut session = Session::new(Some(container));
+        let mut session = Session::rehearsing(container, original);
         props.iter().try_for_each(|prop| prop.put_up(&mut session))?;
         work(&mut session)
     });
@@ -67,7 +68,7 @@ impl Prop {
         let pair = |namespace: &Namespace, name: &str, mtu_bytes| {
             let mac = || Mac::random().map_err(Error::refused(&action));
             let peer = veth::Peer { namespace, name: "far-end", mac: mac()? };
-            let pair = veth::NewVeth { name, mac: mac()?, mtu: Some(mtu_bytes), peer };
+            let pair = veth::NewVeth { name, mac: mac()?, mtu: Some(link::LARGEST_MTU_BYTES.min(mtu_bytes)), peer };
             Ok(vec![pair.create(), link::set_up("far-end"), link::set_up(name)])
         };
         let own = Namespace::own().map_err(Error::Namespace)?; // open until it has been sent

@@ -73,6 +73,27 @@ fn an_mtu_may_be_too_small_for_ipv6() {
 }
 
 #[test]
+fn the_link_below_may_have_too_small_an_mtu_for_ipv6() {
+    with_features(usual_features(), || {
+        let cable = Cable::new();
+        sh("ip link set up0 mtu 1000").ok();
+        for keys in usually(kinds()) {
+            let ipam = json!({"ipam": {"type": "static", "addresses": [{"address": "10.9.0.7/24"}]}});
+            attached(&cable, &with(&config(&keys), &ipam), |result| {
+                assert_eq!(result["interfaces"][0]["mtu"], 1000, "{keys}");
+            });
+            let before = cable.state();
+            for (bytes, told) in [(67, "68"), (1001, "1000")] {
+                let config = with(&config(&keys), &with(&ipam, &json!({"mtu": bytes})));
+                let (_, msg, _) = call("ADD", &cable.c1, "eth1", &config).run().error();
+                assert!(msg.contains(told), "{keys}: {msg}");
+                assert_eq!(before, cable.state(), "{keys}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_duplicate_is_found_if_that_is_asked_for() {
     with_features(FEATURES, || {
         let cable = Cable::new();

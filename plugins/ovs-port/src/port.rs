@@ -73,6 +73,7 @@ impl Port {
         let of_nic = if device == SwitchDevice::Tap { keys::Device::Tap } else { keys::Device::Veth };
         let network = call.config.name.clone();
         let nic = Nic::parse(&config::nic_keys(&keys), of_nic, &of_tap, &call, identity.clone())?;
+        nic.refuse_mtu()?;
         let patch = keys.patch_to.clone().filter(|to| !to.is_empty());
         if patch.as_ref() == Some(&bridge) {
             return Err(Error::invalid_config(format!("patchTo: {bridge} is the bridge itself")));

@@ -4,7 +4,7 @@ use attachment::{Child, Description, Device, Error as Refused, Identity, Session
 use cni::{Call, Code, Command, Error, Success};
 use keys::{NicKeys, OnBridgeKeys, SecondaryKeys, TapKeys};
 use netlink::child::Sort;
-use netlink::link::{Link, NAME_BYTES};
+use netlink::link::{LEAST_MTU_BYTES, Link, NAME_BYTES};
 use netlink::{ipvlan, layer3, macvlan};
 use nic::{Found, Nic, Path, expected, merge};
 use plugin::Prop;
@@ -38,6 +38,8 @@ impl ChildNic {
         let on_bridge: OnBridgeKeys = call.config.keys()?;
         let nic = Nic::parse(&of_nic, keys::Device::Veth, &of_tap, call, identity)?;
         let sort = sort(keys, &of_nic, kind)?;
+        // The largest is that of the link below it, which is not known yet.
+        nic::refuse_mtu(nic.mtu_bytes, "a NIC", (Some(LEAST_MTU_BYTES), None))?;
         if nic.is_mac_asked && !has_own_address(sort) {
             return Err(Error::invalid_config(format!(
                 "a hardware address is asked for (by mac, runtimeConfig.mac, args.cni.mac or MAC in CNI_ARGS), but {} has that of \

@@ -54,6 +54,7 @@ impl HostDeviceNic {
         let name = self.wanted.find(session)?;
         let device = SurveyedDevice::of(session, &name, &self.nic.identity, self.force);
         let device = device.map_err(|error| nic::error(&error))?;
+        nic::refuse_mtu(self.nic.mtu_bytes, &format!("device {name}"), device.mtu_range)?;
         if let Some(mac) = device.origin.mac.filter(|_| !self.nic.is_mac_asked) {
             self.nic.mac = mac;
         }

@@ -33,6 +33,7 @@ impl Routed {
         let of_tap: TapKeys = call.config.keys()?;
         let guard = Guard::of_routed(&keys);
         let nic = Nic::parse(&keys, keys::Device::Veth, &of_tap, call, identity)?;
+        nic.refuse_mtu()?;
         let gateway = Gateway { is_default: on_bridge.is_default_gateway, replaces: false };
         Ok(Self { nic, gateway, guard, found: Found::default() })
     }
@@ -45,7 +46,8 @@ impl Routed {
 impl Connection for Routed {
     fn survey(&mut self, call: &Call, session: &mut Session) -> Result<(), Error> {
         if self.nic.mtu_bytes.is_none() && call.environment.command != Command::Check {
-            self.found.path = Path::of_the_host(session).map_err(|error| nic::error(&error))?;
+            let path = Path::of_the_host(session).map_err(|error| nic::error(&error))?;
+            self.found.path = self.nic.fit(path);
         }
         Ok(())
     }
@@ -86,22 +88,23 @@ impl Connection for Routed {
         self.guard.addressing(&self.nic, addressing, &mut description);
         let (inside, host) = (self.nic.container_interface(), self.host());
         nic::alone(&self.nic, &self.found, addressing, &mut description);
-        let mut gateways = BTreeSet::new();
+        let (mut gateways, mut subnets) = (BTreeSet::new(), BTreeSet::new());
         for ip in &addressing.ips {
             description.own(HostRoute { identity: self.nic.identity.clone(), address: ip.address.ip() });
             let Some(gateway) = ip.gateway else { continue };
             // Several addresses may have the same one.
             if gateways.insert(gateway) {
                 let (address, others) = (IpNetwork::from(gateway), Others::Alone);
-                let route = Route { is_on_link: true, ..Route::new(address, None) };
-                description.own(LinkRoute { device: inside.clone(), route });
+                // By another NIC's way the gateway is the same host; IPv6 has both.
+                let yields = gateway.is_ipv4();
+                description.own(LinkRoute { yields, ..LinkRoute::new(inside.clone(), Route::new(address, None)) });
                 let device = host.clone();
                 description.own(Address { device, address, others, is_detected: false, has_route: false });
                 description.act(AwaitListening { device: host.clone(), address: gateway });
                 description.own(Forwarding { is_ipv6: gateway.is_ipv6() });
             }
-            if let Some(route) = subnet(ip) {
-                description.own(LinkRoute { device: inside.clone(), route });
+            if let Some(route) = subnet(ip).filter(|route| subnets.insert(route.destination)) {
+                description.own(LinkRoute { yields: true, ..LinkRoute::new(inside.clone(), route) });
             }
         }
         nic::by_the_host(&inside, addressing, &mut description);

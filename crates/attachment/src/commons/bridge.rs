@@ -6,6 +6,7 @@ use netlink::{Mac, Request};
 
 use super::migration;
 use super::uplink::{NamedPort, Port, Uplink, uplink_of};
+use crate::bridge_mac;
 use crate::bridge_members::{self, BridgeMembers};
 use crate::explained;
 use crate::firewall::forward::{self, Members};
@@ -32,6 +33,8 @@ pub struct Bridge {
     pub vlan_filtering: bool,
     /// It is going to have the address of a gateway.
     pub is_gateway: bool,
+    /// The link that is going to have it: the bridge, or a VLAN device on it.
+    pub gateway: Option<String>,
     /// Its members reach the host at it: it has a link-local address of IPv6, and answers for the host's addresses, as the kernel has
     /// any link do.
     pub reaches_host: bool,
@@ -53,6 +56,7 @@ impl Bridge {
             promiscuous: false,
             vlan_filtering: false,
             is_gateway: false,
+            gateway: None,
             reaches_host: true,
             uplink: None,
         }
@@ -169,6 +173,9 @@ impl Bridge {
 
     /// A bridge of ours without members may have been left by a call that was killed before it had made the settings.
     fn complete(&self, link: &Link, session: &mut Session) -> Result<(), Error> {
+        if let Some(gateway) = &self.gateway {
+            bridge_mac::keep_for(session, link, gateway)?;
+        }
         if !link.is_up {
             let action = format!("set {} up", self.label());
             self.take_back_with(session, "down again", link::set_down(&self.name));
@@ -223,7 +230,7 @@ impl Bridge {
     fn make_link(&self, port: Option<&Port>, session: &mut Session) -> Result<(), Error> {
         let known = port.and_then(|port| port.link().mac);
         let mac = known.map_or_else(Mac::random, Ok).map_err(Error::refused("choose an address for the bridge"))?;
-        let mtu = port.map(|port| port.link().mtu).or(self.mtu);
+        let mtu = port.map(|port| port.link().mtu).or(self.mtu).map(|bytes| bytes.min(link::LARGEST_MTU_BYTES));
         let (name, vlan_filtering, is_up) = (self.name.as_str(), self.vlan_filtering, self.reaches_host);
         let bridge = netlink::bridge::NewBridge { name, mac, mtu, vlan_filtering, is_up };
         let label = self.label();
@@ -400,6 +407,11 @@ impl Shared for Bridge {
         }
         if self.promiscuous && !link.is_promiscuous {
             commands.push(format!("ip link set {} promisc on", self.name));
+        }
+        if let Some(gateway) = &self.gateway
+            && bridge_mac::is_due(session, &link, gateway)?
+        {
+            commands.push(bridge_mac::command(&self.name));
         }
         if let (Some(uplink), Some(port)) = (&self.uplink, &port)
             && !self.is_complete(&link, session)?

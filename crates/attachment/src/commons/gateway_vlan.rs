@@ -121,7 +121,7 @@ impl GatewayVlan {
                     let request = bridge_vlan::delete(Of::Bridge(bridge), &[Vlans::tagged(id, id)]);
                     session.queue(Step::change(Side::Host, action, request).tolerating(&[libc::ENOENT]));
                 }
-                before.map_or(Ok(()), |before| setting.write(session, &before))
+                before.map_or(Ok(()), |before| setting.set(session, &before))
             },
         );
         Ok(())

@@ -77,11 +77,17 @@ pub(super) struct NamedPort {
     pub(super) name: String,
     /// It is a VLAN device that is still to be made.
     pub(super) is_made_here: bool,
+    /// The MTU in bytes that it gets from the device below it, if that is known.
+    mtu: Option<u32>,
 }
 
 impl NamedPort {
     pub(super) fn of(port: &Port) -> Self {
-        Self { name: port.name().to_owned(), is_made_here: matches!(port, Port::ToMake { .. }) }
+        Self {
+            name: port.name().to_owned(),
+            is_made_here: matches!(port, Port::ToMake { .. }),
+            mtu: Some(port.link().mtu),
+        }
     }
 }
 
@@ -302,7 +308,7 @@ impl Uplink {
         let mut change = |what: &str, request| {
             session.queue(Step::change(Side::Host, format!("{what} {name}"), request));
         };
-        change("tag", link::set_alias_without_link_local(name, &Tag::shared(network), None));
+        change("tag", link::set_alias_without_link_local(name, &Tag::shared(network), Some(parent.mtu)));
         change("set up", link::set_up(name));
         let step = Step::change(
             Side::Host,
@@ -325,12 +331,14 @@ impl Uplink {
 
     /// The commands of [`Uplink::attach`]. What moves is known only when they run.
     pub(super) fn commands(&self, port: &NamedPort, bridge: &str, network: &str) -> Vec<String> {
-        let (device, NamedPort { name: port, is_made_here }) = (&self.device, port);
+        let (device, NamedPort { name: port, is_made_here, mtu }) = (&self.device, port);
         let mut commands = Vec::new();
         match self.vlan {
             Some(UplinkVlan { id, .. }) if *is_made_here => {
                 commands.push(format!("ip link add link {device} name {port} type vlan id {id}"));
-                commands.push(format!("ip link set {port} addrgenmode none"));
+                if link::may_have_ipv6(*mtu) {
+                    commands.push(format!("ip link set {port} addrgenmode none"));
+                }
                 commands.push(format!("ip link set {port} alias '{}' up", Tag::shared(network)));
                 commands.push(format!("ip link set {port} master {bridge}"));
             }
@@ -359,7 +367,7 @@ impl Uplink {
 
     /// The port on a host of which nothing is known.
     pub(super) fn usual_port(&self) -> NamedPort {
-        NamedPort { name: self.port_name(), is_made_here: !self.has_own_settings() }
+        NamedPort { name: self.port_name(), is_made_here: !self.has_own_settings(), mtu: None }
     }
 
     /// For CHECK.
@@ -425,9 +433,11 @@ fn pass_setting(setting: &str, from: &str, to: &str) -> Result<(), Error> {
     });
     match passed {
         // A kernel without IPv6 has no settings for it.
-        Err(source) if source.kind() != ErrorKind::NotFound => {
-            Err(Error::System { action: format!("set net.ipv6.conf.{to}.{setting} as for {from}"), source })
-        }
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::Setting {
+            action: format!("set net.ipv6.conf.{to}.{setting} as for {from}"),
+            source,
+            remedy: Remedy::act("call the plugin where /proc/sys can be written"),
+        }),
         _ => Ok(()),
     }
 }

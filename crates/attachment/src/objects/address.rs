@@ -4,6 +4,7 @@ use ipnetwork::IpNetwork;
 use netlink::address;
 use netlink::layer3::Layer3;
 
+use crate::bridge_mac;
 use crate::bridge_members::BridgeMembers;
 use crate::{Commons, Device, Difference, Error, Kind, Object, Remedy, Session, Side, Stage, Step};
 
@@ -87,6 +88,15 @@ impl Address {
         Ok(())
     }
 
+    /// A bridge that was no gateway of this family before may not have an address of its own yet.
+    fn keep_hardware_address(&self, session: &mut Session) -> Result<(), Error> {
+        let members = BridgeMembers::of_gateway(session, &self.device)?;
+        if let Some(bridge) = session.find(&Device::host(members.bridge))? {
+            bridge_mac::keep(session, &bridge);
+        }
+        Ok(())
+    }
+
     /// Deals with the addresses that a shared link has. True when ours is among them.
     fn reconcile(&self, session: &mut Session) -> Result<bool, Error> {
         let index = session.index(&self.device)?;
@@ -124,6 +134,9 @@ impl Object for Address {
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         if self.others != Others::Alone && self.reconcile(session)? {
             return Ok(());
+        }
+        if self.others != Others::Alone {
+            self.keep_hardware_address(session)?;
         }
         let index = session.index(&self.device)?;
         let (side, action) = (self.device.side, format!("add {}", self.label()));

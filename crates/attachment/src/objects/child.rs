@@ -1,7 +1,7 @@
 //! A child of a link: a macvlan, ipvlan or VLAN device in the container.
 
 use netlink::child::{NewChild, Sort};
-use netlink::link::{self, Link};
+use netlink::link::{self, IPV6_MTU_BYTES, Link};
 use netlink::{Mac, Namespace, ipvlan, macvlan};
 
 use super::children;
@@ -16,9 +16,6 @@ static COLLECTOR: Finder = FINDER.for_gc();
 
 /// What the kernel says of a kind that it does not have, beside `EOPNOTSUPP`.
 const UNKNOWN: &str = "Unknown device type";
-
-/// Below this MTU a link has no IPv6 (RFC 8200, section 5).
-const IPV6_MTU_BYTES: u32 = 1280;
 
 /// A child of a link, as the container interface. It is made in the container's namespace under [`Identity::interim_name`]; the
 /// alias and the name of the container interface follow in one message. So whatever a kill leaves says whose it is.

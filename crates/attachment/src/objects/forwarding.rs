@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::sysctl::Sysctl;
+use super::sysctl::{Need, Sysctl};
 use crate::{Difference, Error, Kind, Object, Session, Side, Stage, Tag};
 
 static KIND: Kind = Kind::of_a_link("forwarding");
@@ -18,7 +18,7 @@ pub struct Forwarding {
 impl Forwarding {
     fn setting(&self) -> Sysctl {
         let path = if self.is_ipv6 { "net/ipv6/conf/all/forwarding" } else { "net/ipv4/ip_forward" };
-        Sysctl { side: Side::Host, path: path.to_owned(), value: "1", optional: false, stage: Stage::Gateway }
+        Sysctl { side: Side::Host, path: path.to_owned(), value: "1", need: Need::Needed, stage: Stage::Gateway }
     }
 
     /// What the kernel changes along with the setting: forwarding of each link, and whether IPv4 accepts redirects

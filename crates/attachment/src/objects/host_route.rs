@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
+use netlink::link::Link;
 use netlink::route::Route;
 
 use crate::{Device, Difference, Error, Identity, Kind, Object, Remedy, Session, Side, Stage};
@@ -33,20 +34,19 @@ impl HostRoute {
         format!("route to {} through {}", self.address, self.device())
     }
 
-    /// Whose link another route to the address goes through, for an error.
-    fn conflict(&self, through: u32, session: &mut Session) -> Result<Error, Error> {
-        let link = session.find_index(Side::Host, through)?;
-        let have = link.map_or_else(
-            || format!("link {through}"),
-            |link| match link.alias {
-                Some(alias) => format!("{} ({alias})", link.name),
-                None => link.name,
-            },
-        );
+    /// Where another route to the address leads, for an error.
+    fn conflict(&self, through: Option<u32>, session: &mut Session) -> Result<Error, Error> {
+        let link = through.map(|index| session.find_index(Side::Host, index)).transpose()?.flatten();
+        let have = match (link, through) {
+            (Some(Link { name, alias: Some(alias), .. }), _) => format!("is reached through {name} ({alias}) already"),
+            (Some(Link { name, .. }), _) => format!("is reached through {name} already"),
+            (None, Some(index)) => format!("is reached through link {index} already"),
+            (None, None) => "has a route that leads nowhere".to_owned(),
+        };
         Ok(Error::Conflict {
             object: format!("address {}", self.address),
             want: format!("a route through {}", self.device()),
-            have: format!("is reached through {have} already"),
+            have,
             remedy: Remedy::act("give the container another address"),
         })
     }
@@ -78,10 +78,9 @@ impl Object for HostRoute {
         match session.socket(Side::Host)?.request(request) {
             Ok(_) => Ok(()),
             Err(source) if source.errno() == Some(libc::EEXIST) => {
+                session.forget_listed();
                 let routes = session.routes(&self.device())?;
-                let other = routes.iter().find(|(through, have)| {
-                    *through != index && have.destination == route.destination && have.table == Some(254)
-                });
+                let other = routes.iter().find(|(through, have)| *through != Some(index) && route.leads_where(have));
                 match other {
                     Some((through, _)) => Err(self.conflict(*through, session)?),
                     None => Err(Error::Refused { action, source }),
@@ -94,8 +93,9 @@ impl Object for HostRoute {
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
         let index = session.find(&self.device())?.map(|link| link.index);
         let routes = session.routes(&self.device())?;
-        let is_met =
-            |route: &Route| routes.iter().any(|(through, have)| Some(*through) == index && route.is_met_by(have));
+        let is_met = |route: &Route| {
+            routes.iter().any(|(through, have)| through.is_some() && *through == index && route.is_met_by(have))
+        };
         Ok(match self.route() {
             Some(route) if !is_met(&route) => vec![Difference::missing(self.label())],
             _ => Vec::new(),

@@ -2,30 +2,102 @@
 
 use netlink::route;
 
+use super::rival;
 use crate::session::Routes;
 use crate::{Device, Difference, Error, Kind, Object, Session, Side, Stage, Step};
 
 static KIND: Kind = Kind::of_a_link("route");
 
 /// A route through a link.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LinkRoute {
     /// The link.
     pub device: Device,
     /// The route.
     pub route: route::Route,
+    /// It is not made where a route through another link leads to the same destination already.
+    pub yields: bool,
 }
 
 impl LinkRoute {
+    /// A default route of the main table yields: the first network that sets one keeps it (ADD-9). Any other is made, or refused.
+    #[must_use]
+    pub fn new(device: Device, route: route::Route) -> Self {
+        Self { yields: route.is_main_default(), device, route }
+    }
+
     pub(super) fn label(&self) -> String {
-        let via = self.route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
-        format!("route {}{via} dev {}", self.route.destination, self.device)
+        format!("route {}", rival::in_words(&self.route, &self.device.to_string()))
     }
 
     /// The routes of its side, each with the link that it goes through.
     fn list(&self, session: &mut Session) -> Result<Routes, Error> {
         session.routes(&self.device)
     }
+
+    /// IPv6 can have it beside others of the same destination and metric, which share the packets.
+    fn is_made_beside(&self) -> bool {
+        self.route.destination.is_ipv6() && !self.yields
+    }
+
+    /// What a route of the same destination and metric that is there already means for this one.
+    fn verdict(&self, session: &mut Session) -> Result<Verdict, Error> {
+        let index = session.known(&self.device)?.map(|link| link.index);
+        let routes = self.list(session)?;
+        let mut rivals = routes.iter().filter(|(_, have)| self.route.rivals(have));
+        let is_own = |through: &Option<u32>| through.is_some() && *through == index;
+        let is_same_hop =
+            |(through, have): &&(Option<u32>, route::Route)| is_own(through) && have.gateway == self.route.gateway;
+        let nearest = rivals.clone().find(is_same_hop).or_else(|| rivals.clone().next());
+        let Some(nearest) = nearest.cloned() else { return Ok(Verdict::Free) };
+        Ok(match () {
+            () if rivals.clone().any(|(through, have)| is_own(through) && self.route.is_met_by(have)) => Verdict::Met,
+            () if self.yields && rivals.any(|(through, _)| through.is_some() && !is_own(through)) => Verdict::Yields,
+            () if self.route.destination.is_ipv6() => Verdict::Beside(nearest),
+            () => Verdict::InTheWay(nearest),
+        })
+    }
+
+    /// The kernel says that one of the same destination and metric is there already.
+    fn settle(&self, session: &mut Session) -> Result<(), Error> {
+        let rival = match self.verdict(session)? {
+            Verdict::Met | Verdict::Yields => return Ok(()),
+            Verdict::Beside(rival) if self.yields => return self.make_beside(&rival, session),
+            Verdict::Beside(rival) | Verdict::InTheWay(rival) => rival,
+            Verdict::Free => {
+                return Err(Error::Exists(self.label())); // it has gone since
+            }
+        };
+        Err(rival::conflict(session, &self.device, &self.route, &rival)?)
+    }
+
+    /// A further next hop of one that goes through the same link.
+    fn make_beside(&self, rival: &(Option<u32>, route::Route), session: &mut Session) -> Result<(), Error> {
+        let action = format!("add {}", self.label());
+        let index = session.index(&self.device)?;
+        let request = self.route.add_beside(index).map_err(Error::refused(&action))?;
+        session.make(|session| match session.socket(self.device.side)?.request(request) {
+            Ok(_) => Ok(()),
+            Err(source) if source.is_existing() => Err(rival::conflict(session, &self.device, &self.route, rival)?),
+            Err(source) => Err(Error::Refused { action, source }),
+        })?;
+        session.forget_listed();
+        Ok(())
+    }
+}
+
+/// What is where a route is to be made.
+enum Verdict {
+    /// Nothing.
+    Free,
+    /// The route itself.
+    Met,
+    /// One that it yields to.
+    Yields,
+    /// One that it can be made beside, unless the next hop is the same.
+    Beside((Option<u32>, route::Route)),
+    /// One that it cannot be made beside.
+    InTheWay((Option<u32>, route::Route)),
 }
 
 impl Object for LinkRoute {
@@ -37,26 +109,24 @@ impl Object for LinkRoute {
         Stage::Route
     }
 
-    /// A route of the same destination and metric that is there already stays: the first network that sets a default route
-    /// keeps it (ADD-9).
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         let index = session.index(&self.device)?;
         let action = format!("add {}", self.label());
-        let request = self.route.add(index).map_err(Error::refused(&action))?;
-        session.queue(Step::make(self.device.side, action, request).tolerating(&[libc::EEXIST]));
+        let request = if self.is_made_beside() { self.route.add_beside(index) } else { self.route.add(index) };
+        let step = Step::make(self.device.side, &action, request.map_err(Error::refused(&action))?);
+        let route = self.clone();
+        session.queue_examined(step, libc::EEXIST, move |session| route.settle(session));
         Ok(())
     }
 
-    /// Met by the route itself, or by one of the same destination through another link, which came first.
+    /// Met by the route itself, or, where that yields, by one of the same destination through another link, which came first.
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
         let index = session.find(&self.device)?.map(|link| link.index);
         let routes = self.list(session)?;
-        let is_met = routes.iter().any(|(through, have)| {
-            if Some(*through) == index {
-                self.route.is_met_by(have)
-            } else {
-                have.destination == self.route.destination && have.table == Some(self.route.table.unwrap_or(254))
-            }
+        let is_met = routes.iter().any(|(through, have)| match through {
+            None => false,
+            through if *through == index => self.route.is_met_by(have),
+            _ => self.yields && self.route.leads_where(have),
         });
         Ok(if is_met { Vec::new() } else { vec![Difference::missing(self.label())] })
     }
@@ -73,8 +143,9 @@ impl Object for LinkRoute {
     fn commands(&self) -> Vec<String> {
         let route = &self.route;
         let via = route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+        let verb = if self.is_made_beside() { "append" } else { "add" };
         let mut command = format!(
-            "{} route add {}{via} dev {} proto static",
+            "{} route {verb} {}{via} dev {} proto static",
             self.device.tool("ip"),
             route.destination,
             self.device.name
@@ -92,32 +163,27 @@ impl Object for LinkRoute {
         if route.is_on_link && route.gateway.is_some() {
             command.push_str(" onlink");
         }
-        if route.is_on_link && route.gateway.is_none() && route.destination.is_ipv6() {
-            command = command.replacen(" route add ", " route append ", 1);
-        }
         vec![command]
     }
 
-    /// One that is there already stays, as when it is made.
+    /// A conflict is printed as a comment: what is there may be gone when the commands run.
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
         if self.device.side == Side::Container && !session.has_container() {
             return Ok(self.commands());
         }
-        let routes = self.list(session)?;
-        let table = |route: &route::Route| route.table.unwrap_or(254);
-        // What the kernel takes where none is given (IP6_RT_PRIO_USER in include/uapi/linux/ipv6_route.h).
-        let default = if self.route.destination.is_ipv4() { 0 } else { 1024 };
-        let metric = |route: &route::Route| route.priority.filter(|metric| *metric > 0).unwrap_or(default);
-        let is_there = routes.iter().any(|(_, have)| {
-            have.destination == self.route.destination
-                && table(have) == table(&self.route)
-                && metric(have) == metric(&self.route)
-        });
-        Ok(match is_there {
-            true => {
+        Ok(match self.verdict(session)? {
+            Verdict::Free => self.commands(),
+            Verdict::Met => vec![format!("# {} exists already", self.label())],
+            Verdict::Yields => {
                 vec![format!("# {}: a route to {} exists already, and stays", self.label(), self.route.destination)]
             }
-            false => self.commands(),
+            Verdict::Beside(_) => {
+                self.commands().iter().map(|line| line.replacen(" route add ", " route append ", 1)).collect()
+            }
+            Verdict::InTheWay(rival) => {
+                let conflict = rival::conflict(session, &self.device, &self.route, &rival)?;
+                vec![format!("# this is refused: {conflict}")]
+            }
         })
     }
 }

@@ -180,7 +180,7 @@ fn ours(socket: &mut Socket) -> Result<Vec<Rule>, Error> {
 /// Each link with the table of a route through it.
 fn tables(socket: &mut Socket) -> Result<Vec<(u32, u32)>, Error> {
     let routes = route::list(socket).map_err(Error::refused("list the routes of a container"))?;
-    Ok(routes.into_iter().filter_map(|(link, route)| Some((link, route.table?))).collect())
+    Ok(routes.into_iter().filter_map(|(link, route)| Some((link?, route.table?))).collect())
 }
 
 impl Behind {

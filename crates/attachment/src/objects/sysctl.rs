@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::{Difference, Error, Kind, Object, Session, Side, Stage};
+use crate::{Difference, Error, Kind, Note, Object, Remedy, Session, Side, Stage};
 
 static KIND: Kind = Kind::of_a_link("setting");
 
@@ -17,10 +17,24 @@ pub struct Sysctl {
     pub path: String,
     /// The value.
     pub value: &'static str,
-    /// The kernel may lack it: one without IPv6 has no settings for it.
-    pub optional: bool,
+    /// What depends on it.
+    pub need: Need,
     /// When it is needed.
     pub stage: Stage,
+}
+
+/// What depends on a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// What was asked for: without it there is an error.
+    Needed,
+    /// The same, where the kernel has the setting: one without IPv6 has none for it, nor has a link with an MTU below 1280.
+    IfAny,
+    /// Nothing that was asked for. Where it cannot be set (`/proc/sys` may be read-only), what follows from that is noted.
+    Precaution {
+        /// What follows, as a sentence.
+        otherwise: &'static str,
+    },
 }
 
 impl Sysctl {
@@ -29,7 +43,8 @@ impl Sysctl {
     #[must_use]
     pub fn no_router_advertisements(link: &str) -> Self {
         let path = format!("net/ipv6/conf/{link}/accept_ra");
-        Self { side: Side::Host, path, value: "0", optional: true, stage: Stage::Common }
+        let otherwise = "a container can give the host a default route by router advertisements";
+        Self { side: Side::Host, path, value: "0", need: Need::Precaution { otherwise }, stage: Stage::Common }
     }
 
     /// For a device of the host that is none of its ways to anybody: it answers no question for the host's addresses there, and takes no
@@ -38,7 +53,8 @@ impl Sysctl {
     pub fn no_way_to_the_host(link: &str) -> [Self; 2] {
         [("arp_ignore", "8"), ("rp_filter", "1")].map(|(setting, value)| {
             let path = format!("net/ipv4/conf/{link}/{setting}");
-            Self { side: Side::Host, path, value, optional: true, stage: Stage::Common }
+            let otherwise = "containers may reach addresses of the host there";
+            Self { side: Side::Host, path, value, need: Need::Precaution { otherwise }, stage: Stage::Common }
         })
     }
 
@@ -46,17 +62,56 @@ impl Sysctl {
         format!("/proc/sys/{}", self.path)
     }
 
-    pub(crate) fn write(&self, session: &mut Session, value: &str) -> Result<(), Error> {
+    /// Sets it to `value`, unless it is that already: `/proc/sys` may be read-only although everything is as it should be.
+    pub(crate) fn set(&self, session: &mut Session, value: &str) -> Result<(), Error> {
+        if self.read(session)?.is_none_or(|have| have == value) {
+            return Ok(());
+        }
         let file = self.file();
-        match session.within(self.side, || fs::write(&file, value))? {
-            Err(error) if !(self.optional && error.kind() == ErrorKind::NotFound) => Err(self.failed(error)),
-            _ => Ok(()),
+        match (session.within(self.side, || fs::write(&file, value))?, self.need) {
+            (Ok(()), _) => Ok(()),
+            (Err(error), Need::IfAny | Need::Precaution { .. }) if error.kind() == ErrorKind::NotFound => Ok(()),
+            (Err(error), Need::Precaution { otherwise }) => {
+                session.note(Note::NotSet { action: self.action(value), reason: error.to_string(), otherwise });
+                Ok(())
+            }
+            (Err(_), _) if self.is_set_originally(session, value)? => Ok(()),
+            (Err(error), Need::Needed | Need::IfAny) => Err(self.failed(error)),
         }
     }
 
-    fn failed(&self, source: std::io::Error) -> Error {
+    /// Whether the host that this one stands in for has it already: there it need not be set.
+    fn is_set_originally(&self, session: &Session, value: &str) -> Result<bool, Error> {
+        let have = match self.side {
+            Side::Host => session.within_original(|| fs::read_to_string(self.file()))?,
+            Side::Container => None,
+        };
+        Ok(matches!(have, Some(Ok(have)) if have.trim_end() == value))
+    }
+
+    /// The setting as `sysctl` names it. A link's name may have a dot.
+    fn name(&self) -> String {
+        if self.path.contains('.') { self.path.clone() } else { self.path.replace('/', ".") }
+    }
+
+    fn action(&self, value: &str) -> String {
         let place = if self.side == Side::Container { " in the container" } else { "" };
-        Error::System { action: format!("set {} to {}{place}", self.path.replace('/', "."), self.value), source }
+        format!("set {} to {value}{place}", self.name())
+    }
+
+    fn failed(&self, source: std::io::Error) -> Error {
+        let remedy = match self.side {
+            Side::Host => format!(
+                "set it beforehand with `{}`, or call the plugin where /proc/sys can be written",
+                self.command()
+            ),
+            Side::Container => "call the plugin where /proc/sys can be written".to_owned(),
+        };
+        Error::Setting { action: self.action(self.value), source, remedy: Remedy::Act(remedy) }
+    }
+
+    fn command(&self) -> String {
+        format!("sysctl -w {}={}", self.name(), self.value)
     }
 
     /// The value at present; `None` when the kernel lacks the setting and may.
@@ -64,9 +119,15 @@ impl Sysctl {
         let file = self.file();
         match session.within(self.side, || fs::read_to_string(&file))? {
             Ok(text) => Ok(Some(text.trim_end().to_owned())),
-            Err(error) if self.optional && error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if self.need != Need::Needed && error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed(error)),
         }
+    }
+
+    /// Whether it could be set. Nothing is written.
+    fn is_writable(&self, session: &mut Session) -> Result<bool, Error> {
+        let file = self.file();
+        session.within(self.side, || fs::File::options().write(true).open(&file).is_ok())
     }
 }
 
@@ -84,21 +145,18 @@ impl Object for Sysctl {
         self.stage
     }
 
-    /// Written only if it differs: `/proc/sys` may be read-only although everything is as it should be.
     fn create(&self, session: &mut Session) -> Result<(), Error> {
-        match self.read(session)?.is_none_or(|have| have == self.value) {
-            true => Ok(()),
-            false => self.write(session, self.value),
-        }
+        self.set(session, self.value)
     }
 
+    /// A precaution that could not be taken is not missed.
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
-        Ok(match self.read(session)? {
-            Some(have) if have != self.value => {
-                vec![Difference::new(self.path.replace('/', "."), self.value, have)]
-            }
-            _ => Vec::new(),
-        })
+        let Some(have) = self.read(session)?.filter(|have| have != self.value) else { return Ok(Vec::new()) };
+        if matches!(self.need, Need::Precaution { .. }) && !self.is_writable(session)? {
+            return Ok(Vec::new());
+        }
+        let place = if self.side == Side::Container { " in the container" } else { "" };
+        Ok(vec![Difference::new(format!("{}{place}", self.name()), self.value, have)])
     }
 
     /// One of a container's interface goes with the interface; one of the host (forwarding) may serve others by now.
@@ -108,14 +166,12 @@ impl Object for Sysctl {
 
     fn commands(&self) -> Vec<String> {
         let prefix = if self.side == Side::Container { "ip netns exec CONTAINER " } else { "" };
-        // A link's name may have a dot.
-        let path = if self.path.contains('.') { self.path.clone() } else { self.path.replace('/', ".") };
-        vec![format!("{prefix}sysctl -w {path}={}", self.value)]
+        vec![format!("{prefix}{}", self.command())]
     }
 
     /// A link that is still to be made has no settings yet.
     fn missing_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        if self.optional && self.path.starts_with("net/ipv6/") && !has_ipv6() {
+        if self.need != Need::Needed && self.path.starts_with("net/ipv6/") && !has_ipv6() {
             return Ok(Vec::new());
         }
         let is_closed = self.side == Side::Container && !session.has_container();

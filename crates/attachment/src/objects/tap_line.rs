@@ -119,7 +119,9 @@ impl Object for TapLine {
         let mut commands = vec![format!("ip link add {port} address {mac}{mtu} up {pair}")];
         for end in [port, joint] {
             commands.push(format!("ip link set {end} alias '{}'", self.identity.alias()));
-            commands.push(format!("ip link set {end} addrgenmode none"));
+            if link::may_have_ipv6(self.mtu) {
+                commands.push(format!("ip link set {end} addrgenmode none"));
+            }
         }
         commands
     }

@@ -164,12 +164,16 @@ impl Object for Veth {
                 self.container_mac
             ),
             format!("ip link set {host} alias '{}'", self.identity.alias()),
-            format!("ip link set {host} addrgenmode none"),
         ];
+        if link::may_have_ipv6(self.mtu) {
+            commands.push(format!("ip link set {host} addrgenmode none"));
+        }
         if self.joint {
             let (tool, name) = (container.tool("ip"), &container.name);
             commands.push(format!("{tool} link set {name} alias '{}'", self.identity.alias()));
-            commands.push(format!("{tool} link set {name} addrgenmode none"));
+            if link::may_have_ipv6(self.mtu) {
+                commands.push(format!("{tool} link set {name} addrgenmode none"));
+            }
         }
         commands
     }

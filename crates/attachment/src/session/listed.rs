@@ -9,8 +9,8 @@ use netlink::rule::Rule;
 
 use crate::Side;
 
-/// Routes, each with the index of the link that it goes through.
-pub(crate) type Routes = Rc<[(u32, Route)]>;
+/// Routes, each with the index of the link that it goes through, if it leads anywhere.
+pub(crate) type Routes = Rc<[(Option<u32>, Route)]>;
 
 /// Addresses, each with the index of the link that has it.
 pub(crate) type Addresses = Rc<BTreeSet<(u32, IpNetwork)>>;

@@ -59,6 +59,15 @@ pub enum Note {
         /// The port.
         port: String,
     },
+    /// A precaution could not be taken.
+    NotSet {
+        /// The setting with its value, as in "set net.ipv6.conf.br0.accept_ra to 0".
+        action: String,
+        /// Why.
+        reason: String,
+        /// What follows.
+        otherwise: &'static str,
+    },
     /// A port does not forward before the spanning tree of its bridge lets it, which is waited for.
     SpanningTree {
         /// The port.
@@ -115,6 +124,7 @@ impl fmt::Display for Note {
                 f,
                 "flows of ports that are gone may be left on bridge {bridge} ({reason}); GC of a network on Open vSwitch removes them"
             ),
+            Self::NotSet { action, reason, otherwise } => write!(f, "cannot {action} ({reason}): {otherwise}"),
             Self::MortalPort { port } => write!(
                 f,
                 "internal port {port} is dead when ovs-vswitchd is restarted, because its bridge has datapath_type netdev; a veth is not"

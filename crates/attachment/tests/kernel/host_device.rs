@@ -131,7 +131,7 @@ fn what_fails_later_gives_it_back() {
     let mut description = described(object(&mut session, true));
     let gateway = Some("198.51.100.1".parse().unwrap());
     let route = route::Route::new("0.0.0.0/0".parse().unwrap(), gateway);
-    description.push(own(LinkRoute { device: Device::container("eth1"), route }));
+    description.push(own(LinkRoute::new(Device::container("eth1"), route)));
     let error = creation.make(&mut session, description).unwrap_err().to_string();
     assert!(error.contains("198.51.100.1"), "{error}");
     assert!(place.link("eth1").contains(", was ens3 "));

@@ -5,7 +5,7 @@ use std::path::Path;
 use attachment::{
     Action, Address, Announce, AskForHolder, AwaitDetection, AwaitForwarding, Bridge, BridgePort, Creation,
     Description, Device, Elements, ForwardRule, GatewayVlan, Identity, Ifb, Item, LinkLocal, LinkQdisc, LinkRoute,
-    LinkUp, Loan, Object, Others, PortVlans, Redirect, Session, Shared, Side, Stage, Sysctl, Tap, Uplink, Veth,
+    LinkUp, Loan, Need, Object, Others, PortVlans, Redirect, Session, Shared, Side, Stage, Sysctl, Tap, Uplink, Veth,
     commands, differences,
 };
 use harness::{Host, Snapshot, sh};
@@ -51,7 +51,7 @@ fn address(device: Device, address: &str, others: Others) -> Item {
 }
 
 fn setting(side: Side, path: &str, value: &'static str, stage: Stage) -> Item {
-    own(Sysctl { side, path: path.to_owned(), value, optional: false, stage })
+    own(Sysctl { side, path: path.to_owned(), value, need: Need::Needed, stage })
 }
 
 fn queue(parent: Parent, handle: u16, kind: Kind) -> Item {
@@ -91,7 +91,7 @@ fn whole() -> Description {
         address(container(), "fd00:9::2/64", Others::Alone),
     ];
     for route in [route("0.0.0.0/0", Some("10.9.0.1")), detailed, scoped, route("fd00:6::/64", Some("fd00:9::1"))] {
-        objects.push(own(LinkRoute { device: container(), route }));
+        objects.push(own(LinkRoute::new(container(), route)));
     }
     objects.push(address(Device::host(&bridge), "10.9.0.1/24", Others::Respect));
     objects.push(setting(Side::Host, "net/ipv4/ip_forward", "1", Stage::Gateway));
@@ -279,7 +279,7 @@ fn a_whole_description_is_printed_in_order() {
         "ip -n CONTAINER route add 0.0.0.0/0 via 10.9.0.1 dev eth1 proto static",
         "ip -n CONTAINER route add 10.6.0.0/16 via 10.9.0.1 dev eth1 proto static metric 50 table 100 mtu 1300 advmss 1260",
         "ip -n CONTAINER route add 10.7.0.0/16 dev eth1 proto static scope 200",
-        "ip -n CONTAINER route add fd00:6::/64 via fd00:9::1 dev eth1 proto static",
+        "ip -n CONTAINER route append fd00:6::/64 via fd00:9::1 dev eth1 proto static",
         "ip address add 10.9.0.1/24 dev br.7 brd +",
         "sysctl -w net.ipv4.ip_forward=1",
     ];

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use netlink::link;
+
 use super::{Lac, LacId, Reach};
 use crate::{Object, Tag};
 
@@ -24,9 +26,10 @@ impl Lac {
             device.push_str(&format!(" ttl {}", self.ttl));
         }
         let tag = Tag::shared(&self.id.shared_by());
+        let mode = if link::may_have_ipv6(Some(self.mtu)) { " addrgenmode none" } else { "" };
         let mut commands = vec![
             device,
-            format!("ip link set {name} alias '{tag}' addrgenmode none"),
+            format!("ip link set {name} alias '{tag}'{mode}"),
             format!("ip link set {name} master {bridge} up"),
         ];
         commands.extend(self.checksums().iter().flat_map(Object::commands));

@@ -20,6 +20,8 @@ pub struct SurveyedDevice {
     pub kind: String,
     /// What it is there.
     pub origin: Origin,
+    /// The least and the largest MTU in bytes that it can have, as far as is known.
+    pub mtu_range: (Option<u32>, Option<u32>),
 }
 
 impl SurveyedDevice {
@@ -52,7 +54,7 @@ impl SurveyedDevice {
             alias,
         };
         match identity.moved_alias(&origin, BLANK) {
-            Some(_) => Ok(Self { index: link.index, kind: link.kind, origin }),
+            Some(_) => Ok(Self { index: link.index, kind: link.kind, origin, mtu_range: link.mtu_range }),
             None => Err(no_room(&link, &origin)),
         }
     }
