@@ -165,7 +165,10 @@ fn an_uplink_that_the_kernel_refuses_keeps_its_addresses() {
         let before = site.scene.state();
         let (code, msg, _) = site.call("ADD", &config()).run().error();
         assert_eq!(code, codes::CONFLICT, "{msg}");
-        assert!(msg.contains("device eth0") && msg.contains("macvlan") && msg.contains("a port of bridge br-eth0"), "{msg}");
+        assert!(
+            msg.contains("device eth0") && msg.contains("macvlan") && msg.contains("a port of bridge br-eth0"),
+            "{msg}"
+        );
         assert_eq!(before, site.scene.state());
         assert!(ping(ROUTER, 2).all_answered());
     });
