@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use harness::{Namespace, sh};
 use serde_json::{Value, json};
-use tests::{LATEST, Plugin, Process, Scene, cites, codes, error_object, with};
+use tests::{Delegate, LATEST, Plugin, Process, Scene, cites, codes, error_object, with};
 
 /// The least forward delay that the kernel takes: 2 s, which a port listens for, and then learns for. When ports change, the kernel
 /// sets the ageing time to twice that.
@@ -55,6 +55,21 @@ fn add_waits_until_its_port_forwards_and_says_so() {
     scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
     scene.call(Plugin::Bridge, "DEL", attached).run().ok();
     assert_eq!(before, scene.state());
+}
+
+/// An IPAM plugin that speaks through the NIC is called when it can. The state of a port that forwards is 3.
+#[test]
+fn dhcp_is_asked_for_when_the_port_forwards() {
+    let scene = Scene::new();
+    sh(BRIDGE).ok();
+    let answer = json!({"cniVersion": LATEST, "ips": [{"address": "10.1.0.5/24"}]});
+    let body = format!(
+        "[ $CNI_COMMAND != ADD ] || {{ cat /sys/class/net/br0/brif/*/state > /run/scene/state; echo '{answer}'; }}"
+    );
+    let dhcp = Delegate::new(&scene, "made-up", "dhcp", &body);
+    let config = with(&config("10.1.0.5"), json!({"ipam": {"type": "dhcp"}}));
+    scene.call(Plugin::Bridge, "ADD", config).path(dhcp.path()).run().ok();
+    assert_eq!(std::fs::read_to_string("/run/scene/state").expect("it was called"), "3\n");
 }
 
 /// The container leads what its NIC receives back to the bridge.

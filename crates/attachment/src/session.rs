@@ -322,6 +322,15 @@ impl Session {
         }
     }
 
+    /// A link as it was when it was last looked up, if it was; nobody is asked, and what is queued stays so.
+    pub(crate) fn last_seen(&self, device: &Device) -> Option<&Link> {
+        let end = match device.side {
+            Side::Host => Some(&self.host),
+            Side::Container => self.container.as_ref(),
+        };
+        end?.seen.iter().find(|link| link.name == device.name)
+    }
+
     /// As [`Session::known`], by the link's index.
     ///
     /// # Errors

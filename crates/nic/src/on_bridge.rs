@@ -1,8 +1,8 @@
 //! A NIC on a Linux bridge of the host.
 
 use attachment::{
-    Bridge, BridgePort, Description, Elements, Finder, ForwardRule, GatewayVlan, Identity, Lac, LacId, Session, Tap,
-    Veth,
+    Action, AwaitForwarding, Bridge, BridgePort, Description, Elements, Finder, ForwardRule, GatewayVlan, Identity,
+    Lac, LacId, Session, Tap, Veth,
 };
 use cni::{Call, Command, Error, Success};
 use keys::{NicKeys, OnBridgeKeys, TapKeys};
@@ -239,6 +239,17 @@ impl OnBridge {
             gateway.complete(addressing);
         }
         Ok(())
+    }
+
+    /// As [`plugin::Plugin::await_nic`].
+    ///
+    /// # Errors
+    /// The port does not forward.
+    pub fn await_nic(&self, session: &mut Session) -> Result<(), attachment::Error> {
+        match self.nic.has_interface(&self.found) {
+            true => AwaitForwarding { device: self.nic.identity.host_name() }.perform(session),
+            false => Ok(()),
+        }
     }
 
     /// What the addresses need.

@@ -57,6 +57,15 @@ pub trait Plugin: Clone + Send + 'static {
         self.describe()
     }
 
+    /// Waits until what the NIC sends reaches others, which an IPAM plugin needs that speaks through it. What
+    /// [`Plugin::describe`] says has been made.
+    ///
+    /// # Errors
+    /// It will not.
+    fn await_nic(&self, _session: &mut Session) -> Result<(), attachment::Error> {
+        Ok(())
+    }
+
     /// Completes what IPAM returned: gateways, default routes, resolver.
     ///
     /// # Errors

@@ -44,6 +44,10 @@ impl Plugin for Bridged {
         Ok(self.0.describe())
     }
 
+    fn await_nic(&self, session: &mut Session) -> Result<(), attachment::Error> {
+        self.0.await_nic(session)
+    }
+
     fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error> {
         if addressing.dns == cni::Dns::default() {
             addressing.dns = call.config.dns()?;

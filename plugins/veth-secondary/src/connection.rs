@@ -22,6 +22,14 @@ pub(crate) trait Connection {
     /// Code 7 where the answer does not fit the configuration.
     fn complete(&self, addressing: &mut Success) -> Result<(), Error>;
 
+    /// Waits until what the NIC sends reaches others.
+    ///
+    /// # Errors
+    /// It will not.
+    fn await_nic(&self, _session: &mut Session) -> Result<(), attachment::Error> {
+        Ok(())
+    }
+
     /// What must exist because of the addresses.
     fn addressing(&self, addressing: &Success) -> Description;
 
@@ -65,6 +73,10 @@ impl Connection for OnBridge {
 
     fn complete(&self, addressing: &mut Success) -> Result<(), Error> {
         OnBridge::complete(self, addressing)
+    }
+
+    fn await_nic(&self, session: &mut Session) -> Result<(), attachment::Error> {
+        OnBridge::await_nic(self, session)
     }
 
     fn addressing(&self, addressing: &Success) -> Description {

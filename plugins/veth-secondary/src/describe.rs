@@ -115,6 +115,10 @@ impl Plugin for Secondary {
         Ok(description)
     }
 
+    fn await_nic(&self, session: &mut Session) -> Result<(), attachment::Error> {
+        self.connected.connection().await_nic(session)
+    }
+
     fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error> {
         if addressing.dns == cni::Dns::default() {
             addressing.dns = call.config.dns()?;

@@ -37,14 +37,11 @@ impl ForwardRule {
 
     /// Once for each bridge: with its first member.
     fn tell_refused(&self, session: &mut Session) -> Result<(), Error> {
-        let traffic = Traffic { bridge: Some(self.bridge()), gateway: self.gateway.as_deref() };
-        if !refused_ways::may_be(session, traffic)? {
+        if session.last_seen(&Device::host(self.bridge())).is_some_and(|bridge| bridge.is_running) {
             return Ok(());
         }
-        match session.known(&Device::host(self.bridge()))? {
-            Some(bridge) if bridge.is_running => Ok(()),
-            _ => refused_ways::tell(session, traffic),
-        }
+        let traffic = Traffic { bridge: Some(self.bridge()), gateway: self.gateway.as_deref() };
+        refused_ways::tell(session, traffic)
     }
 
     fn all(&self) -> Members<'_> {

@@ -30,29 +30,28 @@ pub(crate) struct Traffic<'a> {
     pub(crate) gateway: Option<&'a str>,
 }
 
-/// Whether there may be anything to tell; without it, nothing else needs to be asked.
-///
-/// # Errors
-/// The kernel cannot be asked.
-pub(crate) fn may_be(session: &mut Session, traffic: Traffic<'_>) -> Result<bool, Error> {
-    if traffic.gateway.is_none() && seen_by().is_empty() {
-        return Ok(false);
-    }
-    Ok(!filled(session)?.is_empty())
-}
-
 /// Notes the ways that are refused. Those that nobody decides for all packets, and those that depend on addresses, are not.
 ///
 /// # Errors
 /// The kernel cannot be asked.
 pub(crate) fn tell(session: &mut Session, traffic: Traffic<'_>) -> Result<(), Error> {
     let seen = seen_by();
+    if traffic.gateway.is_none() && seen.is_empty() {
+        return Ok(());
+    }
+    let chains = filled(session)?;
+    if chains.is_empty() {
+        return Ok(());
+    }
     let out = match traffic.gateway {
         Some(gateway) => way_out(session)?.map(|out| (gateway.to_owned(), out)),
         None => None,
     };
-    for Found { chain: base, policy, .. } in filled(session)? {
-        let rules = session.netfilter().map_err(of_netfilter).and_then(|socket| rules_of(socket, &base))?;
+    for Found { chain: base, policy, .. } in chains {
+        // Nothing depends on what is told.
+        let Ok(rules) = session.netfilter().map_err(of_netfilter).and_then(|socket| rules_of(socket, &base)) else {
+            continue;
+        };
         let refuses = |way| match fate(&rules, &base.name, policy, way) {
             Fate::Refused(chain) => Some(Chain { name: chain, table: base.table.clone() }),
             Fate::Pass | Fate::Unknown => None,

@@ -65,8 +65,7 @@ impl Object for RoutedRule {
         if forward::is_lacking(session, Members::Routed(&name))? {
             session.make(|session| forward::ensure(session, Members::Routed(&name)))?;
         }
-        let traffic = Traffic { bridge: None, gateway: Some(&name) };
-        if refused_ways::may_be(session, traffic)? { refused_ways::tell(session, traffic) } else { Ok(()) }
+        refused_ways::tell(session, Traffic { bridge: None, gateway: Some(&name) })
     }
 
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {

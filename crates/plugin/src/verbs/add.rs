@@ -79,6 +79,7 @@ fn finish<P: Plugin>(
     work: &mut Work,
 ) -> Result<Success, Error> {
     if ipam.needs_the_nic() {
+        plugin.await_nic(session).map_err(|error| P::error(&error))?;
         *work = ipam.start(Command::Add, call)?;
     }
     let mut addressing = ipam.wait(work)?;
