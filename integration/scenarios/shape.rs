@@ -407,7 +407,7 @@ fn a_change_that_fails_leaves_the_limits_as_they_were() {
         assert_eq!(before, state(), "{change}");
         world.plugboard("check vn1").ok();
     }
-    for (words, problem) in [("vn1 eth7 bw=1Mbps", "it has eth0, eth1"), ("vn9 eth0", "not attached")] {
+    for (words, problem) in [("vn1 eth7 bw=1Mbps", "it has eth0, eth1"), ("vn9 eth0", "the nearest is 'vn1'")] {
         let refused = world.plugboard(&format!("shape {words}"));
         assert!(refused.status == 1 && refused.stderr.contains(problem), "{refused:?}");
     }
