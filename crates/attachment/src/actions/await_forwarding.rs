@@ -66,7 +66,7 @@ impl AwaitForwarding {
     }
 
     fn await_tree(&self, session: &mut Session, tree: SpanningTree, bridge: &str) -> Result<(), Error> {
-        let limit = tree.forward_delay.saturating_mul(2).saturating_add(SLACK);
+        let limit = tree.forward_delay().saturating_mul(2).saturating_add(SLACK);
         session.note(Note::SpanningTree { port: self.device.clone(), bridge: bridge.to_owned(), limit });
         let mut last = None;
         patience::for_long(session, limit, |session| {
