@@ -297,14 +297,14 @@ impl<'a> Known<'a> {
         };
         let owners: BTreeSet<&str> =
             self.entries.iter().filter(is_in).map(|entry| entry.attachment.container_id.as_str()).collect();
-        only(owners.into_iter().collect(), || format!("the namespace {target} is that of"))
+        only(&owners.into_iter().collect::<Vec<_>>(), || format!("the namespace {target} is that of"))
     }
 
     /// The container whose ID begins so. What is to be removed is not guessed: only what a runtime has drawn has a beginning that
     /// nobody gives to mean something else.
     fn begun(&self, beginning: &str) -> anyhow::Result<Option<String>> {
         let is_one = |id: &&str| id.starts_with(beginning) && (!self.is_for_removal || is_drawn(id));
-        only(self.ids().into_iter().filter(is_one).collect(), || format!("'{beginning}' is the beginning of"))
+        only(&self.ids().into_iter().filter(is_one).collect::<Vec<_>>(), || format!("'{beginning}' is the beginning of"))
     }
 
     fn stranger(&self, name: &str) -> anyhow::Error {
@@ -330,8 +330,8 @@ fn is_drawn(id: &str) -> bool {
 ///
 /// # Errors
 /// There are several.
-fn only(found: Vec<&str>, what: impl Fn() -> String) -> anyhow::Result<Option<String>> {
-    match found.as_slice() {
+fn only(found: &[&str], what: impl Fn() -> String) -> anyhow::Result<Option<String>> {
+    match found {
         [] => Ok(None),
         [id] => Ok(Some((*id).to_owned())),
         several => bail!("{} several containers, {}: give one of these IDs", what(), several.join(", ")),

@@ -137,7 +137,7 @@ fn differences(entry: &Entry, network: &Network, runtime: &Runtime) -> anyhow::R
 /// What is behind the interface.
 enum Far {
     /// A namespace, in which this process opens sockets.
-    Namespace(End),
+    Namespace(Box<End>),
     /// A machine behind a TAP device, of which only what can be seen from outside is measured.
     Machine(Machine),
 }
@@ -150,7 +150,7 @@ impl Far {
         if !is_switched && machine::is_there(ends::find_link(subject.path, if_name)?.as_ref()) {
             return machine_of(subject).map(Self::Machine);
         }
-        End::open(subject.path, if_name).map(Self::Namespace)
+        End::open(subject.path, if_name).map(|end| Self::Namespace(Box::new(end)))
     }
 }
 
