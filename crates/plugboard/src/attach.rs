@@ -9,16 +9,18 @@ use shaping::networks::{self, NetworkSpec};
 
 use crate::attachment::Attachment;
 use crate::cache::Entry;
-use crate::census::Census;
+use crate::census;
 use crate::chain::Chain;
 use crate::cli::Attach;
 use crate::detach;
 use crate::interrupt;
-use crate::namespace::TargetNamespace;
+use crate::machine;
+use crate::namespace::{self, TargetNamespace};
 use crate::network::Network;
 use crate::plan::{self, Nic, Place, Prepared};
 use crate::primary;
 use crate::problems;
+use crate::remembered::{self, Remembered};
 use crate::runtime::{Entered, Runtime};
 use crate::state::State;
 use crate::target::Target;
@@ -31,20 +33,26 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     let specs = read(args, &configured)?;
     let target = Target::to_attach(&args.subject, &runtime.cache.survey()?.entries)?;
     let Entered { namespace, locks: _locks } = runtime.enter(&target)?;
-    let existing = namespace.interfaces()?;
     runtime.cache.remove_drafts()?;
-    let Remembered { living, dead } = Remembered::sort(runtime.cache.entries_of(&target.container_id)?, &specs, args);
-    let place = Place { target: &target, path: &namespace.path, existing: &existing, remembered: &living };
+    let remembered = Remembered::sort(runtime.cache.entries_of(&target.container_id)?, &specs, args)?;
+    let place = Place {
+        target: &target,
+        path: &namespace.path,
+        id: namespace.id(),
+        existing: namespace.interfaces()?,
+        remembered: &remembered,
+    };
     let nics = match plan(&specs, args, &place, &configured, runtime) {
         Ok(nics) => nics,
         Err(problems) => return report(&problems),
     };
     let _attaching = runtime.cache.lock_to_attach(runtime.lock_limit)?;
-    for (entry, state) in dead.iter().rev() {
-        tracing::warn!("{}: taken down", remains(entry, *state));
+    for (entry, state) in remembered.dead.iter().rev() {
+        let left = remembered::in_words(entry, *state);
+        tracing::warn!("{left}: taken down");
         let problems = detach::take_down(entry, runtime);
         if !problems.is_empty() {
-            let again = |problem| format!("{}, and cannot be taken down: {problem}", remains(entry, *state));
+            let again = |problem| format!("{left}, and cannot be taken down: {problem}");
             let how = "correct this, or give it up with `plugboard detach --force`";
             return Ok(problems::report(problems.into_iter().map(again).map(|problem| format!("{problem}; {how}"))));
         }
@@ -79,47 +87,6 @@ pub(crate) fn read(args: &Attach, configured: &[Network]) -> anyhow::Result<Vec<
     Ok(networks::parse(&args.networks, is_configured).map_err(Usage::new)?)
 }
 
-/// What is recorded of a container that is to be attached.
-#[derive(Debug, Default)]
-pub(crate) struct Remembered {
-    /// What stays.
-    pub(crate) living: Vec<Entry>,
-    /// What has lost its namespace or its interface, or was never made completely, and is taken down before.
-    pub(crate) dead: Vec<(Entry, State)>,
-}
-
-impl Remembered {
-    /// Looks what has become of each. An interface that is missing from its namespace may have another name there. Where the record does
-    /// not tell whether it was this namespace at all, it counts as dead if it would be in the way.
-    pub(crate) fn sort(entries: Vec<Entry>, specs: &[NetworkSpec], args: &Attach) -> Self {
-        let is_in_the_way = |entry: &Entry| {
-            let is_wanted = specs.iter().any(|spec| spec.name == entry.network);
-            entry.namespace_id.is_none()
-                && (is_wanted || args.ifname.as_ref() == Some(&entry.attachment.if_name))
-                && !Census::take().is_ok_and(|census| census.link_of_others(entry).is_some())
-        };
-        let mut sorted = Self::default();
-        for entry in entries {
-            match State::of(&entry) {
-                State::Missing if !is_in_the_way(&entry) => sorted.living.push(entry),
-                state if state.is_dead() => sorted.dead.push((entry, state)),
-                _ => sorted.living.push(entry),
-            }
-        }
-        sorted
-    }
-}
-
-/// What is left of an attachment that is dead.
-pub(crate) fn remains(entry: &Entry, state: State) -> String {
-    let why = match state {
-        State::Incomplete => "was never set up completely",
-        State::Missing => "is recorded, but not there any more",
-        _ => "was in a namespace that is gone",
-    };
-    format!("{} on network '{}' {why}", entry.attachment.if_name, entry.network)
-}
-
 pub(crate) fn plan(
     specs: &[NetworkSpec],
     args: &Attach,
@@ -127,17 +94,17 @@ pub(crate) fn plan(
     configured: &[Network],
     runtime: &Runtime,
 ) -> Result<Vec<Nic>, Vec<anyhow::Error>> {
-    let Place { target, path, existing, remembered } = place;
+    let Place { target, path, remembered, .. } = place;
     let alone = |problem| vec![problem];
-    let attached: Vec<&str> = remembered.iter().map(|entry| entry.network.as_str()).collect();
+    let attached: Vec<&str> = remembered.living.iter().map(|entry| entry.network.as_str()).collect();
     primary::refuse_without(args.primary.as_deref(), specs, &attached, configured, &runtime.conf_dir).map_err(alone)?;
     let wishes = Wish::of_all(specs, args).map_err(alone)?;
+    refuse_elsewhere(place).map_err(alone)?;
     let if_names = plan::if_names(args, specs.len(), place).map_err(alone)?;
     refuse_attached(specs, &if_names, args, place).map_err(alone)?;
     let networks = plan::networks(specs, &wishes, configured, runtime)?;
     let names = networks.iter().map(|prepared| prepared.network.name.as_str());
-    refuse_left(names.zip(&if_names), &target.container_id).map_err(alone)?;
-    debug_assert!(existing.iter().all(|name| !if_names.contains(name)));
+    refuse_left(names.zip(&if_names), place).map_err(alone)?;
     let nics = networks.into_iter().zip(if_names).zip(wishes).map(|((prepared, if_name), wish)| {
         let Prepared { network, capability_args } = prepared;
         let attachment = Attachment {
@@ -152,11 +119,45 @@ pub(crate) fn plan(
     Ok(nics.collect())
 }
 
+/// Refuses a container that is attached in another namespace: one ID would stand for two containers.
+fn refuse_elsewhere(place: &Place<'_>) -> anyhow::Result<()> {
+    let id = &place.target.container_id;
+    if let Some((entry, census::Usage { device, by, .. })) = place.remembered.lost.first() {
+        let colon = if device.is_empty() { "" } else { ": " };
+        bail!(
+            "container {id} is attached already: {} is gone, but {} on network '{}' is in use ({device}{colon}{by}): give this one another \
+             ID with --container-id, or detach that one first",
+            entry.place(),
+            entry.attachment.if_name,
+            entry.network
+        );
+    }
+    for entry in &place.remembered.living {
+        let Some(recorded) = &entry.attachment.netns else { continue };
+        let is_there = match (machine::is_one(recorded), place.target.machine()) {
+            (true, Some(path)) => recorded == path,
+            (false, None) => {
+                let current = entry.current().netns.and_then(|path| namespace::identity_at(&path));
+                place.id.is_none() || current.is_none() || current == place.id
+            }
+            _ => false,
+        };
+        if !is_there {
+            bail!(
+                "container {id} is attached already, with the namespace {}: give this one another ID with --container-id, or detach \
+                 that one first",
+                recorded.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Refuses an interface that is recorded, and a network that the container is on, unless a second interface there is named: who calls
 /// again does not want another one.
 fn refuse_attached(specs: &[NetworkSpec], if_names: &[String], args: &Attach, place: &Place<'_>) -> anyhow::Result<()> {
     let id = &place.target.container_id;
-    for entry in place.remembered {
+    for entry in &place.remembered.living {
         let (network, if_name) = (&entry.network, &entry.attachment.if_name);
         if if_names.contains(if_name) {
             bail!("container {id} is remembered as attached to network '{network}' by {if_name}: detach it first");
@@ -173,10 +174,15 @@ fn refuse_attached(specs: &[NetworkSpec], if_names: &[String], args: &Attach, pl
 }
 
 /// Refuses an attachment that the kernel has although it is not recorded: it may be in use, and the undoing of this one would remove it.
-fn refuse_left<'a>(nics: impl Iterator<Item = (&'a str, &'a String)>, container_id: &str) -> anyhow::Result<()> {
+fn refuse_left<'a>(nics: impl Iterator<Item = (&'a str, &'a String)>, place: &Place<'_>) -> anyhow::Result<()> {
+    let container_id = &place.target.container_id;
     let mut socket = Socket::open()?;
     for (network, if_name) in nics {
-        let device = Identity::new(network, container_id, if_name).host_name();
+        let identity = Identity::new(network, container_id, if_name);
+        if place.remembered.dead.iter().any(|(entry, _)| entry.identity() == identity) {
+            continue;
+        }
+        let device = identity.host_name();
         if link::find(&mut socket, &device)?.is_some() {
             bail!(
                 "container {container_id} has no record of {if_name} on network '{network}', but its device {device} is there: \
@@ -237,13 +243,16 @@ fn refuse_inside(entry: &Entry, namespace: &TargetNamespace) -> anyhow::Result<(
     if namespace.is_stand_in()
         && let Some(inside) = namespace.interfaces()?.iter().find(|name| *name != "lo")
     {
-        bail!(
-            "network '{}' puts {inside} into the namespace of a container, and a virtual machine has none: give its plugin \
-             \"nic\": \"tap\", which makes a TAP device on the host",
-            entry.network
-        );
+        bail!("{}", not_for_machines(&entry.network, inside));
     }
     Ok(())
+}
+
+pub(crate) fn not_for_machines(network: &str, interface: &str) -> String {
+    format!(
+        "network '{network}' puts {interface} into the namespace of a container, and a virtual machine has none: its plugin needs \
+         \"nic\": \"tap\", without \"tapNamespace\": \"container\", which makes a TAP device on the host"
+    )
 }
 
 fn told(result: anyhow::Result<()>) -> Result<(), Vec<String>> {

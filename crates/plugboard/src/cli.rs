@@ -157,7 +157,7 @@ pub(crate) struct Attach {
     #[arg(long, value_name = "NETWORK", env = "PLUGBOARD_PRIMARY")]
     pub(crate) primary: Option<String>,
     /// Prefix of the interfaces' names [default: eth]
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) ifname_prefix: Option<String>,
     /// Name of the interface, if there is a single network
     #[arg(long, value_name = "NAME", conflicts_with = "ifname_prefix")]

@@ -64,10 +64,8 @@ pub(crate) fn run(args: &Detach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
             problems.extend(runtime.cache.remove_file(file).err().map(|error| Problem::new(format!("{error:#}"))));
         }
     }
-    if args.json {
-        document::print(About::Attachments, &detached, &problems)?;
-    }
-    Ok(problems::report(problems))
+    let printed = if args.json { document::print(About::Attachments, &detached, &problems) } else { Ok(()) };
+    problems::report_printed(problems, printed)
 }
 
 /// What is printed of an attachment.

@@ -78,8 +78,8 @@ pub(crate) fn run(args: &Gc, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     }
     lines.extend(kept.iter().map(Line::kept));
     problems.extend(interrupt::refuse().err().map(|error| Problem::new(format!("{error}: run gc again for the rest"))));
-    print(lines, args.json, &problems)?;
-    Ok(problems::report(problems))
+    let printed = print(lines, args.json, &problems);
+    problems::report_printed(problems, printed)
 }
 
 /// What is to be done.

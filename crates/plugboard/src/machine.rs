@@ -33,7 +33,7 @@ pub(crate) fn path(id: &str) -> PathBuf {
 
 /// Whether a path is a machine's.
 pub(crate) fn is_one(path: &Path) -> bool {
-    path.starts_with(DIRECTORY)
+    path.parent() == Some(Path::new(DIRECTORY)) && path.file_name().is_some()
 }
 
 /// Whether this process holds what is at the path. A link that a killed one left may lead to the namespace of somebody else by now.

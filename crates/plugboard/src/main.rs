@@ -36,6 +36,7 @@ mod plugins;
 mod primary;
 mod problems;
 mod remains;
+mod remembered;
 mod reservations;
 mod runtime;
 mod state;

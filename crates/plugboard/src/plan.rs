@@ -10,7 +10,9 @@ use crate::attachment::Attachment;
 use crate::cache::Entry;
 use crate::cli::Attach;
 use crate::network::Network;
+use crate::remembered::Remembered;
 use crate::runtime::Runtime;
+use crate::state::State;
 use crate::target::Target;
 use crate::usage::Usage;
 use crate::wish::Wish;
@@ -29,16 +31,26 @@ pub(crate) struct Nic {
     pub(crate) wish: Wish,
 }
 
+impl Place<'_> {
+    /// There is an interface of this name that stays.
+    pub(crate) fn is_taken(&self, name: &String) -> bool {
+        // What ADD has begun to make goes with it.
+        let goes = |(entry, state): &(Entry, State)| *state == State::Incomplete && entry.attachment.if_name == *name;
+        self.existing.contains(name) && !self.remembered.dead.iter().any(goes)
+    }
+}
+
 /// Where interfaces are to be made.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) target: &'a Target,
     /// The path of the namespace.
     pub(crate) path: &'a Path,
+    /// What distinguishes the namespace from others, if it could be entered.
+    pub(crate) id: Option<String>,
     /// The names of the interfaces that it has.
-    pub(crate) existing: &'a [String],
-    /// What is remembered of the container, and stays.
-    pub(crate) remembered: &'a [Entry],
+    pub(crate) existing: Vec<String>,
+    pub(crate) remembered: &'a Remembered,
 }
 
 /// A network that is ready for an interface.
@@ -84,9 +96,9 @@ pub(crate) fn networks(
 /// The names of `count` interfaces, none of which exists in the namespace. The numbers are the lowest that no recorded interface of
 /// the container has.
 pub(crate) fn if_names(args: &Attach, count: usize, place: &Place<'_>) -> anyhow::Result<Vec<String>> {
-    let Place { path, existing, remembered, .. } = place;
+    let Place { path, remembered, .. } = place;
     let prefix = args.ifname_prefix.as_deref().unwrap_or(PREFIX);
-    let is_free = |name: &String| !remembered.iter().any(|entry| entry.attachment.if_name == *name);
+    let is_free = |name: &String| !remembered.living.iter().any(|entry| entry.attachment.if_name == *name);
     let names: Vec<_> = match &args.ifname {
         Some(name) if count == 1 => vec![name.clone()],
         Some(name) => {
@@ -102,7 +114,7 @@ pub(crate) fn if_names(args: &Attach, count: usize, place: &Place<'_>) -> anyhow
     if let Some((name, objection)) = refused {
         bail!("no interface can be named '{name}': {objection}; give another {option}");
     }
-    match names.iter().find(|name| existing.contains(name)) {
+    match names.iter().find(|name| place.is_taken(name)) {
         Some(name) => {
             bail!("{} has an interface {name} already: detach it first, or give another {option}", path.display())
         }

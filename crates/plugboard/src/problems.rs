@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use serde::Serialize;
 
 use crate::attachment::Attachment;
@@ -85,6 +86,19 @@ impl Display for Problem {
 pub(crate) fn report_error(error: &anyhow::Error) -> ExitCode {
     let exit = report([format!("{error:#}")]);
     if error.is::<Usage>() { ExitCode::from(Usage::STATUS) } else { exit }
+}
+
+/// The same after output, which may have failed: the problems are told all the same.
+///
+/// # Errors
+/// That of the output.
+pub(crate) fn report_printed(
+    problems: impl IntoIterator<Item = impl Display>,
+    printed: io::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let exit = report(problems);
+    printed.context("cannot print what was done")?;
+    Ok(exit)
 }
 
 /// Prints each problem on a line of its own, and returns the exit status. The iterator that finds the problems is run to its end,

@@ -157,7 +157,7 @@ pub(crate) fn target(subject: &Subject, runtime: &Runtime) -> anyhow::Result<Tar
     if unreadable.iter().any(|file| !file.readings_about(named).is_empty()) {
         others.insert(named.to_owned());
     }
-    Target::attached(subject, &Known { entries: &entries, others, is_for_removal: true })
+    Target::attached(subject, &Known { entries: &entries, others, is_careful: true })
 }
 
 /// What a file is about.

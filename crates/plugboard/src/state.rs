@@ -43,7 +43,7 @@ impl State {
         match namespace::interfaces_at(&path) {
             Ok(interfaces) if interfaces.contains(&entry.attachment.if_name) => Self::Attached,
             // A TAP device of the host is listed with the interface that the machine behind it has.
-            Ok(_) if entry.has_device() == Some(true) => Self::Attached,
+            Ok(_) if entry.has_tap() == Some(true) => Self::Attached,
             Ok(_) => Self::Missing,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Self::Unknown,
             Err(_) => Self::Gone,

@@ -15,8 +15,11 @@ use crate::namespace::{self, TargetNamespace};
 /// Where namespaces have names (`ip netns`).
 const NAMED: [&str; 2] = ["/run/netns", "/var/run/netns"];
 
-/// The fewest digits of an ID that a runtime has drawn: whoever gives the beginning of such a one means no other.
+/// The fewest digits of an ID that a runtime has drawn.
 const DRAWN: usize = 12;
+
+/// The fewest digits of its beginning that nobody gives to mean something else, such as a container named `c1`.
+const BEGINNING: usize = 6;
 
 /// A container, known by its ID whether or not its namespace still exists.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,8 +44,8 @@ pub(crate) struct Known<'a> {
     pub(crate) entries: &'a [Entry],
     /// The IDs of containers that have devices on the host, or damaged records.
     pub(crate) others: BTreeSet<String>,
-    /// The command destroys what it is about.
-    pub(crate) is_for_removal: bool,
+    /// The command makes or removes something.
+    pub(crate) is_careful: bool,
 }
 
 /// What a target is by its form alone.
@@ -62,15 +65,16 @@ impl Target {
     pub(crate) fn to_attach(subject: &Subject, entries: &[Entry]) -> anyhow::Result<Self> {
         let form = Form::read(&subject.target)?;
         if let Some(id) = given_id(subject)? {
-            return Ok(Self::new(id, form.place(entries, None)));
+            let place = form.place(&id);
+            return Ok(Self::new(id, place));
         }
-        let known = Known::of(entries);
+        let known = Known { entries, is_careful: true, ..Known::default() };
         let id = match &form {
             Form::Name(name) if !known.has(name) && !form.exists()? => known.begun(name)?.unwrap_or_else(|| form.id()),
             _ => form.id(),
         };
         refuse_invalid(&id)?;
-        let place = form.place(entries, Some(&id));
+        let place = form.looked_up(entries, &id);
         Ok(Self::new(id, place))
     }
 
@@ -82,27 +86,35 @@ impl Target {
     pub(crate) fn attached(subject: &Subject, known: &Known<'_>) -> anyhow::Result<Self> {
         let form = Form::read(&subject.target)?;
         if let Some(id) = given_id(subject)? {
-            return Ok(Self::new(id, form.place(known.entries, None)));
-        }
-        let id = form.id();
-        if known.has(&id) {
-            let place = form.place(known.entries, Some(&id));
+            let place = form.place(&id);
             return Ok(Self::new(id, place));
         }
-        if form.exists()? {
-            refuse_invalid(&id)?;
-            let place = form.place(known.entries, None);
-            let owner = known.owner_in(place.paths(), &subject.target)?;
-            return Ok(Self::new(owner.unwrap_or(id), place));
-        }
-        let Form::Name(name) = &form else { bail!("{}, and no record of container {id}", form.missing()) };
-        match known.begun(name)? {
-            Some(id) => {
-                let place = form.place(known.entries, Some(&id));
-                Ok(Self::new(id, place))
+        let id = form.id();
+        match &form {
+            Form::Name(_) if known.has(&id) => {}
+            Form::Machine(name) => known.refuse_container(&id, name)?,
+            _ if form.exists()? => {
+                refuse_invalid(&id)?;
+                let place = form.place(&id);
+                let owner = match known.owner_in(place.paths(), &subject.target)? {
+                    Some(owner) => owner,
+                    None => known.here_before(id, place.paths())?,
+                };
+                return Ok(Self::new(owner, place));
             }
-            None => Err(known.stranger(name)),
+            Form::Name(name) => {
+                let id = known.begun(name)?.ok_or_else(|| known.stranger(name))?;
+                let place = form.looked_up(known.entries, &id);
+                return Ok(Self::new(id, place));
+            }
+            Form::Path(_) | Form::Process(_) => {
+                if !known.was_at(&id, &form.paths()) {
+                    bail!("{}, and no record of container {id} there", missing(&form.paths()));
+                }
+            }
         }
+        let place = form.looked_up(known.entries, &id);
+        Ok(Self::new(id, place))
     }
 
     fn new(container_id: String, place: Place) -> Self {
@@ -224,29 +236,34 @@ impl Form {
         }
     }
 
-    /// Where the namespace is: of a name, first where the records of its container have it.
-    fn place(&self, entries: &[Entry], id: Option<&str>) -> Place {
-        let recorded = |id: &str| {
-            let of_container = entries.iter().filter(|entry| entry.attachment.container_id == id);
-            of_container.filter_map(|entry| entry.attachment.netns.clone()).collect::<Vec<_>>()
-        };
-        match (self, id) {
-            (Self::Machine(name), _) => Place::Machine(machine::path(&machine::id(name))),
-            (Self::Name(_), Some(id)) => {
-                if let Some(path) = recorded(id).into_iter().find(|path| machine::is_one(path)) {
-                    return Place::Machine(path);
-                }
-                let living = entries.iter().filter(|entry| entry.attachment.container_id == id && !entry.is_here());
-                let mut paths: Vec<PathBuf> = Vec::new();
-                for path in living.filter_map(|entry| entry.current().netns).chain(self.paths()) {
-                    if !paths.contains(&path) {
-                        paths.push(path);
-                    }
-                }
-                Place::Paths(paths)
-            }
+    /// Where the namespace is, by the form alone.
+    fn place(&self, id: &str) -> Place {
+        match self {
+            Self::Machine(_) => Place::Machine(machine::path(id)),
             _ => Place::Paths(self.paths()),
         }
+    }
+
+    /// Where the namespace is: of a name, first where the records of its container have it, if it is still there; at last where it lives
+    /// on by somebody else.
+    fn looked_up(&self, entries: &[Entry], id: &str) -> Place {
+        let Self::Name(_) = self else { return self.place(id) };
+        let of_container: Vec<&Entry> =
+            entries.iter().filter(|entry| entry.attachment.container_id == id && !entry.is_here()).collect();
+        let recorded: Vec<&PathBuf> = of_container.iter().filter_map(|entry| entry.attachment.netns.as_ref()).collect();
+        if let Some(path) = recorded.iter().find(|path| machine::is_one(path)) {
+            return Place::Machine((*path).clone());
+        }
+        let (gone, there): (Vec<&Entry>, Vec<&Entry>) = of_container.into_iter().partition(|entry| entry.is_stale());
+        let there = there.into_iter().filter_map(|entry| entry.attachment.netns.clone());
+        let elsewhere = gone.into_iter().filter_map(|entry| entry.current().netns);
+        let mut paths: Vec<PathBuf> = Vec::new();
+        for path in there.chain(self.paths()).chain(elsewhere) {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        Place::Paths(paths)
     }
 
     /// Whether there is something at one of its paths. A machine's is made when it is needed.
@@ -262,13 +279,6 @@ impl Form {
             }
         }
         Ok(false)
-    }
-
-    fn missing(&self) -> anyhow::Error {
-        match self {
-            Self::Machine(name) => anyhow!("there is no virtual machine {name}"),
-            _ => missing(&self.paths()),
-        }
     }
 }
 
@@ -290,21 +300,66 @@ impl<'a> Known<'a> {
     /// The container whose records are of the namespace at one of these paths.
     fn owner_in(&self, paths: &[PathBuf], target: &str) -> anyhow::Result<Option<String>> {
         let Some(id) = paths.iter().find_map(|path| namespace::identity_at(path)) else { return Ok(None) };
-        let is_in = |entry: &&Entry| match (&entry.namespace_id, &entry.attachment.netns) {
-            (Some(recorded), _) => *recorded == id,
-            (None, Some(path)) => namespace::is_at(path, &id),
-            (None, None) => false,
+        let is_in = |entry: &&Entry| match &entry.namespace_id {
+            Some(recorded) => *recorded == id,
+            None => entry.current().netns.is_some_and(|path| namespace::is_at(&path, &id)),
         };
         let owners: BTreeSet<&str> =
             self.entries.iter().filter(is_in).map(|entry| entry.attachment.container_id.as_str()).collect();
         only(&owners.into_iter().collect::<Vec<_>>(), || format!("the namespace {target} is that of"))
     }
 
-    /// The container whose ID begins so. What is to be removed is not guessed: only what a runtime has drawn has a beginning that
+    fn of_container<'b>(&'b self, id: &'b str) -> impl Iterator<Item = &'b Entry> {
+        self.entries.iter().filter(move |entry| entry.attachment.container_id == id)
+    }
+
+    /// The container that is named as a namespace is to which none of the records belongs: its own namespace may have been there before.
+    ///
+    /// # Errors
+    /// It lives in another one.
+    fn here_before(&self, id: String, paths: &[PathBuf]) -> anyhow::Result<String> {
+        let here = paths.iter().find_map(|path| namespace::identity_at(path));
+        let elsewhere = self.of_container(&id).find_map(|entry| {
+            let path = entry.current().netns?;
+            (here.is_some() && namespace::identity_at(&path) != here).then_some(path)
+        });
+        match elsewhere {
+            Some(path) => bail!(
+                "container {id} is attached in another namespace, {}: name it by its ID alone, or this one with --container-id",
+                path.display()
+            ),
+            None => Ok(id),
+        }
+    }
+
+    /// Whether the container was in the namespace that was at one of these paths, as far as its records tell.
+    fn was_at(&self, id: &str, paths: &[PathBuf]) -> bool {
+        let was_there = |entry: &Entry| entry.attachment.netns.as_ref().is_none_or(|path| paths.contains(path));
+        self.has(id) && self.of_container(id).all(was_there)
+    }
+
+    /// Refuses a machine of which nothing is known, and one whose ID a container has.
+    fn refuse_container(&self, id: &str, name: &str) -> anyhow::Result<()> {
+        if !self.has(id) {
+            bail!("there is no virtual machine {name}: nothing of container {id} is attached");
+        }
+        match self
+            .of_container(id)
+            .find_map(|entry| entry.attachment.netns.as_ref().filter(|path| !machine::is_one(path)))
+        {
+            Some(path) => bail!("{id} is no virtual machine, but a container in the namespace {}", path.display()),
+            None => Ok(()),
+        }
+    }
+
+    /// The container whose ID begins so. What is to be changed is not guessed: only what a runtime has drawn has a beginning that
     /// nobody gives to mean something else.
     fn begun(&self, beginning: &str) -> anyhow::Result<Option<String>> {
-        let is_one = |id: &&str| id.starts_with(beginning) && (!self.is_for_removal || is_drawn(id));
-        only(&self.ids().into_iter().filter(is_one).collect::<Vec<_>>(), || format!("'{beginning}' is the beginning of"))
+        let is_one =
+            |id: &&str| id.starts_with(beginning) && (!self.is_careful || beginning.len() >= BEGINNING && is_drawn(id));
+        only(&self.ids().into_iter().filter(is_one).collect::<Vec<_>>(), || {
+            format!("'{beginning}' is the beginning of")
+        })
     }
 
     fn stranger(&self, name: &str) -> anyhow::Error {
@@ -370,10 +425,10 @@ fn read_pid(text: &str) -> Option<u32> {
     digits.then(|| text.parse().ok()).flatten().filter(|pid| *pid > 0)
 }
 
-/// `/proc/N/ns/net` belongs to process N; any other path to what its last part names.
+/// `/proc/N/ns/net` belongs to process N, and `/proc/N/task/M/ns/net` to its thread M; any other path to what its last part names.
 fn id_of_path(path: &Path) -> String {
-    let pid =
-        path.strip_prefix("/proc").ok().and_then(|rest| rest.to_str()?.strip_suffix("/ns/net").and_then(read_pid));
+    let in_proc = path.strip_prefix("/proc").ok().and_then(|rest| rest.to_str()?.strip_suffix("/ns/net"));
+    let pid = in_proc.and_then(|name| read_pid(name.split_once("/task/").map_or(name, |(_, thread)| thread)));
     match pid {
         Some(pid) => format!("pid-{pid}"),
         None => path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -415,6 +470,7 @@ mod tests {
         assert_eq!(id("/run/docker/netns/0b1c"), "0b1c");
         assert_eq!(id("pid:42"), "pid-42");
         assert_eq!(id("/proc/42/ns/net"), "pid-42");
+        assert_eq!(id("/proc/42/task/43/ns/net"), "pid-43");
         assert_eq!(id("vm:web"), "vm-web");
         assert_eq!(target("pid:42", Some("web")).unwrap().container_id, "web");
     }
@@ -455,21 +511,23 @@ mod tests {
 
     #[test]
     fn the_beginning_of_an_id_is_enough_if_no_other_begins_so() {
-        let entries = entries(&["0a1b2c3d4e5f60", "0a1f00000000", "web-1", "web"]);
-        let found = |text: &str, is_for_removal: bool| {
-            let known = Known { entries: &entries, others: BTreeSet::new(), is_for_removal };
+        let entries = entries(&["0a1b2c3d4e5f60", "0a1f00000000", "0a1f00000001", "web-1", "web"]);
+        let found = |text: &str, is_careful: bool| {
+            let known = Known { entries: &entries, others: BTreeSet::new(), is_careful };
             Target::attached(&subject(text, None), &known).map(|target| target.container_id)
         };
-        for is_for_removal in [false, true] {
-            assert_eq!(found("web", is_for_removal).unwrap(), "web", "a whole ID is no beginning");
-            assert_eq!(found("0a1b", is_for_removal).unwrap(), "0a1b2c3d4e5f60");
-            let error = found("0a1", is_for_removal).unwrap_err().to_string();
-            assert!(error.contains("several containers, 0a1b2c3d4e5f60, 0a1f00000000"), "{error}");
-            let error = found("wxb", is_for_removal).unwrap_err().to_string();
+        for is_careful in [false, true] {
+            assert_eq!(found("web", is_careful).unwrap(), "web", "a whole ID is no beginning");
+            assert_eq!(found("0a1b2c", is_careful).unwrap(), "0a1b2c3d4e5f60");
+            let error = found("wxb", is_careful).unwrap_err().to_string();
             assert!(error.contains("neither a container") && error.contains("nearest is 'web'"), "{error}");
         }
+        let error = found("0a1f000", true).unwrap_err().to_string();
+        assert!(error.contains("several containers, 0a1f00000000, 0a1f00000001"), "{error}");
         assert_eq!(found("web-", false).unwrap(), "web-1");
+        assert_eq!(found("0a1b", false).unwrap(), "0a1b2c3d4e5f60");
+        assert!(found("0a1b", true).is_err(), "it may be a name");
         let error = found("web-", true).unwrap_err().to_string();
-        assert!(error.contains("neither a container"), "nothing is removed by a guess: {error}");
+        assert!(error.contains("neither a container"), "nothing is changed by a guess: {error}");
     }
 }

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use ::attachment::{Identity, Session, owned_devices};
-use netlink::{Namespace, link};
+use ::attachment::{Identity, OwnedDevice, Session, owned_devices};
+use netlink::link::{self, Link};
+use netlink::{Namespace, Socket};
 use serde_json::Value;
 
 use super::result;
@@ -94,6 +95,14 @@ impl Entry {
         Some(devices.iter().any(|device| device.is_of(&owner)))
     }
 
+    /// Whether there is a TAP device of the attachment on the host. `None` if that cannot be told.
+    pub(crate) fn has_tap(&self) -> Option<bool> {
+        let owner = self.identity();
+        let links = link::list(&mut Socket::open().ok()?).ok()?;
+        let is_its = |link: &Link| OwnedDevice::of(link).is_some_and(|device| device.is_of(&owner));
+        Some(links.iter().any(|link| link.kind == "tun" && is_its(link)))
+    }
+
     /// Whether plugboard itself runs in its namespace. A path of a process is no proof: its number may be another one's by now.
     pub(crate) fn is_here(&self) -> bool {
         let number = |path: &Path| fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
@@ -110,16 +119,29 @@ impl Entry {
     /// whether it is the right one.
     fn is_anothers(&self, path: &Path) -> bool {
         let look = || {
-            let recorded = self.result.as_ref().and_then(|result| {
-                let mut inside = result::in_sandboxes(result).map(|(interface, _)| interface);
-                let interface =
-                    inside.find(|one| one.get("name").and_then(Value::as_str) == Some(&self.attachment.if_name));
-                interface?.get("mac")?.as_str().filter(|mac| !mac.is_empty()).map(str::to_owned)
-            })?;
+            let recorded = self.recorded_mac()?;
             let mut socket = Namespace::open(path).ok()?.socket().ok()?;
             let found = link::find(&mut socket, &self.attachment.if_name).ok()??.mac?;
             Some(!found.to_string().eq_ignore_ascii_case(&recorded))
         };
         self.namespace_id.is_none() && look().unwrap_or(false)
+    }
+
+    /// The namespace has an interface with the hardware address that this one was made with.
+    pub(crate) fn is_renamed(&self) -> bool {
+        let look = || {
+            let recorded = self.recorded_mac()?;
+            let mut socket = Namespace::open(self.attachment.netns.as_deref()?).ok()?.socket().ok()?;
+            let links = link::list(&mut socket).ok()?;
+            Some(links.iter().any(|link| link.mac.is_some_and(|mac| mac.to_string().eq_ignore_ascii_case(&recorded))))
+        };
+        look().unwrap_or(false)
+    }
+
+    /// The hardware address of the container interface in the result of ADD.
+    fn recorded_mac(&self) -> Option<String> {
+        let mut inside = result::in_sandboxes(self.result.as_ref()?).map(|(interface, _)| interface);
+        let interface = inside.find(|one| one.get("name").and_then(Value::as_str) == Some(&self.attachment.if_name))?;
+        interface.get("mac")?.as_str().filter(|mac| !mac.is_empty()).map(str::to_owned)
     }
 }

@@ -6,12 +6,14 @@ use serde_json::Value;
 
 use super::addresses::Addresses;
 use super::script::Script;
-use crate::attach::{self, Remembered};
+use super::take_down;
+use crate::attach;
 use crate::chain::Chain;
 use crate::cli::Attach;
 use crate::network::Plugin;
 use crate::plan::{Nic, Place};
 use crate::problems;
+use crate::remembered::{self, Remembered};
 use crate::runtime::Runtime;
 use crate::target::Target;
 
@@ -24,23 +26,35 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     let recorded = runtime.cache.survey().map(|survey| survey.entries).unwrap_or_default();
     let target = Target::to_attach(&args.subject, &recorded)?;
     let (path, namespace) = target.look()?;
-    let existing = namespace.map_or_else(|| Ok(Vec::new()), |namespace| namespace.interfaces())?;
+    let existing = namespace.as_ref().map_or_else(|| Ok(Vec::new()), |namespace| namespace.interfaces())?;
     let mut script = Script::default();
     let mut remembered = runtime.cache.entries().unwrap_or_else(|error| {
         script.comment(format!("{error:#}: it is not known whether the container is attached already"));
         Vec::new()
     });
     remembered.retain(|entry| entry.attachment.container_id == target.container_id);
-    let Remembered { living, dead } = Remembered::sort(remembered, &specs, args);
-    for (entry, state) in &dead {
-        script.comment(format!("{}: attach takes it down before", attach::remains(entry, *state)));
+    let remembered = Remembered::sort(remembered, &specs, args)?;
+    for (entry, state) in &remembered.dead {
+        script.comment(format!("{}: attach takes it down before", remembered::in_words(entry, *state)));
+        let problems = take_down::print(entry, runtime, &mut script);
+        if !problems.is_empty() {
+            return Ok(problems::report(problems));
+        }
     }
-    let place = Place { target: &target, path: &path, existing: &existing, remembered: &living };
+    let id = namespace.and_then(|namespace| namespace.id());
+    let place = Place { target: &target, path: &path, id, existing, remembered: &remembered };
     let nics = match attach::plan(&specs, args, &place, &configured, runtime) {
         Ok(nics) => nics,
         Err(problems) => return attach::report(&problems),
     };
-    match nics.iter().try_for_each(|nic| print(nic, runtime, &mut script)) {
+    let printed = nics.iter().try_for_each(|nic| {
+        print(nic, runtime, !remembered.dead.is_empty(), &mut script)?;
+        match target.machine().filter(|_| script.mentions(&path)) {
+            Some(_) => Err(attach::not_for_machines(&nic.network.name, &nic.attachment.if_name)),
+            None => Ok(()),
+        }
+    });
+    match printed {
         Ok(()) => {
             script.print()?;
             Ok(ExitCode::SUCCESS)
@@ -51,11 +65,11 @@ pub(crate) fn run(args: &Attach, runtime: &Runtime) -> anyhow::Result<ExitCode> 
 
 /// Asks the plugins in order, each with the result of the one before. One that cannot say what it does leaves the result as it
 /// is.
-fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String> {
+fn print(nic: &Nic, runtime: &Runtime, has_remains: bool, script: &mut Script) -> Result<(), String> {
     let Nic { network, attachment, .. } = nic;
     let chain = Chain { network, plugins: &runtime.plugins };
     let mut result: Option<Value> = None;
-    let mut is_unsure = false;
+    let mut is_unsure = has_remains;
     for plugin in &network.plugins {
         script.heading(format!("{} on {}, by {}", attachment.if_name, network.name, plugin.kind));
         let addresses = Addresses::of(plugin, &attachment.if_name).unwrap_or_default();
@@ -75,9 +89,9 @@ fn print(nic: &Nic, runtime: &Runtime, script: &mut Script) -> Result<(), String
                 remarks.for_each(|remark| script.comment(remark));
                 script.add(printed, attachment.netns.as_deref(), |line| addresses.in_words(line))?;
             }
-            // It depends on what the one before is going to make.
+            // It depends on what the one before is going to make, or on what is going to be taken down.
             Err(failure) if is_unsure => {
-                script.comment(format!("not known until the plugins before it have run: {failure}"));
+                script.comment(format!("not known until what stands before has been done: {failure}"));
             }
             Err(failure) => return Err(failure.to_string()),
         }

@@ -28,6 +28,12 @@ impl Script {
         self.lines.extend(text.as_ref().lines().map(|line| format!("# {line}")));
     }
 
+    /// Whether a command is about this path.
+    pub(super) fn mentions(&self, path: &Path) -> bool {
+        let path = path.display().to_string();
+        self.lines.iter().any(|line| line.contains(&path))
+    }
+
     /// A comment that begins a part.
     pub(super) fn heading(&mut self, text: impl AsRef<str>) {
         if !self.lines.is_empty() {

@@ -35,20 +35,20 @@ fn what_an_old_runtime_attached_is_found_by_what_ls_prints() {
     attach_as_old_runtimes_do(&lab, DRAWN, "cni-1");
     attach_as_old_runtimes_do(&lab, OTHER, "cni-2");
     let before = lab.plugboard("ls").ok();
-    for target in [DRAWN, "4f5a", "cni-1", "/run/netns/cni-1"] {
+    for target in [DRAWN, "4f5a0c", "4f5a0c1e77d2", "cni-1", "/run/netns/cni-1"] {
         assert!(lab.plugboard(&format!("check {target}")).ok().contains("ok"), "{target}");
         assert!(lab.plugboard(&format!("shape {target} eth0 bw=7Mbps")).ok().contains("bw=7Mbps"), "{target}");
         lab.plugboard(&format!("shape {target} eth0 bw=none")).ok();
     }
     lab.plugboard("gc").ok();
     assert_eq!(lab.plugboard("ls").ok(), before);
-    for command in ["check 4f5", "shape 4f5 eth0 bw=1Mbps", "detach 4f5"] {
-        assert_refused(
-            &lab.plugboard(command),
-            &format!("'4f5' is the beginning of several containers, {DRAWN}, {OTHER}"),
-        );
-    }
-    lab.plugboard("detach 4f5a").ok();
+    assert_refused(
+        &lab.plugboard("check 4f5"),
+        &format!("'4f5' is the beginning of several containers, {DRAWN}, {OTHER}"),
+    );
+    // So few digits may be a name.
+    assert_refused(&lab.plugboard("detach 4f5a"), "'4f5a' is neither a container that is attached nor");
+    lab.plugboard("detach 4f5a0c").ok();
     sh("ip netns delete cni-2").ok();
     assert!(lab.plugboard("gc").ok().contains(OTHER));
     lab.assert_nothing_remembered();
@@ -101,6 +101,31 @@ fn detach_does_not_take_a_name_for_the_beginning_of_another() {
     assert_refused(&lab.plugboard("detach web-1"), "neither a container that is attached nor");
     assert!(lab.remembered("lan", "web-10", "eth0").is_some());
     lab.plugboard("check web-1").ok();
+}
+
+/// The last part of a path is a name as others have it.
+#[test]
+fn another_namespace_of_the_same_name_is_not_the_containers() {
+    let lab = lab();
+    lab.host.namespace("web");
+    lab.plugboard("attach web lan").ok();
+    lab.host.namespace("web-other");
+    sh("mkdir -p /run/other && touch /run/other/web && mount --bind /run/netns/web-other /run/other/web").ok();
+    for command in ["check", "detach", "detach --dry-run", "shape"] {
+        let interface = if command == "shape" { "eth0 bw=1Mbps" } else { "" };
+        let refused = lab.plugboard(&format!("{command} /run/other/web {interface}"));
+        assert_refused(&refused, "container web is attached in another namespace, /run/netns/web");
+    }
+    for options in ["", "--container-id web"] {
+        let refused = lab.plugboard(&format!("attach {options} /run/other/web lan --ifname net1"));
+        assert_refused(&refused, "container web is attached already, with the namespace /run/netns/web");
+    }
+    assert_refused(&lab.plugboard("detach /run/missing/web"), "no record of container web there");
+    lab.plugboard("check web").ok();
+    lab.plugboard("attach --container-id other /run/other/web lan").ok();
+    lab.plugboard("detach /run/other/web").ok();
+    assert!(lab.remembered("lan", "web", "eth0").is_some());
+    sh("umount /run/other/web").ok();
 }
 
 #[test]

@@ -102,12 +102,14 @@ fn a_namespace_that_was_made_anew_is_attached_at_once() {
     assert_eq!(states(&lab), ["gone", "gone"]);
     let script = lab.plugboard("attach --dry-run c1 a").ok();
     assert!(
-        script.contains("# eth0 on network 'a' was in a namespace that is gone: attach takes it down before"),
+        script.contains("# eth0 on network 'a' is recorded, but the namespace that it was set up in is gone: attach takes it down before"),
         "{script}"
     );
     let attached = lab.plugboard("attach c1 a");
     assert!(
-        attached.stderr.contains("eth1 on network 'b' was in a namespace that is gone: taken down"),
+        attached
+            .stderr
+            .contains("eth1 on network 'b' is recorded, but the namespace that it was set up in is gone: taken down"),
         "{attached:?}"
     );
     attached.ok();
@@ -132,4 +134,52 @@ fn what_an_attach_left_that_was_killed_is_taken_down_by_the_next() {
     lab.calls();
     lab.plugboard("attach c1 lan").ok();
     assert_eq!(lab.calls_in_short(), ["DEL wire eth0", "ADD wire eth0", "ADD wire eth0"]);
+}
+
+/// With the device that it made, under the name that the next one wants.
+#[test]
+fn what_is_there_of_a_killed_attach_is_no_obstacle() {
+    let lab = Lab::with_a_maker_of("t0");
+    let slow = "#!/bin/sh\n[ $CNI_COMMAND = VERSION ] && exec ${0%slow}bridge\n[ $CNI_COMMAND = ADD ] || exit 0\n\
+        [ -e /run/once ] || { touch /run/once; kill -9 $PPID; exit 1; }\njq .prevResult";
+    lab.file("slow", slow);
+    for (network, nic) in [("veths", "veth"), ("taps", "tap")] {
+        lab.network(network, &json!([{"type": "bridge", "bridge": network, "nic": nic}, {"type": "slow"}]));
+    }
+    lab.host.namespace("c1");
+    for target in ["c1 veths", "vm:web taps"] {
+        sh("rm -f /run/once").ok();
+        assert_eq!(lab.plugboard(&format!("attach {target}")).status, 137);
+        let script = lab.plugboard(&format!("attach --dry-run {target}")).ok();
+        assert!(script.contains("was never set up completely: attach takes it down before"), "{script}");
+        lab.plugboard(&format!("attach {target}")).ok();
+    }
+    for target in ["vm:web", "c1"] {
+        lab.plugboard(&format!("detach {target}")).ok();
+    }
+    lab.assert_nothing_remembered();
+}
+
+/// By the rule of gc: an open file is enough.
+#[test]
+fn what_somebody_uses_is_not_taken_down() {
+    let lab = lab();
+    lab.host.namespace("c1").delete();
+    sh("ip netns add c1").ok();
+    lab.plugboard("attach c1 a,b").ok();
+    let mut holder = harness::spawn("exec sleep 60 9< /run/netns/c1");
+    let pid = holder.child().id();
+    harness::wait_until("it is open", || sh(&format!("ls /proc/{pid}/fd/9")).status == 0);
+    sh("ip netns delete c1 && ip netns add c1").ok();
+    let state = || (lab.plugboard("ls").ok(), sh("ls /sys/class/net").ok());
+    let before = state();
+    let refused = lab.plugboard("attach c1 c");
+    assert_refused(
+        &refused,
+        "c1 is attached already: the namespace that it was set up in is gone, but eth0 on network 'a' is in use",
+    );
+    assert_eq!(before, state());
+    drop(holder);
+    lab.plugboard("attach c1 a").ok();
+    assert_eq!(listed(&lab), ["eth0=a"]);
 }

@@ -67,6 +67,21 @@ fn what_is_installed_is_where_everybody_has_it_and_is_removed_again() {
         make(&format!("uninstall {args}")).ok();
         assert_eq!(files(&root), before, "{args}");
     }
+    // Plugins of other projects have the same names: what was not installed, or has been replaced since, stays.
+    let args = format!("DESTDIR={}", root.display());
+    let theirs = root.join("opt/cni/bin/bridge");
+    fs::write(&theirs, "theirs").unwrap();
+    let nothing = make(&format!("uninstall {args}"));
+    assert!(nothing.status != 0 && nothing.stderr.contains("nothing is installed"), "{nothing:?}");
+    let replacing = make(&format!("install BUILT={} {args}", built.display()));
+    assert!(replacing.stderr.contains("opt/cni/bin/bridge is replaced"), "{replacing:?}");
+    let again = make(&format!("install BUILT={} {args}", built.display()));
+    assert!(!again.stderr.contains("is replaced"), "{again:?}");
+    fs::write(&theirs, "theirs again").unwrap();
+    assert!(make(&format!("uninstall {args}")).stderr.contains("opt/cni/bin/bridge stays"));
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs again");
+    fs::remove_file(&theirs).unwrap();
+    assert_eq!(files(&root), before);
     assert!(!root.join("usr/local/share/doc/plugboard").exists(), "a directory of ours goes, too");
     fs::remove_dir_all(&root).unwrap();
 }

@@ -89,6 +89,28 @@ fn a_machine_after_a_reboot() {
     lab.assert_nothing_remembered();
 }
 
+/// Its ID may be that of a container.
+#[test]
+fn a_container_is_no_machine() {
+    let lab = lab();
+    lab.host.namespace("vm-x");
+    lab.plugboard("attach vm-x veths").ok();
+    for command in ["check vm:x", "detach vm:x", "shape vm:x eth0 bw=1Mbps"] {
+        let refused = lab.plugboard(command);
+        assert_refused(&refused, "vm-x is no virtual machine, but a container in the namespace /run/netns/vm-x");
+    }
+    let refused = lab.plugboard("attach vm:x taps");
+    assert_refused(&refused, "container vm-x is attached already, with the namespace /run/netns/vm-x");
+    lab.plugboard("check vm-x").ok();
+    // And the other way round; two IDs are two machines.
+    lab.plugboard("attach vm:y taps").ok();
+    let refused = lab.plugboard("attach /run/netns/vm-x taps --container-id vm-y --ifname net1");
+    assert_refused(&refused, "container vm-y is attached already");
+    let [one, two] = ["one", "two"].map(|id| lab.command(&format!("attach vm:z taps --container-id {id}")));
+    let output = sh(&format!("({one}) & ({two}); first=$?; wait $!; echo $first $?"));
+    assert_eq!(output.stdout.lines().last(), Some("0 0"), "{output:?}");
+}
+
 /// What stands in for a namespace is a link, which a kill leaves; by then it may lead to anybody's.
 #[test]
 fn a_link_that_was_left_leads_nowhere() {
@@ -114,5 +136,9 @@ fn what_would_be_done_for_a_machine_is_printed_and_not_done() {
     let before = Snapshot::take::<&str>(&[], &["/run/plugboard", "/var/lib/cni"]);
     let script = lab.plugboard("attach --dry-run vm:web taps").ok();
     assert!(script.contains("ip tuntap add") || script.contains("mode tap"), "{script}");
+    assert_refused(
+        &lab.plugboard("attach --dry-run vm:web veths"),
+        "network 'veths' puts eth0 into the namespace of a container",
+    );
     assert_eq!(before, Snapshot::take::<&str>(&[], &["/run/plugboard", "/var/lib/cni"]));
 }
