@@ -37,6 +37,9 @@ BENCH_THROUGHPUT ?= --markdown
 # VDE's client, with its plugins, for the lab.
 VDE = $(wildcard /usr/bin/vde_plug /usr/lib/$(shell uname -m)-linux-gnu/vdeplug)
 
+# Those of reference-suites that are to run: all without it.
+SUITES ?=
+
 # Newer reference plugins than those that TEST_TOOLS install, for the benchmarks.
 NEWER := target/newer-reference
 
@@ -47,7 +50,7 @@ TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-
               containerd runc docker.io python3-grpcio dnsmasq-base podman openssl \
               ovn-central ovn-host vdeplug vdens
 
-.PHONY: help demo test soak t bench bench-shaping bench-throughput build install uninstall image lint conformance demo-tools test-tools nextest clean
+.PHONY: help demo test soak t reference-suites bench bench-shaping bench-throughput build install uninstall image lint conformance demo-tools test-tools nextest clean
 
 help: ## this text
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -67,6 +70,11 @@ t: nextest ## T=NAME: builds what has changed, and runs the tests whose names ha
 	@[ -n "$(T)" ] || { echo "make t T=NAME: part of a test's name, or /a regular expression/" >&2; exit 2; }
 	$(STATIC) cargo build --quiet --profile quick --target $(TARGET) $(PROGRAMS:%=--package %)
 	PLUGBOARD_BIN_DIR=$(CURDIR)/$(QUICK) cargo nextest run --workspace --filterset 'test($(T))'
+
+# It needs the reference's source, which Debian's stable distribution does not have; and what it takes is mostly compiling that.
+reference-suites: test-tools ## the reference plugins' own test suites on our executables
+	$(STATIC) cargo build --quiet --profile quick --target $(TARGET) $(PROGRAMS:%=--package %)
+	tests/reference-suites/run $(QUICK) $(SUITES)
 
 bench: test-tools build ## what a call costs, beside the reference plugins and a floor
 	$(STATIC) cargo build --quiet --release --target $(TARGET) --package bench

@@ -72,6 +72,38 @@ fn force_address() {
     assert!(scene.c1.ping("10.1.0.1", 1).all_answered());
 }
 
+/// What one ADD gives to a bridge is not in its own way.
+#[test]
+fn a_bridge_may_be_the_gateway_of_several_subnets() {
+    let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "10.2.0.0/24"}],
+        [{"subnet": "fd01::/64"}], [{"subnet": "fd02::/64"}]]});
+    for (forces, had) in [(true, "10.7.0.1/24"), (true, "10.2.0.1/24"), (false, "10.2.0.1/24")] {
+        let scene = Scene::new();
+        sh(&format!("ip link add br0 up type bridge && ip address add {had} dev br0")).ok();
+        let config = config(json!({"isGateway": true, "forceAddress": forces, "ipam": ipam}));
+        let printed = with(
+            &config,
+            json!({"plugboard/ipam-result": {"cniVersion": LATEST, "ips": [
+            {"address": "10.1.0.2/24", "gateway": "10.1.0.1"}, {"address": "10.2.0.2/24", "gateway": "10.2.0.1"}]}}),
+        );
+        let printed = scene.call(Plugin::Bridge, "PRINT", printed).env("CNI_PRINT", "ADD").run().ok().to_string();
+        let removals = usize::from(had == "10.7.0.1/24");
+        assert_eq!(printed.matches("ip address del").count(), removals, "{printed}");
+        for address in ["10.1.0.1/24", "10.2.0.1/24"].into_iter().filter(|address| *address != had) {
+            assert!(printed.contains(&format!("ip address add {address} dev br0")), "{printed}");
+        }
+        assert!(!printed.contains("refused"), "{printed}");
+        let (_, attached) = scene.added(Plugin::Bridge, &config);
+        let addresses = sh("ip -o address show dev br0").ok();
+        for address in ["10.1.0.1/24", "10.2.0.1/24", "fd01::1/64", "fd02::1/64"] {
+            assert!(addresses.contains(address), "{address}: {addresses}");
+        }
+        assert!(!addresses.contains("10.7.0.1/24"), "{addresses}");
+        assert!(scene.c1.ping("10.1.0.1", 1).all_answered() && scene.c1.ping("10.2.0.1", 1).all_answered());
+        scene.call(Plugin::Bridge, "CHECK", attached).run().ok();
+    }
+}
+
 #[test]
 fn mtu_of_the_nic_and_of_the_bridge() {
     for bytes in [1400, 1500, 9000] {

@@ -50,7 +50,9 @@ fn malformed_environment() {
         still.fails(ready().unset("CNI_IFNAME"), 4, "CNI_IFNAME");
         still.fails(ready().container("../c1"), 4, "CNI_CONTAINERID");
         still.fails(ready().ifname("an-overlong-name"), 4, "an-overlong-name");
-        still.fails(ready().args("=;="), 4, "CNI_ARGS");
+        if plugin != Plugin::Loopback {
+            still.fails(ready().args("=;="), 4, "CNI_ARGS");
+        }
         still.fails(ready().env("CNI_COMMAND", "DANCE"), 4, "DANCE");
     }
 }
@@ -62,7 +64,8 @@ fn environment_that_is_no_text() {
     let garbage = std::ffi::OsStr::from_bytes(b"\xff\xfe");
     let still = Still::new(&scene);
     for variable in ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_IFNAME", "CNI_ARGS"] {
-        for plugin in ALL {
+        let reads_it = |plugin: &Plugin| variable != "CNI_ARGS" || *plugin != Plugin::Loopback;
+        for plugin in ALL.into_iter().filter(reads_it) {
             let call = scene.call(plugin, "ADD", plugin.config(LATEST)).env(variable, garbage);
             still.fails(call, 4, variable);
         }

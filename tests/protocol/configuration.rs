@@ -151,6 +151,32 @@ fn well_known_keys_keep_their_meaning() {
     assert_eq!(result["dns"], dns);
 }
 
+/// As in the reference: any list counts, and a domain unless it is empty.
+#[test]
+fn the_resolver_of_the_configuration_replaces_that_of_ipam() {
+    cites!("CFG-5", "DLG-8");
+    let scene = Scene::with_a_switch();
+    let of_ipam = json!({"nameservers": ["10.1.0.53"], "search": ["ipam.example"]});
+    let ipam = json!({"type": "static", "addresses": [{"address": "10.1.0.5/24"}], "dns": of_ipam});
+    let of_another = json!({"cniVersion": LATEST, "dns": {"nameservers": ["10.1.0.54"]}});
+    for plugin in [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort, Plugin::Overlay] {
+        for (own, expected) in [
+            (Value::Null, &of_ipam),
+            (json!({}), &of_ipam),
+            (json!({"domain": "", "nameservers": null}), &of_ipam),
+            (json!({"nameservers": ["9.9.9.9"]}), &json!({"nameservers": ["9.9.9.9"]})),
+            (json!({"domain": "a.example"}), &json!({"domain": "a.example"})),
+            (json!({"search": []}), &json!({})),
+        ] {
+            let keys = json!({"ipam": ipam, "dns": own, "prevResult": of_another});
+            let config = with(&scene.config(plugin, LATEST), keys);
+            let result = scene.call(plugin, "ADD", config.clone()).run().ok();
+            assert_eq!(&result["dns"], expected, "{plugin:?} {own}");
+            scene.call(plugin, "DEL", config).run().ok();
+        }
+    }
+}
+
 #[test]
 fn a_delegate_type_that_is_a_path_is_not_executed() {
     cites!("CFG-6");

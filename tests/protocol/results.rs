@@ -88,23 +88,48 @@ fn the_format_1_0_has_no_family() {
 }
 
 #[test]
-fn the_format_1_1_has_the_mtu_and_the_attributes_of_routes() {
+fn the_format_1_1_has_the_mtu() {
     cites!("RES-11");
     let scene = Scene::new();
-    let route =
-        json!({"dst": "10.7.0.0/16", "gw": "10.1.0.1", "mtu": 1300, "advmss": 1200, "priority": 42, "table": 254});
-    let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]], "routes": [route]});
-    let config = with(&Plugin::Bridge.config(LATEST), json!({"ipam": ipam, "mtu": 1400}));
-    let result = scene.call(Plugin::Bridge, "ADD", config.clone()).run().ok();
+    let config = with(&Plugin::Bridge.config(LATEST), json!({"mtu": 1400}));
+    let result = scene.call(Plugin::Bridge, "ADD", config).run().ok();
     assert_eq!(result["interfaces"][2]["mtu"], 1400);
     assert_eq!(result["interfaces"][1]["mtu"], 1400);
-    assert_eq!(result["routes"], json!([route]));
-    let found = &scene.c1.ip("route show 10.7.0.0/16")[0];
-    assert_eq!(found["metric"], 42, "{found}");
-    assert_eq!(found["metrics"][0]["mtu"], 1300, "{found}");
-    scene.call(Plugin::Bridge, "DEL", config.clone()).run().ok();
-    let older = scene.call(Plugin::Bridge, "ADD", with(&config, json!({"cniVersion": "1.0.0"}))).run().ok();
-    assert_eq!(older["routes"], json!([{"dst": "10.7.0.0/16", "gw": "10.1.0.1"}]), "older formats lack them");
+}
+
+/// As with the reference, whose library has them in every format with a list of routes.
+#[test]
+fn the_attributes_of_routes_work_since_0_3_0() {
+    cites!("RES-11", "CHK-4", "ADD-5");
+    let route =
+        json!({"dst": "10.7.0.0/16", "gw": "10.1.0.1", "mtu": 1300, "advmss": 1200, "priority": 42, "table": 77});
+    let place = "10.7.0.0/16 via 10.1.0.1 dev eth0 proto static metric 42 mtu 1300 advmss 1200";
+    for version in VERSIONS.into_iter().filter(|version| *version >= "0.3.0") {
+        for ipam in [
+            json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]], "routes": [route]}),
+            json!({"type": "static", "addresses": [{"address": "10.1.0.5/24"}], "routes": [route]}),
+        ] {
+            let scene = Scene::new();
+            let before = scene.state();
+            let config = with(&Plugin::Bridge.config(version), json!({"ipam": ipam}));
+            let (result, attached) = scene.added(Plugin::Bridge, &config);
+            assert_eq!(result["routes"], json!([route]), "{version}");
+            let routes = || scene.c1.sh("ip route show table 77").ok();
+            assert_eq!(routes().trim(), place, "{version}");
+            assert!(!scene.c1.sh("ip route show").ok().contains("10.7.0.0"), "{version}: the main table is left alone");
+            let shaped =
+                scene.call(Plugin::Shaper, "ADD", with(&attached, json!({"type": "netem-shaper", "bw": "1Gbps"})));
+            assert_eq!(shaped.run().ok()["routes"], json!([route]), "{version}: the next plugin passes them on");
+            if version >= "0.4.0" {
+                scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().ok();
+                scene.c1.sh("ip route del 10.7.0.0/16 table 77 && ip route add 10.7.0.0/16 via 10.1.0.1").ok();
+                let (code, msg, _) = scene.call(Plugin::Bridge, "CHECK", attached.clone()).run().error();
+                assert!(code == tests::codes::DIFFERENT && msg.contains("10.7.0.0/16"), "{version}: {code}: {msg}");
+            }
+            scene.call(Plugin::Bridge, "DEL", attached).run().ok();
+            assert_eq!(before, scene.state(), "{version}");
+        }
+    }
 }
 
 #[test]

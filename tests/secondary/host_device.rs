@@ -183,6 +183,19 @@ fn what_cannot_serve_is_refused_and_nothing_changed() {
     assert_eq!(before, place.scene.state());
 }
 
+#[test]
+fn a_name_that_is_taken_is_told_once() {
+    cites!("DEL-5", "ERR-1");
+    let place = Place::new();
+    let (_, attached) = place.added(&plain());
+    sh("ip link add ens3 type veth peer name p0").ok();
+    let (code, msg, details) = place.call("DEL", &attached).run().error();
+    assert!(code == 7 && msg.contains("ens3") && details.is_empty(), "{code}: {msg}: {details}");
+    sh("ip link delete ens3").ok();
+    place.call("DEL", &attached).run().ok();
+    assert_eq!(ip("link show dev ens3")[0]["address"], MAC);
+}
+
 /// What the container and the runtime do to a container that dies with its namespace is observed where there is a device that the
 /// kernel gives back.
 #[test]

@@ -1,5 +1,6 @@
 //! The plugin `veth-secondary`: further NICs of every kind.
 
+mod chained;
 mod host_device;
 mod kill;
 mod on_bridge;

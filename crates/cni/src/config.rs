@@ -28,7 +28,8 @@ pub struct Config {
     pub version: Version,
     /// `name` of the network; empty only for VERSION.
     pub name: String,
-    /// `type` of the plugin; empty without one, see [`Config::expect_kind`].
+    /// `type` of the plugin; empty without one. It is for the runtime, which starts the plugin by it (CFG-1); programs that start one
+    /// by themselves leave it out.
     pub kind: String,
     /// `ipam.type`; `None` without an `ipam` object, with an empty one, or with an empty type.
     pub ipam: Option<String>,
@@ -91,15 +92,6 @@ impl Config {
         let valid_attachments = if command == Command::Gc { valid_attachments(&object)? } else { None };
         let kind = kind.unwrap_or_default();
         Ok(Self { version, name, kind, ipam, prev_result, valid_attachments, ipam_objection, ignored, object, text })
-    }
-
-    /// Refuses a configuration without `type` (CFG-1). A delegate is given its caller's, which tells it nothing, so that programs that
-    /// call an IPAM plugin by themselves leave it out.
-    ///
-    /// # Errors
-    /// Code 7.
-    pub fn expect_kind(&self) -> Result<(), Error> {
-        if self.kind.is_empty() { Err(missing("type")) } else { Ok(()) }
     }
 
     /// The version to use for an error about this text when [`Config::read`] failed: the text's own if we speak it, else

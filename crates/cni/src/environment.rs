@@ -94,7 +94,7 @@ pub struct Environment {
     pub if_name: String,
     /// `CNI_ARGS`; without pairs for GC, STATUS and VERSION.
     pub args: Args,
-    /// What is wrong with `CNI_ARGS`, for DEL, which does without.
+    /// What is wrong with `CNI_ARGS`, for DEL and for plugins without a key there, which do without.
     pub args_objection: Option<String>,
     /// `CNI_PATH`, split at colons, in order.
     pub path: Vec<PathBuf>,
@@ -111,11 +111,12 @@ impl Environment {
     pub const DELEGATED_BY: &str = "CNI_DELEGATED_BY";
 
     /// Reads and validates the variables that the command needs. `variable` looks one up. An empty variable counts as
-    /// missing, as in the reference.
+    /// missing, as in the reference. `CNI_ARGS` must be well-formed for a plugin that has a key there (`reads_args`); it is given
+    /// to all plugins of a chain, and nothing else depends on it.
     ///
     /// # Errors
     /// Code 4; one message names every variable that is missing, else every one that is invalid (ENV-3, ENV-15).
-    pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
+    pub fn read(reads_args: bool, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let word = set("CNI_COMMAND").ok_or_else(|| missing(&["CNI_COMMAND"]))?;
         let is_printed = word == Command::PRINT;
@@ -141,12 +142,12 @@ impl Environment {
             delegated_by: set(Self::DELEGATED_BY).map(|by| by.to_string_lossy().into_owned()),
         };
         if command.concerns_attachment() {
-            environment.read_attachment(set)?;
+            environment.read_attachment(reads_args, set)?;
         }
         Ok(environment)
     }
 
-    fn read_attachment(&mut self, set: impl Fn(&str) -> Option<OsString>) -> Result<(), Error> {
+    fn read_attachment(&mut self, reads_args: bool, set: impl Fn(&str) -> Option<OsString>) -> Result<(), Error> {
         let mut problems = Vec::new();
         match text(&set, "CNI_CONTAINERID", objection_to_name) {
             Ok(container_id) => self.container_id = container_id,
@@ -158,7 +159,7 @@ impl Environment {
         }
         match text(&set, "CNI_ARGS", |_| None).and_then(|args| Args::parse(&args).map_err(|error| error.msg)) {
             Ok(args) => self.args = args,
-            Err(problem) if self.command == Command::Del => self.args_objection = Some(problem),
+            Err(problem) if !reads_args || self.command == Command::Del => self.args_objection = Some(problem),
             Err(problem) => problems.push(problem),
         }
         if problems.is_empty() { Ok(()) } else { Err(invalid(problems.join("; "))) }
@@ -207,7 +208,11 @@ mod tests {
     ];
 
     fn read(base: &[(&str, &str)], changed: &[(&str, &str)]) -> Result<Environment, Error> {
-        Environment::read(|name| {
+        read_by(true, base, changed)
+    }
+
+    fn read_by(reads_args: bool, base: &[(&str, &str)], changed: &[(&str, &str)]) -> Result<Environment, Error> {
+        Environment::read(reads_args, |name| {
             changed.iter().chain(base).find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
         })
     }
@@ -261,8 +266,10 @@ mod tests {
             }
             assert_eq!(error.msg.contains("CNI_ARGS"), command != "DEL", "{}", error.msg);
         }
-        let environment = read(&ADD, &[("CNI_COMMAND", "DEL"), ("CNI_ARGS", "a")]).unwrap();
-        assert!(environment.args_objection.is_some_and(|objection| objection.contains("CNI_ARGS")));
+        for (reads_args, command) in [(true, "DEL"), (false, "ADD"), (false, "CHECK")] {
+            let environment = read_by(reads_args, &ADD, &[("CNI_COMMAND", command), ("CNI_ARGS", "a")]).unwrap();
+            assert!(environment.args_objection.is_some_and(|objection| objection.contains("CNI_ARGS")));
+        }
     }
 
     #[test]
@@ -287,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_is_no_utf_8_is_invalid() {
-        let error = Environment::read(|name| match name {
+        let error = Environment::read(true, |name| match name {
             "CNI_IFNAME" => Some(OsString::from_vec(vec![b'e', 0xff])),
             _ => ADD.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value)),
         })

@@ -1,17 +1,24 @@
 //! The result of ADD, in one shape for all versions (RES-01 to RES-25).
 //!
 //! Keys that we do not know survive in `extra`, so that `prevResult` passes through whole (ADD-5). Before 1.1.0 that goes
-//! for the keys that came with 1.1.0, too: they are typed only where the format has them (VER-8).
+//! for the keys of interfaces that came with 1.1.0, too: they are typed only where the format has them (VER-8). The attributes of
+//! routes have worked in the reference plugins since before the specification named them, whatever the version, and do so here.
 
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
 
+use crate::Version;
+
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
+
+/// Routes have `mtu`, `advmss`, `priority`, `table` and `scope` in results of this version and later ones, as in Go's library
+/// (`types.Route`). The specification names them since 1.1.0 (RES-11).
+const ROUTE_ATTRIBUTES_SINCE: Version = Version::V0_3_0;
 
 /// The result of a successful ADD. An IPAM plugin leaves `interfaces` empty (DLG-7).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,7 +70,7 @@ pub struct Route {
     pub dst: IpNetwork,
     /// Next hop; without one, the gateway of the address of the same family is meant (DLG-9).
     pub gw: Option<IpAddr>,
-    /// Path MTU in bytes; from 1.1.0 on, like all that follow (RES-11).
+    /// Path MTU in bytes; from 0.3.0 on, like all that follow.
     pub mtu: Option<u32>,
     /// Advertised maximal segment size in bytes.
     pub advmss: Option<u32>,

@@ -38,7 +38,7 @@ keys! {
         #[key("rangeFromFile", accepts = "path", example = r#""/etc/cni/range.json""#)]
         pub range_from_file: Option<PathBuf>,
 
-        /// routes of the result; `mtu` and what follows it since CNI 1.1.0
+        /// routes of the result; `mtu` and what follows it since CNI 0.3.0
         #[key("routes", accepts = "list of routes", default = "none", example = r#"[{"dst": "0.0.0.0/0"}]"#)]
         pub routes: Unread<Vec<RouteKeys>>,
 

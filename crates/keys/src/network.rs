@@ -60,7 +60,7 @@ keys! {
         #[key("ipam", accepts = "object", example = r#"{"type": "static", "addresses": [{"address": "10.1.2.3/24"}]}"#)]
         pub ipam: IpamKeys,
 
-        /// resolver settings for the result, where IPAM returns none
+        /// resolver settings for the result, in place of those that IPAM returns
         #[key("dns", accepts = "object", example = r#"{"nameservers": ["10.1.2.1"]}"#)]
         pub dns: DnsKeys,
 

@@ -15,7 +15,7 @@ keys! {
         #[key("gw", pattern = patterns::ADDRESS, accepts = "address", default = "the gateway of the address", example = r#""10.1.2.1""#)]
         pub gw: String,
 
-        /// the MTU of the path; since CNI 1.1.0, as those that follow
+        /// the MTU of the path; since CNI 0.3.0, as those that follow
         #[key("mtu", accepts = "bytes", default = "the device's", example = "1400")]
         pub mtu: Option<u32>,
 

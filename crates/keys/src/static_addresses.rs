@@ -15,7 +15,7 @@ keys! {
         #[key("addresses", accepts = "list of addresses", default = "none", example = r#"[{"address": "10.1.2.3/24"}]"#)]
         pub addresses: Vec<AddressKeys>,
 
-        /// routes of the result; `mtu` and what follows it since CNI 1.1.0
+        /// routes of the result; `mtu` and what follows it since CNI 0.3.0
         #[key("routes", accepts = "list of routes", default = "none", example = r#"[{"dst": "0.0.0.0/0", "gw": "10.1.2.1"}]"#)]
         pub routes: Unread<Vec<RouteKeys>>,
 

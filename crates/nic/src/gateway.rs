@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use attachment::{Address, AwaitListening, Description, Device, Forwarding, Others};
-use cni::Success;
+use cni::{IpConfig, Success};
 use ipnetwork::IpNetwork;
 
 use crate::routes::default_route;
@@ -32,12 +32,11 @@ impl Gateway {
 
     /// The gateways' addresses on `link`, and forwarding.
     pub fn describe(&self, link: &str, addressing: &Success, description: &mut Description) {
-        let others = if self.replaces { Others::Replace } else { Others::Respect };
-        for ip in &addressing.ips {
-            let Some(address) = ip.gateway.and_then(|gateway| IpNetwork::new(gateway, ip.address.prefix()).ok()) else {
-                continue;
-            };
+        let of_gateway = |ip: &IpConfig| IpNetwork::new(ip.gateway?, ip.address.prefix()).ok();
+        let gateways: Vec<IpNetwork> = addressing.ips.iter().filter_map(of_gateway).collect();
+        for address in gateways.iter().copied() {
             let device = Device::host(link);
+            let others = Others::Shared { companions: gateways.clone(), replaces: self.replaces };
             description.own(Address { device: device.clone(), address, others, is_detected: false, has_route: true });
             description.act(AwaitListening { device, address: address.ip() });
             description.own(Forwarding { is_ipv6: address.is_ipv6() });

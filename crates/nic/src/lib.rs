@@ -26,7 +26,7 @@ pub use guard::Guard;
 pub use loan::{find_loan, lent_before};
 pub use on_bridge::OnBridge;
 pub use path::Path;
-pub use result::{bridge_interface, expected, merge};
+pub use result::{append, bridge_interface, expected, merge, set_resolver};
 pub use routes::{by_gateways_of_ipam, by_the_host, default_route};
 pub use source_routing::{OnLink, SourceRouting, set_metric};
 pub use vlans::{Vlans, ranges};

@@ -73,10 +73,27 @@ pub fn bridge_interface(session: &mut Session, name: &str) -> Result<Interface, 
     })
 }
 
+/// The resolver settings of the configuration, where it has any, in place of those of IPAM.
+///
+/// # Errors
+/// Code 7 naming the member that is malformed.
+pub fn set_resolver(call: &Call, addressing: &mut Success) -> Result<(), Error> {
+    if let Some(own) = call.config.dns()? {
+        addressing.dns = own;
+    }
+    Ok(())
+}
+
 /// The previous plugin's result with ours appended (ADD-5). The addresses are those of the container interface.
 #[must_use]
 pub fn merge(call: &Call, interfaces: Vec<Interface>, addressing: Success) -> Success {
-    let mut result = call.config.prev_result.clone().unwrap_or_default();
+    append(call.config.prev_result.clone().unwrap_or_default(), call, interfaces, addressing)
+}
+
+/// The same for what is kept of the previous plugin's result.
+#[must_use]
+pub fn append(kept: Success, call: &Call, interfaces: Vec<Interface>, addressing: Success) -> Success {
+    let mut result = kept;
     let made_here = result.interfaces.len();
     result.interfaces.extend(interfaces);
     let is_own = |place: &usize| result.interfaces.get(*place).is_some_and(|interface| is_it(call, interface));
@@ -84,7 +101,8 @@ pub fn merge(call: &Call, interfaces: Vec<Interface>, addressing: Success) -> Su
         (made_here..result.interfaces.len()).find(is_own).or_else(|| listed(call, &result).map(|(place, _)| place));
     result.ips.extend(addressing.ips.into_iter().map(|ip| cni::IpConfig { interface: own, ..ip }));
     result.routes.extend(addressing.routes);
-    if addressing.dns != cni::Dns::default() {
+    // Settings of the configuration that are empty are meant so.
+    if addressing.dns != cni::Dns::default() || matches!(call.config.dns(), Ok(Some(_))) {
         result.dns = addressing.dns;
     }
     result.extra.extend(addressing.extra);

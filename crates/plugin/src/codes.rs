@@ -47,12 +47,12 @@ pub fn all_of(errors: Vec<cni::Error>) -> Result<(), cni::Error> {
     Err(with_more_details(first, &rest))
 }
 
-/// The error with further lines in its details. What it says already is not repeated: a delegate that refuses a configuration refuses
-/// to undo for the same reason.
+/// The error with further lines in its details. What has been told is not told again: a delegate that refuses a configuration
+/// refuses to undo for the same reason, and two ways of finding an object lead to one error.
 #[must_use]
 pub fn with_more_details(mut error: cni::Error, more: &[String]) -> cni::Error {
-    for line in more {
-        if *line == error.msg {
+    for (place, line) in more.iter().enumerate() {
+        if *line == error.msg || more.iter().take(place).any(|told| told == line) {
             continue;
         }
         if !error.details.is_empty() {

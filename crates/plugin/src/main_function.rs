@@ -40,7 +40,8 @@ fn introduce(verbs: &Verbs) {
 }
 
 fn run(verbs: &Verbs) -> Result<ExitCode, Failure> {
-    let environment = Environment::read(|name| env::var_os(name)).and_then(|found| known(verbs, found));
+    let environment = Environment::read(verbs.reads_args, |name| env::var_os(name));
+    let environment = environment.and_then(|found| known(verbs, found));
     let environment = environment.map_err(|error| {
         let version = read_stdin().map_or(Version::LATEST, |text| Config::version_of(&text));
         Failure(error, version)
@@ -68,10 +69,8 @@ fn known(verbs: &Verbs, environment: Environment) -> Result<Environment, Error> 
 fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
     if verbs.attaches {
         refuse_to_be_delegate(verbs, &call)?;
-        if !matches!(call.environment.command, Command::Del | Command::Gc) {
-            call.config.expect_kind()?;
-        }
     }
+    tell_ignored(verbs, &call);
     if call.environment.is_printed {
         let print = verbs.print.ok_or_else(|| Command::unknown(Command::PRINT))?;
         if call.environment.command == Command::Add {
@@ -87,10 +86,7 @@ fn call_verb(verbs: &Verbs, call: Call) -> Result<ExitCode, Error> {
             Some(update) => check(verbs, update, &call)?,
             None => return Err(Command::unknown(Command::Update.as_str())),
         },
-        Command::Gc => {
-            tell_ignored(verbs, &call);
-            (verbs.gc)(&call)?;
-        }
+        Command::Gc => (verbs.gc)(&call)?,
         Command::Status => (verbs.status)(&call)?,
         Command::Version => {}
     }
@@ -158,7 +154,6 @@ fn undo(verbs: &Verbs, mut call: Call, added: &Added) {
 /// A namespace that is gone does not keep the rest from being removed (DEL-4). Neither does the plugin's own: a process ID in
 /// the path may be another process's by now. It is left alone, and reported at the end (ENV-16).
 fn del(verbs: &Verbs, mut call: Call) -> Result<(), Error> {
-    tell_ignored(verbs, &call);
     let found = namespace_of(verbs, &call);
     if !matches!(found, Found::Usable) {
         call.environment.netns = None;

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn at(path: &str, allowed: &str) -> Found {
-        let environment = Environment::read(|name| {
+        let environment = Environment::read(true, |name| {
             let value = match name {
                 "CNI_COMMAND" => "ADD",
                 "CNI_CONTAINERID" => "c1",

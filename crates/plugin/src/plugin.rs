@@ -20,6 +20,9 @@ pub trait Plugin: Clone + Send + 'static {
     /// It changes attachments in use: UPDATE, an extension of ours. Otherwise that command is unknown (code 4).
     const UPDATES: bool = false;
 
+    /// It has keys in `CNI_ARGS`. What is malformed there is refused (code 4) by a plugin that has, and noted by one that has not.
+    const READS_ARGS: bool = true;
+
     /// Reads and validates the configuration.
     ///
     /// # Errors

@@ -30,6 +30,8 @@ pub struct Verbs {
     /// It makes or changes interfaces, and is nobody's IPAM plugin. One that does not never enters the container's namespace, and is
     /// given a configuration of which it reads nothing but `name`, `ipam`, `args` and what the runtime adds.
     pub attaches: bool,
+    /// It has keys in `CNI_ARGS`, which must be well-formed then.
+    pub reads_args: bool,
     /// ADD.
     pub add: fn(&cni::Call) -> Result<Added, cni::Error>,
     /// Undoes an ADD that succeeded and whose result nobody gets: that, and nothing of an earlier one.
@@ -58,6 +60,7 @@ impl Verbs {
             name,
             keys,
             attaches: true,
+            reads_args: P::READS_ARGS,
             add: add::add::<P>,
             undo: del::undo::<P>,
             del: del::del::<P>,

@@ -43,6 +43,38 @@ fn without_ipam_there_is_the_link_local_address_alone() {
     });
 }
 
+/// As with the reference's `ipvlan` behind a plugin that makes its link.
+#[test]
+fn an_ipvlan_takes_over_the_link_and_the_addresses_before_it() {
+    with_features(FEATURES, || {
+        let cable = Cable::new();
+        sh("ip link add other up type dummy && ip route add default dev other").ok();
+        for (version, link) in [("1.1.0", json!(null)), ("0.4.0", json!(null)), ("1.1.0", json!("up0"))] {
+            let before = cable.state();
+            let previous = json!({"cniVersion": version, "interfaces": [{"name": "up0"}],
+                "ips": [{"version": "4", "address": "10.9.0.7/24", "interface": 0}],
+                "routes": [{"dst": "10.7.0.0/16", "gw": "10.9.0.254", "priority": 7}]});
+            let network = with(
+                &config(&json!({"nic": "ipvlan", "cniVersion": version})),
+                &json!({"ipam": null, "link": link, "prevResult": previous}),
+            );
+            let result = call("ADD", &cable.c1, "eth1", &network).run().ok();
+            assert_eq!(result["interfaces"].as_array().map(Vec::len), Some(2), "{result:#}");
+            assert_eq!((&result["ips"][0]["interface"], result["ips"].as_array().map(Vec::len)), (&json!(1), Some(1)));
+            assert!(cable.c1.ping("10.9.0.254", 1).all_answered());
+            let routes = cable.c1.sh("ip route show 10.7.0.0/16").ok();
+            assert!(routes.contains("via 10.9.0.254 dev eth1 proto static metric 7"), "{routes}");
+            let attached = with(&network, &json!({"prevResult": result}));
+            call("CHECK", &cable.c1, "eth1", &attached).run().ok();
+            call("DEL", &cable.c1, "eth1", &attached).run().ok();
+            assert_eq!(before, cable.state());
+        }
+        sh("ip route del default").ok();
+        let chained = with(&config(&json!({"nic": "ipvlan"})), &json!({"ipam": null, "link": null}));
+        Invocation::new("veth-secondary", "STATUS").config(&chained).run().ok();
+    });
+}
+
 #[test]
 fn it_may_stay_down() {
     with_features(usual_features(), || {

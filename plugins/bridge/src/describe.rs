@@ -49,9 +49,7 @@ impl Plugin for Bridged {
     }
 
     fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error> {
-        if addressing.dns == cni::Dns::default() {
-            addressing.dns = call.config.dns()?;
-        }
+        nic::set_resolver(call, addressing)?;
         self.0.complete(addressing)
     }
 

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         name: "host-local",
         keys: &[],
         attaches: false,
+        reads_args: true,
         add: |call| add::add(call).map(Into::into),
         undo: release::undo,
         del: release::del,

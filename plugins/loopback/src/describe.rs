@@ -20,6 +20,7 @@ impl Plugin for Up {
     const FINDERS: &'static [&'static Finder] = &[Loopback::FINDER];
     const HAS_IPAM: bool = false;
     const SHARES: bool = false;
+    const READS_ARGS: bool = false;
 
     fn read(_call: &Call, identity: Identity) -> Result<Self, Error> {
         Ok(Self { identity })

@@ -246,9 +246,7 @@ impl Port {
         if self.checks_addresses && addressing.ips.is_empty() {
             return Err(Error::invalid_config("ipspoofchk lets only the addresses of ipam pass, and it gave none"));
         }
-        if addressing.dns == cni::Dns::default() {
-            addressing.dns = call.config.dns()?;
-        }
+        nic::set_resolver(call, addressing)?;
         nic::set_metric(self.metric, addressing);
         Ok(())
     }

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         name: "static",
         keys: &[],
         attaches: false,
+        reads_args: true,
         add: |call| add::add(call).map(Into::into),
         undo: |_, _| Ok(()),
         del: |_| Ok(()),

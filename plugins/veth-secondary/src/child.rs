@@ -6,7 +6,7 @@ use keys::{NicKeys, OnBridgeKeys, SecondaryKeys, TapKeys};
 use netlink::child::Sort;
 use netlink::link::{LEAST_MTU_BYTES, Link, NAME_BYTES};
 use netlink::{ipvlan, layer3, macvlan};
-use nic::{Found, Nic, Path, expected, merge};
+use nic::{Found, Nic, Path, append, expected};
 use plugin::Prop;
 
 use crate::config::Kind;
@@ -22,8 +22,12 @@ pub(crate) struct ChildNic {
     sort: Sort,
     /// Whose link the parent is.
     side: Side,
-    /// The link that the configuration names.
+    /// The link that the configuration names, or the previous plugin's result.
     named: Option<String>,
+    /// It takes over what the previous plugin's result has, which STATUS does not know.
+    is_behind_another: bool,
+    /// The addresses and routes of the previous plugin's result, if they become the NIC's.
+    taken_over: Option<Success>,
     /// The container's default route goes through the NIC.
     is_default: bool,
     parent: Device,
@@ -47,10 +51,15 @@ impl ChildNic {
                 if sort.kind() == ipvlan::KIND { "an ipvlan" } else { "a macvlan in mode \"passthru\"" },
             )));
         }
-        let (side, named) = (side(keys.link_in_container), named(keys)?);
+        let has_ipam = call.config.ipam.is_some();
+        let previous = previous(kind, call);
+        let (side, named) = (side(keys.link_in_container), named(keys, previous)?);
+        let is_behind_another = kind == Kind::Ipvlan && named.is_none() && !has_ipam;
+        let taken_over = previous.filter(|previous| !has_ipam && !previous.ips.is_empty()).cloned();
         let parent = Device { side, name: named.clone().unwrap_or_else(|| "LINK".to_owned()) };
         let is_default = on_bridge.is_default_gateway;
-        Ok(Self { nic, sort, side, named, is_default, parent, found: Found::default() })
+        let found = Found::default();
+        Ok(Self { nic, sort, side, named, is_behind_another, taken_over, is_default, parent, found })
     }
 
     fn child(&self) -> Child {
@@ -122,6 +131,27 @@ pub(crate) fn is_asked_for(call: &Call) -> bool {
     nic.is_some_and(|nic| Sort::KINDS.contains(&nic))
 }
 
+/// The result of the plugin before an ipvlan, which stands on that plugin's link and takes its addresses over where it has no IPAM
+/// plugin of its own (`loadConf` and `cmdAdd` of the reference's `ipvlan`).
+fn previous(kind: Kind, call: &Call) -> Option<&Success> {
+    let is_made = call.environment.command == Command::Add && kind == Kind::Ipvlan;
+    call.config.prev_result.as_ref().filter(|_| is_made)
+}
+
+/// The only interface of the previous plugin's result.
+fn only_interface(previous: &Success) -> Result<String, Error> {
+    match previous.interfaces.as_slice() {
+        [only] if !only.name.is_empty() => Ok(only.name.clone()),
+        interfaces => {
+            let names: Vec<&str> = interfaces.iter().map(|interface| interface.name.as_str()).collect();
+            let found = if names.is_empty() { "no interface".to_owned() } else { names.join(", ") };
+            Err(Error::invalid_config(format!(
+                "link is missing, and prevResult, whose only interface would be meant, has {found}; name the link"
+            )))
+        }
+    }
+}
+
 /// It has an address that somebody can choose.
 fn has_own_address(sort: Sort) -> bool {
     match sort {
@@ -135,8 +165,8 @@ fn side(is_in_container: bool) -> Side {
     if is_in_container { Side::Container } else { Side::Host }
 }
 
-/// The link that the two keys name.
-fn named(keys: &SecondaryKeys) -> Result<Option<String>, Error> {
+/// The link that the two keys name, or the previous plugin's result.
+fn named(keys: &SecondaryKeys, previous: Option<&Success>) -> Result<Option<String>, Error> {
     let set = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
     let name = match (set(&keys.link), set(&keys.master)) {
         (Some(link), Some(master)) if link != master => {
@@ -144,6 +174,7 @@ fn named(keys: &SecondaryKeys) -> Result<Option<String>, Error> {
                 "link is {link} and master is {master}, but both mean the link that the NIC is a child of; remove one of the two"
             )));
         }
+        (None, None) => previous.map(only_interface).transpose()?,
         (link, master) => link.or(master),
     };
     match name {
@@ -202,6 +233,10 @@ impl Connection for ChildNic {
     }
 
     fn complete(&self, addressing: &mut Success) -> Result<(), Error> {
+        if let Some(taken_over) = &self.taken_over {
+            addressing.ips.clone_from(&taken_over.ips);
+            addressing.routes.clone_from(&taken_over.routes);
+        }
         self.nic.refuse_ipv6(&self.found, addressing)?;
         if self.is_default { nic::by_gateways_of_ipam(addressing) } else { Ok(()) }
     }
@@ -224,20 +259,30 @@ impl Connection for ChildNic {
         };
         let mac = made.as_ref().map_or(Some(self.nic.mac), |link| link.mac);
         let mtu = made.map(|link| link.mtu).or_else(|| self.nic.mtu_bytes(&self.found));
-        let interface = self.nic.own_interface(call, mac, mtu);
-        Ok(merge(call, vec![interface], addressing))
+        let interfaces = vec![self.nic.own_interface(call, mac, mtu)];
+        let previous = call.config.prev_result.clone().unwrap_or_default();
+        Ok(match self.taken_over {
+            Some(_) => {
+                append(Success { ips: Vec::new(), routes: Vec::new(), ..previous }, call, interfaces, addressing)
+            }
+            None => append(previous, call, interfaces, addressing),
+        })
     }
 
     fn expect(&mut self, call: &Call, previous: &Success) -> Result<Success, Error> {
         expected(call, previous, &mut self.found)
     }
 
-    /// A stand-in for the parent. What is in containers is not known.
+    /// A stand-in for the parent. What is in containers is not known, nor what another plugin makes.
     fn rehearse(&mut self, session: &mut Session) -> Result<Vec<Prop>, Error> {
-        if self.side == Side::Container {
-            self.parent.name = self.named.clone().unwrap_or_else(|| "link".to_owned());
+        if self.side == Side::Container || self.is_behind_another {
+            let name = self.named.clone().unwrap_or_else(|| "link".to_owned());
+            self.parent.name.clone_from(&name);
             let mtu_bytes = self.nic.mtu_bytes.unwrap_or_default().max(STAND_IN_MTU_BYTES);
-            return Ok(vec![Prop::DeviceInContainer { name: self.parent.name.clone(), mtu_bytes }]);
+            return Ok(vec![match self.side {
+                Side::Container => Prop::DeviceInContainer { name, mtu_bytes },
+                Side::Host => Prop::Device { name, mtu_bytes },
+            }]);
         }
         let unavailable = |error: Error| Error::new(Code::NotAvailable, error.msg);
         let found = self.find_parent(false, session).map_err(unavailable)?;

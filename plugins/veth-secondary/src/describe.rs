@@ -120,9 +120,7 @@ impl Plugin for Secondary {
     }
 
     fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error> {
-        if addressing.dns == cni::Dns::default() {
-            addressing.dns = call.config.dns()?;
-        }
+        nic::set_resolver(call, addressing)?;
         self.connected.connection().complete(addressing)?;
         nic::set_metric(self.metric, addressing);
         Ok(())

@@ -102,9 +102,7 @@ impl Plugin for Member {
     }
 
     fn complete(&self, call: &Call, addressing: &mut Success) -> Result<(), Error> {
-        if addressing.dns == cni::Dns::default() {
-            addressing.dns = call.config.dns()?;
-        }
+        nic::set_resolver(call, addressing)?;
         self.nic.complete(addressing)?;
         nic::set_metric(self.metric, addressing);
         Ok(())

@@ -26,15 +26,29 @@ pub struct Address {
 }
 
 /// What an address means for the other addresses of its link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Others {
     /// The link is the attachment's own.
     Alone,
     /// The link is shared: the address may be there already. Another one of the same family (for IPv6, one whose subnet
-    /// overlaps) is a conflict.
-    Respect,
-    /// As above, but the other one is removed.
-    Replace,
+    /// overlaps) is in its way.
+    Shared {
+        /// Those that the same attachment gives to the link, which are in nobody's way. This address may be among them.
+        companions: Vec<IpNetwork>,
+        /// What is in the way is removed, and is no conflict.
+        replaces: bool,
+    },
+}
+
+/// Whether both cannot be on one shared link.
+fn exclude(one: IpNetwork, other: IpNetwork) -> bool {
+    match (one, other) {
+        (IpNetwork::V4(_), IpNetwork::V4(_)) => true,
+        (IpNetwork::V6(one), IpNetwork::V6(other)) => {
+            !other.ip().is_unicast_link_local() && (one.contains(other.network()) || other.contains(one.network()))
+        }
+        _ => false,
+    }
 }
 
 impl Address {
@@ -42,15 +56,20 @@ impl Address {
         format!("address {} on {}", self.address, self.device)
     }
 
-    /// Whether both cannot be on one shared link.
-    fn clashes_with(&self, other: IpNetwork) -> bool {
-        match (self.address, other) {
-            (IpNetwork::V4(_), IpNetwork::V4(_)) => true,
-            (IpNetwork::V6(own), IpNetwork::V6(other)) => {
-                !other.ip().is_unicast_link_local() && (own.contains(other.network()) || other.contains(own.network()))
-            }
-            _ => false,
-        }
+    /// Whether what is in the way of the address is removed.
+    fn replaces(&self) -> bool {
+        matches!(self.others, Others::Shared { replaces: true, .. })
+    }
+
+    /// Those of the addresses that a shared link has which are in the way of this one. What was in the way of a companion before it
+    /// is gone by then.
+    fn in_the_way(&self, have: &[IpNetwork]) -> Vec<IpNetwork> {
+        let Others::Shared { companions, .. } = &self.others else { return Vec::new() };
+        let before = companions.iter().take_while(|companion| **companion != self.address);
+        let made: Vec<&IpNetwork> = before.filter(|companion| !have.contains(companion)).collect();
+        let others = have.iter().copied().filter(|other| !companions.contains(other));
+        let is_left = |other: &IpNetwork| !made.iter().any(|companion| exclude(**companion, *other));
+        others.filter(|other| exclude(self.address, *other)).filter(is_left).collect()
     }
 
     fn conflict(&self, other: IpNetwork) -> Error {
@@ -104,12 +123,12 @@ impl Address {
         if have.contains(&self.address) {
             return Ok(true);
         }
-        let clashing: Vec<IpNetwork> = have.into_iter().filter(|other| self.clashes_with(*other)).collect();
-        if self.others == Others::Replace && !clashing.is_empty() {
+        let in_the_way = self.in_the_way(&have);
+        if self.replaces() && !in_the_way.is_empty() {
             self.restore_on_undo(session)?;
         }
-        for other in clashing {
-            if self.others != Others::Replace {
+        for other in in_the_way {
+            if !self.replaces() {
                 return Err(self.conflict(other));
             }
             let action = format!("remove address {other} from {}", self.device);
@@ -148,7 +167,7 @@ impl Object for Address {
         let step = Step::make(side, action, request);
         session.queue(match self.others {
             Others::Alone => step,
-            Others::Respect | Others::Replace => step.tolerating(&[libc::EEXIST]), // another attachment was quicker
+            Others::Shared { .. } => step.tolerating(&[libc::EEXIST]), // another attachment was quicker
         });
         Ok(())
     }
@@ -156,7 +175,7 @@ impl Object for Address {
     fn users(&self, session: &mut Session) -> Result<Option<Box<dyn Commons>>, Error> {
         Ok(match self.others {
             Others::Alone => None,
-            Others::Respect | Others::Replace => Some(Box::new(BridgeMembers::of_gateway(session, &self.device)?)),
+            Others::Shared { .. } => Some(Box::new(BridgeMembers::of_gateway(session, &self.device)?)),
         })
     }
 
@@ -200,13 +219,11 @@ impl Object for Address {
         if have.contains(&self.address) {
             return Ok(vec![format!("# {} exists already", self.label())]);
         }
-        let clashing = have.into_iter().filter(|other| self.clashes_with(*other));
-        let mut commands: Vec<String> = clashing
-            .map(|other| match self.others {
-                Others::Replace => {
-                    format!("{} address del {other} dev {}", self.device.tool("ip"), self.device.name)
-                }
-                _ => format!("# this is refused: {}", self.conflict(other)),
+        let in_the_way = self.in_the_way(&have).into_iter();
+        let mut commands: Vec<String> = in_the_way
+            .map(|other| match self.replaces() {
+                true => format!("{} address del {other} dev {}", self.device.tool("ip"), self.device.name),
+                false => format!("# this is refused: {}", self.conflict(other)),
             })
             .collect();
         commands.extend(self.commands());

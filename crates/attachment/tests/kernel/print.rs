@@ -50,6 +50,10 @@ fn address(device: Device, address: &str, others: Others) -> Item {
     own(Address { device, address: address.parse().unwrap(), others, is_detected: false, has_route: true })
 }
 
+fn respected() -> Others {
+    Others::Shared { companions: Vec::new(), replaces: false }
+}
+
 fn setting(side: Side, path: &str, value: &'static str, stage: Stage) -> Item {
     own(Sysctl { side, path: path.to_owned(), value, need: Need::Needed, stage })
 }
@@ -93,7 +97,7 @@ fn whole() -> Description {
     for route in [route("0.0.0.0/0", Some("10.9.0.1")), detailed, scoped, route("fd00:6::/64", Some("fd00:9::1"))] {
         objects.push(own(LinkRoute::new(container(), route)));
     }
-    objects.push(address(Device::host(&bridge), "10.9.0.1/24", Others::Respect));
+    objects.push(address(Device::host(&bridge), "10.9.0.1/24", respected()));
     objects.push(setting(Side::Host, "net/ipv4/ip_forward", "1", Stage::Gateway));
     objects.push(queue(Parent::Root, 0x7062, Kind::Tbf(RATE)));
     described(objects)
@@ -142,7 +146,7 @@ fn in_vlans() -> Description {
         own(vlans),
         share(GatewayVlan::new("br0", "home-net", 10)),
         own(LinkUp { device: container() }),
-        address(Device::host("br0.10"), "10.9.0.1/24", Others::Respect),
+        address(Device::host("br0.10"), "10.9.0.1/24", respected()),
     ])
 }
 

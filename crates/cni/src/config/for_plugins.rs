@@ -22,14 +22,18 @@ impl Config {
         keys::member(&self.object, "ipam", &Place::Whole, false).map_err(Error::from)
     }
 
-    /// The resolver settings under `dns` (CFG-5).
+    /// The resolver settings under `dns` (CFG-5), if there are any: a list counts even where it is empty, as in the reference
+    /// (`dnsConfSet`).
     ///
     /// # Errors
     /// Code 7 naming the member that is malformed.
-    pub fn dns(&self) -> Result<Dns, Error> {
-        let Some(dns) = keys::find(&self.object, "dns") else { return Ok(Dns::default()) };
+    pub fn dns(&self) -> Result<Option<Dns>, Error> {
+        let Some(dns) = keys::find(&self.object, "dns") else { return Ok(None) };
         let result = serde_json::json!({ "dns": dns });
-        Success::from_value(&result, Version::LATEST).map(|result| result.dns)
+        let read = Success::from_value(&result, Version::LATEST)?.dns;
+        let is_there = |key| dns.as_object().is_some_and(|dns| keys::find(dns, key).is_some());
+        let has_list = ["nameservers", "search", "options"].into_iter().any(is_there);
+        Ok((has_list || !read.domain.is_empty()).then_some(read))
     }
 
     /// An object of `runtimeConfig`, for example `bandwidth` (CFG-8, CAP-1), into the plugin's own type. containerd hands over Go
@@ -215,6 +219,19 @@ mod tests {
             assert_eq!(error.code, Code::InvalidConfig);
             assert!(error.msg.starts_with(path), "{}", error.msg);
         }
+    }
+
+    #[test]
+    fn resolver_settings_count_where_one_is_set() {
+        let servers = |members| config(members).dns().map(|dns| dns.map(|dns| dns.nameservers));
+        for none in [r#""x":1"#, r#""dns":null"#, r#""dns":{}"#, r#""dns":{"domain":"","search":null,"other":1}"#] {
+            assert_eq!(servers(none), Ok(None), "{none}");
+        }
+        for empty in [r#""dns":{"Nameservers":[]}"#, r#""dns":{"options":[]}"#, r#""dns":{"domain":"a"}"#] {
+            assert_eq!(servers(empty), Ok(Some(Vec::new())), "{empty}");
+        }
+        assert_eq!(servers(r#""dns":{"nameservers":["a"]}"#), Ok(Some(vec!["a".to_owned()])));
+        assert!(servers(r#""dns":{"search":1}"#).unwrap_err().msg.contains("dns.search is 1"));
     }
 
     #[test]

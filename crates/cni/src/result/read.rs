@@ -3,6 +3,7 @@
 use keys::Place;
 use serde_json::Value;
 
+use super::ROUTE_ATTRIBUTES_SINCE;
 use crate::members::Members;
 use crate::{Dns, Error, Interface, IpConfig, Route, Success, Version, excerpt};
 
@@ -100,7 +101,7 @@ fn route(mut members: Members, version: Version) -> Result<Route, Error> {
         scope: None,
         extra: serde_json::Map::new(),
     };
-    if version >= Version::V1_1_0 {
+    if version >= ROUTE_ATTRIBUTES_SINCE {
         route.mtu = members.positive("mtu")?;
         route.advmss = members.positive("advmss")?;
         route.priority = members.positive("priority")?;

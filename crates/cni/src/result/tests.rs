@@ -18,7 +18,11 @@ fn bridge(version: Version) -> Value {
             {"interface": 2, "address": "10.1.2.9/24", "gateway": "10.1.2.1"},
             {"interface": 2, "address": "fd00::9/64", "gateway": "fd00::1"}
         ],
-        "routes": [{"dst": "0.0.0.0/0"}, {"dst": "192.168.0.0/16", "gw": "10.1.2.254"}, {"dst": "::/0"}],
+        "routes": [
+            {"dst": "0.0.0.0/0"},
+            {"dst": "192.168.0.0/16", "gw": "10.1.2.254", "mtu": 1400, "advmss": 1360, "priority": 100, "table": 0, "scope": 253},
+            {"dst": "::/0"}
+        ],
         "dns": {"nameservers": ["10.1.2.1"], "domain": "example.org", "search": ["a", "b"], "options": ["ndots:5"]}
     });
     if version < Version::V1_0_0 {
@@ -28,11 +32,6 @@ fn bridge(version: Version) -> Value {
     if version >= Version::V1_1_0 {
         result["interfaces"][2]["mtu"] = json!(1450);
         result["interfaces"][2]["pciID"] = json!("0000:00:1f.6");
-        result["routes"][1]["mtu"] = json!(1400);
-        result["routes"][1]["advmss"] = json!(1360);
-        result["routes"][1]["priority"] = json!(100);
-        result["routes"][1]["table"] = json!(0);
-        result["routes"][1]["scope"] = json!(253);
     }
     result
 }
@@ -87,8 +86,17 @@ fn keys_of_1_1_0_survive_in_older_results() {
         let mut value = example(version);
         value["interfaces"][2]["mtu"] = json!(1450);
         value["interfaces"][2]["socketPath"] = json!("/run/vhost.sock");
-        value["routes"][0]["priority"] = json!(-1);
         assert_eq!(there_and_back(&value, version), value, "{version}");
+    }
+}
+
+#[test]
+fn attributes_of_routes_are_known_since_0_3_0() {
+    for version in Version::ALL.into_iter().filter(|version| *version >= Version::V0_3_0) {
+        let route = Success::from_value(&bridge(version), version).unwrap().routes.remove(1);
+        let numbers = (route.mtu, route.advmss, route.priority, route.table, route.scope);
+        assert_eq!(numbers, (Some(1400), Some(1360), Some(100), Some(0), Some(253)), "{version}");
+        assert!(route.extra.is_empty(), "{version}");
     }
 }
 

@@ -6,6 +6,7 @@ use ipnetwork::IpNetwork;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::ROUTE_ATTRIBUTES_SINCE;
 use crate::{Dns, Error, Interface, IpConfig, Route, Success, Version, json};
 
 /// From 0.3.0 on.
@@ -111,8 +112,8 @@ struct PrintedDns<'a> {
 
 impl Success {
     /// The result as a JSON value in the format of `version` (VER-4): `ip4`/`ip6` before 0.3.0, `ips[].version` before
-    /// 1.0.0, `mtu` and the route attributes from 1.1.0 on; before 1.1.0 they are left out. The format before 0.3.0 has no
-    /// place for interfaces, nor for routes of a family without an address; they are left out there.
+    /// 1.0.0, `mtu` of interfaces from 1.1.0 on, and the attributes of routes since [`ROUTE_ATTRIBUTES_SINCE`]. The format before
+    /// 0.3.0 has no place for interfaces, nor for routes of a family without an address; they are left out there.
     ///
     /// # Errors
     /// Code 7 when the format cannot carry it: a route whose next hop is of another family (RES-23); before 0.3.0, two
@@ -212,7 +213,7 @@ fn route(route: &Route, version: Version) -> Result<PrintedRoute<'_>, Error> {
             route.dst
         )));
     }
-    let has_attributes = version >= Version::V1_1_0;
+    let has_attributes = version >= ROUTE_ATTRIBUTES_SINCE;
     Ok(PrintedRoute {
         dst: route.dst,
         gw: route.gw,

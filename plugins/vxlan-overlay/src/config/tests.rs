@@ -8,7 +8,7 @@ fn call(members: &Value) -> Call {
     let mut object = json!({"cniVersion": "1.1.0", "name": "lac", "type": "vxlan-overlay"});
     object.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
     let config = Config::read(object.to_string().into_bytes(), Command::Status).unwrap();
-    let environment = Environment::read(|name| (name == "CNI_COMMAND").then(|| "STATUS".into())).unwrap();
+    let environment = Environment::read(true, |name| (name == "CNI_COMMAND").then(|| "STATUS".into())).unwrap();
     Call { environment, config }
 }
 

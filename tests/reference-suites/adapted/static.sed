@@ -1,0 +1,3 @@
+# Words.
+s/MatchError\(errStr\)/HaveOccurred(), errStr/g
+s/MatchError\("IPAM config missing 'ipam' key"\)/HaveOccurred()/g
