@@ -123,9 +123,11 @@ impl Object for LinkRoute {
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
         let index = session.find(&self.device)?.map(|link| link.index);
         let routes = self.list(session)?;
+        // Older runtimes lose the table between ADD and CHECK, as their library has no such key: any is taken for it.
+        let in_its_table = |have: &route::Route| route::Route { table: self.route.table.or(have.table), ..self.route };
         let is_met = routes.iter().any(|(through, have)| match through {
             None => false,
-            through if *through == index => self.route.is_met_by(have),
+            through if *through == index => in_its_table(have).is_met_by(have),
             _ => self.yields && self.route.leads_where(have),
         });
         Ok(if is_met { Vec::new() } else { vec![Difference::missing(self.label())] })
