@@ -476,10 +476,8 @@ fn routes_without_a_priority_get_the_metric() {
         for table in ["main", &own] {
             let mut found = metrics("-4", table);
             found.extend(metrics("-6", table));
-            // Before 1.1.0 an IPAM plugin cannot tell a priority.
-            let own = if version == LATEST { 7 } else { 200 };
             for (destination, metric) in
-                [("default", 200), ("10.72.0.0/16", 200), ("10.73.0.0/16", own), ("fd00:72::/64", 200)]
+                [("default", 200), ("10.72.0.0/16", 200), ("10.73.0.0/16", 7), ("fd00:72::/64", 200)]
             {
                 let is_one = |(dst, have): &(String, u64)| dst == destination && *have == metric;
                 assert!(found.iter().any(is_one), "{destination} in {table}: {found:?}");
