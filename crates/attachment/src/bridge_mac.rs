@@ -17,12 +17,13 @@ pub(crate) fn keep(session: &mut Session, bridge: &Link) {
     session.queue(Step::change(Side::Host, action, link::set_mac(&bridge.name, mac)));
 }
 
-/// The same, before the bridge gets a port, if `gateway`, which is the bridge or a VLAN device on it, has no address yet.
+/// The same, before the bridge gets a port, if `gateway`, which is the bridge or a VLAN device on it, has no address yet, or what it has
+/// may be replaced.
 ///
 /// # Errors
 /// The kernel cannot be asked.
-pub(crate) fn keep_for(session: &mut Session, bridge: &Link, gateway: &str) -> Result<(), Error> {
-    if is_due(session, bridge, gateway)? {
+pub(crate) fn keep_for(session: &mut Session, bridge: &Link, gateway: &str, is_forced: bool) -> Result<(), Error> {
+    if is_due(session, bridge, gateway, is_forced)? {
         keep(session, bridge);
     }
     Ok(())
@@ -32,9 +33,9 @@ pub(crate) fn keep_for(session: &mut Session, bridge: &Link, gateway: &str) -> R
 ///
 /// # Errors
 /// The kernel cannot be asked.
-pub(crate) fn is_due(session: &mut Session, bridge: &Link, gateway: &str) -> Result<bool, Error> {
-    if Tag::is_shared(bridge) {
-        return Ok(false);
+pub(crate) fn is_due(session: &mut Session, bridge: &Link, gateway: &str, is_forced: bool) -> Result<bool, Error> {
+    if Tag::is_shared(bridge) || is_forced {
+        return Ok(!Tag::is_shared(bridge));
     }
     let Some(link) = session.known(&Device::host(gateway))? else { return Ok(true) };
     let is_of_link = |address: &IpNetwork| matches!(address, IpNetwork::V6(v6) if v6.ip().is_unicast_link_local());
