@@ -1,10 +1,10 @@
 //! STATUS.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use attachment::{Creation, Identity, Session};
 use cni::{Call, Code, Command, Error, IpConfig, Success};
-use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
+use ipnetwork::IpNetwork;
 use serde_json::Value;
 
 use crate::ipam::Ipam;
@@ -47,7 +47,7 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
     ipam.run(Command::Status, call)
 }
 
-/// Addresses such as IPAM may give (RFC 5737, RFC 3849): of IPv6 too, or alone, where that is what its keys tell.
+/// Addresses with gateways such as IPAM may give (RFC 5737, RFC 3849): of IPv6 too, or alone, where that is what its keys tell.
 pub(super) fn example(call: &Call, has_ipam: bool) -> Success {
     let mut addressing = Success::default();
     if !has_ipam {
@@ -57,10 +57,13 @@ pub(super) fn example(call: &Call, has_ipam: bool) -> Success {
     keys::find(&call.config.object, "ipam").into_iter().for_each(|ipam| networks(ipam, &mut told));
     let has_ipv6 = told.iter().any(IpNetwork::is_ipv6);
     let has_ipv4 = !has_ipv6 || told.iter().any(IpNetwork::is_ipv4);
-    let v4 = Ipv4Network::new(Ipv4Addr::new(192, 0, 2, 2), 24).ok().filter(|_| has_ipv4).map(IpNetwork::V4);
-    let v6 = Ipv6Network::new(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2), 64).ok().filter(|_| has_ipv6);
-    for address in v4.into_iter().chain(v6.map(IpNetwork::V6)) {
-        addressing.ips.push(IpConfig { address, gateway: None, interface: None, extra: serde_json::Map::new() });
+    let v4 = |last| IpAddr::from(Ipv4Addr::new(192, 0, 2, last));
+    let v6 = |last| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
+    let given = [(has_ipv4, v4(2), 24, v4(1)), (has_ipv6, v6(2), 64, v6(1))];
+    for (_, address, prefix, gateway) in given.into_iter().filter(|(is_given, ..)| *is_given) {
+        let Ok(address) = IpNetwork::new(address, prefix) else { continue };
+        let (gateway, interface, extra) = (Some(gateway), None, serde_json::Map::new());
+        addressing.ips.push(IpConfig { address, gateway, interface, extra });
     }
     addressing
 }
