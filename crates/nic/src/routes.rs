@@ -14,9 +14,15 @@ pub(crate) fn describe(device: &Device, addressing: &Success, description: &mut 
     }
 }
 
-/// The same where only the gateways are on the link: another NIC may have the same ones.
+/// The same where only the gateways are on the link: another NIC may have the same ones. A route to one of them is the link's.
 pub fn by_the_host(device: &Device, addressing: &Success, description: &mut Description) {
     for route in once(addressing.routes.iter().map(|route| via(route, addressing))) {
+        if route.gateway.is_some_and(|gateway| route.destination == IpNetwork::from(gateway)) {
+            let of_link = route::Route { gateway: None, ..route };
+            let yields = of_link.destination.is_ipv4();
+            description.own(LinkRoute { yields, ..LinkRoute::new(device.clone(), of_link) });
+            continue;
+        }
         let is_on_link = route.gateway.is_some() && addressing.ips.iter().any(|ip| ip.gateway == route.gateway);
         description.own(LinkRoute::new(device.clone(), route::Route { is_on_link, ..route }));
     }
