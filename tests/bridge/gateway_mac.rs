@@ -77,6 +77,34 @@ fn a_further_address_keeps_it_too() {
     keeps_its_gateway(&scene, &all);
 }
 
+/// It has zeros then, which are nobody's address.
+#[test]
+fn a_bridge_whose_last_port_has_gone_gets_one_that_it_keeps() {
+    for address in ["true", "ip address add 10.7.0.1/24 dev br0"] {
+        let scene = Scene::new();
+        let containers = containers(&scene);
+        sh("ip link add br0 up type bridge && ip link add va type veth peer name vb && ip link set va master br0 && ip link del va")
+            .ok();
+        sh(address).ok();
+        assert_eq!(mac("br0"), "00:00:00:00:00:00");
+        let all = attached(&scene, &containers, &json!({"forceAddress": true}));
+        assert!(is_set("br0") && mac("br0") != "00:00:00:00:00:00");
+        keeps_its_gateway(&scene, &all);
+    }
+}
+
+/// It has an address of the operator's, which the gateway's replaces.
+#[test]
+fn a_forced_address_keeps_it_too() {
+    let scene = Scene::new();
+    let containers = containers(&scene);
+    sh("ip link add br0 up type bridge && ip address add 10.7.0.1/24 dev br0").ok();
+    let before = mac("br0");
+    let all = attached(&scene, &containers, &json!({"forceAddress": true}));
+    assert!(is_set("br0") && mac("br0") == before);
+    keeps_its_gateway(&scene, &all);
+}
+
 /// As with the reference, nothing of it is changed then.
 #[test]
 fn a_bridge_that_is_the_gateway_already_is_left_alone() {

@@ -136,11 +136,94 @@ fn default_routes_of_a_later_network_are_left_out() {
     refused(&scene, 2, &in_table, "0.0.0.0/0 via 10.1.0.1 dev eth1 table 100");
 }
 
+/// IPv6 would have both, and use the first.
 #[test]
 fn one_that_leads_nowhere_is_in_the_way() {
     let scene = Scene::new();
-    scene.c1.sh("ip route add blackhole 192.0.2.0/24").ok();
-    refused(&scene, 1, &json!([{"dst": "192.0.2.0/24"}]), "192.0.2.0/24");
+    for (kind, to) in [
+        ("blackhole", "192.0.2.0/24"),
+        ("unreachable", "0.0.0.0/0"),
+        ("unreachable", "2001:db8::/64"),
+        ("prohibit", "::/0"),
+        ("blackhole", "::/0"),
+        ("throw", "::/0"),
+    ] {
+        let of_ipv6 = if to.contains(':') { " metric 1024" } else { "" };
+        scene.c1.sh(&format!("ip route add {kind} {to}{of_ipv6}")).ok();
+        refused(&scene, 1, &json!([{"dst": to}]), to);
+        scene.c1.sh(&format!("ip route del {kind} {to}{of_ipv6}")).ok();
+    }
+}
+
+/// The kernel keeps 65520 and 65495 bytes of larger ones.
+#[test]
+fn an_mtu_beyond_the_kernels_bound_is_cut() {
+    let scene = Scene::new();
+    let before = scene.state();
+    for dst in ["192.0.2.0/24", "2001:db8::/64"] {
+        for more in [
+            json!({"mtu": 65521}),
+            json!({"mtu": u32::MAX}),
+            json!({"advmss": 70000}),
+            json!({"mtu": 65520, "advmss": 65495}),
+        ] {
+            let whole = attached(&scene, 1, &json!([with(&json!({"dst": dst}), more)]));
+            call(&scene, 1, "DEL", &whole).ok();
+        }
+        let whole = attached(&scene, 1, &json!([{"dst": dst, "mtu": 70000}, {"dst": dst, "mtu": 65520}]));
+        scene.c1.sh(&format!("ip route change {dst} via {} dev eth1 mtu 1400", gateway(dst))).ok();
+        let (code, msg, details) = call(&scene, 1, "CHECK", &whole).error();
+        assert!(code == codes::DIFFERENT && format!("{msg} {details}").contains("mtu 70000"), "{code} {msg} {details}");
+        call(&scene, 1, "DEL", &whole).ok();
+    }
+    assert_eq!(before, scene.state());
+}
+
+fn gateway(to: &str) -> &'static str {
+    if to.contains(':') { "fd00:1::1" } else { "10.1.0.1" }
+}
+
+/// Each next hop of IPv6 has its own, although the kernel shows the first one's alone.
+#[test]
+fn next_hops_with_an_mtu_each() {
+    let scene = Scene::new();
+    let before = scene.state();
+    let to = "2001:db8::/64";
+    let two = json!([{"dst": to, "gw": "fd00:1::2", "mtu": 1400}, {"dst": to, "gw": "fd00:1::3", "mtu": 1300}]);
+    let whole = attached(&scene, 1, &two);
+    assert_eq!(next_hops(&scene.c1, to), ["fd00:1::2", "fd00:1::3"]);
+    let used = |ns: &Namespace| ns.sh("for i in $(seq 40); do ip -6 route get 2001:db8::$i; done").ok();
+    let ways = used(&scene.c1);
+    let of = |hop: &str| ways.lines().filter(|line| line.contains(hop)).map(str::to_owned).collect::<Vec<_>>();
+    for (hop, mtu) in [("fd00:1::2", "mtu 1400"), ("fd00:1::3", "mtu 1300")] {
+        assert!(!of(hop).is_empty() && of(hop).iter().all(|line| line.contains(mtu)), "{ways}");
+    }
+    let attached_too = attached(&scene, 2, &json!([{"dst": to, "mtu": 1350}]));
+    call(&scene, 1, "CHECK", &whole).ok();
+    call(&scene, 2, "DEL", &attached_too).ok();
+    scene.c1.sh(&format!("ip -6 route del {to} via fd00:1::3")).ok();
+    let (code, _, _) = call(&scene, 1, "CHECK", &whole).error();
+    assert_eq!(code, codes::DIFFERENT);
+    call(&scene, 1, "DEL", &whole).ok();
+    assert_eq!(before, scene.state());
+    // Which of two the same next hop would have cannot be told.
+    let three = json!([two[0], two[1], {"dst": to, "gw": "fd00:1::3", "mtu": 1350}]);
+    let (code, msg, _) = call(&scene, 1, "ADD", &network(1, &three)).error();
+    assert!(code == codes::CONFLICT && msg.contains("via fd00:1::3 dev eth1 mtu 1350"), "{code} {msg}");
+}
+
+#[test]
+fn the_message_tells_how_two_differ() {
+    let scene = Scene::new();
+    for (differs, words) in [
+        (json!([{"mtu": 1400}, {"mtu": 1300}]), ["mtu 1400", "mtu 1300"]),
+        (json!([{"advmss": 1260}, {"advmss": 1200}]), ["advmss 1260", "advmss 1200"]),
+        (json!([{"scope": 0}, {"scope": 200}]), ["dev eth1 already", "scope 200"]),
+    ] {
+        let two = json!([0, 1].map(|at| with(&json!({"dst": "192.0.2.0/24"}), differs[at].clone())));
+        let (code, msg, _) = call(&scene, 1, "ADD", &network(1, &two)).error();
+        assert!(code == codes::CONFLICT && words.iter().all(|word| msg.contains(word)), "{code} {msg}");
+    }
 }
 
 /// The same next hop with another MTU.

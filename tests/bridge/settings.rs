@@ -122,6 +122,26 @@ fn make_writable() {
     sh("mount -o remount,bind,rw /proc/sys && umount /proc/sys").ok();
 }
 
+/// A link that forwards takes no router advertisement unless `accept_ra` is 2. The gateway's family is the one that must be forwarded.
+#[test]
+fn what_is_as_it_should_be_is_not_noted() {
+    let scene = Scene::new();
+    sh("echo 1 > /proc/sys/net/ipv6/conf/all/forwarding").ok();
+    make_read_only();
+    let config = network(Plugin::Bridge, &["fd00:1::5"], json!({"isGateway": true}));
+    scene.call(Plugin::Bridge, "STATUS", config.clone()).run().ok();
+    let reply = scene.call(Plugin::Bridge, "ADD", config.clone()).run();
+    reply.ok();
+    assert!(!reply.stderr.contains("accept_ra"), "{reply}");
+    let (code, msg, _) = scene
+        .call(Plugin::Bridge, "STATUS", network(Plugin::Bridge, &["10.1.0.5"], json!({"isGateway": true})))
+        .run()
+        .error();
+    assert!(code == 50 && msg.contains("ip_forward"), "{code} {msg}");
+    make_writable();
+    scene.call(Plugin::Bridge, "DEL", config).run().ok();
+}
+
 #[test]
 fn precautions_that_cannot_be_taken_are_noted() {
     cites!("ADD-2");

@@ -36,6 +36,7 @@ fn add_waits_until_its_port_forwards_and_says_so() {
     lines.read_line(&mut line).expect("a line");
     assert!(started.elapsed() < WAIT / 2, "it is told while it waits");
     assert!(line.contains("waiting up to 5 s") && line.contains("br0 type bridge stp_state 0"), "{line}");
+    assert!(!line.contains("  "), "{line}");
     dying.kill().expect("it runs");
     dying.wait().expect("it ends");
     scene.call_for(&killed, "eth0", Plugin::Bridge, "DEL", config("10.1.0.7")).run().ok();

@@ -214,7 +214,11 @@ fn status_tells_whether_the_uplink_can_serve() {
     let before = site.scene.state();
     let call = |keys| site.scene.call(Plugin::Bridge, "STATUS", with(&config(), keys)).run();
     call(json!({})).ok();
-    for (keys, part) in [(json!({"uplink": "eth9"}), "eth9"), (json!({"vlan": 100}), "vlan 100 not defined")] {
+    for (keys, part) in [
+        (json!({"uplink": "eth9"}), "eth9"),
+        (json!({"vlan": 100}), "vlan 100 not defined"),
+        (json!({"mtu": 1501}), "mtu 1501"),
+    ] {
         let (code, msg, _) = call(keys).error();
         assert_eq!(code, 50, "{msg}");
         assert!(msg.contains(part), "{msg}");

@@ -45,6 +45,31 @@ fn every_kind_of_nic_and_queue_that_the_kernel_has_is_ready() {
     }
 }
 
+/// The families are those that IPAM is going to give.
+#[test]
+fn an_mtu_that_its_addresses_cannot_have_is_refused() {
+    cites!("STA-1");
+    let scene = Scene::new();
+    let of = |ipam: Value| with(&Plugin::Bridge.config(LATEST), json!({"mtu": 1000, "ipam": ipam}));
+    let static_ones = |addresses: &[&str]| {
+        let addresses: Vec<_> = addresses.iter().map(|address| json!({"address": address})).collect();
+        json!({"type": "static", "addresses": addresses})
+    };
+    for ipam in [
+        static_ones(&["fd00:1::5/64"]),
+        static_ones(&["10.1.0.5/24", "fd00:1::5/64"]),
+        json!({"type": "host-local", "ranges": [[{"subnet": "fd00:1::/64"}]]}),
+    ] {
+        for command in ["STATUS", "ADD"] {
+            let (code, msg, _) = scene.call(Plugin::Bridge, command, of(ipam.clone())).run().error();
+            assert!(code == 7 && msg.contains("MTU of 1000"), "{command} {ipam}: {code} {msg}");
+        }
+    }
+    for ipam in [static_ones(&["10.1.0.5/24"]), json!({"type": "host-local", "subnet": "10.1.0.0/24"})] {
+        scene.call(Plugin::Bridge, "STATUS", of(ipam)).run().ok();
+    }
+}
+
 #[test]
 fn a_link_in_the_way_of_the_bridge_is_reported() {
     cites!("STA-1", "STA-2");

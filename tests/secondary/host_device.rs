@@ -55,6 +55,7 @@ fn a_device_serves_its_container_and_comes_back() {
         "ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00:1::/64"}]]}}));
     let status = |config: &Value| place.call("STATUS", config).run();
     status(&config).ok();
+    status(&with(&config, json!({"isDefaultGateway": true}))).ok();
     let (result, attached) = place.added(&config);
     let expected = json!([{"name": "eth1", "mac": MAC, "mtu": 1400, "sandbox": place.scene.c1.path}]);
     assert_eq!(result["interfaces"], expected);

@@ -313,6 +313,24 @@ fn an_address_of_the_hosts_own_is_refused() {
     }
 }
 
+/// The NIC has one anyway.
+#[test]
+fn a_route_to_the_gateway_is_the_links() {
+    let scene = Scene::new();
+    let before = scene.state();
+    let ipam = json!({"type": "static", "routes": [{"dst": "10.1.0.1/32"}, {"dst": "fd00:1::1/128"}, {"dst": "10.9.0.0/16"}],
+        "addresses": [{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}, {"address": "fd00:1::5/64", "gateway": "fd00:1::1"}]});
+    for keys in [json!({}), json!({"sourceRouting": true})] {
+        let config = with(&routed(json!({"ipam": ipam})), keys);
+        let whole = with(&config, json!({"prevResult": add(&scene, &scene.c1, config.clone())}));
+        scene.call_for(&scene.c1, "eth1", Plugin::Secondary, "CHECK", whole.clone()).run().ok();
+        assert_eq!(scene.c1.sh("ip -6 route show fd00:1::1").ok().lines().count(), 1);
+        reaches(&scene.c1, "10.1.0.1");
+        del(&scene, &scene.c1, whole);
+        assert_eq!(before, scene.state());
+    }
+}
+
 #[test]
 fn an_mtu_may_be_too_small_for_ipv6() {
     let scene = Scene::new();

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteScope,
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::RouteMessageBuilder;
@@ -38,7 +38,14 @@ pub struct Route {
     pub scope: Option<u8>,
     /// The gateway is on the link, whatever other routes say of it (`onlink`; for IPv6 since Linux 4.16).
     pub is_on_link: bool,
+    /// Of one that the kernel has: it is a further next hop of a route of IPv6 with several. Each has its own `mtu` and `advmss`, but only
+    /// the first one's are shown (`rt6_fill_node` in `net/ipv6/route.c`).
+    pub is_further: bool,
 }
+
+/// The largest path MTU and segment size in bytes that the kernel keeps of what it is given (`ip_metrics_convert` in `net/ipv4/metrics.c`).
+const LARGEST_MTU_BYTES: u32 = 65_535 - 15;
+const LARGEST_ADVMSS_BYTES: u32 = 65_535 - 40;
 
 /// The metric of a route of IPv6 that has none of its own (`IP6_RT_PRIO_USER` in `include/uapi/linux/ipv6_route.h`).
 const IPV6_METRIC: u32 = 1024;
@@ -59,6 +66,7 @@ impl Route {
             advmss: None,
             scope: None,
             is_on_link: false,
+            is_further: false,
         }
     }
 
@@ -92,11 +100,7 @@ impl Route {
     fn message(&self, index: u32) -> Result<RouteMessage, Error> {
         let mixed =
             |_| Error::Malformed(format!("a route to {} cannot have a gateway of the other family", self.destination));
-        let scope = match (self.scope, self.gateway) {
-            (Some(number), _) => RouteScope::from(number),
-            (None, None) if self.destination.is_ipv4() => RouteScope::Link,
-            _ => RouteScope::Universe,
-        };
+        let scope = RouteScope::from(self.scope.unwrap_or_else(|| self.default_scope()));
         let mut builder = RouteMessageBuilder::<IpAddr>::new()
             .destination_prefix(self.destination.network(), self.destination.prefix())
             .map_err(mixed)?
@@ -121,15 +125,34 @@ impl Route {
         Ok(message)
     }
 
-    /// Whether the kernel's `have` is this route, so far as this one says. The kernel keeps a scope for IPv4 alone.
+    /// Whether the kernel's `have` is this route, so far as this one says and the kernel shows. It keeps a scope for IPv4 alone, and path
+    /// MTU and segment size within bounds.
     #[must_use]
     pub fn is_met_by(&self, have: &Self) -> bool {
         self.leads_where(have)
             && self.gateway == have.gateway
             && self.priority.is_none_or(|_| self.metric() == have.metric())
-            && self.mtu.is_none_or(|want| have.mtu == Some(want))
-            && self.advmss.is_none_or(|want| have.advmss == Some(want))
+            && (have.is_further || self.has_metrics_of(have))
             && self.scope.is_none_or(|want| self.destination.is_ipv6() || have.scope == Some(want))
+    }
+
+    fn has_metrics_of(&self, have: &Self) -> bool {
+        let is_met = |want: Option<u32>, have, largest| want.is_none_or(|want| have == Some(want.min(largest)));
+        is_met(self.mtu, have.mtu, LARGEST_MTU_BYTES) && is_met(self.advmss, have.advmss, LARGEST_ADVMSS_BYTES)
+    }
+
+    /// Both say the same of one route.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let bounded = |route: &Self| {
+            (
+                route.mtu.map(|bytes| bytes.min(LARGEST_MTU_BYTES)),
+                route.advmss.map(|bytes| bytes.min(LARGEST_ADVMSS_BYTES)),
+            )
+        };
+        self.rivals(other)
+            && (self.gateway, self.scope, self.is_on_link) == (other.gateway, other.scope, other.is_on_link)
+            && bounded(self) == bounded(other)
     }
 
     /// Both are to one destination, in one table.
@@ -149,6 +172,15 @@ impl Route {
     #[must_use]
     pub fn is_main_default(&self) -> bool {
         self.destination.prefix() == 0 && self.table() == MAIN
+    }
+
+    /// The scope that the kernel gives one that names none: link without a gateway, and otherwise universe.
+    #[must_use]
+    pub fn default_scope(&self) -> u8 {
+        match self.gateway {
+            None if self.destination.is_ipv4() => RouteScope::Link.into(),
+            _ => RouteScope::Universe.into(),
+        }
     }
 
     /// The table that it is in.
@@ -321,15 +353,23 @@ fn read(message: &RouteMessage) -> Option<Vec<(Option<u32>, Route)>> {
         }
     }
     route.destination = IpNetwork::new(destination, message.header.destination_prefix_length).ok()?;
-    let Some(hops) = hops else { return Some(vec![(oif, route)]) };
-    let through = |hop: &RouteNextHop| {
+    let Some(hops) = hops else {
+        // One of IPv6 that leads nowhere names the loopback device.
+        let leads_nowhere = matches!(
+            message.header.kind,
+            RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit | RouteType::Throw
+        );
+        return Some(vec![(oif.filter(|_| !leads_nowhere), route)]);
+    };
+    let is_ipv6 = any.is_ipv6();
+    let through = |(place, hop): (usize, &RouteNextHop)| {
         let gateway = hop.attributes.iter().find_map(|attribute| match attribute {
             RouteAttribute::Gateway(address) => ip(address),
             _ => None,
         });
-        (Some(hop.interface_index), Route { gateway, ..route.clone() })
+        (Some(hop.interface_index), Route { gateway, is_further: is_ipv6 && place > 0, ..route.clone() })
     };
-    Some(hops.iter().map(through).collect())
+    Some(hops.iter().enumerate().map(through).collect())
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

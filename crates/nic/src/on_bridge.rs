@@ -166,6 +166,7 @@ impl OnBridge {
             vlan_filtering: self.segment.vlans().is_some(),
             is_gateway: self.gateway.is_some(),
             gateway: self.gateway.as_ref().filter(|_| self.has_ipam).map(|_| self.gateway_interface()),
+            is_gateway_forced: self.gateway.as_ref().is_some_and(|gateway| gateway.replaces),
             uplink: self.segment.uplink().cloned(),
             ..Bridge::shared(&self.bridge, self.nic.identity.network())
         }

@@ -9,18 +9,34 @@ use netlink::route;
 
 /// The routes of a result, through the container interface.
 pub(crate) fn describe(device: &Device, addressing: &Success, description: &mut Description) {
-    for route in &addressing.routes {
-        description.own(LinkRoute::new(device.clone(), via(route, addressing)));
+    for route in once(addressing.routes.iter().map(|route| via(route, addressing))) {
+        description.own(LinkRoute::new(device.clone(), route));
     }
 }
 
-/// The same where only the gateways are on the link: another NIC may have the same ones.
+/// The same where only the gateways are on the link: another NIC may have the same ones. A route to one of them is the link's.
 pub fn by_the_host(device: &Device, addressing: &Success, description: &mut Description) {
-    for route in &addressing.routes {
-        let route = via(route, addressing);
+    for route in once(addressing.routes.iter().map(|route| via(route, addressing))) {
+        if route.gateway.is_some_and(|gateway| route.destination == IpNetwork::from(gateway)) {
+            let of_link = route::Route { gateway: None, ..route };
+            let yields = of_link.destination.is_ipv4();
+            description.own(LinkRoute { yields, ..LinkRoute::new(device.clone(), of_link) });
+            continue;
+        }
         let is_on_link = route.gateway.is_some() && addressing.ips.iter().any(|ip| ip.gateway == route.gateway);
         description.own(LinkRoute::new(device.clone(), route::Route { is_on_link, ..route }));
     }
+}
+
+/// Those that are listed again are left out.
+fn once(routes: impl Iterator<Item = route::Route>) -> Vec<route::Route> {
+    let mut different: Vec<route::Route> = Vec::new();
+    for route in routes {
+        if !different.iter().any(|before| before.is_same_as(&route)) {
+            different.push(route);
+        }
+    }
+    different
 }
 
 /// The route for the kernel: without a next hop, the gateway of its family's address is meant (DLG-9).
@@ -38,6 +54,7 @@ pub(crate) fn via(route: &cni::Route, addressing: &Success) -> route::Route {
         advmss: route.advmss,
         scope: route.scope,
         is_on_link: false,
+        is_further: false,
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Bridge {
     pub is_gateway: bool,
     /// The link that is going to have it: the bridge, or a VLAN device on it.
     pub gateway: Option<String>,
+    /// The gateway's address takes the place of what that link has.
+    pub is_gateway_forced: bool,
     /// Its members reach the host at it: it has a link-local address of IPv6, and answers for the host's addresses, as the kernel has
     /// any link do.
     pub reaches_host: bool,
@@ -57,6 +59,7 @@ impl Bridge {
             vlan_filtering: false,
             is_gateway: false,
             gateway: None,
+            is_gateway_forced: false,
             reaches_host: true,
             uplink: None,
         }
@@ -151,7 +154,11 @@ impl Bridge {
     fn refuse_uplink(&self, uplink: &Uplink, session: &mut Session) -> Result<(), Error> {
         let bridge = self.find(session)?;
         let port = uplink.refuse(session, &self.name, bridge.as_ref())?;
-        let path = port.link();
+        self.refuse_mtu(port.link())
+    }
+
+    /// Fails if the bridge is to have a larger MTU than the link of its uplink.
+    fn refuse_mtu(&self, path: &Link) -> Result<(), Error> {
         match self.mtu.filter(|mtu| *mtu > path.mtu) {
             None => Ok(()),
             Some(mtu) => Err(Error::Conflict {
@@ -174,7 +181,7 @@ impl Bridge {
     /// A bridge of ours without members may have been left by a call that was killed before it had made the settings.
     fn complete(&self, link: &Link, session: &mut Session) -> Result<(), Error> {
         if let Some(gateway) = &self.gateway {
-            bridge_mac::keep_for(session, link, gateway)?;
+            bridge_mac::keep_for(session, link, gateway, self.is_gateway_forced)?;
         }
         if !link.is_up {
             let action = format!("set {} up", self.label());
@@ -312,7 +319,9 @@ impl Shared for Bridge {
     /// Also where it has no room for another port, for which ADD does not list them.
     fn refuse_unusable(&self, session: &mut Session) -> Result<(), Error> {
         let found = self.find(session)?;
-        self.uplink.as_ref().map_or(Ok(()), |uplink| uplink.refuse_unusable(session))?;
+        if let Some(uplink) = &self.uplink {
+            self.refuse_mtu(uplink.usable(session)?.link())?;
+        }
         let Some(bridge) = found else { return Ok(()) };
         let ports = link::ports(session.socket(Side::Host)?, bridge.index)
             .map_err(Error::refused(format!("list the ports of {}", self.label())))?;
@@ -409,7 +418,7 @@ impl Shared for Bridge {
             commands.push(format!("ip link set {} promisc on", self.name));
         }
         if let Some(gateway) = &self.gateway
-            && bridge_mac::is_due(session, &link, gateway)?
+            && bridge_mac::is_due(session, &link, gateway, self.is_gateway_forced)?
         {
             commands.push(bridge_mac::command(&self.name));
         }

@@ -104,9 +104,9 @@ impl Uplink {
         }))
     }
 
-    /// Fails when the device cannot serve at all, whatever the bridge.
-    pub(super) fn refuse_unusable(&self, session: &mut Session) -> Result<(), Error> {
-        session.sharing(|session| self.find(session)).map(drop) // nobody is in the middle of making a VLAN device
+    /// The port; fails when the device cannot serve at all, whatever the bridge.
+    pub(super) fn usable(&self, session: &mut Session) -> Result<Port, Error> {
+        session.sharing(|session| self.find(session)) // nobody is in the middle of making a VLAN device
     }
 
     /// Whether the bridge may have a gateway's address: what it has at the end goes to its port, unless that was made here and
@@ -192,10 +192,11 @@ impl Uplink {
         let others = list(session)?;
         let mut names: Vec<&str> = others.iter().filter(|link| !link.is_loopback).map(|link| &*link.name).collect();
         names.truncate(NAMES_LISTED);
+        let has = if names.is_empty() { "no device but lo".to_owned() } else { names.join(", ") };
         Ok(Error::Conflict {
             object: format!("uplink {}", self.device),
             want: "a device of that name".to_owned(),
-            have: format!("does not exist (the host has: {})", names.join(", ")),
+            have: format!("does not exist (the host has: {has})"),
             remedy: Remedy::act("name the device that leads to the physical network"),
         })
     }

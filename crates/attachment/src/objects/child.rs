@@ -5,7 +5,7 @@ use netlink::link::{self, IPV6_MTU_BYTES, Link};
 use netlink::{Mac, Namespace, ipvlan, macvlan};
 
 use super::children;
-use super::occupied::occupied;
+use super::occupied::{occupied, with_article};
 use crate::{
     Device, Difference, Error, Finder, Found, Identity, Item, Kind, Object, Remedy, Session, Side, Stage, Step, Tag,
 };
@@ -77,13 +77,13 @@ impl Child {
         let another = "name another link";
         let Some(link) = session.known(parent)? else {
             return Err(unusable(
-                format!("there is no link {parent} for a {kind} on it"),
+                format!("there is no link {parent} for {} on it", with_article(kind)),
                 "make it, or name the link that leads to the network",
             ));
         };
         let conflict = |have: String, want: &str, remedy: String| Error::Conflict {
             object: format!("link {parent}"),
-            want: format!("a {kind} on it{want}"),
+            want: format!("{} on it{want}", with_article(kind)),
             have,
             remedy: Remedy::Act(remedy),
         };
@@ -180,7 +180,7 @@ fn explained(error: Error, sort: Sort, parent: &Device, label: &str) -> Error {
     };
     let conflict = |have: String, remedy: &str| Error::Conflict {
         object: format!("link {parent}"),
-        want: format!("a {kind} on it"),
+        want: format!("{} on it", with_article(kind)),
         have,
         remedy: Remedy::act(remedy),
     };
@@ -224,7 +224,7 @@ fn explained(error: Error, sort: Sort, parent: &Device, label: &str) -> Error {
 }
 
 fn of_kind(link: &Link) -> String {
-    if link.kind.is_empty() { "a physical device".to_owned() } else { format!("a {}", link.kind) }
+    if link.kind.is_empty() { "a physical device".to_owned() } else { with_article(&link.kind) }
 }
 
 fn in_words(mac: Option<Mac>) -> String {
@@ -289,7 +289,7 @@ impl Object for Child {
         let label = format!("interface {}", self.device());
         let Some(link) = session.find(&self.device())? else { return Ok(vec![Difference::missing(label)]) };
         if link.kind != self.sort.kind() {
-            return Ok(vec![Difference::new(label, format!("a {}", self.sort.kind()), of_kind(&link))]);
+            return Ok(vec![Difference::new(label, with_article(self.sort.kind()), of_kind(&link))]);
         }
         let mut differences = Vec::new();
         let mut compare = |what: &str, want: String, have: String| {

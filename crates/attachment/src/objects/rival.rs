@@ -9,7 +9,11 @@ pub(super) fn in_words(route: &Route, link: &str) -> String {
     let via = route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
     let metric = route.priority.filter(|metric| *metric > 0).map(|metric| format!(" metric {metric}"));
     let table = route.table.filter(|_| route.table() != Route::MAIN).map(|table| format!(" table {table}"));
-    let options: String = metric.into_iter().chain(table).collect();
+    // The kernel keeps a scope for IPv4 alone.
+    let scope = route.scope.filter(|scope| route.destination.is_ipv4() && *scope != route.default_scope());
+    let further = [("mtu", route.mtu), ("advmss", route.advmss), ("scope", scope.map(u32::from))];
+    let further = further.into_iter().filter_map(|(option, value)| Some(format!(" {option} {}", value?)));
+    let options: String = metric.into_iter().chain(table).chain(further).collect();
     format!("{}{via} dev {link}{options}", route.destination)
 }
 

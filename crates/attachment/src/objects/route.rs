@@ -36,7 +36,7 @@ impl LinkRoute {
     }
 
     /// IPv6 can have it beside others of the same destination and metric, which share the packets.
-    fn is_made_beside(&self) -> bool {
+    fn may_be_beside(&self) -> bool {
         self.route.destination.is_ipv6() && !self.yields
     }
 
@@ -51,19 +51,31 @@ impl LinkRoute {
         let nearest = rivals.clone().find(is_same_hop).or_else(|| rivals.clone().next());
         let Some(nearest) = nearest.cloned() else { return Ok(Verdict::Free) };
         Ok(match () {
-            () if rivals.clone().any(|(through, have)| is_own(through) && self.route.is_met_by(have)) => Verdict::Met,
-            () if self.yields && rivals.any(|(through, _)| through.is_some() && !is_own(through)) => Verdict::Yields,
-            () if self.route.destination.is_ipv6() => Verdict::Beside(nearest),
+            () if rivals.clone().any(|(through, have)| is_own(through) && self.is_surely(have)) => Verdict::Met,
+            () if self.yields && rivals.clone().any(|(through, _)| through.is_some() && !is_own(through)) => {
+                Verdict::Yields
+            }
+            () if self.route.destination.is_ipv6() => match rivals.find(|(through, _)| through.is_none()) {
+                // The first of both is in use.
+                Some(nowhere) => Verdict::InTheWay(nowhere.clone()),
+                None => Verdict::Beside(nearest),
+            },
             () => Verdict::InTheWay(nearest),
         })
+    }
+
+    /// It is the kernel's `have`, of which all is shown that matters.
+    fn is_surely(&self, have: &route::Route) -> bool {
+        let has_metrics = self.route.mtu.is_some() || self.route.advmss.is_some();
+        self.route.is_met_by(have) && !(have.is_further && has_metrics)
     }
 
     /// The kernel says that one of the same destination and metric is there already.
     fn settle(&self, session: &mut Session) -> Result<(), Error> {
         let rival = match self.verdict(session)? {
             Verdict::Met | Verdict::Yields => return Ok(()),
-            Verdict::Beside(rival) if self.yields => return self.make_beside(&rival, session),
-            Verdict::Beside(rival) | Verdict::InTheWay(rival) => rival,
+            Verdict::Beside(rival) => return self.make_beside(&rival, session),
+            Verdict::InTheWay(rival) => rival,
             Verdict::Free => {
                 return Err(Error::Exists(self.label())); // it has gone since
             }
@@ -71,7 +83,7 @@ impl LinkRoute {
         Err(rival::conflict(session, &self.device, &self.route, &rival)?)
     }
 
-    /// A further next hop of one that goes through the same link.
+    /// A further next hop.
     fn make_beside(&self, rival: &(Option<u32>, route::Route), session: &mut Session) -> Result<(), Error> {
         let action = format!("add {}", self.label());
         let index = session.index(&self.device)?;
@@ -112,11 +124,12 @@ impl Object for LinkRoute {
     fn create(&self, session: &mut Session) -> Result<(), Error> {
         let index = session.index(&self.device)?;
         let action = format!("add {}", self.label());
-        let request = if self.is_made_beside() { self.route.add_beside(index) } else { self.route.add(index) };
-        let step = Step::make(self.device.side, &action, request.map_err(Error::refused(&action))?);
+        let request = self.route.add(index).map_err(Error::refused(&action))?;
+        let step = Step::make(self.device.side, &action, request);
         let route = self.clone();
         session.queue_examined(step, libc::EEXIST, move |session| route.settle(session));
-        Ok(())
+        // It may have to be made beside another one, before a route by a gateway that it leads to.
+        if self.may_be_beside() && self.route.gateway.is_none() { session.flush() } else { Ok(()) }
     }
 
     /// Met by the route itself, or, where that yields, by one of the same destination through another link, which came first.
@@ -145,7 +158,7 @@ impl Object for LinkRoute {
     fn commands(&self) -> Vec<String> {
         let route = &self.route;
         let via = route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
-        let verb = if self.is_made_beside() { "append" } else { "add" };
+        let verb = if self.may_be_beside() { "append" } else { "add" };
         let mut command = format!(
             "{} route {verb} {}{via} dev {} proto static",
             self.device.tool("ip"),

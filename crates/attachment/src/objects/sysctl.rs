@@ -71,6 +71,7 @@ impl Sysctl {
         match (session.within(self.side, || fs::write(&file, value))?, self.need) {
             (Ok(()), _) => Ok(()),
             (Err(error), Need::IfAny | Need::Precaution { .. }) if error.kind() == ErrorKind::NotFound => Ok(()),
+            (Err(_), Need::Precaution { .. }) if self.is_idle(session)? => Ok(()),
             (Err(error), Need::Precaution { otherwise }) => {
                 session.note(Note::NotSet { action: self.action(value), reason: error.to_string(), otherwise });
                 Ok(())
@@ -78,6 +79,15 @@ impl Sysctl {
             (Err(_), _) if self.is_set_originally(session, value)? => Ok(()),
             (Err(error), Need::Needed | Need::IfAny) => Err(self.failed(error)),
         }
+    }
+
+    /// Whether the kernel does as if it were set: a link that forwards accepts no router advertisement unless `accept_ra` is 2
+    /// (`ipv6_accept_ra` in `include/net/ipv6.h`).
+    fn is_idle(&self, session: &mut Session) -> Result<bool, Error> {
+        let Some(link) = self.file().strip_suffix("accept_ra").map(str::to_owned) else { return Ok(false) };
+        let is_one =
+            |setting: &str| fs::read_to_string(format!("{link}{setting}")).is_ok_and(|have| have.trim_end() == "1");
+        session.within(self.side, || is_one("accept_ra") && is_one("forwarding"))
     }
 
     /// Whether the host that this one stands in for has it already: there it need not be set.

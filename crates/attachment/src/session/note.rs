@@ -131,7 +131,8 @@ impl fmt::Display for Note {
             ),
             Self::SpanningTree { port, bridge, limit } => write!(
                 f,
-                "waiting up to {} s until the spanning tree of bridge {bridge} lets port {port} forward; if no loop leads through the                  bridge, turn it off with `ip link set {bridge} type bridge stp_state 0`",
+                "waiting up to {} s until the spanning tree of bridge {bridge} lets port {port} forward; if no loop leads through the \
+                 bridge, turn it off with `ip link set {bridge} type bridge stp_state 0`",
                 limit.as_secs()
             ),
             Self::UnknownOrigin { device } => write!(

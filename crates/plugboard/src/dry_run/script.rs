@@ -1,6 +1,5 @@
 //! The script that is printed.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -18,7 +17,7 @@ pub(super) struct Script {
     lines: Vec<String>,
     made: Vec<String>,
     gone: Vec<String>,
-    routes: BTreeSet<String>,
+    routes: Vec<Route>,
     /// Where the part begins that is being written.
     part: usize,
 }
@@ -85,15 +84,26 @@ impl Script {
             if said.contains(&line) {
                 continue;
             }
-            let is_new = route(&line).is_none_or(|route| self.routes.insert(route));
-            match is_new {
-                true => self.lines.push(line),
-                false => self.comment(format!("skipped, there will be such a route by then: {line}")),
-            }
+            self.add_line(line);
         }
         self.made.extend(made.into_iter().filter(|name| !self.made.contains(name)).collect::<Vec<_>>());
         self.gone.extend(gone.into_iter().filter(|name| !self.gone.contains(name)).collect::<Vec<_>>());
         Ok(())
+    }
+
+    /// What adds a route says what becomes of it beside those that the script makes before.
+    fn add_line(&mut self, line: String) {
+        let Some(route) = Route::of(&line) else {
+            self.lines.push(line);
+            return;
+        };
+        match route.beside(&self.routes) {
+            Beside::Made => self.lines.push(line),
+            Beside::Appended => self.lines.push(line.replacen(" route add ", " route append ", 1)),
+            Beside::Skipped => self.comment(format!("skipped, there will be such a route by then: {line}")),
+            Beside::Refused => self.comment(format!("this is refused, there will be such a route by then: {line}")),
+        }
+        self.routes.push(route);
     }
 
     pub(super) fn print(&self) -> io::Result<()> {
@@ -119,17 +129,64 @@ fn refuse_unwritable<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(),
     }
 }
 
-/// What a command adds a route for: of two alike in one namespace the first stays.
-fn route(line: &str) -> Option<String> {
-    let (place, route) = line.split_once(" route add ")?;
-    let mut words = route.split(' ');
-    let mut key = vec![place, words.next()?];
-    while let (Some(option), Some(value)) = (words.next(), words.next()) {
-        if ["metric", "table"].contains(&option) {
-            key.extend([option, value]);
+/// A route that a command adds.
+#[derive(Debug)]
+struct Route {
+    /// Its namespace, destination, metric and table: one of IPv4 has these for itself.
+    key: String,
+    device: String,
+    /// Everything behind `route add`.
+    words: String,
+    /// It has a gateway of which the routes say that it is on the link.
+    has_gateway: bool,
+    is_default: bool,
+    is_ipv6: bool,
+}
+
+/// What becomes of a route beside those that are made before it.
+enum Beside {
+    Made,
+    /// A further next hop.
+    Appended,
+    Skipped,
+    Refused,
+}
+
+impl Route {
+    fn of(line: &str) -> Option<Self> {
+        let (place, route) = line.split_once(" route add ")?;
+        let mut words = route.split(' ');
+        let destination = words.next()?;
+        let (mut key, mut device, mut has_gateway) = (vec![place, destination], "", false);
+        while let (Some(option), Some(value)) = (words.next(), words.next()) {
+            match option {
+                "metric" | "table" => key.extend([option, value]),
+                "dev" => device = value,
+                "via" => has_gateway = true,
+                _ => {}
+            }
+        }
+        Some(Self {
+            is_default: destination.ends_with("/0") && !key.contains(&"table"),
+            is_ipv6: destination.contains(':'),
+            has_gateway: has_gateway && !route.ends_with(" onlink"),
+            key: key.join(" "),
+            device: device.to_owned(),
+            words: route.to_owned(),
+        })
+    }
+
+    fn beside(&self, earlier: &[Self]) -> Beside {
+        let alike = || earlier.iter().filter(|route| route.key == self.key);
+        let is_of_another = alike().all(|route| route.device != self.device);
+        match () {
+            () if alike().next().is_none() => Beside::Made,
+            () if alike().any(|route| route.words == self.words) => Beside::Skipped,
+            () if is_of_another && (self.is_default || !self.has_gateway) => Beside::Skipped,
+            () if self.is_ipv6 => Beside::Appended,
+            () => Beside::Refused,
         }
     }
-    Some(key.join(" "))
 }
 
 #[cfg(test)]
@@ -153,5 +210,30 @@ mod tests {
         assert_eq!(script.lines[0], one);
         assert!(script.lines[1].starts_with("# skipped") && script.lines[1].ends_with(other));
         assert_eq!(script.lines[2], third);
+    }
+
+    #[test]
+    fn a_route_beside_an_earlier_one_is_what_add_makes_of_it() {
+        let printed = |lines: &[&str]| {
+            let mut script = Script::default();
+            lines.iter().for_each(|line| script.add_line((*line).to_owned()));
+            script.lines.last().cloned().unwrap_or_default()
+        };
+        let on = |destination: &str, gateway: &str, device: &str| {
+            format!("ip -n c1 route add {destination} via {gateway} dev {device} proto static")
+        };
+        for (one, other, becomes) in [
+            (on("::/0", "fd00::1", "eth0"), on("::/0", "fd00::2", "eth0"), "ip -n c1 route append ::/0 via fd00::2"),
+            (on("::/0", "fd00::1", "eth0"), on("::/0", "fd01::1", "eth1"), "# skipped"),
+            (on("::/0", "fd00::1", "eth0"), on("::/0", "fd00::1", "eth0"), "# skipped"),
+            (on("10.9.0.0/16", "10.1.0.1", "eth0"), on("10.9.0.0/16", "10.1.0.2", "eth0"), "# this is refused"),
+            (on("10.9.0.0/16", "10.1.0.1", "eth0"), on("10.9.0.0/16", "10.2.0.1", "eth1"), "# this is refused"),
+            (on("0.0.0.0/0", "10.1.0.1", "eth0"), on("0.0.0.0/0", "10.1.0.2", "eth0"), "# this is refused"),
+        ] {
+            let last = printed(&[&one, &other]);
+            assert!(last.starts_with(becomes), "{last}");
+        }
+        let routed = |device| format!("ip -n c1 route add 10.2.0.0/24 via 10.2.0.1 dev {device} proto static onlink");
+        assert!(printed(&[&routed("eth0"), &routed("eth1")]).starts_with("# skipped"));
     }
 }

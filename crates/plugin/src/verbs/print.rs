@@ -45,7 +45,7 @@ fn add<P: Plugin>(call: &Call) -> Result<Printed, Error> {
             .map_err(|error| P::error(&error))
     };
     commands.extend(print(&mut session, &plugin.describe()?)?);
-    let mut addressing = given(call)?.unwrap_or_else(|| example(ipam.is_there()));
+    let mut addressing = given(call)?.unwrap_or_else(|| example(call, ipam.is_there()));
     plugin.complete(call, &mut addressing)?;
     let addressed = print(&mut session, &plugin.addressing(&addressing))?;
     if let Some(kind) = call.config.ipam.as_ref().filter(|_| ipam.is_there()) {

@@ -1,10 +1,11 @@
 //! STATUS.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use attachment::{Creation, Identity, Session};
 use cni::{Call, Code, Command, Error, IpConfig, Success};
-use ipnetwork::{IpNetwork, Ipv4Network};
+use ipnetwork::IpNetwork;
+use serde_json::Value;
 
 use crate::ipam::Ipam;
 use crate::plugin::Plugin;
@@ -27,7 +28,7 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
     let description = plugin.describe()?;
     description.check(P::FINDERS).map_err(|error| P::error(&error))?;
     attachment::refuse_unusable(&mut session, &description).map_err(|error| unavailable(&error))?;
-    let mut addressing = example(ipam.is_there());
+    let mut addressing = example(call, ipam.is_there());
     plugin.complete(call, &mut addressing)?;
     drop(description); // it is made anew where it is tried: objects do not change hands between threads
     let rehearsed = on_another_host(props, move |session| {
@@ -46,12 +47,38 @@ pub(super) fn status<P: Plugin>(call: &Call) -> Result<(), Error> {
     ipam.run(Command::Status, call)
 }
 
-/// An address such as IPAM may give (RFC 5737).
-pub(super) fn example(has_ipam: bool) -> Success {
+/// Addresses with gateways such as IPAM may give (RFC 5737, RFC 3849): of IPv6 too, or alone, where that is what its keys tell.
+pub(super) fn example(call: &Call, has_ipam: bool) -> Success {
     let mut addressing = Success::default();
-    if has_ipam && let Ok(address) = Ipv4Network::new(Ipv4Addr::new(192, 0, 2, 2), 24) {
-        let (gateway, interface, extra) = (None, None, serde_json::Map::new());
-        addressing.ips.push(IpConfig { address: IpNetwork::V4(address), gateway, interface, extra });
+    if !has_ipam {
+        return addressing;
+    }
+    let mut told = Vec::new();
+    keys::find(&call.config.object, "ipam").into_iter().for_each(|ipam| networks(ipam, &mut told));
+    let has_ipv6 = told.iter().any(IpNetwork::is_ipv6);
+    let has_ipv4 = !has_ipv6 || told.iter().any(IpNetwork::is_ipv4);
+    let v4 = |last| IpAddr::from(Ipv4Addr::new(192, 0, 2, last));
+    let v6 = |last| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
+    let given = [(has_ipv4, v4(2), 24, v4(1)), (has_ipv6, v6(2), 64, v6(1))];
+    for (_, address, prefix, gateway) in given.into_iter().filter(|(is_given, ..)| *is_given) {
+        let Ok(address) = IpNetwork::new(address, prefix) else { continue };
+        let (gateway, interface, extra) = (Some(gateway), None, serde_json::Map::new());
+        addressing.ips.push(IpConfig { address, gateway, interface, extra });
     }
     addressing
+}
+
+/// What the keys of IPAM plugins call an address or a subnet: `static`, `host-local`, `whereabouts`.
+fn networks(value: &Value, found: &mut Vec<IpNetwork>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| networks(value, found)),
+        Value::Object(members) => {
+            for (key, value) in members {
+                let is_network = ["address", "subnet", "range"].iter().any(|name| key.eq_ignore_ascii_case(name));
+                found.extend(value.as_str().filter(|_| is_network).and_then(|text| text.parse::<IpNetwork>().ok()));
+                networks(value, found);
+            }
+        }
+        _ => {}
+    }
 }
