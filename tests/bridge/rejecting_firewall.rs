@@ -216,6 +216,73 @@ fn what_other_firewalls_refuse_is_told_with_their_commands() {
     }
 }
 
+/// A table with these rules, and a chain that it leads to last.
+fn table(flags: &str, rules: &str, rest: &str) -> String {
+    format!(
+        "table inet fw {{ {flags} chain forward {{ type filter hook forward priority 0; {rules} }}; chain rest {{ {rest} }}; }}"
+    )
+}
+
+/// What is said when the first of two members comes, and whether they reach each other then, by IPv4 and by IPv6.
+fn told_and_reached(make: impl Fn()) -> (String, [bool; 2]) {
+    let (scene, c2) = host();
+    make();
+    let reply = scene.call(Plugin::Bridge, "ADD", config()).run();
+    reply.ok();
+    let (second, _) = scene.added_for(&c2, &config());
+    let reached = [0, 1].map(|family| scene.c1.ping_with(&address(&second, family), "-c1 -W.3").received == 1);
+    let told = reply.stderr.lines().find(|line| line.contains("firewall refuses")).unwrap_or_default();
+    (told.to_owned(), reached)
+}
+
+/// By the state of a connection, or for one family.
+#[test]
+fn who_refuses_what_opens_a_connection_is_told_about() {
+    let both = "what members of home-br send to each other (chain inet fw forward)";
+    for (rules, told, reached) in [
+        ("ct state established,related accept; ct state new drop;", both, [false; 2]),
+        ("ct state vmap { established : accept, related : accept, new : drop };", both, [false; 2]),
+        ("meta nfproto ipv4 drop;", "send to each other over IPv4 (chain inet fw forward)", [false, true]),
+    ] {
+        let (line, seen) = told_and_reached(|| load(&table("", rules, "")));
+        assert!(line.contains(told), "{rules}: {line}");
+        assert_eq!(seen, reached, "{rules}");
+    }
+    let (line, reached) = told_and_reached(|| {
+        sh("iptables -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT && \
+            iptables -A FORWARD -m conntrack --ctstate NEW -j REJECT")
+        .ok();
+    });
+    assert!(line.contains("what members of home-br send to each other (chain ip filter FORWARD)"), "{line}");
+    assert_eq!(reached, [false, true]);
+}
+
+#[test]
+fn nothing_is_told_of_what_lets_members_pass() {
+    let tables = [
+        ("", "ct state new,established,related accept; drop;"),
+        ("", "ct state established,related accept; ct state new accept; drop;"),
+        ("", "ct state { new, established } accept; drop;"),
+        ("", "ct state vmap { new : accept, established : accept }; drop;"),
+        ("", "ct state != invalid accept; drop;"),
+        ("", "meta l4proto { tcp, udp, icmp, icmpv6 } accept; reject;"),
+        ("", "meta nfproto { ipv4, ipv6 } accept; reject;"),
+        ("", "iifname { \"home-br\", \"eth9\" } accept; drop;"),
+        ("", "limit rate 1000/second accept; drop;"),
+        ("flags dormant;", "drop;"),
+    ];
+    for (flags, rest) in tables {
+        let (line, reached) = told_and_reached(|| load(&table(flags, "jump rest;", rest)));
+        assert_eq!((line.as_str(), reached), ("", [true; 2]), "{flags} {rest}");
+    }
+    let (line, reached) = told_and_reached(|| {
+        sh("iptables -N rest && iptables -A FORWARD -j rest && \
+            iptables -A rest -m conntrack --ctstate NEW,ESTABLISHED,RELATED -j ACCEPT && iptables -A rest -j DROP")
+        .ok();
+    });
+    assert_eq!((line.as_str(), reached), ("", [true; 2]));
+}
+
 #[test]
 fn a_routed_nic_is_told_about_too() {
     let (scene, _) = host();

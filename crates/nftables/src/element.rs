@@ -184,6 +184,25 @@ pub fn list_intervals(socket: &mut Socket, table: &Table, set: &Set) -> Result<V
     Ok(read_intervals(&dump(socket, set.body(table))?))
 }
 
+/// The elements of a set that others have made, by its name, with intervals joined; `None` where it has one that has no key
+/// (`*`), or does not exist.
+///
+/// # Errors
+/// Those of [`Socket::dump`].
+pub fn list_foreign(socket: &mut Socket, table: &Table, name: &str) -> Result<Option<Vec<Element>>, Error> {
+    let objects = dump(socket, set::body(table, name))?;
+    if objects.is_empty() || !entries(&objects).all(|entry| value_of(entry, NFTA_SET_ELEM_KEY).is_some()) {
+        return Ok(None);
+    }
+    Ok(Some(if entries(&objects).any(is_end) { read_intervals(&objects) } else { read(&objects) }))
+}
+
+/// It is the first key behind an interval.
+fn is_end(entry: &[u8]) -> bool {
+    let flags = value_of(entry, NFTA_SET_ELEM_FLAGS).and_then(read_number).unwrap_or(0);
+    flags & NFT_SET_ELEM_INTERVAL_END != 0
+}
+
 fn dump(socket: &mut Socket, body: Body) -> Result<Vec<Object>, Error> {
     socket.expect_large_objects();
     match socket.dump("set elements", &body.list(Verb::GetElement)) {
@@ -210,10 +229,6 @@ fn entries(objects: &[Object]) -> impl Iterator<Item = &[u8]> {
 /// them and end them, in whatever order these come.
 #[must_use]
 pub fn read_intervals(objects: &[Object]) -> Vec<Element> {
-    let is_end = |entry| {
-        let flags = value_of(entry, NFTA_SET_ELEM_FLAGS).and_then(read_number).unwrap_or(0);
-        flags & NFT_SET_ELEM_INTERVAL_END != 0
-    };
     let mut bounds: Vec<(bool, Element)> =
         entries(objects).filter_map(|entry| Some((!is_end(entry), Element::read(entry)?))).collect();
     bounds.sort_by(|(is_first, one), (is_other_first, other)| (&one.key, is_first).cmp(&(&other.key, is_other_first)));

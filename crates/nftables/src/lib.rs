@@ -49,7 +49,7 @@ pub use register::Register;
 pub use rule::{Place, Rule};
 pub use set::{Set, Values};
 pub use span::Span;
-pub use table::{Table, read_uses};
+pub use table::{Table, read_dormant, read_uses};
 pub use userdata::COMMENT_BYTES;
 pub use verdict::Verdict;
 

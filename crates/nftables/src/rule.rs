@@ -85,6 +85,14 @@ impl Found {
         &self.expressions
     }
 
+    /// One with these steps.
+    #[cfg(test)]
+    pub(crate) fn of(chain: Chain, expressions: &[Expression]) -> Self {
+        let mut list = Vec::new();
+        expressions.iter().for_each(|expression| expression.put(&mut list));
+        Self { chain, handle: 0, comment: String::new(), expressions: list }
+    }
+
     /// Whether it consists of these steps, whatever it has counted.
     #[must_use]
     pub fn does(&self, expressions: &[Expression]) -> bool {

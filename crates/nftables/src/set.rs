@@ -160,7 +160,7 @@ impl Set {
     }
 
     pub(crate) fn body(&self, table: &Table) -> Body {
-        table.body().text(NFTA_SET_NAME, self.name)
+        body(table, self.name)
     }
 
     /// Whether an element is written as two: its first key, and the first one behind it.
@@ -202,6 +202,11 @@ impl Set {
     }
 }
 
+/// The beginning of a message about a set or its elements.
+pub(crate) fn body(table: &Table, name: &str) -> Body {
+    table.body().text(NFTA_SET_NAME, name)
+}
+
 fn length(parts: &[Type]) -> u32 {
     u32::try_from(datatype::length(parts)).unwrap_or(u32::MAX)
 }
@@ -219,7 +224,7 @@ pub struct Found {
 
 impl Found {
     pub(crate) fn body(&self) -> Body {
-        self.table.body().text(NFTA_SET_NAME, &self.name)
+        body(&self.table, &self.name)
     }
 
     /// The set in a message of the kernel.

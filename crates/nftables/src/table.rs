@@ -9,6 +9,7 @@ use crate::message::{Body, NLM_F_CREATE, NLM_F_EXCL, Verb, open, read_number};
 const NFTA_TABLE_NAME: u16 = 1;
 const NFTA_TABLE_FLAGS: u16 = 2;
 const NFTA_TABLE_USE: u16 = 3;
+const NFT_TABLE_F_DORMANT: u32 = 1;
 
 /// A table by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -53,6 +54,13 @@ impl Table {
 #[must_use]
 pub fn read_uses(object: &Object) -> Option<u32> {
     read_number(value_of(open(object, Verb::NewTable)?.1, NFTA_TABLE_USE)?)
+}
+
+/// Whether the table's chains are not in force (`flags dormant`), from the kernel's answer to [`Table::get`].
+#[must_use]
+pub fn read_dormant(object: &Object) -> Option<bool> {
+    let (_, attributes) = open(object, Verb::NewTable)?;
+    Some(value_of(attributes, NFTA_TABLE_FLAGS).and_then(read_number).unwrap_or(0) & NFT_TABLE_F_DORMANT != 0)
 }
 
 impl std::fmt::Display for Table {

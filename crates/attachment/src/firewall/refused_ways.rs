@@ -3,13 +3,14 @@
 //! firewalld rejects what is forwarded between links that it has in no zone, or in its default one, in chains of its zones. Such a chain
 //! is not ours to change; what opens it is said.
 
+use std::collections::HashMap;
 use std::fs;
 
 use netlink::Socket;
 use netlink::layer3;
 use nftables::chain::Found;
 use nftables::passage::{Fate, Way, fate};
-use nftables::{Chain, Family, rule};
+use nftables::{Chain, Element, Family, Table, element, read_dormant, rule};
 
 use super::forward::{FIREWALLD, forwarding, unless_unsupported};
 use super::refusal::of_netfilter;
@@ -49,28 +50,42 @@ pub(crate) fn tell(session: &mut Session, traffic: Traffic<'_>) -> Result<(), Er
     };
     for Found { chain: base, policy, .. } in chains {
         // Nothing depends on what is told.
-        let Ok(rules) = session.netfilter().map_err(of_netfilter).and_then(|socket| rules_of(socket, &base)) else {
-            continue;
-        };
-        let refuses = |way| match fate(&rules, &base.name, policy, way) {
+        let Ok(socket) = session.netfilter() else { continue };
+        let Ok(rules) = rules_of(socket, &base) else { continue };
+        let mut sets = Sets { socket, table: &base.table, known: HashMap::new() };
+        let mut refuses = |way| match fate(&rules, &mut |name| sets.elements(name), &base.name, policy, way) {
             Fate::Refused(chain) => Some(Chain { name: chain, table: base.table.clone() }),
             Fate::Pass | Fate::Unknown => None,
         };
-        let family = base.table.family;
-        let is_seen = !seen.is_empty() && (family == Family::Inet || seen.contains(&family));
-        let members = traffic.bridge.filter(|_| is_seen);
-        let among = members.and_then(|bridge| refuses(Way { from: bridge, to: bridge }).map(|chain| (bridge, chain)));
+        let sees = |family| base.table.family == Family::Inet || base.table.family == family;
+        let families: Vec<Family> = seen.iter().copied().filter(|family| sees(*family)).collect();
+        let among = traffic.bridge.and_then(|bridge| {
+            let refused = families
+                .iter()
+                .filter_map(|&family| refuses(Way { from: bridge, to: bridge, family }).map(|chain| (family, chain)));
+            let refused: Vec<(Family, Chain)> = refused.collect();
+            // Where the other passes.
+            let by = match refused.as_slice() {
+                [(family, _)] if families.len() > 1 => format!(" over {}", protocol(*family)),
+                _ => String::new(),
+            };
+            Some((bridge, by, refused.into_iter().next()?.1))
+        });
         // Of addresses of IPv6 nothing is known yet.
-        let beyond = out.as_ref().filter(|_| family != Family::Ip6);
-        let beyond = beyond.and_then(|(from, to)| refuses(Way { from, to }).map(|chain| (from, to, chain)));
+        let beyond = out.as_ref().filter(|_| sees(Family::Ip));
+        let beyond =
+            beyond.and_then(|(from, to)| refuses(Way { from, to, family: Family::Ip }).map(|chain| (from, to, chain)));
+        if (among.is_none() && beyond.is_none()) || is_dormant(sets.socket, &base.table) {
+            continue;
+        }
         let (link, chain, what) = match (among, beyond) {
             (None, None) => continue,
-            (Some((link, chain)), None) => {
-                (link.to_owned(), chain, format!("what members of {link} send to each other"))
+            (Some((link, by, chain)), None) => {
+                (link.to_owned(), chain, format!("what members of {link} send to each other{by}"))
             }
             (None, Some((from, to, chain))) => (from.clone(), chain, format!("what {from} forwards to {to}")),
-            (Some((link, chain)), Some((from, to, _))) => {
-                let what = format!("what members of {link} send to each other, and what {from} forwards to {to}");
+            (Some((link, by, chain)), Some((from, to, _))) => {
+                let what = format!("what members of {link} send to each other{by}, and what {from} forwards to {to}");
                 (from.clone(), chain, what)
             }
         };
@@ -78,6 +93,33 @@ pub(crate) fn tell(session: &mut Session, traffic: Traffic<'_>) -> Result<(), Er
         session.note(Note::RefusedWay { what, chain: chain.to_string(), remedy });
     }
     Ok(())
+}
+
+/// The sets of a table, each asked for once.
+struct Sets<'a> {
+    socket: &'a mut Socket,
+    table: &'a Table,
+    known: HashMap<String, Option<Vec<Element>>>,
+}
+
+impl Sets<'_> {
+    fn elements(&mut self, name: &str) -> Option<Vec<Element>> {
+        if !self.known.contains_key(name) {
+            let elements = element::list_foreign(self.socket, self.table, name).ok().flatten();
+            self.known.insert(name.to_owned(), elements);
+        }
+        self.known.get(name).cloned().flatten()
+    }
+}
+
+/// The chains of such a table are not in force.
+fn is_dormant(socket: &mut Socket, table: &Table) -> bool {
+    let answer = socket.batch(vec![table.get()]).ok().and_then(|answers| answers.into_iter().next());
+    answer.and_then(|answer| answer.ok().flatten()).as_ref().and_then(read_dormant).unwrap_or(false)
+}
+
+fn protocol(family: Family) -> &'static str {
+    if family == Family::Ip6 { "IPv6" } else { "IPv4" }
 }
 
 /// The families whose rules see what is bridged.

@@ -1,7 +1,7 @@
 //! Messages of the kernel, whole, cut and changed.
 
 use netlink::{Object, attributes};
-use nftables::{Key, chain, element, rule, set};
+use nftables::{Element, Family, Key, chain, element, passage, rule, set};
 use proptest::prelude::*;
 
 const NEWCHAIN: u16 = 0x0a03;
@@ -29,8 +29,13 @@ fn read_all(payload: &[u8]) {
     for message_type in [NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM, 0] {
         let object = Object { message_type, payload: payload.to_vec() };
         let _ = (chain::Found::read(&object), rule::Found::read(&object), set::Found::read(&object));
+        let rules: Vec<rule::Found> = rule::Found::read(&object).into_iter().collect();
+        let chain = rules.first().map(|rule| rule.chain.name.clone()).unwrap_or_default();
+        let way = passage::Way { from: "br0", to: "br0", family: Family::Ip };
+        let _ = passage::fate(&rules, &mut |_| Some(vec![Element::default()]), &chain, None, way);
         let objects = std::slice::from_ref(&object);
         let _ = (element::read(objects), element::read_intervals(objects));
+        let _ = nftables::read_dormant(&object);
         let _ = nftables::read_generation(&Ok(Some(object)));
     }
 }
