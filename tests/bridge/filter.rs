@@ -481,7 +481,8 @@ fn check_reports_a_guard_that_is_gone() {
 #[test]
 fn guards_end_where_the_bridge_decides_about_its_ports() {
     let scene = Scene::new();
-    sh("ip link add br0 type bridge stp_state 1 forward_delay 200 && ip link set br0 up").ok();
+    // The ageing time is what a change of the topology makes it for a while.
+    sh("ip link add br0 type bridge stp_state 1 forward_delay 200 ageing_time 400 && ip link set br0 up").ok();
     let before = State::take(&[]);
     let keys = json!({"macspoofchk": true, "ipspoofchk": true});
     scene.call(Plugin::Bridge, "ADD", config(keys.clone())).run().ok();

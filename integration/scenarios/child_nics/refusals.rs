@@ -36,7 +36,7 @@ fn each_refusal_says_what_to_do_and_changes_nothing() {
             (json!({"nic": "macvlan", "mtu": 1501}), 102, "MTU 1500"),
             (json!({"nic": "ipvlan", "mtu": 1501}), 102, "MTU 1500"),
             (json!({"nic": "vlan", "vlan": 5, "mtu": 1501}), 102, "MTU 1500"),
-            (json!({"nic": "macvlan", "mtu": 7}), 103, "eth1"),
+            (json!({"nic": "macvlan", "mtu": 7}), 7, "no less than"),
             (json!({"nic": "macvlan", "link": "port"}), 102, "port of bridge br0"),
             (json!({"nic": "ipvlan", "link": "port"}), 102, "port of bridge br0"),
             (json!({"nic": "macvlan", "link": "up2"}), 102, "another sort"),
