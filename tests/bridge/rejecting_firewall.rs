@@ -230,7 +230,7 @@ fn told_and_reached(make: impl Fn()) -> (String, [bool; 2]) {
     let reply = scene.call(Plugin::Bridge, "ADD", config()).run();
     reply.ok();
     let (second, _) = scene.added_for(&c2, &config());
-    let reached = [0, 1].map(|family| scene.c1.ping_with(&address(&second, family), "-c1 -W.3").received == 1);
+    let reached = [0, 1].map(|family| scene.c1.ping_with(&address(&second, family), "-c1 -W.2").received == 1);
     let told = reply.stderr.lines().find(|line| line.contains("firewall refuses")).unwrap_or_default();
     (told.to_owned(), reached)
 }
@@ -257,6 +257,7 @@ fn who_refuses_what_opens_a_connection_is_told_about() {
     assert_eq!(reached, [false, true]);
 }
 
+/// By IPv4: neighbour discovery of IPv6 is untracked, and has no state that these accept.
 #[test]
 fn nothing_is_told_of_what_lets_members_pass() {
     let tables = [
@@ -272,15 +273,15 @@ fn nothing_is_told_of_what_lets_members_pass() {
         ("flags dormant;", "drop;"),
     ];
     for (flags, rest) in tables {
-        let (line, reached) = told_and_reached(|| load(&table(flags, "jump rest;", rest)));
-        assert_eq!((line.as_str(), reached), ("", [true; 2]), "{flags} {rest}");
+        let (line, [reached, _]) = told_and_reached(|| load(&table(flags, "jump rest;", rest)));
+        assert_eq!((line.as_str(), reached), ("", true), "{flags} {rest}");
     }
-    let (line, reached) = told_and_reached(|| {
+    let (line, [reached, _]) = told_and_reached(|| {
         sh("iptables -N rest && iptables -A FORWARD -j rest && \
             iptables -A rest -m conntrack --ctstate NEW,ESTABLISHED,RELATED -j ACCEPT && iptables -A rest -j DROP")
         .ok();
     });
-    assert_eq!((line.as_str(), reached), ("", [true; 2]));
+    assert_eq!((line.as_str(), reached), ("", true));
 }
 
 #[test]

@@ -53,28 +53,21 @@ pub(crate) fn tell(session: &mut Session, traffic: Traffic<'_>) -> Result<(), Er
         let Ok(socket) = session.netfilter() else { continue };
         let Ok(rules) = rules_of(socket, &base) else { continue };
         let mut sets = Sets { socket, table: &base.table, known: HashMap::new() };
-        let mut refuses = |way| match fate(&rules, &mut |name| sets.elements(name), &base.name, policy, way) {
-            Fate::Refused(chain) => Some(Chain { name: chain, table: base.table.clone() }),
-            Fate::Pass | Fate::Unknown => None,
-        };
+        let mut fate = |way| fate(&rules, &mut |name| sets.elements(name), &base.name, policy, way);
         let sees = |family| base.table.family == Family::Inet || base.table.family == family;
-        let families: Vec<Family> = seen.iter().copied().filter(|family| sees(*family)).collect();
         let among = traffic.bridge.and_then(|bridge| {
-            let refused = families
-                .iter()
-                .filter_map(|&family| refuses(Way { from: bridge, to: bridge, family }).map(|chain| (family, chain)));
-            let refused: Vec<(Family, Chain)> = refused.collect();
-            // Where the other passes.
-            let by = match refused.as_slice() {
-                [(family, _)] if families.len() > 1 => format!(" over {}", protocol(*family)),
-                _ => String::new(),
-            };
-            Some((bridge, by, refused.into_iter().next()?.1))
+            let families = seen.iter().copied().filter(|family| sees(*family));
+            let fates = families.map(|family| (family, fate(Way { from: bridge, to: bridge, family }))).collect();
+            let (chain, by) = refused(fates)?;
+            Some((bridge, by, chain))
         });
         // Of addresses of IPv6 nothing is known yet.
-        let beyond = out.as_ref().filter(|_| sees(Family::Ip));
-        let beyond =
-            beyond.and_then(|(from, to)| refuses(Way { from, to, family: Family::Ip }).map(|chain| (from, to, chain)));
+        let beyond = out.as_ref().filter(|_| sees(Family::Ip)).and_then(|(from, to)| {
+            match fate(Way { from, to, family: Family::Ip }) {
+                Fate::Refused(chain) => Some((from, to, chain)),
+                Fate::Pass | Fate::Unknown => None,
+            }
+        });
         if (among.is_none() && beyond.is_none()) || is_dormant(sets.socket, &base.table) {
             continue;
         }
@@ -89,6 +82,7 @@ pub(crate) fn tell(session: &mut Session, traffic: Traffic<'_>) -> Result<(), Er
                 (from.clone(), chain, what)
             }
         };
+        let chain = Chain { name: chain, table: base.table.clone() };
         let remedy = remedy(&base, &link, out.as_ref().is_some_and(|(from, _)| *from == link));
         session.note(Note::RefusedWay { what, chain: chain.to_string(), remedy });
     }
@@ -116,6 +110,19 @@ impl Sets<'_> {
 fn is_dormant(socket: &mut Socket, table: &Table) -> bool {
     let answer = socket.batch(vec![table.get()]).ok().and_then(|answers| answers.into_iter().next());
     answer.and_then(|answer| answer.ok().flatten()).as_ref().and_then(read_dormant).unwrap_or(false)
+}
+
+/// The chain that refuses what is sent, and over what, if the other family passes. Who lets IPv4 pass by something that is not known,
+/// such as addresses, may need no IPv6.
+fn refused(fates: Vec<(Family, Fate)>) -> Option<(String, String)> {
+    let is_unsettled = fates.iter().any(|(family, fate)| *family == Family::Ip && *fate == Fate::Unknown);
+    let is_one_of_two = fates.iter().any(|(_, fate)| !matches!(fate, Fate::Refused(_)));
+    let (family, chain) = fates.into_iter().find_map(|(family, fate)| match fate {
+        Fate::Refused(chain) => Some((family, chain)),
+        Fate::Pass | Fate::Unknown => None,
+    })?;
+    let by = if is_one_of_two { format!(" over {}", protocol(family)) } else { String::new() };
+    (!is_unsettled).then_some((chain, by))
 }
 
 fn protocol(family: Family) -> &'static str {
