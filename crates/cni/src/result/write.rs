@@ -112,7 +112,7 @@ struct PrintedDns<'a> {
 
 impl Success {
     /// The result as a JSON value in the format of `version` (VER-4): `ip4`/`ip6` before 0.3.0, `ips[].version` before
-    /// 1.0.0, `mtu` of interfaces from 1.1.0 on, and the attributes of routes since [`ROUTE_ATTRIBUTES_SINCE`]. The format before
+    /// 1.0.0, `mtu` of interfaces from 1.1.0 on, and the attributes of routes from 0.3.0 on. The format before
     /// 0.3.0 has no place for interfaces, nor for routes of a family without an address; they are left out there.
     ///
     /// # Errors
