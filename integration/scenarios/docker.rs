@@ -227,7 +227,7 @@ fn each_failure_with_a_container_of_docker_says_what_and_changes_nothing() {
     }
     assert!(Path::new("/run/netns/web-2").exists());
     let said = plugboard("attach --primary veth-net --ifname vnic-2 web-2 veth-net,int-net");
-    assert!(said.status == 1 && said.stderr.contains("2 networks"), "{said:?}");
+    assert!(said.status == 2 && said.stderr.contains("2 networks"), "{said:?}");
     assert!(before == state());
     plugboard("detach web-1").ok();
     assert_eq!(ip("link show type veth").as_array().map_or(0, Vec::len), 0);

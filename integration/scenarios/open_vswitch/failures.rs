@@ -61,7 +61,7 @@ fn each_failure_says_what_and_changes_nothing() {
         ),
         // the database, the kernel, and IPAM
         ("no database", add("eth1", json!({"socket_file": "unix:/run/no.sock"})), 11, "/run/no.sock"),
-        ("an MTU beyond the kernel's", add("eth1", json!({"mtu": 10_000_000})), 103, "eth1"),
+        ("an MTU beyond the kernel's", add("eth1", json!({"mtu": 10_000_000})), 7, "at most 65535"),
         ("no such IPAM", add("eth1", json!({"ipam": {"type": "nobody"}})), 4, "nobody"),
         ("addresses of a guard without IPAM", add("eth1", json!({"ipam": null, "ipspoofchk": true})), 7, "ipspoofchk"),
         ("an address that is taken", call("ADD", &other, "eth0", &network(taken.clone())), 11, "192.168.1.3"),

@@ -8,6 +8,9 @@ use harness::{Output, bin_dir, sh};
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
+/// What `make` passes on to what it calls, this test among it.
+const SETTINGS: &str = "DESTDIR PREFIX prefix CNIBINDIR bindir mandir docdir bashcompdir zshcompdir fishcompdir BUILT";
+
 /// The plugins that there are.
 fn plugins() -> Vec<String> {
     sh(&format!("ls {REPOSITORY}/plugins")).ok().lines().map(str::to_owned).collect()
@@ -15,9 +18,7 @@ fn plugins() -> Vec<String> {
 
 /// Runs `make` in the repository, where nothing can be compiled.
 fn make(args: &str) -> Output {
-    sh(&format!(
-        "unset MAKEFLAGS MAKELEVEL PREFIX DESTDIR; PATH=/usr/sbin:/usr/bin:/sbin:/bin make -C {REPOSITORY} {args}"
-    ))
+    sh(&format!("unset MAKEFLAGS MAKELEVEL {SETTINGS}; PATH=/usr/sbin:/usr/bin:/sbin:/bin make -C {REPOSITORY} {args}"))
 }
 
 /// The files below a directory, by their paths there, with their modes.
