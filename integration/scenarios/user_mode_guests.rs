@@ -27,6 +27,7 @@ fn nic(result: &Value, place: usize) -> Nic {
 }
 
 #[test]
+#[ignore = "soaks: a kernel for each of the kinds takes more than a minute"]
 fn a_guest_is_behind_each_tap_of_a_further_nic() {
     with_guests_on_virtual_clock(|| {
         let world = World::new();

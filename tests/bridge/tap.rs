@@ -240,7 +240,7 @@ fn gc_after_a_kill_leaves_no_device() {
             }
             is_clean
         });
-        calls += 1;
+        calls += harness::soak::size(3, 1);
     }
     scene.call(Plugin::Bridge, "DEL", config).run().ok();
     assert_eq!(before, scene.state());

@@ -404,7 +404,7 @@ fn many_at_once_share_one_gateway_and_a_kill_leaves_nothing() {
         let before = scene.state();
         for config in [config, with_gateway("blue", json!({"bridge": "opbr"}))] {
             KILLED.repeated(|| {
-                let moments: usize = soak::size(25, 100);
+                let moments: usize = soak::size(13, 100);
                 let mut killed = 0;
                 for moment in (0..100).step_by(100 / moments) {
                     let add = tests::Process::new(Plugin::Bridge, "ADD").attachment(&scene.c1, "eth0");

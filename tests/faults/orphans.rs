@@ -148,7 +148,7 @@ fn the_delegate_of_a_killed_undo_releases_nothing_of_the_next_add() {
     let refused = slow.call("ADD", &with(&config, json!({"mtu": 70_000})));
     let before = scene.state();
     let mut left_behind = 0;
-    for count in (0..).step_by(3) {
+    for count in (0..).step_by(harness::soak::size(5, 3)) {
         let next = vec![slow.call("DEL", &config), slow.call("ADD", &config)];
         let (was_killed, second) = slow.survives(refused.clone(), count, next);
         left_behind += u32::from(was_killed && slow.has("taken"));

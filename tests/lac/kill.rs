@@ -38,13 +38,13 @@ fn killed(step: usize, then: impl Fn(&Site, &Value)) {
 #[test]
 fn del_leaves_nothing() {
     cites!("DEL-8", "ADD-6");
-    killed(soak::size(9, 1), |site, config| site.deleted(site.c1(), "eth1", config));
+    killed(soak::size(19, 1), |site, config| site.deleted(site.c1(), "eth1", config));
 }
 
 #[test]
 fn gc_leaves_nothing() {
     cites!("GC-1", "DEL-8");
-    killed(soak::size(13, 1), |site, config| {
+    killed(soak::size(23, 1), |site, config| {
         // What is in the namespace goes with that: GC does not know it.
         site.collect(config, &[]).ok();
     });

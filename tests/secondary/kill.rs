@@ -42,7 +42,7 @@ fn killed(scene: &Scene, step: usize, then: impl Fn(&Value)) {
 fn del_leaves_nothing() {
     cites!("DEL-8", "ADD-6");
     let scene = Scene::new();
-    killed(&scene, soak::size(5, 1), |config| {
+    killed(&scene, soak::size(13, 1), |config| {
         scene.call_for(&scene.c1, "eth1", Plugin::Secondary, "DEL", config.clone()).run().ok();
     });
 }
@@ -51,7 +51,7 @@ fn del_leaves_nothing() {
 fn gc_leaves_nothing() {
     cites!("GC-1", "DEL-8");
     let scene = Scene::new();
-    killed(&scene, soak::size(5, 1), |config| {
+    killed(&scene, soak::size(13, 1), |config| {
         let collection = with(config, json!({"cni.dev/valid-attachments": []}));
         scene.call(Plugin::Secondary, "GC", collection).run().ok();
     });

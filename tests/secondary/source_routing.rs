@@ -300,7 +300,7 @@ fn nothing_is_left_of_an_add_that_was_killed() {
     let scene = Scene::new();
     let before = scene.state();
     let config = network(2, json!({"cni.dev/valid-attachments": []}));
-    for (by, step) in [("DEL", 1), ("GC", 3)] {
+    for (by, step) in [("DEL", harness::soak::size(5, 1)), ("GC", harness::soak::size(9, 3))] {
         let mut with_rules = 0;
         for count in (0..).step_by(step) {
             let was_killed = call(&scene, "eth1", "ADD", &config).kill_after_system_calls(count);
