@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::{Reply, sh};
+use harness::{Reply, sh, soak};
 use manual::{Manual, PLUGINS, Row, rows};
 use serde_json::{Map, Value, json};
 use tests::{ALL, Delegate, LATEST, Plugin, Scene, with};
@@ -409,10 +409,12 @@ fn no_message_speaks_as_a_parser() {
     for manual in &PLUGINS {
         let scene = Scene::of(plugin(manual));
         let base = with(&scene.config(plugin(manual), LATEST), json!({"bw": null}));
-        for row in rows(manual) {
+        for (number, row) in rows(manual).into_iter().enumerate() {
             // Any text is a path, and would be one of this directory.
             let is_path = row.key.accepts == "path";
-            for value in values.iter().filter(|value| !(is_path && value.is_string())) {
+            let step = soak::size(2, 1);
+            for value in values.iter().skip(number % step).step_by(step).filter(|value| !(is_path && value.is_string()))
+            {
                 let config = at(&base, manual, &row, Some(value));
                 let reply = answer(&scene, plugin(manual), &config);
                 if reply.status == 0 {
