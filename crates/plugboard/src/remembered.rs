@@ -68,16 +68,9 @@ fn is_obstacle(entry: &Entry, specs: &[NetworkSpec], args: &Attach) -> anyhow::R
 /// What is left of an attachment that is dead.
 pub(crate) fn in_words(entry: &Entry, state: State) -> String {
     let why = match state {
-        State::Incomplete => "was never set up completely",
-        State::Missing => "is recorded, but not there any more",
-        _ => {
-            return format!(
-                "{} on network '{}' is recorded, but {} is gone",
-                entry.attachment.if_name,
-                entry.network,
-                entry.place()
-            );
-        }
+        State::Incomplete => "was never set up completely".to_owned(),
+        State::Missing => "is recorded, but not there any more".to_owned(),
+        _ => format!("is recorded, but {} is gone", entry.place()),
     };
     format!("{} on network '{}' {why}", entry.attachment.if_name, entry.network)
 }

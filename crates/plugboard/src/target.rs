@@ -143,11 +143,8 @@ impl Target {
         Err(missing(paths))
     }
 
-    /// The namespace, which must exist. One stands in for that of a machine, whose container must be locked.
+    /// The namespace, which must exist. A machine has none: see [`Target::machine`].
     pub(crate) fn open(&self) -> anyhow::Result<TargetNamespace> {
-        if let Some(path) = self.machine() {
-            return TargetNamespace::of_machine(path);
-        }
         self.open_if_there()?.ok_or_else(|| missing(self.place.paths()))
     }
 
