@@ -1,4 +1,4 @@
-use nix::mount::{MsFlags, mount, umount};
+use nix::mount::{MntFlags, MsFlags, mount, umount, umount2};
 use std::path::{Path, PathBuf};
 
 /// The tmpfs that hides the machine's `/run`; overlays keep their upper directories below it.
@@ -32,6 +32,16 @@ pub(crate) fn refresh_sysfs() {
     } else {
         umount(&kept).unwrap_or_else(|e| panic!("umount {}: {e}", kept.display()));
     }
+}
+
+/// Does in the calling thread's mount namespace, just unshared, what `ip netns exec NAME` does: `/sys` shows the thread's network
+/// namespace, and nothing of that reaches the namespace from which this one was made (`netns_switch` in `lib/namespace.c` of iproute2).
+pub(crate) fn show_namespace(name: &str) -> nix::Result<()> {
+    const NOTHING: Option<&str> = None;
+    mount(Some("none"), "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_SLAVE, NOTHING)?;
+    // It may be no mount point.
+    let _ = umount2("/sys", MntFlags::MNT_DETACH);
+    mount(Some(name), "/sys", Some("sysfs"), MsFlags::empty(), NOTHING)
 }
 
 /// Hides whatever the machine has at `path` behind an empty directory. Where the machine has nothing, the nearest parent

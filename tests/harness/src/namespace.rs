@@ -1,8 +1,9 @@
 use crate::ping::Ping;
-use crate::sh;
 use crate::shell::{self, Background, Output, json, run};
+use crate::{mounts, sh};
+use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A named network namespace: a container, a virtual machine's sandbox, or another host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +17,15 @@ pub struct Namespace {
 impl Namespace {
     /// Runs `sh -c SCRIPT` in the namespace, as `ip netns exec NAME` does.
     pub fn sh(&self, script: &str) -> Output {
-        run(&mut self.command(script), &format!("in {}: {script}", self.name))
+        let what = format!("in {}: {script}", self.name);
+        self.inside(|| run(&mut shell::command(script), &what)).unwrap_or_else(|| run(&mut self.command(script), &what))
     }
 
     /// Starts `sh -c SCRIPT` in the namespace and goes on; see [`Background`].
     pub fn spawn(&self, script: &str) -> Background {
-        Background::start(&mut self.command(script), &format!("in {}: {script}", self.name))
+        let what = format!("in {}: {script}", self.name);
+        self.inside(|| Background::start(&mut shell::command(script), &what))
+            .unwrap_or_else(|| Background::start(&mut self.command(script), &what))
     }
 
     /// `ip -j -d ARGS` in the namespace.
@@ -50,8 +54,7 @@ impl Namespace {
         std::thread::scope(|scope| {
             let inside = scope.spawn(|| {
                 let namespace = std::fs::File::open(&self.path).unwrap_or_else(|e| panic!("{}: {e}", self.name));
-                nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)
-                    .unwrap_or_else(|e| panic!("setns {}: {e}", self.name));
+                setns(namespace, CloneFlags::CLONE_NEWNET).unwrap_or_else(|e| panic!("setns {}: {e}", self.name));
                 work()
             });
             inside.join().unwrap_or_else(|_| panic!("the work in {} failed", self.name))
@@ -61,6 +64,23 @@ impl Namespace {
     /// Removes the namespace as `ip netns delete` does. Its devices go as soon as nothing else holds it.
     pub fn delete(&self) {
         sh(&format!("ip netns delete {}", self.name)).ok();
+    }
+
+    /// Starts something where `ip netns exec NAME` would, without it: it takes longer to start than most of what it starts. `None` if
+    /// the namespace cannot be entered, of which `ip` tells more.
+    fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Option<T> {
+        // A thread for it alone: it needs no way back.
+        let outcome = std::thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                let namespace = std::fs::File::open(Path::new("/run/netns").join(&self.name)).ok()?;
+                setns(namespace, CloneFlags::CLONE_NEWNET).ok()?;
+                unshare(CloneFlags::CLONE_NEWNS).ok()?;
+                mounts::show_namespace(&self.name).ok()?;
+                Some(work())
+            });
+            inside.join()
+        });
+        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
     fn command(&self, script: &str) -> std::process::Command {
