@@ -36,6 +36,9 @@ const MODULES: &str = "virtio_pci virtio_console virtio_blk virtio_net overlay \
     xfrm_user xfrm_interface esp4 esp6 xfrm4_tunnel authenc gcm ccm cbc ctr hmac ghash_generic aesni_intel sha256_generic seqiv \
     echainiv drbg jitterentropy_rng sha512_generic cryptd af_key";
 
+/// Modules come without devices that nobody asked for.
+const MODULE_OPTIONS: &str = "options dummy numdummies=0\noptions ifb numifbs=0\noptions bonding max_bonds=0\n";
+
 /// Files beside the programs, where the machine has them.
 const FILES: [&str; 14] = [
     // Opened by name at run time: iptables' matches, name lookup, thread cancellation.
@@ -84,7 +87,7 @@ fn programs() -> Result<Vec<PathBuf>> {
 /// Changes whenever the root would: with the lists, the kernel, or the version of a program.
 fn key(kernel: &Kernel, programs: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (INIT, MODULES, FILES, &kernel.version).hash(&mut hasher);
+    (INIT, MODULES, MODULE_OPTIONS, FILES, &kernel.version).hash(&mut hasher);
     for path in programs.iter().map(PathBuf::as_path).chain([Path::new(LIBC)]) {
         let version = path.metadata().map(|file| (file.size(), file.mtime())).ok();
         (path, version).hash(&mut hasher);
@@ -125,6 +128,7 @@ fn root(kernel: &Kernel, programs: &[PathBuf]) -> Result<Tree> {
     add_modules(&mut tree, kernel)?;
     tree.text("/etc/nsswitch.conf", "hosts: files\n", 0o644);
     tree.text("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n", 0o644);
+    tree.text("/etc/modprobe.d/lab.conf", MODULE_OPTIONS, 0o644);
     tree.text("/init", INIT, 0o755);
     for directory in ["bin", "sbin", "lib", "lib64"] {
         tree.merge(directory);

@@ -63,6 +63,10 @@ pub struct Guest {
     pub memory_mib: u32,
     /// Where the kernel and the base root are kept between runs.
     pub cache: PathBuf,
+    /// The name by which the machine, on the virtual clock, is known to the next run of that name, if there is to be one: that goes
+    /// on where this one ends, so long as the caller's parent process lives, and a minute at most. A machine whose run failed, or
+    /// left something behind, serves no other.
+    pub kept_as: Option<String>,
 }
 
 impl Guest {
@@ -77,11 +81,12 @@ impl Guest {
             limit: Duration::from_secs(300),
             memory_mib: 2048,
             cache,
+            kept_as: None,
         }
     }
 
-    /// What the guest has beside the root that all share: its files, and its command as a script.
-    pub(crate) fn own_files(&self) -> Result<Tree> {
+    /// What the guest has beside the root that all share: its files, and its command as a script. `run` is its number on its machine.
+    pub(crate) fn own_files(&self, run: u32) -> Result<Tree> {
         let mut tree = Tree::default();
         tree.directory(&self.directory);
         for (place, source) in &self.files {
@@ -92,7 +97,7 @@ impl Guest {
         }
         tree.add_libraries()?;
         tree.text("/lab/command", self.script()?, 0o755);
-        tree.text("/lab/now", now(self.clock)?, 0o755);
+        tree.text("/lab/now", self.now(run)?, 0o755);
         Ok(tree)
     }
 
@@ -110,21 +115,26 @@ impl Guest {
         }
         Ok(script + "\n")
     }
-}
 
-/// What sets a machine that was saved earlier apart from all others that began there: the time, and random numbers. The kernel
-/// mixes what it is given into its own after a minute, which passes at once where nothing else happens.
-fn now(clock: Clock) -> Result<String> {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut random = [0; 32];
-    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).context("cannot read /dev/urandom")?;
-    let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let wait = match clock {
-        Clock::Virtual => 61,
-        // It has booted for this run alone.
-        Clock::Real => 0,
-    };
-    Ok(format!("date -s @{} >/dev/null\necho {random} >/dev/urandom\nsleep {wait}\n", seconds.saturating_sub(wait)))
+    /// What sets a machine that was saved earlier apart from all others that began there: the time, and random numbers. The kernel
+    /// mixes what it is given into its own after a minute, which passes at once where nothing else happens. And whether it is the
+    /// machine's last run.
+    fn now(&self, run: u32) -> Result<String> {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let mut random = [0; 32];
+        File::open("/dev/urandom")
+            .and_then(|mut file| file.read_exact(&mut random))
+            .context("cannot read /dev/urandom")?;
+        let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let wait = match self.clock {
+            Clock::Virtual if run == 1 => 61,
+            // It has booted for this run alone, or had its random numbers.
+            _ => 0,
+        };
+        let last = if self.kept_as.is_some() { "" } else { "yes" };
+        let time = seconds.saturating_sub(wait);
+        Ok(format!("last={last}\ndate -s @{time} >/dev/null\necho {random} >/dev/urandom\nsleep {wait}\n"))
+    }
 }
 
 /// `word` as the shell takes it, unchanged.

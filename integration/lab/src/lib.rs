@@ -19,6 +19,7 @@
 //! | `tree.rs`, `cpio.rs` | files with the libraries that they need, and the archive that the kernel unpacks |
 //! | `qemu.rs` | the machine |
 //! | `saved.rs`, `saved_files.rs` | the machine after its boot, kept in the cache: where each run begins |
+//! | `kept.rs`, `keeper.sh`, `monitor.rs` | machines that serve one run after another |
 //! | `guest-init.sh` | the first process in it |
 //! | `feature.rs`, `scenario.rs` | which kernel a test needs, and the way there |
 //!
@@ -32,8 +33,10 @@ mod cache;
 mod cpio;
 mod feature;
 mod guest;
+mod kept;
 mod kernel;
 mod memory_file;
+mod monitor;
 mod nic;
 mod packages;
 mod qemu;

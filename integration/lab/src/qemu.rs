@@ -1,19 +1,22 @@
 use crate::cache::remove;
+use crate::cpio;
 use crate::guest::{Clock, Effort, Ending, Guest};
 use crate::kernel::Kernel;
 use crate::memory_file::MemoryFile;
 use crate::packages::find;
 use crate::saved_files::Saved;
-use anyhow::{Context, Result};
+use crate::tree::Tree;
+use anyhow::{Context, Result, ensure};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Nothing in the guest may depend on the machine's time: instructions count as 2 ns each, a sleeping guest jumps to its
@@ -24,7 +27,8 @@ const REAL: &str = "-accel tcg,thread=multi,tb-size=1024 -smp 2";
 /// A plain machine without devices of its own; a kernel that panics ends it.
 const MACHINE: &str = "-machine q35 -cpu Nehalem -nodefaults -display none -no-reboot";
 /// With `norandmaps` a program is where it was before, so that QEMU need not translate it anew: starting one takes a seventh.
-const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off cryptomgr.notests norandmaps";
+const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off cryptomgr.notests norandmaps \
+    no_timer_check";
 
 /// How often the guest's output is copied.
 const STEP: Duration = Duration::from_millis(10);
@@ -37,6 +41,9 @@ pub const NICS: [&str; 2] = ["52:54:00:00:00:01", "52:54:00:00:00:02"];
 
 /// The size of the disk that brings a run's own files. Only what is written takes memory.
 const DISK_BYTES: u64 = 1 << 30;
+
+/// Where the number of the run is on the disk; `guest-init.sh` reads it there.
+const NUMBER_AT: u64 = DISK_BYTES - 4096;
 
 /// What all runs boot: the kernel, and the archive of the root.
 pub(crate) struct Boot {
@@ -67,26 +74,57 @@ pub(crate) struct Ports {
 
 impl Ports {
     pub(crate) fn new() -> Result<Self> {
-        let mut disk = MemoryFile::new("disk")?;
-        disk.file().set_len(DISK_BYTES)?;
+        let mut ports = Self::by(MemoryFile::new)?;
+        ports.empty_disk()?;
+        Ok(ports)
+    }
+
+    /// Those of a running QEMU.
+    pub(crate) fn of_process(pid: u32) -> Result<Self> {
+        Self::by(|name| MemoryFile::of_process(pid, name))
+    }
+
+    fn by(mut file: impl FnMut(&str) -> Result<MemoryFile>) -> Result<Self> {
         Ok(Self {
-            stdout: MemoryFile::new("stdout")?,
-            stderr: MemoryFile::new("stderr")?,
-            status: MemoryFile::new("status")?,
-            console: MemoryFile::new("console")?,
-            complaints: MemoryFile::new("errors of QEMU")?,
-            disk,
+            stdout: file("stdout")?,
+            stderr: file("stderr")?,
+            status: file("status")?,
+            console: file("console")?,
+            complaints: file("errors of QEMU")?,
+            disk: file("disk")?,
         })
     }
 
     /// What the guest has written to the port of the status.
     pub(crate) fn status_text(&mut self) -> Result<String> {
-        text(&mut self.status)
+        self.status.text()
     }
 
-    /// The disk, to be filled before the guest looks at it.
-    pub(crate) fn disk(&mut self) -> &mut File {
-        self.disk.file()
+    /// What QEMU has written for people.
+    pub(crate) fn complaints_text(&mut self) -> Result<String> {
+        self.complaints.text()
+    }
+
+    /// Where QEMU writes for people.
+    pub(crate) fn complaints(&mut self) -> Result<File> {
+        Ok(self.complaints.file().try_clone()?)
+    }
+
+    /// Puts a run's own files on the disk, and then the number of the run behind them, for which the guest waits.
+    pub(crate) fn fill_disk(&mut self, own: &Tree, run: u32) -> Result<()> {
+        let disk = self.disk.file();
+        disk.rewind()?;
+        cpio::write(own, &*disk)?;
+        let length = disk.stream_position()?;
+        ensure!(length <= NUMBER_AT, "{length} bytes of files do not fit the guest's disk");
+        disk.write_all_at(format!("run {run}\n").as_bytes(), NUMBER_AT)?;
+        Ok(())
+    }
+
+    /// Takes everything off the disk.
+    pub(crate) fn empty_disk(&mut self) -> Result<()> {
+        self.disk.file().set_len(0)?;
+        Ok(self.disk.file().set_len(DISK_BYTES)?)
     }
 }
 
@@ -114,18 +152,7 @@ pub(crate) fn run(
         // A QEMU that has ended by now tells why below.
         let _ = monitor.write_all(saved.load_commands().as_bytes());
     }
-    let deadline = Instant::now() + guest.limit;
-    let ended = loop {
-        let ended = machine.child.try_wait()?;
-        std::io::copy(ports.stdout.file(), stdout)?;
-        std::io::copy(ports.stderr.file(), stderr)?;
-        if ended.is_some() || Instant::now() > deadline {
-            break ended;
-        }
-        std::thread::sleep(STEP);
-    };
-    stdout.flush()?;
-    stderr.flush()?;
+    let ended = copy_output(guest, ports, stdout, stderr, |_| Ok(machine.child.try_wait()?))?;
     // A machine that boots says first that it has.
     let told = ports.status_text()?;
     if let (Some(state), Some(ended)) = (state, ended)
@@ -136,16 +163,52 @@ pub(crate) fn run(
         let _ = remove(state);
     }
     let effort = told.lines().find_map(Effort::parse);
-    let ending = match told.lines().last().map(str::parse) {
-        Some(Ok(status)) => Ending::Status(status),
-        _ => Ending::Died(obituary(guest, ended, ports)?),
+    let ending = match status(&told) {
+        Some(status) => Ending::Status(status),
+        None => Ending::Died(obituary(guest, ended.map(|status| status.to_string()), ports)?),
     };
     Ok((ending, effort))
 }
 
+/// The last line of what the guest tells when its command has ended.
+pub(crate) fn status(told: &str) -> Option<i32> {
+    told.lines().last()?.parse().ok()
+}
+
+/// Copies what the command writes until `ended` says how the run has ended, or time is out.
+pub(crate) fn copy_output<T>(
+    guest: &Guest,
+    ports: &mut Ports,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+    mut ended: impl FnMut(&mut Ports) -> Result<Option<T>>,
+) -> Result<Option<T>> {
+    let deadline = Instant::now() + guest.limit;
+    let ended = loop {
+        let ended = ended(ports)?;
+        std::io::copy(ports.stdout.file(), stdout)?;
+        std::io::copy(ports.stderr.file(), stderr)?;
+        if ended.is_some() || Instant::now() > deadline {
+            break ended;
+        }
+        std::thread::sleep(STEP);
+    };
+    stdout.flush()?;
+    stderr.flush()?;
+    Ok(ended)
+}
+
+/// QEMU for a guest that begins as a saved machine and serves several runs. It waits to be told by its monitor.
+pub(crate) fn continued(guest: &Guest, boot: &Boot, state: &Path, ports: &mut Ports) -> Result<Command> {
+    let saved = Saved::new(state);
+    let mut qemu = command(guest, boot, Memory::Copied(&saved.memory), ports)?;
+    qemu.args(["-monitor", "none", "-incoming", "defer"]);
+    Ok(qemu)
+}
+
 /// The virtual clock's two threads take turns at each sleep of the guest: on one processor that takes two thirds of the time.
 /// Which one is told by nextest, which numbers the tests that run at the same time.
-fn stay_on_one_processor(qemu: &mut Command) {
+pub(crate) fn stay_on_one_processor(qemu: &mut Command) {
     let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse::<usize>().ok());
     let allowed = sched_getaffinity(Pid::from_raw(0)).ok();
     let (Some(slot), Some(allowed)) = (slot, allowed) else { return };
@@ -225,28 +288,20 @@ pub(crate) fn command(guest: &Guest, boot: &Boot, memory: Memory<'_>, ports: &mu
     Ok(qemu)
 }
 
-/// All that was written to the file.
-pub(crate) fn text(file: &mut MemoryFile) -> Result<String> {
-    let mut bytes = Vec::new();
-    file.file().rewind()?;
-    file.file().read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 /// Why a guest has no status.
-pub(crate) fn obituary(guest: &Guest, ended: Option<ExitStatus>, ports: &mut Ports) -> Result<String> {
+pub(crate) fn obituary(guest: &Guest, ended: Option<String>, ports: &mut Ports) -> Result<String> {
     let cause = match ended {
-        Some(status) => format!("the guest ended without a status for the command (QEMU: {status})"),
+        Some(how) => format!("the guest ended without a status for the command (QEMU: {how})"),
         None => format!("the guest was stopped: the command ran over its limit of {} s", guest.limit.as_secs()),
     };
-    let complaints = text(&mut ports.complaints)?;
+    let complaints = ports.complaints.text()?;
     let complaints: Vec<_> = complaints.lines().filter(|line| !line.contains("warning:")).collect();
     Ok(format!("{cause}\n{}\nits console ends:\n{}", complaints.join("\n"), console_tail(&mut ports.console)?))
 }
 
 /// The last lines of a console.
 pub(crate) fn console_tail(console: &mut MemoryFile) -> Result<String> {
-    let console = text(console)?;
+    let console = console.text()?;
     let console: Vec<_> = console.lines().collect();
     Ok(console.get(console.len().saturating_sub(CONSOLE_LINES)..).unwrap_or_default().join("\n"))
 }

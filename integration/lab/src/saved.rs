@@ -66,7 +66,10 @@ fn save(guest: &Guest, boot: &Boot, path: &Path) -> Result<()> {
     let deadline = Instant::now() + guest.limit.max(Duration::from_secs(120));
     while ports.status_text()?.trim() != READY {
         if machine.child.try_wait()?.is_some() || Instant::now() > deadline {
-            bail!("the lab does not boot\n{}", obituary(guest, machine.child.try_wait()?, &mut ports)?);
+            bail!(
+                "the lab does not boot\n{}",
+                obituary(guest, machine.child.try_wait()?.map(|status| status.to_string()), &mut ports)?
+            );
         }
         std::thread::sleep(Duration::from_millis(20));
     }

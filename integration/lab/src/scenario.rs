@@ -6,9 +6,13 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where the executables under test are in the guest.
 const BIN_DIR: &str = "/plugboard/bin";
+
+/// How long a test may take in the guest, on this machine's clock: ten times as long as any does on a machine that does nothing else.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Printed by a test that ran to its end in the lab. Its status alone would not tell it from no test at all.
 const COMPLETED: &str = "lab: ran to its end:";
@@ -107,6 +111,8 @@ fn guest(test: &str) -> io::Result<Guest> {
     // With one thread the test's name would stand before the first line of its output.
     command.extend(["--nocapture", "--include-ignored", "--test-threads=2"].map(OsString::from));
     let mut guest = Guest::new(command, default_cache());
+    guest.kept_as = place_in_the_run();
+    guest.limit = LIMIT;
     guest.directory = std::env::current_dir()?;
     guest.files.insert(executable.clone(), executable);
     if let Some(directory) = harness::find_bin_dir() {
@@ -127,6 +133,16 @@ fn guest(test: &str) -> io::Result<Guest> {
         }
     }
     Ok(guest)
+}
+
+/// Where this test is among those of its run that nextest runs at the same time, of its group if it has one: those that have the place
+/// one after another have a machine of the lab in common.
+fn place_in_the_run() -> Option<String> {
+    let [run, group, of_group, of_all] = ["RUN_ID", "TEST_GROUP", "TEST_GROUP_SLOT", "TEST_GLOBAL_SLOT"]
+        .map(|name| std::env::var(format!("NEXTEST_{name}")).ok());
+    let (run, group) = (run?, group?);
+    let place = if group == "@global" { of_all? } else { of_group? };
+    Some(format!("{run}-{}-{place}", group.trim_start_matches('@')))
 }
 
 fn executables_in(directory: &Path) -> io::Result<Vec<PathBuf>> {

@@ -2,6 +2,7 @@ use crate::packages::find;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
@@ -94,6 +95,18 @@ impl Tree {
         let target = Path::new("usr").join(name);
         self.directory(Path::new("/").join(&target));
         self.entries.insert(Path::new("/").join(name), Entry::Link(target));
+    }
+
+    /// Keeps of the files of this machine those for which `is_wanted` says so, given the place and what changes with the file.
+    pub(crate) fn retain_files(&mut self, mut is_wanted: impl FnMut(&Path, &str) -> bool) {
+        self.entries.retain(|place, entry| match entry {
+            Entry::File(source) => {
+                let about = source.metadata().map(|about| (about.len(), about.mtime(), about.mtime_nsec()));
+                // One that is gone is missed where it is read.
+                about.map_or(true, |about| is_wanted(place, &format!("{} {about:?}", source.display())))
+            }
+            _ => true,
+        });
     }
 
     fn put(&mut self, place: &Path, entry: Entry) {

@@ -2,9 +2,12 @@
 
 use harness::chance::TIME;
 use harness::{Host, assert_by_chance, sh};
-use lab::{Feature, on_full_kernel};
+use lab::{Ending, Feature, Guest, default_cache, on_full_kernel};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 #[expect(clippy::panic, reason = "a helper of tests")]
 fn lab(arguments: &[&str]) -> Output {
@@ -37,6 +40,48 @@ fn a_guest_over_its_limit_is_stopped() {
     let stopped = lab(&["--limit", "1", "--", "sleep", "1000000000"]);
     assert_eq!(stopped.status.code(), Some(99), "{stopped:?}");
     assert!(String::from_utf8_lossy(&stopped.stderr).contains("over its limit of 1 s"), "{stopped:?}");
+}
+
+/// Runs a script on the machine that has the test's name, and returns its status and what it printed.
+#[expect(clippy::panic, clippy::unwrap_used, reason = "a helper of tests")]
+fn on_kept_machine(script: &str, files: &[(&str, &str)]) -> (i32, String) {
+    let mut guest = Guest::new(["sh", "-c", script].map(OsString::from).to_vec(), default_cache());
+    guest.kept_as = Some(format!("test-{}", std::process::id()));
+    guest.files = files.iter().map(|(place, source)| (place.into(), source.into())).collect::<BTreeMap<_, _>>();
+    let mut stdout = Vec::new();
+    let (ending, _) = guest.run(&mut stdout, &mut std::io::stderr()).unwrap();
+    match ending {
+        Ending::Status(status) => (status, String::from_utf8(stdout).unwrap()),
+        Ending::Died(how) => panic!("{how}"),
+    }
+}
+
+#[test]
+fn a_machine_serves_one_run_after_another_until_one_fails_or_leaves_something() {
+    const COUNT: &str = "echo >> /root/runs; wc -l < /root/runs";
+    let directory = std::env::temp_dir().join(format!("lab-kept-{}", std::process::id()));
+    std::fs::create_dir(&directory).unwrap();
+    let file = directory.join("file");
+    let files = [("/root/file", file.to_str().unwrap())];
+    let run = |script: &str| on_kept_machine(&format!("{script}\n{COUNT}"), &files);
+
+    std::fs::write(&file, "first\n").unwrap();
+    assert_eq!(run("cat /root/file; sleep 1000 &"), (0, "first\n1\n".to_owned()));
+    assert_eq!(run("cat /root/file; pgrep -x sleep"), (0, "first\n2\n".to_owned()), "what ran on has ended");
+    std::fs::write(&file, "a new one\n").unwrap();
+    let (status, printed) = run("cat /root/file; date +%s");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let [content, time, count] = printed.lines().collect::<Vec<_>>()[..] else { panic!("{printed}") };
+    assert_eq!((status, content, count), (0, "a new one", "3"));
+    assert!(now.abs_diff(time.parse().unwrap()) < 60, "{time} instead of {now}");
+
+    for left in ["ip link add left type dummy", "echo no > /proc/sys/kernel/modprobe"] {
+        run(left);
+        assert_eq!(run(":"), (0, "1\n".to_owned()), "after {left}");
+    }
+    assert_eq!(run("exit 3").0, 3);
+    assert_eq!(run(":"), (0, "1\n".to_owned()), "after one that failed");
+    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
