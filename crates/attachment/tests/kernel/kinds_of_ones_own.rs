@@ -12,6 +12,7 @@ use attachment::{
     Owner, Secret, Session, Shared, Stage, State, Valid, collect, commands, differences, of_attachment,
     refuse_existing, refuse_unusable, remove, update,
 };
+use harness::Host;
 
 thread_local! {
     /// Where a finder looks, as a switch's database has a well-known socket.
@@ -254,28 +255,26 @@ impl Shared for Hall {
 
 const FINDERS: [&Finder; 2] = [&HALLS, &TICKETS];
 
-/// A directory of the test's own, for the thread that it runs in.
-struct Place(PathBuf);
+/// A host of the test's own, whose locks are not this machine's, with a directory for the thread that it runs in.
+struct Place {
+    directory: PathBuf,
+    _host: Host,
+}
 
 impl Place {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("plugboard-kinds-{name}-{}", std::process::id()));
-        fs::create_dir(&path).expect("a directory");
-        PLACE.set(path.clone());
-        Self(path)
+    fn new() -> Self {
+        let host = Host::enter();
+        let directory = PathBuf::from("/run/kinds");
+        fs::create_dir(&directory).expect("a directory");
+        PLACE.set(directory.clone());
+        Self { directory, _host: host }
     }
 
     fn files(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).expect("a directory").flatten();
+        let entries = fs::read_dir(&self.directory).expect("a directory").flatten();
         let mut files: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         files.sort();
         files
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -314,7 +313,7 @@ fn differs(container: &str, colour: &'static str) -> Vec<String> {
 
 #[test]
 fn the_first_makes_what_is_shared_and_the_last_takes_it_along() {
-    let place = Place::new("add");
+    let place = Place::new();
     add("c1", "red").expect("an attachment");
     add("c2", "blue").expect("another");
     let names = |containers: &[&str]| {
@@ -335,7 +334,7 @@ fn the_first_makes_what_is_shared_and_the_last_takes_it_along() {
 
 #[test]
 fn what_fails_is_undone_and_what_others_use_stays() {
-    let place = Place::new("undo");
+    let place = Place::new();
     let (error, left) = *add("c1", "refused").expect_err("the channel refuses it");
     assert!(error.to_string().contains("takes no such text") && left.is_empty(), "{error}: {left:?}");
     assert_eq!(place.files(), [""; 0], "the hall was written before, and is gone again");
@@ -376,7 +375,7 @@ impl Object for Impossible {
 
 #[test]
 fn what_was_collected_when_something_else_failed_is_never_sent() {
-    let place = Place::new("forgotten");
+    let place = Place::new();
     add("c2", "blue").expect("an attachment");
     let before = place.files();
     let mut session = Session::new(None);
@@ -406,11 +405,11 @@ impl Action for Look {
 
 #[test]
 fn what_is_collected_is_sent_before_the_next_stage() {
-    let place = Place::new("stages");
+    let place = Place::new();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let mut description = described("c1", "red");
     for stage in [Stage::Common, Stage::Guard, Stage::Nic, Stage::Port] {
-        description.act(Look(Arc::clone(&seen), place.0.clone(), stage));
+        description.act(Look(Arc::clone(&seen), place.directory.clone(), stage));
     }
     Creation::new().make(&mut Session::new(None), description).expect("an attachment");
     assert_eq!(*seen.lock().expect("a list"), [0, 1, 1, 2], "the hall, and then the ticket");
@@ -418,7 +417,7 @@ fn what_is_collected_is_sent_before_the_next_stage() {
 
 #[test]
 fn every_difference_is_told() {
-    let _place = Place::new("check");
+    let _place = Place::new();
     assert_eq!(differs("c1", "red")[0], "hall: want present, have missing");
     add("c1", "red").expect("an attachment");
     assert_eq!(differs("c1", "red"), [""; 0]);
@@ -427,7 +426,7 @@ fn every_difference_is_told() {
 
 #[test]
 fn a_change_in_use_is_whole_or_none() {
-    let _place = Place::new("update");
+    let _place = Place::new();
     add("c1", "red").expect("an attachment");
     update(&mut Session::new(None), &described("c1", "blue")).expect("a change");
     assert_eq!(differs("c1", "blue"), [""; 0]);
@@ -442,7 +441,7 @@ fn a_change_in_use_is_whole_or_none() {
 
 #[test]
 fn what_is_not_valid_is_collected() {
-    let place = Place::new("gc");
+    let place = Place::new();
     for container in ["c1", "c2", "c3"] {
         add(container, "red").expect("an attachment");
     }
@@ -461,7 +460,7 @@ fn what_is_not_valid_is_collected() {
 
 #[test]
 fn status_tries_the_same_description() {
-    let place = Place::new("status");
+    let place = Place::new();
     let status = |colour| {
         let mut session = Session::new(None);
         refuse_unusable(&mut session, &described("status", colour))?;
@@ -473,7 +472,7 @@ fn status_tries_the_same_description() {
     status("red").expect("all that is needed is there");
     assert!(status("refused").is_err());
     assert_eq!(place.files(), [""; 0]);
-    fs::write(place.0.join("hall"), "7").expect("a file");
+    fs::write(place.directory.join("hall"), "7").expect("a file");
     assert!(status("red").expect_err("another hall is in the way").to_string().contains("7 seats"));
 }
 
