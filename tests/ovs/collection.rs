@@ -4,7 +4,7 @@ use harness::sh;
 use serde_json::json;
 use tests::{State, cites, with};
 
-use crate::site::{Site, host_interface, network};
+use crate::site::{Site, host_interface, network, network_of_its_own};
 
 #[test]
 fn what_is_not_listed_goes_and_all_else_stays() {
@@ -92,12 +92,12 @@ fn rules_behind_an_internal_port_go_with_it_and_not_with_another_hosts() {
     let site = Site::new();
     let before = site.state();
     let other = site.scene.host.namespace("other");
-    let config = network(json!({"nic": "internal", "sourceRouting": true}));
+    let config = network_of_its_own(json!({"nic": "internal", "sourceRouting": true}));
     let (_, attached) = site.added(site.c1(), "eth1", &config);
     let rules = || site.c1().sh("ip rule").ok();
     let made = rules();
     assert!(made.contains("from 10.1.0."), "{made}");
-    let elsewhere = json!({"cniVersion": tests::LATEST, "name": "net", "type": "veth-secondary",
+    let elsewhere = json!({"cniVersion": tests::LATEST, "name": config["name"], "type": "veth-secondary",
         "cni.dev/valid-attachments": []});
     harness::Invocation::new("veth-secondary", "GC").config(elsewhere).on(&other).run().ok();
     assert_eq!(made, rules());

@@ -7,7 +7,7 @@ use harness::{Namespace, ip, sh, wait_until};
 use serde_json::{Value, json};
 use tests::{Guest, Station, cites, with};
 
-use crate::site::{Site, address, address_at, bare, host_interface, network};
+use crate::site::{Site, address, address_at, bare, host_interface, network, network_of_its_own};
 
 /// A stream of 4 MB by TCP arrives.
 fn is_streamed(from: &Namespace, to: &Namespace, address: &str) -> bool {
@@ -284,7 +284,7 @@ fn answers_leave_by_the_nic_of_the_question() {
     let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24", "gateway": "10.1.0.1"}]],
         "routes": [{"dst": "0.0.0.0/0"}]});
     for kind in ["veth", "internal"] {
-        let config = network(json!({"nic": kind, "sourceRouting": true, "metric": 200, "ipam": ipam}));
+        let config = network_of_its_own(json!({"nic": kind, "sourceRouting": true, "metric": 200, "ipam": ipam}));
         let (result, attached) = site.added(site.c1(), "eth1", &config);
         let rules = site.c1().sh("ip rule").ok();
         assert!(rules.contains(&format!("from {} lookup", address(&result))), "{kind}: {rules}");

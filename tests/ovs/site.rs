@@ -109,6 +109,12 @@ pub(crate) fn bare(keys: Value) -> Value {
     with(&network(json!({"ipam": null})), keys)
 }
 
+/// [`network`] with a name that no other test's network has at the time. The rules behind an internal port are anybody's who has a port of
+/// the same name for the same container on the same network, and GC of another test may come by while a process is in the container.
+pub(crate) fn network_of_its_own(keys: Value) -> Value {
+    with(&network(keys), json!({"name": format!("net{}", std::process::id())}))
+}
+
 /// The first address of a result.
 pub(crate) fn address(result: &Value) -> String {
     address_at(result, 0)
