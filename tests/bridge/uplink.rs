@@ -46,8 +46,10 @@ fn config() -> Value {
 fn layer3() -> String {
     let all = sh("ip -o address show; ip -4 route show table all; ip -6 route show table all").ok();
     let kept = all.lines().filter(|line| !line.contains("table local") && !line.contains("fe80::"));
-    // The interface's index changes with nothing; its times do.
-    kept.map(|line| line.split("expires").next().unwrap_or_default().trim().to_owned() + "\n").collect()
+    // The interface's index changes with nothing; its times do, and the carrier comes a moment after its routes.
+    let stable =
+        |line: &str| line.split("expires").next().unwrap_or_default().replace(" linkdown", "").trim().to_owned();
+    kept.map(|line| stable(line) + "\n").collect()
 }
 
 #[test]
