@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 /// The tmpfs that hides the machine's `/run`; overlays keep their upper directories below it.
 const RUN: &str = "/run";
 
+/// A file that says that a `/run` is a host's.
+pub(crate) const MARK: &str = "/run/.host";
+
 /// Makes the calling thread's mount namespace, just unshared, a host's of its own: `/run`, `/etc/cni` and `/var/lib/cni`
 /// are empty and private, `/sys` shows the thread's network namespace.
 pub(crate) fn privatise() {
@@ -18,6 +21,7 @@ pub(crate) fn privatise() {
         empty_directory(Path::new(directory));
     }
     make_directory(Path::new("/run/netns"));
+    std::fs::write(MARK, "").unwrap_or_else(|e| panic!("{MARK}: {e}"));
 }
 
 /// Mounts a new sysfs on `/sys`, which shows the devices of the caller's network namespace, and keeps the cgroups there.

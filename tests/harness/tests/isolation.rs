@@ -1,8 +1,9 @@
 //! What a test does on its host stays there: the machine sees nothing of it, neither during nor after.
 
-use harness::{Host, Snapshot, ip, sh};
+use harness::{Host, Snapshot, ip, sh, spawn, wait_until};
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc::channel;
 
 /// What the machine itself has; run from a thread that has entered no host.
 fn machine() -> String {
@@ -79,6 +80,27 @@ fn what_still_runs_is_killed_with_the_host() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     panic!("{} processes are left", running(&marker));
+}
+
+/// As plugins do that go through all namespaces that they can reach.
+#[test]
+fn what_looks_into_a_host_from_another_outlives_it() {
+    let (tell, told) = channel();
+    let (leave, left) = channel();
+    let visited = std::thread::spawn(move || {
+        let _host = Host::enter();
+        tell.send(format!("/proc/{}/task/{}/ns/net", std::process::id(), nix::unistd::gettid())).unwrap();
+        left.recv().unwrap();
+    });
+    let _host = Host::enter();
+    let namespace = told.recv().unwrap();
+    let mut visitor = spawn(&format!("exec nsenter --net={namespace} sleep 100"));
+    let its_own = format!("/proc/{}/ns/net", visitor.child().id());
+    let number = |path: &str| std::fs::read_link(path).ok();
+    wait_until("it has entered", || number(&its_own) == number(&namespace));
+    leave.send(()).unwrap();
+    visited.join().unwrap();
+    assert_eq!(visitor.child().try_wait().unwrap(), None, "it was killed with a host that is not its own");
 }
 
 /// How many live processes are `sleep MARKER`.
