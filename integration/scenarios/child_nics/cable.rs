@@ -26,6 +26,13 @@ impl Cable {
         let allocated = sh("cd /var/lib/cni/networks/lan 2>/dev/null && grep -H . [0-9f]* || true").ok();
         (Snapshot::take::<&str>(&[&self.world, &self.c1, &self.c2], &[]), allocated)
     }
+
+    /// The names of the links of the host and of the first container alone: where much is looked at, and the whole at the end.
+    pub(super) fn links(&self) -> Vec<String> {
+        let shown = [harness::ip("link show"), self.c1.ip("link show")];
+        let all = shown.iter().flat_map(|links| links.as_array().into_iter().flatten());
+        all.map(|link| link["ifname"].to_string()).collect()
+    }
 }
 
 /// A network on the link `up0`.
