@@ -25,6 +25,7 @@ mod host_local;
 mod network;
 mod nic;
 mod ovs_port;
+mod portmap;
 mod result;
 mod static_addresses;
 mod veth_secondary;
@@ -40,6 +41,7 @@ pub use network::{ArgsKeys, Capabilities, CapabilityKeys, IpamKeys, ListKeys, Pl
 pub use nic::{MasqueradeBackend, NicKeys, TapKeys, TapNamespace, TrunkKeys};
 pub use ovs_port::{DatapathType, Ethertype, MirrorKeys, OvsPortKeys, SwitchDevice, SwitchKeys, SwitchVlanMode};
 pub use place::{Place, Refusal};
+pub use portmap::{HostIp, MarkBit, Port, PortMappingKeys, PortmapBackend, PortmapKeys, PublishedKeys, Transport};
 pub use remark::{Remark, nearest, remarks};
 pub use result::{DnsKeys, RouteKeys};
 pub use serde_json::{Map, Value};

@@ -123,6 +123,10 @@ keys! {
         /// `netem-shaper`: rates and bursts
         #[key("bandwidth", example = "true")]
         pub bandwidth: bool,
+
+        /// `portmap`: the published ports
+        #[key("portMappings", example = "true")]
+        pub port_mappings: bool,
     }
 }
 
