@@ -13,6 +13,7 @@ pub mod bridge;
 pub mod bridge_port;
 pub mod bridge_vlan;
 pub mod child;
+pub mod conntrack;
 pub mod elsewhere;
 mod error;
 pub mod fdb;

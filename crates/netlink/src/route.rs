@@ -10,7 +10,7 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::RouteMessageBuilder;
 
-use crate::attributes::{append, iterate, read_u32};
+use crate::attributes::{append, iterate, read_u32, value_of};
 use crate::layer3::{NEXTHOP_INDEX, iterate_nexthops};
 use crate::{Error, Object, Request, Socket};
 
@@ -229,6 +229,22 @@ pub fn through(socket: &mut Socket, address: IpAddr) -> Result<Vec<u32>, Error> 
     }
     // By a next hop that is an object of its own, of which the kernel may tell no more than its number.
     Ok(to(socket, address, 0)?.map(|route| links_of(&route)).unwrap_or_default())
+}
+
+/// The link that an address is directly behind: the only one that the route to it leads through, without a gateway.
+///
+/// # Errors
+/// What the kernel says other than that there is no way there.
+pub fn directly(socket: &mut Socket, address: IpAddr) -> Result<Option<u32>, Error> {
+    const RTN_UNICAST: u8 = 1;
+    const RTA_OIF: u16 = 4;
+    const RTA_GATEWAY: u16 = 5;
+    const RTA_VIA: u16 = 18;
+    let Some(route) = to(socket, address, 0)? else { return Ok(None) };
+    let attributes = route.payload.get(HEADER_BYTES..).unwrap_or_default();
+    let is_direct = route.payload.get(TYPE_OFFSET) == Some(&RTN_UNICAST)
+        && [RTA_GATEWAY, RTA_VIA].iter().all(|kind| value_of(attributes, *kind).is_none());
+    Ok(value_of(attributes, RTA_OIF).filter(|_| is_direct).and_then(|index| read_u32(index, 0)))
 }
 
 fn links_of(route: &Object) -> Vec<u32> {

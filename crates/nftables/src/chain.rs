@@ -63,6 +63,8 @@ pub enum Hook {
     Input = 1,
     /// Between two links.
     Forward = 2,
+    /// As a process of this host sends them.
+    Output = 3,
     /// As they go out.
     Postrouting = 4,
 }

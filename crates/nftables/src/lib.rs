@@ -35,6 +35,7 @@ mod userdata;
 mod verdict;
 #[cfg(test)]
 mod written_by_nft;
+pub mod xtables;
 
 pub use chain::{BaseChain, Chain, Hook, Kind, Policy};
 pub use count::Count;

@@ -1,13 +1,14 @@
 //! Whether a rule that the kernel lists is one that was sent.
 //!
 //! The kernel lists attributes that were not sent, such as flags, with zeros for what they mean when they are missing. Those of
-//! counters change.
+//! counters change. Of a translation it lists the ends of ranges that are none, and flags for what there is (`nft_nat_dump`).
 
 use netlink::attributes::{iterate, value_of};
 
 use crate::count;
 use crate::expression::Expression;
 use crate::message::{NFTA_EXPR_DATA, NFTA_EXPR_NAME};
+use crate::nat;
 
 /// Whether the listed expressions are these.
 pub(crate) fn is_alike(listed: &[u8], sent: &[Expression]) -> bool {
@@ -29,8 +30,10 @@ fn is_same(listed: &[u8], sent: &[u8]) -> bool {
         return false;
     }
     let data = |expression| value_of(expression, NFTA_EXPR_DATA).unwrap_or_default();
-    let is_counter = name.and_then(|name| name.strip_suffix(&[0])) == Some(count::NAME.as_bytes());
-    is_counter || means_the_same(data(listed), data(sent))
+    let is = |wanted: &str| name.and_then(|name| name.strip_suffix(&[0])) == Some(wanted.as_bytes());
+    is(count::NAME)
+        || means_the_same(data(listed), data(sent))
+        || is(nat::NAME) && means_the_same(&nat::without_what_follows(data(listed)), data(sent))
 }
 
 /// Whether all that was sent is listed, and nothing else but zeros.
@@ -53,7 +56,8 @@ mod tests {
     use netlink::attributes::append_nested;
 
     use super::*;
-    use crate::{Comparison, Count, Meta, Set, Type, Verdict};
+    use crate::nat::{Nat, Translated};
+    use crate::{Comparison, Count, Family, Meta, Register, Set, Type, Verdict};
 
     static LINKS: Set = Set::new("links", &[Type::Ifname]);
 
@@ -117,6 +121,21 @@ mod tests {
         assert!(is_alike(&lookup(0), &[Expression::In(&LINKS)]));
         assert!(!is_alike(&lookup(1), &[Expression::In(&LINKS)]));
         assert!(is_alike(&lookup(1), &[Expression::NotIn(&LINKS)]));
+    }
+
+    #[test]
+    fn what_follows_from_a_translation_does_not_count() {
+        let to = Nat::new(Translated::Destination, Family::Ip, Register::FIRST);
+        let port = Register::FIRST.behind(&[Type::Ipv4]);
+        let sent = [to.with_port(port).into()];
+        let as_listed = |last_port, flags| {
+            let whole = Nat { last_address: to.address, last_port: Some(last_port), flags, ..to.with_port(port) };
+            listed(&[whole.into()])
+        };
+        assert!(is_alike(&listed(&sent), &sent));
+        assert!(is_alike(&as_listed(port, 3), &sent));
+        assert!(!is_alike(&as_listed(Register::FIRST, 3), &sent));
+        assert!(!is_alike(&as_listed(port, 3 | nat::RANDOM), &sent));
     }
 
     #[test]

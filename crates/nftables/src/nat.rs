@@ -1,7 +1,11 @@
 //! `dnat`, `snat` and `redirect` (`net/netfilter/nft_nat.c`, `nft_redir.c`): they end a rule.
 
-use crate::message::put_number;
+use netlink::attributes::{append, iterate, value_of};
+
+use crate::message::{put_number, read_number};
 use crate::{Expression, Family, Register};
+
+pub(crate) const NAME: &str = "nat";
 
 const NFTA_NAT_TYPE: u16 = 1;
 const NFTA_NAT_FAMILY: u16 = 2;
@@ -64,7 +68,7 @@ impl Nat {
 
 impl From<Nat> for Expression {
     fn from(nat: Nat) -> Self {
-        Self::encode("nat", |data| {
+        Self::encode(NAME, |data| {
             put_number(data, NFTA_NAT_TYPE, nat.translated as u32);
             put_number(data, NFTA_NAT_FAMILY, nat.family.number().into());
             put_register(data, NFTA_NAT_REG_ADDR_MIN, nat.address);
@@ -74,6 +78,26 @@ impl From<Nat> for Expression {
             put_flags(data, NFTA_NAT_FLAGS, nat.flags);
         })
     }
+}
+
+/// The parameters of a `dnat` or `snat` without what the kernel adds when it lists them: the last of a range of one, and the flags that
+/// tell what there is (`NF_NAT_RANGE_MAP_IPS`, `NF_NAT_RANGE_PROTO_SPECIFIED`).
+pub(crate) fn without_what_follows(listed: &[u8]) -> Vec<u8> {
+    const TOLD_BY_THE_REST: u32 = 0x3;
+    let mut left = Vec::new();
+    for (kind, value) in iterate(listed) {
+        let first = match kind {
+            NFTA_NAT_REG_ADDR_MAX => value_of(listed, NFTA_NAT_REG_ADDR_MIN),
+            NFTA_NAT_REG_PROTO_MAX => value_of(listed, NFTA_NAT_REG_PROTO_MIN),
+            _ => None,
+        };
+        if kind == NFTA_NAT_FLAGS {
+            put_flags(&mut left, kind, read_number(value).unwrap_or_default() & !TOLD_BY_THE_REST);
+        } else if first != Some(value) {
+            append(&mut left, kind, value);
+        }
+    }
+    left
 }
 
 /// `redirect`: to the host itself, and to a port there.

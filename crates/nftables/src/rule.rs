@@ -3,7 +3,9 @@
 use netlink::attributes::{iterate, read_text, value_of};
 use netlink::{Error, Object, Request, Socket};
 
-use crate::message::{NFTA_EXPR_DATA, NFTA_EXPR_NAME, NLM_F_APPEND, NLM_F_CREATE, Verb, open, read_long};
+use crate::message::{
+    NFTA_EXPR_DATA, NFTA_EXPR_NAME, NFTA_MATCH_INFO, NFTA_MATCH_NAME, NLM_F_APPEND, NLM_F_CREATE, Verb, open, read_long,
+};
 use crate::userdata::{comment, read_comment};
 use crate::{Chain, Expression, Table, Verdict, likeness};
 
@@ -16,10 +18,6 @@ const NFTA_RULE_USERDATA: u16 = 7;
 const NFTA_IMMEDIATE_DATA: u16 = 2;
 const NFTA_CMP_DATA: u16 = 3;
 const NFTA_DATA_VALUE: u16 = 1;
-/// Of a match of iptables (`nf_tables_compat.h`).
-const NFTA_MATCH_NAME: u16 = 1;
-const NFTA_MATCH_INFO: u16 = 3;
-
 /// A rule to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
