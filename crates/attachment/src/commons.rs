@@ -9,6 +9,7 @@ mod ovs_bridge;
 mod ovs_mirror;
 mod ovs_patch;
 mod ovs_ports;
+mod published_behind;
 mod uplink;
 
 pub use bridge::Bridge;
@@ -18,4 +19,5 @@ pub use lac::{Lac, LacId, LacMode, Reach, lac_of};
 pub use ovs_bridge::{Datapath, OvsBridge};
 pub use ovs_mirror::OvsMirror;
 pub use ovs_patch::OvsPatch;
+pub use published_behind::{LoopbackWay, PublishedRule};
 pub use uplink::{Uplink, UplinkVlan};

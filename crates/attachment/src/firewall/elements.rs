@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use netlink::{Refusal, Request, Socket, link};
-use nftables::{Element, Key, Set, chain, element, read_uses, set};
+use nftables::rule::Place;
+use nftables::{Chain, Data, Element, Key, Rule, Set, chain, element, read_uses, set};
 
-use super::ATTEMPTS;
 use super::owner::Owner;
+use super::placed::Placed;
 use super::refusal::{check_srcnat, of_addition, of_netfilter};
 use super::tables::{GUARDED, IPGUARDED, LATE, Ours, Parts, Stand, examine};
+use super::{ATTEMPTS, ports};
 use crate::{Difference, Error, Remedy, Session, Side};
 
 /// The most elements that one transaction removes: its message must fit the socket's buffer.
@@ -27,35 +29,60 @@ pub(crate) struct Entry {
     pub(crate) set: &'static Set,
     /// The key.
     pub(crate) key: Key,
+    /// What a map has for it.
+    pub(crate) data: Option<Data>,
     /// The key as `nft` writes it.
     pub(crate) text: String,
 }
 
 impl Entry {
     fn element(&self, comment: &str) -> Element {
-        Element::new(self.key.clone()).with_comment(comment)
+        Element { data: self.data.clone(), ..Element::new(self.key.clone()).with_comment(comment) }
     }
 
     fn label(&self) -> String {
         format!("{} in set {} of table {}", self.text, self.set.name, self.ours.table())
     }
+
+    /// The command that makes it, for people.
+    pub(crate) fn command(&self, comment: &str) -> String {
+        let (table, set, key) = (self.ours.table(), self.set.name, &self.text);
+        let data = self.data.as_ref().map_or_else(String::new, |data| format!(" : {}", ports::in_words(data)));
+        format!("nft 'create element {table} {set} {{ {key} comment {comment:?}{data} }}'")
+    }
 }
 
-/// Adds elements, and what their tables lack, in one transaction.
+/// A chain of one attachment, to which elements of its own lead.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnChain {
+    /// Its name.
+    pub(crate) chain: Chain,
+    /// Its rules in order.
+    pub(crate) rules: Vec<Rule>,
+}
+
+impl OwnChain {
+    fn requests(&self) -> Vec<Request> {
+        let rules = self.rules.iter().map(|rule| rule.create(&self.chain, Place::Last));
+        [self.chain.create()].into_iter().chain(rules).collect()
+    }
+}
+
+/// Adds elements, the chains that they lead to, and what their tables lack, in one transaction.
 ///
 /// The kernel is asked for the tables first: to have a transaction refused takes it 10 ms (`synchronize_rcu` in
 /// `__nf_tables_abort`). If somebody changes a table meanwhile, it starts over.
 ///
 /// # Errors
 /// [`Error::Conflict`] for an element that another attachment has; [`Error::Unsupported`].
-pub(crate) fn add(session: &mut Session, comment: &str, entries: &[Entry]) -> Result<(), Error> {
+pub(crate) fn add(session: &mut Session, comment: &str, entries: &[Entry], chains: &[OwnChain]) -> Result<(), Error> {
     let socket = session.netfilter().map_err(of_netfilter)?;
     let Some(first) = entries.first() else { return Ok(()) };
     let action = format!("add {}", first.label());
     let mut entries: Vec<&Entry> = entries.iter().collect();
     let mut stands = glance(socket, &entries)?;
     for _ in 0..ATTEMPTS {
-        let (requests, meanings) = addition(comment, &entries, &stands);
+        let (requests, meanings) = addition(comment, &entries, &stands, chains);
         // Only what makes up for something depends on what was seen.
         let generation = stands.iter().find_map(|(_, stand)| match stand {
             Stand::Lacking(generation, _) => *generation,
@@ -134,8 +161,13 @@ enum Meaning {
     Elements,
 }
 
-/// The requests that make what the tables lack and then the elements.
-fn addition(comment: &str, entries: &[&Entry], stands: &[(Ours, Stand)]) -> (Vec<Request>, Vec<Meaning>) {
+/// The requests that make what the tables lack, then chains, and then the elements.
+fn addition(
+    comment: &str,
+    entries: &[&Entry],
+    stands: &[(Ours, Stand)],
+    chains: &[OwnChain],
+) -> (Vec<Request>, Vec<Meaning>) {
     let mut requests = Vec::new();
     let mut meanings = Vec::new();
     for (ours, stand) in stands {
@@ -153,6 +185,8 @@ fn addition(comment: &str, entries: &[&Entry], stands: &[(Ours, Stand)]) -> (Vec
             }
         }
     }
+    requests.extend(chains.iter().flat_map(OwnChain::requests));
+    meanings.resize(requests.len(), Meaning::Elements);
     for ours in Ours::ALL {
         for set in ours.sets() {
             let of_set = entries.iter().filter(|entry| entry.ours == ours && entry.set == set);
@@ -228,6 +262,10 @@ pub(crate) fn differences(session: &mut Session, comment: &str, entries: &[Entry
                 let what = format!("comment of {}", entry.label());
                 differences.push(Difference::new(what, comment, found.comment.as_str()));
             }
+            Some(found) if found.data != entry.data => {
+                let words = |data: &Option<Data>| data.as_ref().map_or_else(String::new, ports::in_words);
+                differences.push(Difference::new(entry.label(), words(&entry.data), words(&found.data)));
+            }
             Some(_) => has_late |= is_late,
         }
     }
@@ -242,41 +280,73 @@ pub(crate) fn differences(session: &mut Session, comment: &str, entries: &[Entry
     Ok(differences)
 }
 
-/// An element with its place.
-struct Placed {
-    ours: Ours,
-    set: &'static Set,
-    element: Element,
+/// The elements of these sets of a table, which need not be there.
+///
+/// # Errors
+/// What the kernel says; a kernel without nf_tables has none.
+pub(crate) fn of_sets(session: &mut Session, ours: Ours, sets: &[&'static Set]) -> Result<Vec<Placed>, Error> {
+    let socket = match session.netfilter() {
+        Ok(socket) => socket,
+        Err(error) => return unless_unsupported(of_netfilter(error)).map(|_| Vec::new()),
+    };
+    let mut elements = Vec::new();
+    for &set in sets {
+        match list(socket, ours, set) {
+            Ok(listed) => elements.extend(listed.into_iter().map(|element| Placed { ours, set, element })),
+            Err(Error::Refused { source, .. }) => {
+                return unless_unsupported(of_netfilter(source)).map(|_| Vec::new());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(elements)
 }
 
-/// Removes the elements of ours whose owner is `doomed`; then those of our tables that have no element left.
+/// The elements of the given tables.
+///
+/// # Errors
+/// What the kernel says; a kernel without nf_tables has none.
+pub(crate) fn all(session: &mut Session, tables: &[Ours]) -> Result<Vec<Placed>, Error> {
+    Ok(look(session, tables)?.map(|seen| seen.elements).unwrap_or_default())
+}
+
+/// Removes the elements of these tables that are `doomed`, with what leads only to them; then those of the tables that have no element
+/// left. Returns what it has removed.
 ///
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has nothing to remove.
-pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool) -> Result<(), Error> {
-    let is_doomed = |placed: &Placed| Owner::read(&placed.element.comment).is_some_and(|owner| doomed(&owner));
+pub(crate) fn remove(
+    session: &mut Session,
+    tables: &[Ours],
+    doomed: impl Fn(&Placed) -> bool,
+) -> Result<Vec<Placed>, Error> {
     let mut foreign = Vec::new();
+    let mut removed = Vec::new();
     for attempt in 1..=ATTEMPTS {
-        let Some(mut seen) = look(session)? else { return Ok(()) };
+        let Some(mut seen) = look(session, tables)? else { return Ok(removed) };
         seen.tables.retain(|ours| !foreign.contains(ours));
-        let (mut going, staying): (Vec<Placed>, Vec<Placed>) = seen.elements.into_iter().partition(is_doomed);
+        let (mut going, staying): (Vec<Placed>, Vec<Placed>) = seen.elements.into_iter().partition(&doomed);
         silence(session, &going)?;
         let is_more = going.len() > AT_ONCE;
-        going.truncate(AT_ONCE);
+        let rest = going.split_off(going.len().min(AT_ONCE));
         // In the last attempt without the tables, and regardless of other changes: somebody keeps changing things.
         let generation = seen.generation.filter(|_| attempt < ATTEMPTS);
         let is_empty = |ours: Ours| {
             let is_held = seen.held.contains(&ours) || staying.iter().any(|left| left.ours == ours);
             generation.is_some() && !is_more && !is_held
         };
-        let (requests, tables) = removal(&seen.tables, &going, is_empty);
+        let (requests, tables) = removal(&seen.tables, (&going, &rest), &staying, is_empty);
         if requests.is_empty() {
-            return Ok(());
+            return Ok(removed);
         }
         let done = nftables::transaction(session.netfilter().map_err(of_netfilter)?, generation, requests);
         match done {
-            Ok(()) if !is_more => return Ok(()),
-            Ok(()) => {}
+            Ok(()) => {
+                removed.append(&mut going);
+                if !is_more {
+                    return Ok(removed);
+                }
+            }
             Err(refusal) if is_stale(&refusal) => {}
             Err(refusal) => match (refusal.error.errno(), refusal.place.and_then(|place| tables.get(place))) {
                 // Another program has made a table of that name for itself alone (`flags owner`): nothing in it is ours.
@@ -297,11 +367,14 @@ pub(crate) fn remove(session: &mut Session, doomed: impl Fn(&Owner<'_>) -> bool)
 ///
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has nothing to remove.
-pub(crate) fn removal_commands(session: &mut Session, host_name: &str) -> Result<Vec<String>, Error> {
-    let Some(seen) = look(session)? else { return Ok(Vec::new()) };
-    // For attachments whose devices' removal has been printed already, that of their elements has been, too; a device may have
-    // gone before its elements.
-    let is_gone = |owner: &str| session.gone().iter().any(|gone| gone == owner || *gone == elements_of(owner));
+pub(crate) fn removal_commands(session: &mut Session, tables: &[Ours], host_name: &str) -> Result<Vec<String>, Error> {
+    let Some(seen) = look(session, tables)? else { return Ok(Vec::new()) };
+    // For attachments whose devices' removal has been printed already, that of their elements has been, too, if these are the same
+    // plugin's; a device may have gone before its elements.
+    let is_gone = |owner: &str| {
+        let is_it = |gone: &String| gone == owner && tables == Ours::OF_NICS || *gone == elements_of(tables, owner);
+        session.gone().iter().any(is_it)
+    };
     let mut commands = Vec::new();
     if is_gone(host_name) {
         return Ok(commands);
@@ -309,6 +382,7 @@ pub(crate) fn removal_commands(session: &mut Session, host_name: &str) -> Result
     let mut is_guarded = false;
     for ours in seen.tables {
         let mut deletions = Vec::new();
+        let mut chains = Vec::new();
         let mut is_held = seen.held.contains(&ours);
         for placed in seen.elements.iter().filter(|placed| placed.ours == ours) {
             let owner = Owner::read(&placed.element.comment).map(|owner| owner.host_name);
@@ -316,6 +390,9 @@ pub(crate) fn removal_commands(session: &mut Session, host_name: &str) -> Result
                 let (set, key) = (placed.set.name, placed.element.key.text(placed.set.key));
                 deletions.push(format!("nft 'delete element {} {set} {{ {key} }}'", ours.table()));
                 is_guarded |= [&GUARDED, &IPGUARDED].contains(&placed.set);
+                if ports::leads_to_a_chain(placed) && chains.is_empty() {
+                    chains.push(format!("nft delete chain {} {host_name}", ours.table()));
+                }
             } else {
                 is_held |= !owner.is_some_and(is_gone);
             }
@@ -323,29 +400,43 @@ pub(crate) fn removal_commands(session: &mut Session, host_name: &str) -> Result
         if !deletions.is_empty() && !is_held {
             deletions = vec![format!("nft delete table {}", ours.table())];
         }
+        let is_whole = deletions.iter().any(|deletion| deletion.starts_with("nft delete table"));
+        let is_own = |placed: &&Placed| placed.is_of(|owner| owner.host_name == host_name);
+        if ours == Ours::Ports && !deletions.is_empty() && !is_whole {
+            let stays = |placed: &&Placed| !is_own(placed) && !placed.is_of(|owner| is_gone(owner.host_name));
+            let heirs = ports::heirs(seen.elements.iter().filter(is_own), seen.elements.iter().filter(stays));
+            deletions.extend(heirs.iter().flat_map(ports::Heir::commands));
+        }
         commands.extend(deletions);
+        commands.extend(chains.into_iter().filter(|_| !is_whole));
     }
     if is_guarded {
         commands.insert(0, format!("ip link set {host_name} down"));
     }
     if !commands.is_empty() {
-        session.count_as_gone(elements_of(host_name));
+        session.count_as_gone(elements_of(tables, host_name));
     }
     Ok(commands)
 }
 
+/// The commands that remove the elements of the attachment with this host interface have been printed: they count as gone.
+pub(crate) fn count_as_gone(session: &Session, tables: &[Ours], host_name: &str) -> bool {
+    session.gone().contains(&elements_of(tables, host_name))
+}
+
 /// What stands for the elements of an attachment among the links that count as gone. No link has such a name.
-fn elements_of(host_name: &str) -> String {
-    format!("{host_name}:elements")
+fn elements_of(tables: &[Ours], host_name: &str) -> String {
+    let what = if tables == Ours::OF_NICS { "elements" } else { "ports" };
+    format!("{host_name}:{what}")
 }
 
 /// The host interfaces of the attachments of a network that have elements.
 ///
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has none.
-pub(crate) fn host_names(session: &mut Session, network: &str) -> Result<BTreeSet<String>, Error> {
-    let Some(seen) = look(session)? else { return Ok(BTreeSet::new()) };
-    let owners = seen.elements.iter().filter_map(|placed| Owner::read(&placed.element.comment));
+pub(crate) fn host_names(session: &mut Session, tables: &[Ours], network: &str) -> Result<BTreeSet<String>, Error> {
+    let elements = all(session, tables)?;
+    let owners = elements.iter().filter_map(|placed| Owner::read(&placed.element.comment));
     let mut names = BTreeSet::new();
     for owner in owners.filter(|owner| owner.network == network) {
         names.insert(owner.host_name.to_owned());
@@ -358,8 +449,7 @@ pub(crate) fn host_names(session: &mut Session, network: &str) -> Result<BTreeSe
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has none.
 pub(crate) fn comments(session: &mut Session) -> Result<BTreeSet<String>, Error> {
-    let seen = look(session)?;
-    Ok(seen.into_iter().flat_map(|seen| seen.elements).map(|placed| placed.element.comment).collect())
+    Ok(all(session, &Ours::ALL)?.into_iter().map(|placed| placed.element.comment).collect())
 }
 
 /// Somebody else was faster.
@@ -376,14 +466,14 @@ struct Seen {
     held: Vec<Ours>,
 }
 
-/// Looks at our tables; `None` where there is neither, or no nf_tables.
-fn look(session: &mut Session) -> Result<Option<Seen>, Error> {
+/// Looks at these tables; `None` where there is none of them, or no nf_tables.
+fn look(session: &mut Session, asked: &[Ours]) -> Result<Option<Seen>, Error> {
     let socket = match session.netfilter() {
         Ok(socket) => socket,
         Err(error) => return unless_unsupported(of_netfilter(error)),
     };
     let mut questions = vec![nftables::get_generation()];
-    questions.extend(Ours::ALL.map(|ours| ours.table().get()));
+    questions.extend(asked.iter().map(|ours| ours.table().get()));
     let mut answers = match socket.batch(questions) {
         Ok(answers) => answers.into_iter(),
         Err(error) => return unless_unsupported(of_netfilter(error)),
@@ -391,7 +481,7 @@ fn look(session: &mut Session) -> Result<Option<Seen>, Error> {
     let generation = answers.next().and_then(|answer| nftables::read_generation(&answer));
     let mut tables = Vec::new();
     let mut strange = Vec::new();
-    for (ours, answer) in Ours::ALL.into_iter().zip(answers) {
+    for (&ours, answer) in asked.iter().zip(answers) {
         match answer {
             Ok(object) => {
                 tables.push(ours);
@@ -444,7 +534,12 @@ fn unless_unsupported(error: Error) -> Result<Option<Seen>, Error> {
 }
 
 /// The requests that remove the elements, and the tables that have none left; and which table each is about.
-fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -> (Vec<Request>, Vec<Ours>) {
+fn removal(
+    tables: &[Ours],
+    (going, rest): (&[Placed], &[Placed]),
+    staying: &[Placed],
+    is_empty: impl Fn(Ours) -> bool,
+) -> (Vec<Request>, Vec<Ours>) {
     let mut requests = Vec::new();
     let mut about = Vec::new();
     for &ours in tables {
@@ -460,6 +555,10 @@ fn removal(tables: &[Ours], going: &[Placed], is_empty: impl Fn(Ours) -> bool) -
                 requests.push(element::delete(&ours.table(), set, elements));
                 about.push(ours);
             }
+        }
+        if ours == Ours::Ports {
+            requests.extend(ports::aftermath(going, rest, staying));
+            about.resize(requests.len(), ours);
         }
     }
     (requests, about)

@@ -4,16 +4,19 @@
 //! as Docker's `ip filter FORWARD`, or by a last rule, as on Red Hat's systems, then keeps the members of a bridge apart. An accept in a
 //! table of our own cannot help: every base chain must let a packet pass. So one rule for each bridge is put at the end of such chains,
 //! where it only takes precedence over the policy or that last rule, not over any other of an operator. Nothing else in them is
-//! touched. What is sent from one routed NIC to another passes there anyway, and each such NIC has a rule.
+//! touched. What is sent from one routed NIC to another passes there anyway, and each such NIC has a rule. So does what is led to the
+//! published ports behind a link, and what comes back: there is a rule for either.
 
 use std::borrow::Cow;
 use std::path::Path;
 
 use netlink::{Request, Socket};
 use nftables::chain::Found;
+use nftables::conntrack::{Connection, status};
 use nftables::rule::{self, Place};
 use nftables::{
     Chain, Comparison, Expression, Family, Hook, Meta, Policy, Rule, Verdict, chain, get_generation, read_generation,
+    xtables,
 };
 
 use super::ATTEMPTS;
@@ -31,6 +34,9 @@ pub(super) const FIREWALLD: &str = "firewalld";
 
 const OF_BRIDGE: &str = "plugboard: members of ";
 const OF_ROUTED: &str = "plugboard: routed NIC ";
+const TO_PUBLISHED: &str = "plugboard: to published ports behind ";
+const FROM_PUBLISHED: &str = "plugboard: from published ports behind ";
+const ALL: [&str; 4] = [OF_BRIDGE, OF_ROUTED, TO_PUBLISHED, FROM_PUBLISHED];
 
 /// How the names of all host interfaces of attachments begin.
 const HOST_INTERFACES: &[u8] = b"pb";
@@ -42,6 +48,10 @@ pub(crate) enum Members<'a> {
     OfBridge(&'a str),
     /// The routed NIC with this host interface, by others.
     Routed(&'a str),
+    /// The published ports behind this link, by those who were led there.
+    Published(&'a str),
+    /// Those, by the answers from there.
+    Publishers(&'a str),
 }
 
 impl Members<'_> {
@@ -49,32 +59,33 @@ impl Members<'_> {
         match self {
             Self::OfBridge(bridge) => format!("{OF_BRIDGE}{bridge}"),
             Self::Routed(host) => format!("{OF_ROUTED}{host}"),
+            Self::Published(link) => format!("{TO_PUBLISHED}{link}"),
+            Self::Publishers(link) => format!("{FROM_PUBLISHED}{link}"),
         }
     }
 
-    /// The rule as iptables writes it, so that iptables shows it too: `-i BRIDGE -o BRIDGE -j ACCEPT`, or `-i pb+ -o HOST …`.
-    fn accept(self) -> Rule {
+    /// The rule as iptables writes it, so that iptables shows it too: `-i BRIDGE -o BRIDGE -j ACCEPT`, `-i pb+ -o HOST …`, or
+    /// `-o LINK -m conntrack --ctstate DNAT …`.
+    fn accept(self, chain: &Chain) -> Rule {
         let whole = |name: &str| name.bytes().chain([0]).collect::<Vec<u8>>();
-        let (from, to) = match self {
-            Self::OfBridge(bridge) => (whole(bridge), whole(bridge)),
-            Self::Routed(host) => (HOST_INTERFACES.to_vec(), whole(host)),
+        let is = |link: Meta, name: Vec<u8>| vec![Expression::Meta(link), Expression::Compare(Comparison::Equal, name)];
+        let led = || match is_of_iptables(chain) {
+            true => vec![xtables::led_elsewhere()],
+            false => Connection::Status.has_any(status::DNAT).to_vec(),
         };
-        Rule {
-            expressions: vec![
-                Expression::Meta(Meta::Iifname),
-                Expression::Compare(Comparison::Equal, from),
-                Expression::Meta(Meta::Oifname),
-                Expression::Compare(Comparison::Equal, to),
-                Expression::Counter,
-                Expression::Verdict(Verdict::Accept),
-            ],
-            comment: self.comment(),
-        }
+        let conditions = match self {
+            Self::OfBridge(bridge) => [is(Meta::Iifname, whole(bridge)), is(Meta::Oifname, whole(bridge))],
+            Self::Routed(host) => [is(Meta::Iifname, HOST_INTERFACES.to_vec()), is(Meta::Oifname, whole(host))],
+            Self::Published(link) => [is(Meta::Oifname, whole(link)), led()],
+            Self::Publishers(link) => [is(Meta::Iifname, whole(link)), led()],
+        };
+        let accepted = vec![Expression::Counter, Expression::Verdict(Verdict::Accept)];
+        Rule { expressions: [conditions.concat(), accepted].concat(), comment: self.comment() }
     }
 
     /// What they send to each other is seen by the packet filter.
     fn are_filtered(self) -> bool {
-        matches!(self, Self::Routed(_)) || Path::new(BRIDGED_PACKETS).exists()
+        !matches!(self, Self::OfBridge(_)) || Path::new(BRIDGED_PACKETS).exists()
     }
 
     /// The commands that would make the rule where it is needed, for people.
@@ -89,14 +100,14 @@ impl Members<'_> {
     /// The command for a chain that ends in a rule that lets nothing pass.
     fn command_before(self, Lacking { chain, place }: &Lacking) -> Option<String> {
         let Place::Before(handle) = place else { return None };
-        let (from, to) = match self {
-            Self::OfBridge(bridge) => (bridge.to_owned(), bridge),
-            Self::Routed(host) => ("pb*".to_owned(), host),
+        let conditions = match self {
+            Self::OfBridge(bridge) => format!("iifname {bridge:?} oifname {bridge:?}"),
+            Self::Routed(host) => format!("iifname \"pb*\" oifname {host:?}"),
+            Self::Published(link) => format!("oifname {link:?} ct status dnat"),
+            Self::Publishers(link) => format!("iifname {link:?} ct status dnat"),
         };
         let comment = self.comment();
-        Some(format!(
-            "nft 'insert rule {chain} handle {handle} iifname \"{from}\" oifname \"{to}\" counter accept comment \"{comment}\"'"
-        ))
+        Some(format!("nft 'insert rule {chain} handle {handle} {conditions} counter accept comment \"{comment}\"'"))
     }
 
     /// The options of iptables that say what is meant.
@@ -105,15 +116,25 @@ impl Members<'_> {
         match self {
             Self::OfBridge(bridge) => format!("-i {bridge} -o {bridge} -m comment --comment '{comment}'"),
             Self::Routed(host) => format!("-i pb+ -o {host} -m comment --comment '{comment}'"),
+            Self::Published(link) => format!("-o {link} -m conntrack --ctstate DNAT -m comment --comment '{comment}'"),
+            Self::Publishers(link) => format!("-i {link} -m conntrack --ctstate DNAT -m comment --comment '{comment}'"),
         }
     }
 
-    fn name(self) -> String {
+    /// What chain `chain`, which accepts no rule, keeps apart.
+    fn note(self, chain: String, reason: String) -> Note {
         match self {
-            Self::OfBridge(bridge) => bridge.to_owned(),
-            Self::Routed(host) => host.to_owned(),
+            Self::OfBridge(name) | Self::Routed(name) => Note::ClosedChain { bridge: name.to_owned(), chain, reason },
+            Self::Published(link) | Self::Publishers(link) => {
+                Note::ClosedToPorts { link: link.to_owned(), chain, reason }
+            }
         }
     }
+}
+
+/// iptables has made the chain, and keeps it if it can list it.
+fn is_of_iptables(chain: &Chain) -> bool {
+    matches!(chain.table.family, Family::Ip | Family::Ip6) && chain.table.name == "filter" && chain.name == "FORWARD"
 }
 
 /// Whether a rule is missing that the members of a bridge need to reach each other.
@@ -139,7 +160,7 @@ pub(crate) fn ensure(session: &mut Session, members: Members<'_>) -> Result<(), 
             return Ok(());
         }
         let requests: Vec<Request> =
-            closed.iter().map(|lacking| members.accept().create(&lacking.chain, lacking.place)).collect();
+            closed.iter().map(|lacking| members.accept(&lacking.chain).create(&lacking.chain, lacking.place)).collect();
         match nftables::transaction(session.netfilter().map_err(of_netfilter)?, generation, requests) {
             Ok(()) => return Ok(()),
             Err(refusal) if matches!(refusal.error.errno(), Some(libc::ERESTART | libc::ENOENT)) => {}
@@ -151,11 +172,8 @@ pub(crate) fn ensure(session: &mut Session, members: Members<'_>) -> Result<(), 
             }
             Err(refusal) => {
                 let lacking = refusal.place.and_then(|place| closed.get(place)).or(closed.first());
-                session.note(Note::ClosedChain {
-                    bridge: members.name(),
-                    chain: lacking.map(|lacking| lacking.chain.to_string()).unwrap_or_default(),
-                    reason: refusal.error.to_string(),
-                });
+                let chain = lacking.map(|lacking| lacking.chain.to_string()).unwrap_or_default();
+                session.note(members.note(chain, refusal.error.to_string()));
                 return Ok(());
             }
         }
@@ -306,6 +324,20 @@ pub(crate) fn bridges(session: &mut Session) -> Result<Vec<String>, Error> {
     names(session, OF_BRIDGE)
 }
 
+/// The links that have a rule for published ports behind them.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub(crate) fn publishing(session: &mut Session) -> Result<Vec<String>, Error> {
+    let mut links = names(session, TO_PUBLISHED)?;
+    for link in names(session, FROM_PUBLISHED)? {
+        if !links.contains(&link) {
+            links.push(link);
+        }
+    }
+    Ok(links)
+}
+
 /// The host interfaces of routed NICs that have a rule.
 ///
 /// # Errors
@@ -329,7 +361,7 @@ fn ours(session: &mut Session) -> Result<Vec<rule::Found>, Error> {
         for found in forwarding(socket)? {
             all.extend(rules(socket, &found.chain)?);
         }
-        all.retain(|rule| [OF_BRIDGE, OF_ROUTED].iter().any(|of| comment_of(rule).starts_with(of)));
+        all.retain(|rule| ALL.iter().any(|of| comment_of(rule).starts_with(of)));
         Ok(all)
     };
     match session.netfilter().map_err(of_netfilter).and_then(list) {

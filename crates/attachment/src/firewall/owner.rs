@@ -37,6 +37,20 @@ impl<'a> Owner<'a> {
     }
 }
 
+impl Identity {
+    /// Whether the comment is of another attachment of the same container. The name of the host interface tells that: it is a hash of
+    /// all, and of the container's ID the comment may have the beginning only.
+    pub(crate) fn is_beside(&self, comment: &str) -> bool {
+        let read = || {
+            let (host_name, rest) = comment.split_once(' ')?;
+            let (if_name, rest) = rest.split_once(" on ")?;
+            let (network, _) = rest.split_once(" of ")?;
+            Some(Self::new(network, self.container_id(), if_name).host_name() == host_name)
+        };
+        read().unwrap_or(false)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +62,17 @@ mod tests {
         let owner = Owner { host_name: "pbvd4zojfh5w7vp", network: "home-net" };
         assert_eq!(Owner::read(&identity.comment()), Some(owner));
         assert_eq!(Owner::read("somebody's"), None);
+    }
+
+    #[test]
+    fn a_container_is_known_by_its_host_interfaces() {
+        let long = "n".repeat(110);
+        let own = Identity::new("home-net", "ab".repeat(32), "eth0");
+        for network in ["home-net", &long] {
+            assert!(own.is_beside(&Identity::new(network, "ab".repeat(32), "eth1").comment()), "{network}");
+            assert!(!own.is_beside(&Identity::new(network, "ab".repeat(31), "eth1").comment()), "{network}");
+        }
+        assert!(!own.is_beside("somebody's"));
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! |---|---|---|
 //! | `ipMasq` by iptables | `table ip nat` and `ip6 nat`: a chain `CNI-…`, and a jump to it for each address | the chain's name is a hash of network and container |
 //! | `ipMasq` by nftables | `table inet cni_plugins_masquerade`: a rule for each address | its comment begins with hashes of all three |
+//! | `portmap` by iptables | `table ip nat` and `ip6 nat`: a chain `CNI-DN-…`, of early releases also `CNI-SN-…`, and jumps to it from `CNI-HOSTPORT-DNAT` and `…-SNAT` | the chain's name is a hash of network and container |
+//! | `portmap` by nftables | `table ip cni_hostport` and `ip6 cni_hostport`: rules in three chains | their comment is the container |
 //! | `macspoofchk` | `table bridge nat`, in later releases `bridge cni_spoofcheck`: two chains `cni-br-iface-…`, and a jump to the first | the chains' names have container and interface |
 //!
-//! Facts of `pkg/ip/ipmasq_iptables_linux.go`, `pkg/ip/ipmasq_nftables_linux.go`, `pkg/link/spoofcheck.go` and
+//! Facts of `pkg/ip/ipmasq_iptables_linux.go`, `pkg/ip/ipmasq_nftables_linux.go`, `pkg/link/spoofcheck.go`, `plugins/meta/portmap` and
 //! `pkg/utils/utils.go`. Tables and base chains stay: they are not of one attachment.
 
 use std::net::IpAddr;
@@ -25,6 +27,11 @@ const TRANSLATION: &str = "POSTROUTING";
 /// The tables of `macspoofchk`, with the chains that all frames come by.
 const SPOOFCHECK: [(&str, &str); 2] = [("nat", "PREROUTING"), ("cni_spoofcheck", "prerouting")];
 
+/// Of `portmap`: what the names of a container's chains begin with, and where iptables has the jumps to them.
+const PORTS: [(&str, &str); 2] = [("CNI-DN-", "CNI-HOSTPORT-DNAT"), ("CNI-SN-", "CNI-HOSTPORT-SNAT")];
+/// The chains of `cni_hostport` that have rules of containers.
+const HOSTPORTS: [&str; 3] = ["hostports", "hostip_hostports", "masquerading"];
+
 /// The tables of the older iptables that have rules, for each family.
 const LEGACY_TABLES: [&str; 2] = ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"];
 
@@ -40,6 +47,16 @@ fn translation(name: &str) -> [Chain; 2] {
 /// The chain of iptables of a container in a network, whichever its interface.
 pub(crate) fn iptables_chain(network: &str, container: &str) -> String {
     format!("CNI-{}", digits(&format!("{network}{container}"), 24))
+}
+
+/// The chain of iptables of a container's published ports in a network.
+pub(crate) fn ports_chain(network: &str, container: &str) -> String {
+    let [(prefix, _), _] = PORTS;
+    ports_chain_of(prefix, network, container)
+}
+
+fn ports_chain_of(prefix: &str, network: &str, container: &str) -> String {
+    format!("{prefix}{}", digits(&format!("{network}{container}"), 21))
 }
 
 fn network_mark(network: &str) -> String {
@@ -78,8 +95,20 @@ impl Left {
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has nothing to remove.
 pub(crate) fn remove(session: &mut Session, identity: &Identity, addresses: &[IpAddr]) -> Result<bool, Error> {
+    remove_all(session, |session| look(session, identity, addresses))
+}
+
+/// Removes an attachment's published ports. It tells whether there were rules of iptables.
+///
+/// # Errors
+/// As [`remove`].
+pub(crate) fn remove_ports(session: &mut Session, identity: &Identity) -> Result<bool, Error> {
+    remove_all(session, |session| look_for_ports(session, identity))
+}
+
+fn remove_all(session: &mut Session, look: impl Fn(&mut Session) -> Result<Left, Error>) -> Result<bool, Error> {
     for _ in 0..ATTEMPTS {
-        let left = look(session, identity, addresses)?;
+        let left = look(session)?;
         let had_iptables = left.chains.iter().any(|chain| chain.table.family != Family::Bridge);
         match send(session, &left) {
             Ok(()) => return Ok(had_iptables),
@@ -116,6 +145,38 @@ pub(crate) fn removal_commands(
     Ok(look(session, identity, addresses)?.commands())
 }
 
+/// The commands of [`remove_ports`], for people.
+///
+/// # Errors
+/// As [`removal_commands`].
+pub(crate) fn port_removal_commands(session: &mut Session, identity: &Identity) -> Result<Vec<String>, Error> {
+    Ok(look_for_ports(session, identity)?.commands())
+}
+
+/// One send, as a rule, which finds nothing. The rules of nftables are those of all interfaces of the container: they tell no network.
+fn look_for_ports(session: &mut Session, identity: &Identity) -> Result<Left, Error> {
+    let mut left = Left::default();
+    let mut of_iptables = Vec::new();
+    for (prefix, base) in PORTS {
+        let name = ports_chain_of(prefix, identity.network(), identity.container_id());
+        of_iptables.extend(translation(&name).map(|chain| (chain, base)));
+    }
+    let of_nftables = [Family::Ip, Family::Ip6].into_iter().flat_map(|family| {
+        HOSTPORTS.map(|name| Chain { table: Table::new(family, "cni_hostport"), name: name.to_owned() })
+    });
+    let of_nftables: Vec<Chain> = of_nftables.collect();
+    let all: Vec<Chain> = of_iptables.iter().map(|(chain, _)| chain).chain(&of_nftables).cloned().collect();
+    let Some(are_there) = which(session, &all)? else { return Ok(left) };
+    let mut are_there = are_there.into_iter();
+    for ((chain, base), _) in of_iptables.into_iter().zip(are_there.by_ref()).filter(|(_, is_there)| *is_there) {
+        iptables(session, chain, base, |_| false, &mut left)?;
+    }
+    for (chain, _) in of_nftables.into_iter().zip(are_there).filter(|(_, is_there)| *is_there) {
+        left.rules.extend(list(session, &chain)?.into_iter().filter(|rule| rule.comment == identity.container_id()));
+    }
+    Ok(left)
+}
+
 /// Whether the older iptables has rules that translate addresses: they cannot be seen here, let alone changed.
 pub(crate) fn has_legacy_translation() -> bool {
     let has_nat = |file: &str| std::fs::read_to_string(file).is_ok_and(|names| names.lines().any(|name| name == "nat"));
@@ -142,7 +203,7 @@ fn look(session: &mut Session, identity: &Identity, addresses: &[IpAddr]) -> Res
     {
         let others = addresses_beside(session, identity)?;
         let is_anothers = |source: &IpAddr| others.contains(source) && !addresses.contains(source);
-        iptables(session, chain, is_anothers, &mut left)?;
+        iptables(session, chain, TRANSLATION, is_anothers, &mut left)?;
     }
     for ((chain, base), _) in guards.into_iter().zip(are_there.by_ref()).filter(|(_, is_there)| *is_there) {
         spoofcheck(session, chain, base, &format!("macspoofchk-{of_nic}"), &mut left)?;
@@ -180,10 +241,11 @@ fn list(session: &mut Session, chain: &Chain) -> Result<Vec<rule::Found>, Error>
 fn iptables(
     session: &mut Session,
     chain: Chain,
+    base: &str,
     is_anothers: impl Fn(&IpAddr) -> bool,
     left: &mut Left,
 ) -> Result<(), Error> {
-    let base = Chain { table: chain.table.clone(), name: TRANSLATION.to_owned() };
+    let base = Chain { table: chain.table.clone(), name: base.to_owned() };
     let mut jumps = list(session, &base)?;
     jumps.retain(|rule| rule.jump().as_deref() == Some(&chain.name));
     let stays = |rule: &rule::Found| rule.compared().filter_map(address).any(|source| is_anothers(&source));
@@ -244,8 +306,24 @@ pub(crate) fn of_network(session: &mut Session, network: &str) -> Result<Vec<Fou
             let network = network_mark(network);
             found.extend(rules.into_iter().filter(|rule| rule.comment.starts_with(&network)).map(of_rule));
         } else {
-            found.extend(of_jumps(&chain.table, rules, network));
+            found.extend(of_jumps(&chain.table, rules, network, "", iptables_chain));
         }
+    }
+    Ok(found)
+}
+
+/// The same for published ports. Those of nftables do not tell their network.
+///
+/// # Errors
+/// As [`of_network`].
+pub(crate) fn ports_of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error> {
+    let [(_, base), _] = PORTS;
+    let bases = translation(base);
+    let Some(are_there) = which(session, &bases)? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for (chain, _) in bases.into_iter().zip(are_there).filter(|(_, is_there)| *is_there) {
+        let rules = list(session, &chain)?;
+        found.extend(of_jumps(&chain.table, rules, network, "dnat ", ports_chain));
     }
     Ok(found)
 }
@@ -257,11 +335,17 @@ fn of_rule(rule: rule::Found) -> Found {
 }
 
 /// By container: the network's other containers have chains of their own.
-fn of_jumps(table: &Table, rules: Vec<rule::Found>, network: &str) -> Vec<Found> {
+fn of_jumps(
+    table: &Table,
+    rules: Vec<rule::Found>,
+    network: &str,
+    word: &str,
+    chain_of: fn(&str, &str) -> String,
+) -> Vec<Found> {
     let container = |rule: &rule::Found| {
         let comment = rule.iptables_comment().unwrap_or_else(|| rule.comment.clone());
-        let container = comment.strip_prefix(&format!("name: {network:?} id: \""))?.strip_suffix('"')?.to_owned();
-        let chain = rule.jump().filter(|chain| *chain == iptables_chain(network, &container))?;
+        let container = comment.strip_prefix(&format!("{word}name: {network:?} id: \""))?.strip_suffix('"')?.to_owned();
+        let chain = rule.jump().filter(|chain| *chain == chain_of(network, &container))?;
         Some((container, chain))
     };
     let mut all: Vec<(String, Left)> = Vec::new();

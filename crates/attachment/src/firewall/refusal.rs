@@ -60,6 +60,14 @@ fn lacks(ours: Ours) -> Error {
                     .to_owned(),
             ),
         },
+        Ours::Ports => Error::Unsupported {
+            feature: "destination NAT in nf_tables".to_owned(),
+            remedy: Remedy::Firewall(
+                "load the modules nft_chain_nat, nft_nat, nft_masq, nft_ct and nft_fib_inet, or use a kernel with CONFIG_NF_TABLES_INET, \
+                 CONFIG_NFT_NAT, CONFIG_NFT_MASQ, CONFIG_NFT_CT and CONFIG_NFT_FIB_INET"
+                    .to_owned(),
+            ),
+        },
         Ours::Filter => Error::Unsupported {
             feature: "nf_tables for bridges".to_owned(),
             remedy: Remedy::Guard("use a kernel with CONFIG_NF_TABLES_BRIDGE".to_owned()),

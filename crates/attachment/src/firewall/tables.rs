@@ -4,8 +4,10 @@
 //! and types of sets, and the rules of a chain, whose number earlier releases compare. New features get sets and chains of
 //! their own, and [`growth`] adds these to tables that lack them.
 
+mod common;
 mod growth;
 mod label;
+pub(crate) mod ports;
 
 use netlink::Request;
 use nftables::rule::Place;
@@ -14,6 +16,7 @@ use nftables::{
     Verdict,
 };
 
+use common::{IPV4_DESTINATION, IPV4_SOURCE, IPV6_DESTINATION, IPV6_SOURCE, NFPROTO_IPV4, NFPROTO_IPV6, SRCNAT, equal};
 pub(crate) use growth::{Parts, Stand, examine};
 use label::labelled;
 
@@ -21,6 +24,8 @@ use label::labelled;
 const NAME: &str = "plugboard";
 /// That of the table of routed NICs. It is one of its own so that attachments on bridges need nothing of it.
 const ROUTED: &str = "plugboard-routed";
+/// That of the table of published ports, which only those need who publish some.
+const PORTS: &str = "plugboard-ports";
 
 /// A table of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub(crate) enum Ours {
     Filter,
     /// `inet plugboard-routed`: source NAT of routed NICs.
     Routed,
+    /// `inet plugboard-ports`: published ports.
+    Ports,
 }
 
 /// Addresses behind the gateway interface of the first part: what comes in there from them, and leaves elsewhere, is
@@ -68,10 +75,6 @@ const ETHERTYPE: Field = Field { base: Base::Link, offset: 12, length: 2 };
 const ARP_SENDER_MAC: Field = Field { base: Base::Network, offset: 8, length: 6 };
 const ARP_SENDER_IP: Field = Field { base: Base::Network, offset: 14, length: 4 };
 const ARP_TARGET_IP: Field = Field { base: Base::Network, offset: 24, length: 4 };
-const IPV4_SOURCE: Field = Field { base: Base::Network, offset: 12, length: 4 };
-const IPV4_DESTINATION: Field = Field { base: Base::Network, offset: 16, length: 4 };
-const IPV6_SOURCE: Field = Field { base: Base::Network, offset: 8, length: 16 };
-const IPV6_DESTINATION: Field = Field { base: Base::Network, offset: 24, length: 16 };
 const IPV6_DESTINATION_FIRST: Field = Field { base: Base::Network, offset: 24, length: 1 };
 const IPV6_LENGTH: Field = Field { base: Base::Network, offset: 4, length: 2 };
 const IPV6_NEXT: Field = Field { base: Base::Network, offset: 6, length: 1 };
@@ -85,8 +88,6 @@ const OPTION_VALUE: Field = Field { base: Base::Transport, offset: 26, length: 6
 /// The six bytes of the first option of a router solicitation (4.1).
 const ROUTER_OPTION_VALUE: Field = Field { base: Base::Transport, offset: 10, length: 6 };
 
-const NFPROTO_IPV4: [u8; 1] = [2];
-const NFPROTO_IPV6: [u8; 1] = [10];
 const IPPROTO_ICMPV6: [u8; 1] = [58];
 const IPPROTO_ICMP: [u8; 1] = [1];
 const IPPROTO_UDP: [u8; 1] = [17];
@@ -108,8 +109,6 @@ const IPV4: [u8; 2] = [0x08, 0x00];
 const ARP: [u8; 2] = [0x08, 0x06];
 const IPV6: [u8; 2] = [0x86, 0xdd];
 
-/// `srcnat` (`NF_IP_PRI_NAT_SRC`).
-const SRCNAT: i32 = 100;
 /// Before everything else that sees frames (`NF_BR_PRI_NAT_DST_BRIDGED`).
 const FIRST: i32 = -300;
 /// Right behind.
@@ -117,13 +116,18 @@ const SECOND: i32 = -299;
 
 impl Ours {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Nat, Self::Filter, Self::Routed];
+    pub(crate) const ALL: [Self; 4] = [Self::Nat, Self::Filter, Self::Routed, Self::Ports];
+    /// Those in which plugins with a NIC have elements.
+    pub(crate) const OF_NICS: &[Self] = &[Self::Nat, Self::Filter, Self::Routed];
+    /// That of published ports, which are another plugin's than the NIC of the same attachment.
+    pub(crate) const OF_PORTS: &[Self] = &[Self::Ports];
 
     pub(crate) fn table(self) -> Table {
         match self {
             Self::Nat => Table::new(Family::Inet, NAME),
             Self::Filter => Table::new(Family::Bridge, NAME),
             Self::Routed => Table::new(Family::Inet, ROUTED),
+            Self::Ports => Table::new(Family::Inet, PORTS),
         }
     }
 
@@ -132,6 +136,7 @@ impl Ours {
             Self::Nat => vec![&MASQUERADE4, &MASQUERADE6],
             Self::Filter => vec![&GUARDED, &MACS, &IPGUARDED, &ADDRESSES4, &ADDRESSES6, &NEIGHBOURS, &TOLD_MACS],
             Self::Routed => vec![&ROUTED4, &ROUTED6],
+            Self::Ports => ports::sets(),
         }
     }
 
@@ -140,6 +145,7 @@ impl Ours {
         match self {
             Self::Nat | Self::Routed => &[("postrouting", 6)],
             Self::Filter => &[("prerouting", 7), ("input", 1), ("discovery", 13)],
+            Self::Ports => ports::OUTLINE,
         }
     }
 
@@ -171,6 +177,7 @@ impl Ours {
                 let members = [("members4", IPV4_DESTINATION), ("members6", IPV6_DESTINATION)];
                 vec![(self.translation(), translation(members, &ROUTED4, &ROUTED6))]
             }
+            Self::Ports => ports::chains(&self.table()),
             Self::Filter => vec![
                 (self.chain("prerouting", Kind::Filter, Hook::Prerouting, FIRST), [mac_guard(), ip_guard()].concat()),
                 // Frames to the bridge's own group addresses come by here alone, and the bridge learns from them.
@@ -198,6 +205,7 @@ impl Ours {
             Self::Nat => include_str!("nat.nft"),
             Self::Filter => include_str!("filter.nft"),
             Self::Routed => include_str!("routed.nft"),
+            Self::Ports => include_str!("ports.nft"),
         }
     }
 }
@@ -354,10 +362,6 @@ fn dropped(name: &str, ports: &'static Set, conditions: Vec<Expression>) -> Rule
 /// The field is none of those that its port may have there.
 fn not_among(field: Field, set: &'static Set) -> Vec<Expression> {
     vec![Expression::Meta(Meta::Iifname), Expression::AndField(field), Expression::NotIn(set)]
-}
-
-fn equal(value: &[u8]) -> Expression {
-    Expression::Compare(Comparison::Equal, value.to_vec())
 }
 
 /// The same steps with the kind of a frame taken from elsewhere: `nft` chooses one way for what it reads, even if it shows both

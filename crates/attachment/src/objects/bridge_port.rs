@@ -2,6 +2,7 @@
 
 use netlink::{bridge_port, link};
 
+use super::published_ports::PublishedPorts;
 use crate::explained;
 use crate::{Device, Difference, Error, Kind, Object, Remedy, Session, Side, Stage, Step};
 
@@ -72,7 +73,11 @@ impl Object for BridgePort {
         } else {
             let settings = [("hairpin", self.hairpin, link.hairpin), ("isolation", self.isolated, link.isolated)];
             let on = |value| if value { "on" } else { "off" };
-            for (setting, want, have) in settings.into_iter().filter(|(_, want, have)| want != have) {
+            let is_asked_by_another = !self.hairpin && link.hairpin && PublishedPorts::are_of(session, &self.device)?;
+            let is_met = |(setting, want, have): &(&str, bool, bool)| {
+                want == have || *setting == "hairpin" && is_asked_by_another // see `PortHairpin`
+            };
+            for (setting, want, have) in settings.into_iter().filter(|setting| !is_met(setting)) {
                 differences.push(Difference::new(format!("{setting} of {}", self.device), on(want), on(have)));
             }
         }

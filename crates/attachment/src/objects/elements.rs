@@ -7,6 +7,7 @@ use netlink::Mac;
 use nftables::{Key, Set};
 
 use crate::firewall::elements::{Entry, add, differences, host_names, removal_commands, remove};
+use crate::firewall::placed::Placed;
 use crate::firewall::tables::{
     ADDRESSES4, ADDRESSES6, GUARDED, IPGUARDED, MACS, MASQUERADE4, MASQUERADE6, NEIGHBOURS, Ours, ROUTED4, ROUTED6,
     TOLD_MACS,
@@ -112,7 +113,7 @@ impl Elements {
     }
 
     fn push(&mut self, ours: Ours, set: &'static Set, key: Key, text: String) {
-        let entry = Entry { ours, set, key, text };
+        let entry = Entry { ours, set, key, data: None, text };
         if !self.entries.contains(&entry) {
             self.entries.push(entry);
         }
@@ -128,24 +129,25 @@ fn of_network(session: &mut Session, network: &str) -> Result<Vec<Found>, Error>
     let found = |host_name: String| {
         let (name, printed) = (host_name.clone(), host_name.clone());
         let found = Found::own(Owner::HostName(host_name), Stage::Translation, move |session| {
-            remove(session, |owner| owner.host_name == name)
+            remove(session, Ours::OF_NICS, |placed| placed.is_of(|owner| owner.host_name == name)).map(drop)
         });
         found.printed_by(move |session| {
-            let mut commands = removal_commands(session, &printed)?;
+            let mut commands = removal_commands(session, Ours::OF_NICS, &printed)?;
             if !commands.is_empty() {
                 commands.insert(0, format!("# elements of the packet filter of {printed}"));
             }
             Ok(commands)
         })
     };
-    Ok(host_names(session, network)?.into_iter().map(found).collect())
+    Ok(host_names(session, Ours::OF_NICS, network)?.into_iter().map(found).collect())
 }
 
 /// All in one transaction.
 fn collect(session: &mut Session, found: &[Found]) -> Vec<Error> {
     let mut names = BTreeSet::new();
     found.iter().filter_map(Found::host_name).for_each(|name| _ = names.insert(name));
-    remove(session, |owner| names.contains(owner.host_name)).err().into_iter().collect()
+    let doomed = |placed: &Placed| placed.is_of(|owner| names.contains(owner.host_name));
+    remove(session, Ours::OF_NICS, doomed).err().into_iter().collect()
 }
 
 impl Object for Elements {
@@ -162,7 +164,7 @@ impl Object for Elements {
         if self.entries.is_empty() {
             return Ok(());
         }
-        session.make(|session| add(session, &self.identity.comment(), &self.entries))
+        session.make(|session| add(session, &self.identity.comment(), &self.entries, &[]))
     }
 
     fn differences(&self, session: &mut Session) -> Result<Vec<Difference>, Error> {
@@ -175,7 +177,7 @@ impl Object for Elements {
     /// All of the attachment's elements, whichever these are.
     fn remove(&self, session: &mut Session) -> Result<(), Error> {
         let name = self.identity.host_name();
-        remove(session, |owner| owner.host_name == name)
+        remove(session, Ours::OF_NICS, |placed| placed.is_of(|owner| owner.host_name == name)).map(drop)
     }
 
     fn commands(&self) -> Vec<String> {
@@ -186,15 +188,12 @@ impl Object for Elements {
             if !of_table.is_empty() {
                 commands.push(format!("nft list table {table} > /dev/null 2>&1 || nft '{}'", ours.text()));
             }
-            commands.extend(of_table.iter().map(|entry| {
-                let (set, key, comment) = (entry.set.name, &entry.text, self.identity.comment());
-                format!("nft 'create element {table} {set} {{ {key} comment {comment:?} }}'")
-            }));
+            commands.extend(of_table.iter().map(|entry| entry.command(&self.identity.comment())));
         }
         commands
     }
 
     fn removal_commands(&self, session: &mut Session) -> Result<Vec<String>, Error> {
-        removal_commands(session, &self.identity.host_name())
+        removal_commands(session, Ours::OF_NICS, &self.identity.host_name())
     }
 }

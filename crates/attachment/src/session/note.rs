@@ -15,6 +15,29 @@ pub enum Note {
         /// Why it accepts none.
         reason: String,
     },
+    /// A chain drops what is led to published ports, and accepts no rule.
+    ClosedToPorts {
+        /// The link that the containers are behind.
+        link: String,
+        /// The chain.
+        chain: String,
+        /// Why it accepts none.
+        reason: String,
+    },
+    /// Published ports cannot be reached by an address of the host's own loopback.
+    NoLoopback {
+        /// The link that the containers are behind.
+        link: String,
+        /// Why.
+        reason: String,
+    },
+    /// Connections that were opened before cannot be forgotten.
+    NotForgotten {
+        /// The ports, as in "port 53/udp".
+        port: String,
+        /// Why.
+        reason: String,
+    },
     /// A chain of others refuses what containers send.
     RefusedWay {
         /// What is refused, in words.
@@ -87,6 +110,11 @@ pub enum Note {
         /// The bridge.
         bridge: String,
     },
+    /// The older iptables is in use, and the reference plugin may have published ports by it.
+    LegacyPorts {
+        /// The chain that they would be in.
+        chain: String,
+    },
     /// The older iptables is in use, and the reference plugin may have made rules in it.
     LegacyTranslation {
         /// The chain that they would be in.
@@ -101,6 +129,20 @@ impl fmt::Display for Note {
                 f,
                 "members of {bridge} cannot reach each other: chain {chain} drops what it forwards, and accepts no \
                  rule ({reason}); accept what comes from {bridge} and goes there"
+            ),
+            Self::ClosedToPorts { link, chain, reason } => write!(
+                f,
+                "published ports behind {link} are reached by this host alone: chain {chain} drops what it forwards, and accepts no \
+                 rule ({reason}); accept there what goes to {link} and comes from it, if its connection was translated (ct status dnat)"
+            ),
+            Self::NoLoopback { link, reason } => write!(
+                f,
+                "published ports cannot be reached by 127.0.0.1: cannot set net.ipv4.conf.{link}.route_localnet to 1 ({reason})"
+            ),
+            Self::NotForgotten { port, reason } => write!(
+                f,
+                "cannot have the kernel forget connections to {port} ({reason}): clients that have used it before may wait up to \
+                 two minutes; load the module nf_conntrack_netlink"
             ),
             Self::RefusedWay { what, chain, remedy } => write!(
                 f,
@@ -144,6 +186,12 @@ impl fmt::Display for Note {
                 f,
                 "if iptables-legacy drops what is forwarded, members of {bridge} cannot reach each other: \
                  iptables-legacy -I FORWARD -i {bridge} -o {bridge} -j ACCEPT"
+            ),
+            Self::LegacyPorts { chain } => write!(
+                f,
+                "if the reference plugin published ports by iptables-legacy, its rules for this attachment are still there: look for {chain} \
+                 in `iptables-legacy-save -t nat`, delete the rules of CNI-HOSTPORT-DNAT that jump to it (-D), and then the chain (-F and \
+                 -X); for IPv6 with ip6tables-legacy"
             ),
             Self::LegacyTranslation { chain } => write!(
                 f,

@@ -313,6 +313,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_printed_is_the_same_table() {
+        let _host = Host::enter();
+        let mut socket = Socket::open_netfilter().unwrap();
+        let listed = || sh("nft list ruleset").ok();
+        for ours in Ours::ALL.into_iter().filter(|ours| *ours != Ours::Filter) {
+            transaction(&mut socket, None, ours.create()).unwrap();
+            let made = listed();
+            transaction(&mut socket, None, vec![ours.table().delete()]).unwrap();
+            sh(&format!("nft '{}'", ours.text())).ok();
+            assert_eq!(listed(), made);
+            assert!(matches!(examine(&mut socket, ours).unwrap(), Stand::Complete));
+            transaction(&mut socket, None, vec![ours.table().delete()]).unwrap();
+        }
+    }
+
+    #[test]
     fn whatever_rules_are_missing_come_back_in_their_places() {
         let _host = Host::enter();
         let mut socket = Socket::open_netfilter().unwrap();
@@ -321,6 +337,9 @@ mod tests {
             (Ours::Filter, "input"),
             (Ours::Nat, "postrouting"),
             (Ours::Routed, "postrouting"),
+            (Ours::Ports, "prerouting"),
+            (Ours::Ports, "postrouting"),
+            (Ours::Ports, "input"),
         ] {
             transaction(&mut socket, None, unlabelled(ours)).unwrap();
             let count = listed(&mut socket, ours, chain).len();
