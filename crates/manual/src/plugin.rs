@@ -1,8 +1,8 @@
 //! The plugins, each with the tables of its keys.
 
 use keys::{
-    BridgeKeys, DelegateKeys, HostLocalKeys, LacKeys, NicKeys, OnBridgeKeys, OvsPortKeys, PluginKeys, SecondaryKeys,
-    StaticKeys, SwitchKeys, Table, TapKeys,
+    BridgeKeys, DelegateKeys, HostLocalKeys, LacKeys, NicKeys, OnBridgeKeys, OvsPortKeys, PluginKeys, PortmapKeys,
+    SecondaryKeys, StaticKeys, SwitchKeys, Table, TapKeys,
 };
 
 /// A plugin.
@@ -23,7 +23,7 @@ pub struct Manual {
 }
 
 /// All of them.
-pub const PLUGINS: [Manual; 8] = [
+pub const PLUGINS: [Manual; 9] = [
     Manual {
         name: "bridge",
         about: "a NIC of a container or a virtual machine on a Linux bridge of the host",
@@ -63,6 +63,14 @@ pub const PLUGINS: [Manual; 8] = [
         tables: &shaping_keys::TABLES,
         common: &[],
         example: include_str!("../../../conf-examples/far-net.conflist"),
+    },
+    Manual {
+        name: "portmap",
+        about: "ports of the host that lead into a container, whose NIC an earlier plugin of the network has made",
+        object: "",
+        tables: &[&PortmapKeys::TABLE],
+        common: &[],
+        example: include_str!("../../../conf-examples/published-net.conflist"),
     },
     Manual {
         name: "loopback",

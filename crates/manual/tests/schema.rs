@@ -97,6 +97,11 @@ fn what_a_plugin_accepts_of_other_things_is_accepted() {
             "netem-shaper",
             &json!({"bw": "1GBPS", "lat": "5US", "download": {"rate": "100Mbps", "distribution": [1, -1]}}),
         ),
+        with(
+            "portmap",
+            &json!({"capabilities": {"portMappings": true}, "masqAll": true, "conditionsV4": ["!", "-d", "192.0.2.0/24"],
+                "runtimeConfig": {"mac": "x", "portMappings": [{"hostPort": 80, "containerPort": 80, "hostIP": ""}]}}),
+        ),
         with("static", &json!({"addresses": [{"address": "fd00::1/64"}], "routes": [{"dst": "::/0", "x": 1}]})),
     ] {
         assert_eq!(flaws(&validator, &network), [""; 0], "{network}");
@@ -148,6 +153,19 @@ fn what_is_wrong_is_refused() {
         ("netem-shaper", json!({"download": {"distribution": "gauss"}})),
         ("netem-shaper", json!({"ingressRate": "1M"})),
         ("netem-shaper", json!({"interfaces": "eth0"})),
+        ("portmap", json!({"snat": "true"})),
+        ("portmap", json!({"masqall": true})),
+        ("portmap", json!({"markMasqBit": 32})),
+        ("portmap", json!({"backend": "pf"})),
+        ("portmap", json!({"conditionsV4": "-d 192.0.2.0/24"})),
+        ("portmap", json!({"conditionsV6": [7]})),
+        ("portmap", json!({"runtimeConfig": {"portMappings": ["8080:80"]}})),
+        ("portmap", json!({"runtimeConfig": {"portMappings": [{"hostPort": 0, "containerPort": 80}]}})),
+        ("portmap", json!({"runtimeConfig": {"portMappings": [{"containerPort": 80}]}})),
+        (
+            "portmap",
+            json!({"runtimeConfig": {"portMappings": [{"hostPort": 80, "containerPort": 80, "protocol": "icmp"}]}}),
+        ),
         ("host-local", json!({"ranges": [{"subnet": "10.1.0.0/24"}]})),
         ("host-local", json!({"ranges": [[{"subnet": "10.1.0.0"}]]})),
         ("host-local", json!({"ranges": [[{"rangeStart": "10.1.0.1"}]]})),

@@ -18,6 +18,7 @@ use crate::machine;
 use crate::namespace::{self, TargetNamespace};
 use crate::network::Network;
 use crate::plan::{self, Nic, Place, Prepared};
+use crate::ports;
 use crate::primary;
 use crate::problems;
 use crate::remembered::{self, Remembered};
@@ -99,10 +100,12 @@ pub(crate) fn plan(
     let attached: Vec<&str> = remembered.living.iter().map(|entry| entry.network.as_str()).collect();
     primary::refuse_without(args.primary.as_deref(), specs, &attached, configured, &runtime.conf_dir).map_err(alone)?;
     let wishes = Wish::of_all(specs, args).map_err(alone)?;
+    ports::refuse_twice(&args.publish).map_err(alone)?;
     refuse_elsewhere(place).map_err(alone)?;
     let if_names = plan::if_names(args, specs.len(), place).map_err(alone)?;
     refuse_attached(specs, &if_names, args, place).map_err(alone)?;
-    let networks = plan::networks(specs, &wishes, configured, runtime)?;
+    let mut networks = plan::networks(specs, &wishes, configured, runtime)?;
+    ports::apply(&args.publish, &mut networks).map_err(alone)?;
     let names = networks.iter().map(|prepared| prepared.network.name.as_str());
     refuse_left(names.zip(&if_names), place).map_err(alone)?;
     let nics = networks.into_iter().zip(if_names).zip(wishes).map(|((prepared, if_name), wish)| {

@@ -9,6 +9,7 @@ use netlink::Mac;
 use shaping::Ip;
 
 use crate::known_plugins::SHAPER;
+use crate::ports::Publication;
 
 /// Patches network interfaces into containers and virtual machines: a runtime for CNI networks.
 #[derive(Debug, Parser)]
@@ -168,6 +169,10 @@ pub(crate) struct Attach {
     /// Hardware address that the interface is to have, if there is a single network
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) mac: Option<Mac>,
+    /// Ports of the host that are to lead into the container, such as 8080:80 or 127.0.0.1:5000-5010:5000-5010/udp; given again for
+    /// more. A network needs a plugin that publishes ports, as portmap does
+    #[arg(short, long, value_name = "[HOSTIP:]HOSTPORT:CONTAINERPORT[/PROTOCOL]")]
+    pub(crate) publish: Vec<Publication>,
     /// Print the results as JSON
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) json: bool,

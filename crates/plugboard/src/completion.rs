@@ -66,6 +66,7 @@ fn kind(command: &str, arg: &str) -> Option<Kind> {
         (_, "network" | "networks" | "primary") => Kind::Network,
         (_, "interface") | ("detach", "ifname") => Kind::Interface,
         (_, "limits") => Kind::Limit,
+        ("attach", "publish") => Kind::Publication,
         _ => return None,
     })
 }

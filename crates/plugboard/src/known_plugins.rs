@@ -31,6 +31,12 @@ pub(crate) const CAPABILITY: &str = "shaping";
 /// The capability by which the reference plugin `bandwidth` takes limits, with its keys.
 pub(crate) const REFERENCE_CAPABILITY: &str = "bandwidth";
 
+/// The plugin of published ports.
+pub(crate) const PORT_MAPPER: &str = "portmap";
+
+/// The capability by which a plugin says that it publishes ports.
+pub(crate) const PORT_MAPPINGS: &str = "portMappings";
+
 /// The capability by which a plugin says that it takes ranges of addresses: part of the network rather than of a container.
 pub(crate) const RANGES: &str = "ipRanges";
 
@@ -70,6 +76,8 @@ pub(crate) fn takes_limits(plugin: &Plugin) -> bool {
 /// Removes from a plugin's configuration what only one container can have.
 pub(crate) fn make_common(plugin: &mut Plugin) {
     KEYS_OF_ONE.iter().for_each(|key| plugin.remove(key));
+    // A hardware address, published ports: what a runtime hands over, where the configuration has it.
+    plugin.keep_only(RANGES, "runtimeConfig");
     // A machine's NIC and a container's are on the same bridge, and so is a veth beside an internal port, whose name would be taken;
     // other kinds are of another network.
     for (key, kinds) in [("nic", ["tap", "internal"].as_slice()), ("interface_type", &["internal"])] {

@@ -33,6 +33,7 @@ mod network;
 mod pages;
 mod plan;
 mod plugins;
+mod ports;
 mod primary;
 mod problems;
 mod remains;

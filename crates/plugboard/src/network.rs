@@ -159,6 +159,13 @@ impl Plugin {
         keys::remove(&mut self.object, key);
     }
 
+    /// Leaves out of an object of its configuration all but one member.
+    pub(crate) fn keep_only(&mut self, member: &str, key: &str) {
+        let Some(object) = find(&self.object, key).and_then(Value::as_object) else { return };
+        let kept = find(object, member).map(|value| (member.to_owned(), value.clone()));
+        set(&mut self.object, key, kept.into_iter().collect());
+    }
+
     /// Has these keys as `other` has them, and lacks those that it lacks.
     pub(crate) fn take_over(&mut self, keys: &[&str], other: &Self) {
         for key in keys {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Table, presets};
+use comfy_table::{Row, Table, presets};
 
 /// Prints lines of text, all at once: whoever reads the first one and goes has not missed the others.
 pub(crate) fn print_text(text: &str) -> io::Result<()> {
@@ -16,7 +16,7 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> io::Result<()> {
 }
 
 /// Prints one line per row, columns aligned, without borders.
-pub(crate) fn print_lines<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> io::Result<()> {
+pub(crate) fn print_lines(rows: impl IntoIterator<Item: Into<Row>>) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     for row in rows {

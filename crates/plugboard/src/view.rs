@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::cache::Entry;
 use crate::limits;
 use crate::network::{Network, Plugin};
+use crate::ports::{self, Port};
 use crate::state::State;
 use crate::table;
 
@@ -26,6 +27,7 @@ pub(crate) struct View {
     addresses: Vec<String>,
     limits: String,
     host_interface: String,
+    ports: Vec<Port>,
     /// The result of ADD; null if ADD has not finished.
     result: Option<Value>,
 }
@@ -48,6 +50,7 @@ impl View {
             addresses: seen.addresses,
             limits: limits::describe(&entry.config, attachment),
             host_interface: seen.host_interface,
+            ports: ports::published(&entry.config, attachment),
             result: result.clone(),
         }
     }
@@ -100,22 +103,36 @@ impl Interfaces {
     }
 }
 
-/// One line per interface: name, network, addresses, MAC, limits.
+/// One line per interface: name, network, addresses, MAC, limits, and where there are any, published ports.
 pub(crate) fn print_attached(views: &[View]) -> io::Result<()> {
-    table::print_lines(views.iter().map(|view| {
+    print_rows(views, None, |view| {
         [&view.if_name, &view.network, &view.addresses.join(","), &view.mac, &view.limits].map(|text| or_dash(text))
-    }))
+    })
 }
 
 /// A table with a heading.
 pub(crate) fn print_table(views: &[View]) -> io::Result<()> {
     let heading = ["CONTAINER", "INTERFACE", "NETWORK", "STATE", "MAC", "ADDRESSES", "LIMITS", "HOST INTERFACE"];
-    let rows = views.iter().map(|view| {
+    print_rows(views, Some(heading), |view| {
         let View { container_id, if_name, network, mac, limits, host_interface, .. } = view;
         let (state, addresses) = (view.state.to_string(), view.addresses.join(","));
         [container_id, if_name, network, &state, mac, &addresses, limits, host_interface].map(|text| or_dash(text))
-    });
-    table::print_lines(std::iter::once(heading.map(str::to_owned)).chain(rows))
+    })
+}
+
+/// The cells of each interface. Published ports are a last column, which is left out where there are none.
+fn print_rows<const N: usize>(
+    views: &[View],
+    heading: Option<[&str; N]>,
+    cells: impl Fn(&View) -> [String; N],
+) -> io::Result<()> {
+    let has_ports = views.iter().any(|view| !view.ports.is_empty());
+    let with_ports = |cells: [String; N], ports: String| {
+        cells.into_iter().chain(has_ports.then_some(ports)).collect::<Vec<String>>()
+    };
+    let heading = heading.map(|heading| with_ports(heading.map(str::to_owned), "PORTS".to_owned()));
+    let rows = views.iter().map(|view| with_ports(cells(view), or_dash(&ports::in_words(&view.ports))));
+    table::print_lines(heading.into_iter().chain(rows))
 }
 
 pub(crate) fn print_json(views: &[View]) -> io::Result<()> {

@@ -164,10 +164,10 @@ fn questions_are_answered_while_waiting() {
     let peer = move |mut stream: UnixStream| {
         let mut bytes = [0; 4096];
         let _ = stream.write_all(&[&HELLO[..], &[5, 2, 0, 11, 0, 0, 9, 9, 1, 2, 3]].concat());
-        let _ = stream.read(&mut bytes);
-        let _ = stream.write_all(&[5, 21, 0, 8, 0, 0, 0, 3]);
         // In three pieces or in one: the greeting, the question and the answer to ours.
-        let mut received: Vec<u8> = Vec::new();
+        let count = stream.read(&mut bytes).unwrap_or_default();
+        let mut received: Vec<u8> = bytes[..count].to_vec();
+        let _ = stream.write_all(&[5, 21, 0, 8, 0, 0, 0, 3]);
         while let Ok(count @ 1..) = stream.read(&mut bytes) {
             received.extend(&bytes[..count]);
         }

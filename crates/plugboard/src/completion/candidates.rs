@@ -6,6 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use keys::Transport;
 
 use super::words;
 use crate::cache::Entry;
@@ -36,6 +37,8 @@ pub(super) enum Kind {
     Interface,
     /// A limit.
     Limit,
+    /// Ports to publish.
+    Publication,
 }
 
 impl Kind {
@@ -79,6 +82,7 @@ impl Candidates {
             Kind::Networks => list(typed, &self.networks()),
             Kind::Interface => beginning(typed, self.interfaces()),
             Kind::Limit => beginning(typed, LIMITS.map(str::to_owned).into()),
+            Kind::Publication => protocols(typed),
         }
     }
 
@@ -139,6 +143,13 @@ fn list(typed: &str, networks: &BTreeSet<String>) -> Vec<String> {
     beginning(last, candidates).into_iter().map(|one| format!("{before}{one}")).collect()
 }
 
+/// Ports with each protocol, of which the beginning is typed.
+fn protocols(typed: &str) -> Vec<String> {
+    let Some((ports, beginning)) = typed.split_once('/') else { return Vec::new() };
+    let words = [Transport::Tcp, Transport::Udp, Transport::Sctp].map(Transport::word);
+    words.into_iter().filter(|word| word.starts_with(beginning)).map(|word| format!("{ports}/{word}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +169,17 @@ mod tests {
             ("walt-net[bw=1", &[]),
         ] {
             assert_eq!(list(typed, &networks), expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn ports_have_protocols() {
+        for (typed, expected) in [
+            ("8080:80", [].as_slice()),
+            ("8080:80/", &["8080:80/tcp", "8080:80/udp", "8080:80/sctp"]),
+            ("[::1]:53:53/u", &["[::1]:53:53/udp"]),
+        ] {
+            assert_eq!(protocols(typed), expected, "{typed}");
         }
     }
 

@@ -70,6 +70,8 @@ fn print(nic: &Nic, runtime: &Runtime, has_remains: bool, script: &mut Script) -
     let chain = Chain { network, plugins: &runtime.plugins };
     let mut result: Option<Value> = None;
     let mut is_unsure = has_remains;
+    // Plugins behind the one that asks for them may print them, too.
+    let mut known: Vec<Addresses> = Vec::new();
     for plugin in &network.plugins {
         script.heading(format!("{} on {}, by {}", attachment.if_name, network.name, plugin.kind));
         let addresses = Addresses::of(plugin, &attachment.if_name).unwrap_or_default();
@@ -87,7 +89,9 @@ fn print(nic: &Nic, runtime: &Runtime, has_remains: bool, script: &mut Script) -
                 result = told.or(result);
                 let remarks = addresses.remarks.iter().filter(|_| printed.is_some());
                 remarks.for_each(|remark| script.comment(remark));
-                script.add(printed, attachment.netns.as_deref(), |line| addresses.in_words(line))?;
+                known.push(addresses);
+                let in_words = |line: &str| known.iter().fold(line.to_owned(), |line, one| one.in_words(&line));
+                script.add(printed, attachment.netns.as_deref(), in_words)?;
             }
             // It depends on what the one before is going to make, or on what is going to be taken down.
             Err(failure) if is_unsure => {

@@ -147,7 +147,8 @@ mod tests {
                 {"type": "bridge", "nic": "tap", "owner": 5, "mac": "02:00:00:00:00:01", "vlan": 7,
                     "portIsolation": true, "disableContainerInterface": true, "ipam": {"type": "static"}},
                 {"type": "veth-secondary", "nic": "macvlan", "link": "eth0", "mac": "02:00:00:00:00:02"},
-                {"type": "netem-shaper", "bw": "1Mbps"}, {"type": "bandwidth"}]})
+                {"type": "netem-shaper", "bw": "1Mbps"}, {"type": "bandwidth"},
+                {"type": "portmap", "runtimeConfig": {"portMappings": [{"hostPort": 80, "containerPort": 80}], "ipRanges": []}}]})
             .to_string()
             .as_bytes(),
         )
@@ -157,6 +158,7 @@ mod tests {
         let left = json!([
             {"type": "bridge", "vlan": 7, "name": "lan", "cniVersion": "1.0.0"},
             {"type": "veth-secondary", "nic": "macvlan", "link": "eth0", "name": "lan", "cniVersion": "1.0.0"},
+            {"type": "portmap", "runtimeConfig": {"ipRanges": []}, "name": "lan", "cniVersion": "1.0.0"},
         ]);
         assert_eq!(json!(plugins), left);
     }

@@ -191,6 +191,35 @@ fn a_namespace_that_outlives_its_process_keeps_its_interface() {
     assert_eq!(taken(), "");
 }
 
+/// Ports are elements of the packet filter: they tell who has published them.
+#[test]
+fn published_ports_stay_while_their_container_is_there_and_go_with_it() {
+    let lab = Lab::with_own_plugins();
+    let ports = json!([{"hostPort": 8080, "containerPort": 80}]);
+    let portmap = json!({"type": "portmap", "runtimeConfig": {"portMappings": ports}});
+    lab.network_with("walt-net", &json!({"cniVersion": "1.1.0", "plugins": [bridge("walt-net", 8), portmap]}));
+    // Forwarding, once switched on, stays.
+    sh("sysctl -qw net.ipv4.ip_forward=1").ok();
+    let empty = Snapshot::take::<&str>(&[], &[]);
+    for is_recorded in [true, false] {
+        let c1 = lab.host.namespace("c1");
+        lab.plugboard("attach c1 walt-net").ok();
+        if !is_recorded {
+            fs::remove_file(format!("{RESULTS}/walt-net-c1-eth0")).expect("it is there");
+        }
+        let before = state(&[&c1]);
+        let output = lab.plugboard("gc");
+        output.ok();
+        assert_eq!(output.stdout.contains("kept"), !is_recorded, "{output:?}");
+        assert_eq!(before, state(&[&c1]), "recorded: {is_recorded}");
+        c1.delete();
+        harness::wait_until("the NIC is gone", || sh("ip -br link show type veth").ok().is_empty());
+        assert!(sh("nft list ruleset").ok().contains("tcp . 8080 comment \"pb"), "nobody has withdrawn the port");
+        lab.plugboard("gc").ok();
+        assert_eq!((&empty, ""), (&Snapshot::take::<&str>(&[], &[]), taken().as_str()), "recorded: {is_recorded}");
+    }
+}
+
 /// Nothing of ours is on the host.
 #[test]
 fn an_interface_of_the_references_plugins_is_kept_with_its_namespace() {

@@ -58,6 +58,8 @@ fn bash_knows_the_networks_and_the_containers_of_the_host() {
         ("plugboard attach /run/netns/sp\t", "attach /run/netns/spare"),
         ("plugboard --conf-dir=/run/other attach spare el\t", "--conf-dir=/run/other attach spare elsewhere"),
         ("plugboard attach --primary of\tspare office", "attach --primary office spare office"),
+        ("plugboard attach spare office --pub\t8080:80/u\t", "attach spare office --publish 8080:80/udp"),
+        ("plugboard attach spare office -p [::1]:8080:80/s\t", "attach spare office -p [::1]:8080:80/sctp"),
         ("plugboard check v\t", "check vn1"),
         ("plugboard shape v\teth1 b\t1Mbps", "shape vn1 eth1 bw=1Mbps"),
         ("plugboard verify v\teth\t0 --str\t", "verify vn1 eth0 --strict"),

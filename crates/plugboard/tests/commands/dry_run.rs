@@ -200,6 +200,61 @@ fn the_scripts_move_a_host_to_its_bridge_and_back() {
     assert_eq!(before, Snapshot::take::<&str>(&[&c1], &[]));
 }
 
+/// A limit is between the NIC and its ports, which the configuration itself names.
+#[test]
+fn the_scripts_publish_ports_and_withdraw_them() {
+    let lab = lab();
+    let ports = json!([{"hostPort": 8080, "containerPort": 80},
+        {"hostPort": 5353, "containerPort": 53, "protocol": "udp", "hostIP": "127.0.0.1"}]);
+    let portmap = json!({"type": "portmap", "conditionsV4": ["!", "-d", "192.0.2.0/24"],
+        "runtimeConfig": {"portMappings": ports}});
+    let nic = plain("walt-net", &fixed("10.8.0.2/24", "10.8.0.1"));
+    lab.network("walt-net", &json!([nic, {"type": "netem-shaper", "bw": "50Mbps"}, portmap]));
+    let c1 = lab.host.namespace("c1");
+    // With it the port would get hairpin, which is not printed where the port is still to be made.
+    sh("sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 || true").ok();
+    let before = Snapshot::take::<&str>(&[&c1], &[]);
+    let setting = || sh("cat /proc/sys/net/ipv4/conf/walt-net/route_localnet").ok();
+    both_ways_are_one(&lab, "walt-net", &[]);
+    assert_eq!(setting(), "1", "127.0.0.1 reaches the container");
+    assert!(sh("nft list ruleset").ok().contains("tcp . 8080 comment \"pb"));
+    // What a script has made has no record, and is known by its alias.
+    lab.plugboard("detach c1").ok();
+    assert_eq!(before, Snapshot::take::<&str>(&[&c1], &[]));
+
+    lab.plugboard("attach c1 walt-net").ok();
+    let made = state(&[&c1]);
+    let script = lab.plugboard("detach --dry-run c1").ok();
+    assert_eq!(made, state(&[&c1]));
+    assert_in_order(
+        &script,
+        &[
+            "# eth0 on walt-net of c1, by portmap\n",
+            "nft 'delete element inet plugboard-ports ",
+            "\n# eth0 on walt-net of c1, by netem-shaper\n",
+            "\n# eth0 on walt-net of c1, by bridge\n",
+        ],
+    );
+    run(&script);
+    assert_eq!(before, Snapshot::take::<&str>(&[&c1], &[]));
+    lab.plugboard("detach c1").ok();
+
+    // The container and its record are gone, its ports are not.
+    lab.plugboard("attach c1 walt-net").ok();
+    fs::remove_file("/var/lib/cni/results/walt-net-c1-eth0").expect("it is there");
+    sh("ip -n c1 link delete eth0").ok();
+    let script = lab.plugboard("gc --dry-run").ok();
+    assert_in_order(
+        &script,
+        &[
+            "# leftovers on walt-net, found by portmap\n",
+            "\nnft 'delete element inet plugboard-ports published4 { \"walt-net\" . 10.8.0.2 }'\n",
+        ],
+    );
+    lab.plugboard("gc").ok();
+    assert_eq!(before, Snapshot::take::<&str>(&[&c1], &[]));
+}
+
 #[test]
 fn networks_on_one_bridge_make_it_once() {
     let lab = lab();

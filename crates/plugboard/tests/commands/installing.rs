@@ -33,7 +33,7 @@ fn what_is_installed_is_where_everybody_has_it_and_is_removed_again() {
     harness::bin("plugboard");
     let root = std::env::temp_dir().join(format!("plugboard-install-{}", std::process::id()));
     fs::create_dir_all(root.join("opt/cni/bin")).unwrap();
-    fs::write(root.join("opt/cni/bin/portmap"), "").unwrap();
+    fs::write(root.join("opt/cni/bin/firewall"), "").unwrap();
     let before = files(&root);
     let built = bin_dir();
     for (args, cni, prefix) in

@@ -28,6 +28,7 @@ mod machines;
 mod names;
 mod open_vswitch;
 mod own;
+mod publishing;
 mod reference;
 mod support;
 mod target;
