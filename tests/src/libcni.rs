@@ -42,7 +42,8 @@ impl Runtime {
         Self { plugins: format!("{}:{}", directory.display(), runtime.plugins), ..runtime }
     }
 
-    /// A runtime that notes each call of these plugins before they get it.
+    /// A runtime that notes each call of these plugins before they get it. A name of which `reference-` is the beginning stands for
+    /// the reference plugin of the rest, beside ours of the same name.
     ///
     /// # Panics
     /// If a plugin is in no directory of plugins, or the script before it cannot be written.
@@ -50,7 +51,11 @@ impl Runtime {
         let runtime = Self::new(scene);
         let directory = scene.directory("noting");
         for name in names {
-            let mut places = runtime.plugins.split(':').map(|place| Path::new(place).join(name));
+            let (places, wanted) = match name.strip_prefix("reference-") {
+                Some(wanted) => (REFERENCE_PLUGINS, wanted),
+                None => (runtime.plugins.as_str(), *name),
+            };
+            let mut places = places.split(':').map(|place| Path::new(place).join(wanted));
             let plugin = places.find(|path| path.exists()).expect("the plugin is installed: `make test-tools`");
             let script = format!(
                 "#!/bin/sh\necho \"$CNI_COMMAND {name}\" >> '{}/calls'\nexec '{}'\n",
@@ -94,6 +99,21 @@ impl Runtime {
     pub fn run_with(&self, command: &str, network: &str, ns: &Namespace, ifname: &str, capabilities: &Value) -> Output {
         let (container, netns) = (&ns.name, ns.path.display());
         let attachment = format!("CNI_CONTAINERID={container} CNI_IFNAME={ifname} CAP_ARGS='{capabilities}'");
+        self.program(&attachment, &format!("{command} {network} {netns}"))
+    }
+
+    /// [`Runtime::run`] with arguments for plugins (`CNI_ARGS`) and with capability arguments.
+    pub fn run_with_args(
+        &self,
+        command: &str,
+        network: &str,
+        ns: &Namespace,
+        args: &str,
+        capabilities: &Value,
+    ) -> Output {
+        let (container, netns) = (&ns.name, ns.path.display());
+        let attachment =
+            format!("CNI_CONTAINERID={container} CNI_IFNAME=eth0 CNI_ARGS='{args}' CAP_ARGS='{capabilities}'");
         self.program(&attachment, &format!("{command} {network} {netns}"))
     }
 

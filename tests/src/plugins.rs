@@ -21,6 +21,8 @@ pub enum Plugin {
     Overlay,
     /// `netem-shaper`: chained, adjusts one.
     Shaper,
+    /// `portmap`: chained, publishes ports of an interface.
+    Portmap,
     /// `loopback`: chained or alone, sets up an interface that is there.
     Loopback,
     /// `host-local`: IPAM with files.
@@ -33,20 +35,28 @@ pub enum Plugin {
 pub const UNDERLAY: &str = "lan0";
 
 /// All plugins.
-pub const ALL: [Plugin; 8] = [
+pub const ALL: [Plugin; 9] = [
     Plugin::Bridge,
     Plugin::Secondary,
     Plugin::OvsPort,
     Plugin::Overlay,
     Plugin::Shaper,
+    Plugin::Portmap,
     Plugin::Loopback,
     Plugin::HostLocal,
     Plugin::Static,
 ];
 
 /// Those that make or adjust interfaces.
-pub const INTERFACE: [Plugin; 6] =
-    [Plugin::Bridge, Plugin::Secondary, Plugin::OvsPort, Plugin::Overlay, Plugin::Shaper, Plugin::Loopback];
+pub const INTERFACE: [Plugin; 7] = [
+    Plugin::Bridge,
+    Plugin::Secondary,
+    Plugin::OvsPort,
+    Plugin::Overlay,
+    Plugin::Shaper,
+    Plugin::Portmap,
+    Plugin::Loopback,
+];
 
 /// Those that allocate addresses.
 pub const IPAM: [Plugin; 2] = [Plugin::HostLocal, Plugin::Static];
@@ -60,6 +70,7 @@ impl Plugin {
             Self::OvsPort => "ovs-port",
             Self::Overlay => "vxlan-overlay",
             Self::Shaper => "netem-shaper",
+            Self::Portmap => "portmap",
             Self::Loopback => "loopback",
             Self::HostLocal => "host-local",
             Self::Static => "static",
@@ -71,7 +82,13 @@ impl Plugin {
         matches!(self, Self::Shaper | Self::Overlay)
     }
 
-    /// The least valid configuration, of network `net`. That of `netem-shaper` still lacks its `prevResult`.
+    /// It reads `CNI_ARGS`, so that what is malformed there is refused.
+    pub fn reads_args(self) -> bool {
+        !matches!(self, Self::Portmap | Self::Loopback)
+    }
+
+    /// The least valid configuration, of network `net`. Those of `netem-shaper` and `portmap` still lack their
+    /// `prevResult`.
     pub fn config(self, version: &str) -> Value {
         match self {
             Self::Bridge => json!({"cniVersion": version, "name": "net", "type": "bridge", "bridge": "br0",
@@ -85,6 +102,8 @@ impl Plugin {
                 "if": UNDERLAY, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}})
             }
             Self::Shaper => json!({"cniVersion": version, "name": "net", "type": "netem-shaper", "bw": "100Mbps"}),
+            Self::Portmap => json!({"cniVersion": version, "name": "net", "type": "portmap",
+                "runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}}),
             Self::Loopback => json!({"cniVersion": version, "name": "net", "type": "loopback"}),
             Self::HostLocal => json!({"cniVersion": version, "name": "net", "type": "bridge",
                 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}),

@@ -95,17 +95,20 @@ impl Scene {
         }
     }
 
-    /// A configuration with which every command of the plugin is valid: for the chained plugin with an interface of `c1`
+    /// A configuration with which every command of the plugin is valid: for the chained plugins with an interface of `c1`
     /// and the `prevResult` that tells of it, for GC with a list of attachments.
     ///
     /// # Panics
     /// If `bridge` fails to make the interface for the chained plugin.
     pub fn config(&self, plugin: Plugin, version: &str) -> Value {
         let config = with(&plugin.config(version), json!({"cni.dev/valid-attachments": []}));
-        if plugin != Plugin::Shaper {
+        if ![Plugin::Shaper, Plugin::Portmap].contains(&plugin) {
             return config;
         }
-        let first = self.call(Plugin::Bridge, "ADD", Plugin::Bridge.config(version)).run().ok();
+        // One of an earlier call goes.
+        let bridge = Plugin::Bridge.config(version);
+        self.call(Plugin::Bridge, "DEL", bridge.clone()).run().ok();
+        let first = self.call(Plugin::Bridge, "ADD", bridge).run().ok();
         with(&config, json!({"prevResult": first}))
     }
 

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::Path;
 
-use harness::{Namespace, OpenVswitch, Snapshot};
+use harness::{Namespace, OpenVswitch, Snapshot, sh};
 use serde_json::Value;
 
 /// Where `host-local` keeps its files unless told otherwise.
@@ -53,6 +53,11 @@ impl State {
         }
         found
     }
+}
+
+/// The rules of the host's packet filter, without the comments that `nft` writes between a key of a map and its value.
+pub fn rules() -> String {
+    sh(r#"nft list ruleset | sed 's/ comment "[^"]*"//g'"#).ok()
 }
 
 /// Short: what differs in the kernel is printed by the comparison.

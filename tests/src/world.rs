@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read;
 
-use harness::{Namespace, sh, wait_until};
+use harness::{Host, Namespace, sh, wait_until};
 
 use crate::Scene;
 
@@ -21,7 +21,15 @@ pub const OUTSIDE6: &str = "2001:db8::1";
 /// # Panics
 /// If it cannot be made.
 pub fn internet(scene: &Scene, route: &str) -> Namespace {
-    let internet = scene.host.namespace("internet");
+    internet_of(&scene.host, route)
+}
+
+/// The same for a host without a scene.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn internet_of(host: &Host, route: &str) -> Namespace {
+    let internet = host.namespace("internet");
     sh(&format!(
         "ip link add wan type veth peer name eth0 netns internet && ip link set wan up && \
          ip address add {OUTSIDE}/24 dev wan && ip address add {OUTSIDE6}/64 dev wan nodad && \
