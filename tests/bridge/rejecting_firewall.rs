@@ -2,37 +2,8 @@
 
 use harness::{Namespace, sh};
 use serde_json::{Value, json};
+use tests::firewalls::FIREWALLD;
 use tests::{LATEST, Plugin, Scene, State, cites, codes, with};
-
-/// `inet firewalld` as firewalld makes it for a host whose `up0` is in its default zone, as far as forwarding goes
-/// (`build_default_rules` in its `src/firewall/core/nftables.py`; zones dispatch by chains of their own).
-const FIREWALLD: &str = "table inet firewalld {
-    chain filter_FORWARD {
-        type filter hook forward priority filter + 10; policy accept;
-        ct state { established, related } accept
-        ct status dnat accept
-        iifname \"lo\" accept
-        ct state { invalid } drop
-        jump filter_FORWARD_ZONES
-        reject with icmpx admin-prohibited
-    }
-    chain filter_FORWARD_POLICIES_pre { jump filter_FWD_policy_allow-host-ipv6; }
-    chain filter_FWD_policy_allow-host-ipv6 { icmpv6 type nd-redirect accept; }
-    chain filter_FORWARD_ZONES {
-        BRIDGE_ZONE
-        iifname \"up0\" goto filter_FWD_public
-        goto filter_FWD_public
-    }
-    chain filter_FWD_trusted { accept; }
-    chain filter_FWD_public {
-        jump filter_FORWARD_POLICIES_pre
-        jump filter_FWD_public_deny
-        jump filter_FWD_public_allow
-        reject with icmpx admin-prohibited
-    }
-    chain filter_FWD_public_deny { }
-    chain filter_FWD_public_allow { ALLOWED }
-}";
 
 /// Both families, without a gateway.
 fn config() -> Value {

@@ -72,6 +72,19 @@ fn a_shaper_that_loses_an_answer_leaves_nothing() {
     nothing_is_left(&scene, Plugin::Shaper, &with(&config, json!({"upload": {"rate": "10Mbit"}})));
 }
 
+#[test]
+fn a_port_that_loses_an_answer_is_not_published() {
+    cites!("ADD-6");
+    let scene = Scene::new();
+    // Hairpin of its port would stay until the NIC goes.
+    harness::sh("sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 || true").ok();
+    let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00:1::/64"}]]});
+    let nic = with(&Plugin::Bridge.config(LATEST), json!({"isGateway": true, "ipam": ipam}));
+    let result = scene.call(Plugin::Bridge, "ADD", nic).run().ok();
+    let keys = json!({"prevResult": result, "conditionsV4": ["!", "-d", "192.0.2.0/24"]});
+    nothing_is_left(&scene, Plugin::Portmap, &with(&Plugin::Portmap.config(LATEST), keys));
+}
+
 /// The kernel refuses all but the first of the routes, in one send.
 #[test]
 fn refusals_that_no_buffer_holds_hang_nobody() {

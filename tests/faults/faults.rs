@@ -50,7 +50,7 @@ fn malformed_environment() {
         still.fails(ready().unset("CNI_IFNAME"), 4, "CNI_IFNAME");
         still.fails(ready().container("../c1"), 4, "CNI_CONTAINERID");
         still.fails(ready().ifname("an-overlong-name"), 4, "an-overlong-name");
-        if plugin != Plugin::Loopback {
+        if plugin.reads_args() {
             still.fails(ready().args("=;="), 4, "CNI_ARGS");
         }
         still.fails(ready().env("CNI_COMMAND", "DANCE"), 4, "DANCE");
@@ -64,7 +64,7 @@ fn environment_that_is_no_text() {
     let garbage = std::ffi::OsStr::from_bytes(b"\xff\xfe");
     let still = Still::new(&scene);
     for variable in ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_IFNAME", "CNI_ARGS"] {
-        let reads_it = |plugin: &Plugin| variable != "CNI_ARGS" || *plugin != Plugin::Loopback;
+        let reads_it = |plugin: &Plugin| variable != "CNI_ARGS" || plugin.reads_args();
         for plugin in ALL.into_iter().filter(reads_it) {
             let call = scene.call(plugin, "ADD", plugin.config(LATEST)).env(variable, garbage);
             still.fails(call, 4, variable);
@@ -151,11 +151,13 @@ fn a_namespace_that_is_missing_or_none() {
         still.fails(bridge(&scene, json!({"ipam": null})).netns(path), 8, path);
     }
     let (_, config) = scene.added(Plugin::Bridge, &Plugin::Bridge.config(LATEST));
-    let shaped = with(&Plugin::Shaper.config(LATEST), json!({"prevResult": config["prevResult"]}));
+    let [shaped, published] = [Plugin::Shaper, Plugin::Portmap]
+        .map(|plugin| with(&plugin.config(LATEST), json!({"prevResult": config["prevResult"]})));
     let still = Still::new(&scene);
     for path in ["/run/netns/missing", "/run/netns/file", "/proc/self/ns/mnt"] {
         still.fails(scene.call(Plugin::Bridge, "CHECK", config.clone()).netns(path), 8, path);
         still.fails(scene.call(Plugin::Shaper, "CHECK", shaped.clone()).netns(path), 8, path);
+        still.fails(scene.call(Plugin::Portmap, "CHECK", published.clone()).netns(path), 8, path);
     }
 }
 
@@ -353,6 +355,54 @@ fn shaping_without_an_interface() {
     let (_, msg, _) = scene.call(Plugin::Shaper, "ADD", stray).run().error();
     assert!(msg.contains("not-there") || msg.contains("eth0"), "{msg}");
     assert_eq!(before, scene.state());
+}
+
+#[test]
+fn ports_that_cannot_be_published() {
+    cites!("ADD-4", "CHK-2", "CAP-2");
+    let scene = Scene::new();
+    let alone = Plugin::Portmap.config(LATEST);
+    let still = Still::new(&scene);
+    still.fails(scene.call(Plugin::Portmap, "ADD", alone.clone()), 7, "prevResult");
+    still.fails(scene.call(Plugin::Portmap, "CHECK", alone.clone()), 7, "prevResult");
+    let ports = scene.config(Plugin::Portmap, LATEST);
+    let elsewhere = with(&ports["prevResult"]["interfaces"][2], json!({"name": "eth1"}));
+    let mut of_another = ports["prevResult"].clone();
+    of_another["interfaces"][2] = elsewhere;
+    let still = Still::new(&scene);
+    let none = json!({"cniVersion": LATEST, "interfaces": ports["prevResult"]["interfaces"]});
+    for previous in [none, of_another] {
+        let config = with(&ports, json!({"prevResult": previous}));
+        still.fails(scene.call(Plugin::Portmap, "ADD", config), 7, "no address of eth0");
+    }
+    let at_loopback = json!({"portMappings": [{"hostPort": 80, "containerPort": 80, "hostIP": "127.0.0.1"}]});
+    let unreached = with(&ports, json!({"runtimeConfig": at_loopback}));
+    still.fails(scene.call(Plugin::Portmap, "ADD", unreached), 7, "does not reach 10.1.0.2 directly");
+}
+
+/// Of two containers the second is told who has the port, and gets it when the first one gives it up.
+#[test]
+fn a_port_that_another_container_has() {
+    cites!("ADD-3");
+    let scene = Scene::new();
+    let c2 = scene.host.namespace("c2");
+    let first = scene.config(Plugin::Portmap, LATEST);
+    let other = scene.call_for(&c2, "eth0", Plugin::Bridge, "ADD", Plugin::Bridge.config(LATEST)).run().ok();
+    let second = with(&Plugin::Portmap.config(LATEST), json!({"prevResult": other}));
+    let add = || scene.call_for(&c2, "eth0", Plugin::Portmap, "ADD", second.clone());
+    scene.call(Plugin::Portmap, "ADD", first.clone()).run().ok();
+    let still = Still::new(&scene);
+    still.fails(add(), codes::CONFLICT, "port 8080/tcp of the host is published by eth0 on net of c1");
+    let one_address = json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "hostIP": "192.0.2.7"}]});
+    still.fails(
+        scene.call_for(&c2, "eth0", Plugin::Portmap, "ADD", with(&second, json!({"runtimeConfig": one_address}))),
+        codes::CONFLICT,
+        "8080",
+    );
+    scene.call(Plugin::Portmap, "CHECK", first.clone()).run().ok();
+    scene.call(Plugin::Portmap, "DEL", first).run().ok();
+    add().run().ok();
+    scene.call_for(&c2, "eth0", Plugin::Portmap, "CHECK", second).run().ok();
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! SIGKILL in the middle of a call, at many moments: the DEL or GC that follows leaves nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use harness::assert_by_chance;
 use harness::chance::KILLED;
-use serde_json::json;
+use harness::{assert_by_chance, sh, soak};
+use serde_json::{Value, json};
 use tests::{LATEST, Plugin, Process, Scene, State, cites, with};
 
 /// The moments: from the start to beyond the end of ADD, which takes 1 to 3 ms.
@@ -130,4 +131,95 @@ fn shaping_that_was_killed_goes_with_del() {
     }
     assert!(half_done > 0, "a queue was left {half_done} times");
     assert_eq!(before, scene.state());
+}
+
+/// A container with published ports behind a gateway, on a host whose firewall drops what it does not know.
+struct Publishing {
+    scene: Scene,
+    config: Value,
+    before: State,
+}
+
+impl Publishing {
+    fn new() -> Self {
+        let scene = Scene::new();
+        sh("nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'").ok();
+        // Hairpin of its port would stay until the NIC goes.
+        sh("sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 || true").ok();
+        let ipam = json!({"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00:1::/64"}]]});
+        let nic = with(&Plugin::Bridge.config(LATEST), json!({"isGateway": true, "ipam": ipam}));
+        let result = scene.call(Plugin::Bridge, "ADD", nic).run().ok();
+        let ports = json!([{"hostPort": 8080, "containerPort": 80},
+            {"hostPort": 5353, "containerPort": 53, "protocol": "udp", "hostIP": "127.0.0.1"}]);
+        let keys = json!({"prevResult": result, "runtimeConfig": {"portMappings": ports},
+            "conditionsV4": ["!", "-d", "192.0.2.0/24"], "cni.dev/valid-attachments": []});
+        let config = with(&Plugin::Portmap.config(LATEST), keys);
+        let before = scene.state();
+        Self { scene, config, before }
+    }
+
+    fn call(&self, command: &str) -> harness::Invocation {
+        self.scene.call(Plugin::Portmap, command, self.config.clone())
+    }
+
+    /// What published ports change on the host: the rules, and the setting by which 127.0.0.1 reaches containers.
+    fn traces() -> String {
+        sh("nft list ruleset; cat /proc/sys/net/ipv4/conf/br0/route_localnet").ok()
+    }
+
+    /// Removes what is left, by DEL with nothing but the identity of the attachment, or by GC.
+    fn clean(&self, command: &str) {
+        let bare = with(&self.config, json!({"prevResult": null, "runtimeConfig": null, "conditionsV4": null}));
+        let call = self.scene.call(Plugin::Portmap, command, bare);
+        if command == "DEL" { call.unset("CNI_NETNS") } else { call }.run().ok();
+    }
+
+    /// Kills calls after every so many system calls, and cleans up by `cleaner`. Returns the different states in which it was found.
+    fn killed(&self, command: &str, cleaner: &str, step: usize, prepare: impl Fn()) -> BTreeSet<String> {
+        let untouched = Self::traces();
+        let mut seen = BTreeSet::new();
+        for count in (0..).step_by(step) {
+            prepare();
+            let was_killed = self.call(command).kill_after_system_calls(count);
+            seen.insert(Self::traces());
+            self.clean(cleaner);
+            assert_eq!(
+                untouched,
+                Self::traces(),
+                "{command} was killed after {count} system calls, then came {cleaner}"
+            );
+            if !was_killed {
+                break;
+            }
+        }
+        assert_eq!(self.before, self.scene.state(), "{command}, {cleaner}");
+        seen
+    }
+}
+
+#[test]
+fn ports_that_were_half_published_go_with_del_or_gc() {
+    cites!("DEL-8", "ADD-6", "GC-1");
+    let publishing = Publishing::new();
+    for cleaner in ["DEL", "GC"] {
+        let seen = publishing.killed("ADD", cleaner, soak::size(3, 1), || ());
+        println!("{cleaner} met {} states", seen.len());
+        assert!(seen.len() > 4, "there was something half done: {seen:#?}");
+    }
+    publishing.call("ADD").run().ok();
+    publishing.call("CHECK").run().ok();
+}
+
+#[test]
+fn ports_that_were_half_withdrawn_go_with_the_next_del_or_gc() {
+    cites!("DEL-8", "DEL-3", "GC-1");
+    let publishing = Publishing::new();
+    for killed in ["DEL", "GC"] {
+        // By the other one, and at length by either.
+        for cleaner in ["DEL", "GC"].into_iter().filter(|cleaner| soak::is_on() || *cleaner != killed) {
+            let seen = publishing.killed(killed, cleaner, soak::size(7, 1), || _ = publishing.call("ADD").run().ok());
+            println!("{cleaner} after {killed} met {} states", seen.len());
+            assert!(seen.len() > 2, "there was something half done: {seen:#?}");
+        }
+    }
 }

@@ -56,6 +56,48 @@ fn of_parallel_adds_of_one_attachment_one_wins_with_static() {
     one_wins(8, &ipam, 0);
 }
 
+/// Of containers that publish the same port at the same time, one does.
+#[test]
+fn of_parallel_adds_that_publish_one_port_one_wins() {
+    cites!("ADD-8", "ADD-6");
+    let scene = Scene::new();
+    // Hairpin of their ports would stay until the NICs go.
+    harness::sh("sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 || true").ok();
+    let containers: Vec<_> = (0..6).map(|number| scene.host.namespace(&format!("p{number}"))).collect();
+    let gateway = with(&Plugin::Bridge.config(LATEST), json!({"isGateway": true}));
+    let configs: Vec<Value> = containers
+        .iter()
+        .map(|ns| {
+            let result = scene.call_for(ns, "eth0", Plugin::Bridge, "ADD", gateway.clone()).run().ok();
+            with(&Plugin::Portmap.config(LATEST), json!({"prevResult": result}))
+        })
+        .collect();
+    let before = scene.state();
+    let all = |command: &str| -> Vec<Reply> {
+        let calls = containers.iter().zip(&configs);
+        let calls: Vec<_> =
+            calls.map(|(ns, config)| scene.call_for(ns, "eth0", Plugin::Portmap, command, config.clone())).collect();
+        std::thread::scope(|scope| {
+            let running: Vec<_> = calls.into_iter().map(|call| scope.spawn(move || call.run())).collect();
+            running.into_iter().map(|call| call.join().expect("the call ends")).collect()
+        })
+    };
+    for round in 0..ROUNDS {
+        let replies = all("ADD");
+        let (won, lost): (Vec<_>, Vec<_>) = replies.iter().enumerate().partition(|(_, reply)| reply.status == 0);
+        assert_eq!(won.len(), 1, "round {round}: one of them succeeds; the others: {lost:?}");
+        let (winner, _) = won[0];
+        for (_, reply) in lost {
+            let (code, msg, _) = reply.error();
+            assert!(code == codes::CONFLICT && msg.contains(&format!("of p{winner}")), "round {round}: {reply}");
+        }
+        let checked = scene.call_for(&containers[winner], "eth0", Plugin::Portmap, "CHECK", configs[winner].clone());
+        checked.run().ok();
+        all("DEL").iter().for_each(|reply| _ = reply.ok());
+        assert_eq!(before, scene.state(), "round {round}");
+    }
+}
+
 #[test]
 fn parallel_dels_of_one_attachment_all_succeed() {
     cites!("DEL-3");

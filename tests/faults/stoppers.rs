@@ -82,6 +82,8 @@ fn keys_that_are_not_needed() {
         json!({"delegateTimeoutSeconds": u64::MAX}),
         json!({"bridge": 7, "vlan": "x", "uplink": [], "isGateway": "no", "ipMasq": 1, "mtu": {}}),
         json!({"bw": {}, "download": 7, "interfaces": 7, "preset": []}),
+        json!({"snat": 7, "masqAll": [], "markMasqBit": "x", "backend": 7, "conditionsV4": 7, "conditionsV6": ["x"]}),
+        json!({"runtimeConfig": {"portMappings": [{"hostPort": "x"}, 7]}}),
     ];
     for plugin in ALL {
         let config = scene.config(plugin, LATEST);
@@ -159,6 +161,28 @@ fn a_kernel_without_a_packet_filter() {
         assert!(added.status.success(), "{added:?}");
         let removed = call(command, &Refusal::PACKET_FILTER);
         assert!(removed.status.success(), "{command}: {removed:?}");
+        assert_eq!(before, scene.state(), "{command}");
+    }
+}
+
+/// The same for what has published nothing, because there is nothing to publish.
+#[test]
+fn published_ports_on_a_kernel_without_a_packet_filter() {
+    cites!("DEL-2", "GC-3", "ADD-6");
+    let scene = Scene::new();
+    let config = scene.config(Plugin::Portmap, LATEST);
+    let none = with(&config, json!({"runtimeConfig": null}));
+    let before = scene.state();
+    for (command, config, is_done) in
+        [("ADD", &config, false), ("ADD", &none, true), ("DEL", &config, true), ("GC", &config, true)]
+    {
+        let call = Process::new(Plugin::Portmap, command).attachment(&scene.c1, "eth0");
+        let output = call.refusing(&Refusal::PACKET_FILTER).start(config).wait_with_output().expect("it ends");
+        assert_eq!(output.status.success(), is_done, "{command}: {output:?}");
+        if !is_done {
+            let (code, msg, _) = tests::error_object(&output);
+            assert!(code == tests::codes::UNSUPPORTED_BY_KERNEL && msg.contains("nf"), "{code}: {msg}");
+        }
         assert_eq!(before, scene.state(), "{command}");
     }
 }

@@ -56,15 +56,17 @@ fn an_interface_that_exists_is_an_error() {
 fn the_previous_result_comes_out_again() {
     cites!("ADD-4", "ADD-5", "RES-24");
     let scene = Scene::new();
-    for version in ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] {
-        let config = scene.config(Plugin::Shaper, version);
+    let versions = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+    let calls = versions.into_iter().flat_map(|version| [(version, Plugin::Shaper), (version, Plugin::Portmap)]);
+    for (version, plugin) in calls {
+        let config = scene.config(plugin, version);
         let mut previous = config["prevResult"].clone();
         previous["dns"] = json!({"nameservers": ["10.1.0.53"], "search": ["example"]});
         previous["routes"] = json!([{"dst": "0.0.0.0/0", "gw": "10.1.0.1"}, {"dst": "10.2.0.0/16"}]);
         let config = with(&config, json!({"prevResult": previous}));
-        let result = scene.call(Plugin::Shaper, "ADD", config.clone()).run().ok();
-        assert_eq!(essence(&result), essence(&previous), "in {version}");
-        scene.call(Plugin::Shaper, "DEL", config).run().ok();
+        let result = scene.call(plugin, "ADD", config.clone()).run().ok();
+        assert_eq!(essence(&result), essence(&previous), "{plugin:?} in {version}");
+        scene.call(plugin, "DEL", config).run().ok();
         scene.call(Plugin::Bridge, "DEL", Plugin::Bridge.config(version)).run().ok();
     }
 }
@@ -88,18 +90,21 @@ fn essence(value: &Value) -> Value {
 #[test]
 fn keys_of_the_previous_result_that_nobody_knows_survive() {
     cites!("ADD-5", "VER-8", "RES-24");
-    let scene = Scene::new();
-    let config = scene.config(Plugin::Shaper, LATEST);
-    let mut previous = config["prevResult"].clone();
-    previous["made-up"] = json!({"a": [1, 2.5, null, "x"]});
-    previous["interfaces"][2]["made-up"] = json!(true);
-    previous["interfaces"][2]["socketPath"] = json!("/run/vhost.sock");
-    previous["interfaces"][2]["pciID"] = json!("0000:00:1f.6");
-    previous["ips"][0]["made-up"] = json!(7);
-    previous["routes"] = json!([{"dst": "10.2.0.0/16", "advmss": 1400, "table": 100, "scope": 253, "made-up": "y"}]);
-    let config = with(&config, json!({"prevResult": previous}));
-    let result = scene.call(Plugin::Shaper, "ADD", config).run().ok();
-    assert_eq!(essence(&result), essence(&previous));
+    for plugin in [Plugin::Shaper, Plugin::Portmap] {
+        let scene = Scene::new();
+        let config = scene.config(plugin, LATEST);
+        let mut previous = config["prevResult"].clone();
+        previous["made-up"] = json!({"a": [1, 2.5, null, "x"]});
+        previous["interfaces"][2]["made-up"] = json!(true);
+        previous["interfaces"][2]["socketPath"] = json!("/run/vhost.sock");
+        previous["interfaces"][2]["pciID"] = json!("0000:00:1f.6");
+        previous["ips"][0]["made-up"] = json!(7);
+        previous["routes"] =
+            json!([{"dst": "10.2.0.0/16", "advmss": 1400, "table": 100, "scope": 253, "made-up": "y"}]);
+        let config = with(&config, json!({"prevResult": previous}));
+        let result = scene.call(plugin, "ADD", config).run().ok();
+        assert_eq!(essence(&result), essence(&previous), "{plugin:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Section 6 of the checklist: CHECK.
 
 use serde_json::{Value, json};
-use tests::{ALL, Delegate, LATEST, Plugin, Scene, cites, with};
+use tests::{ALL, Delegate, LATEST, Plugin, Scene, cites, codes, with};
 
 #[test]
 fn check_right_after_add_succeeds_and_says_nothing() {
@@ -20,7 +20,7 @@ fn check_right_after_add_succeeds_and_says_nothing() {
 #[test]
 fn check_needs_the_previous_result() {
     cites!("CHK-2");
-    for plugin in [Plugin::Bridge, Plugin::Shaper, Plugin::Static] {
+    for plugin in [Plugin::Bridge, Plugin::Shaper, Plugin::Portmap, Plugin::Static] {
         let scene = Scene::new();
         let (_, config) = scene.added(plugin, &scene.config(plugin, LATEST));
         let config = with(&config, json!({"prevResult": null}));
@@ -95,6 +95,32 @@ fn shaping_that_is_missing_or_different_is_reported() {
         harness::sh(&format!("DEV=$(ls /sys/class/net/br0/brif); {spoil}")).ok();
         let (_, msg, details) = scene.call(Plugin::Shaper, "CHECK", config).run().error();
         assert!(format!("{msg} {details}").contains("tbf"), "after `{spoil}`: {msg} {details}");
+    }
+}
+
+#[test]
+fn published_ports_that_are_missing_or_different_are_reported() {
+    cites!("CHK-5");
+    let map = "map inet plugboard-ports ports4";
+    for (spoil, culprit) in [
+        ("nft delete table inet plugboard-ports".to_owned(), "10.1.0.2"),
+        (format!("nft flush {map}"), "8080"),
+        (
+            format!("nft 'flush {map}; add element inet plugboard-ports ports4 {{ tcp . 8080 : 10.1.0.9 . 80 }}'"),
+            "published by somebody else",
+        ),
+        ("sysctl -q net.ipv4.conf.br0.route_localnet=0".to_owned(), "route_localnet"),
+    ] {
+        let scene = Scene::new();
+        let gateway = with(&Plugin::Bridge.config(LATEST), json!({"isGateway": true}));
+        let first = scene.call(Plugin::Bridge, "ADD", gateway).run().ok();
+        let (_, config) =
+            scene.added(Plugin::Portmap, &with(&Plugin::Portmap.config(LATEST), json!({"prevResult": first})));
+        scene.call(Plugin::Portmap, "CHECK", config.clone()).run().ok();
+        harness::sh(&spoil).ok();
+        let (code, msg, details) = scene.call(Plugin::Portmap, "CHECK", config).run().error();
+        let told = format!("{msg} {details}");
+        assert!(code == codes::DIFFERENT && told.contains(culprit), "after `{spoil}`: {code} {told}");
     }
 }
 

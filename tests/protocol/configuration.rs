@@ -50,6 +50,10 @@ fn keys_of_the_wrong_kind_are_named() {
     let scene = Scene::new();
     let range = |range: Value| json!({"ipam": {"type": "host-local", "ranges": [[range]]}});
     let address = |address: Value| json!({"ipam": {"type": "static", "addresses": [address]}});
+    let port = |keys: Value| {
+        let mapping = with(&json!({"hostPort": 8080, "containerPort": 80}), keys);
+        json!({"runtimeConfig": {"portMappings": [{"hostPort": 8081, "containerPort": 80}, mapping]}})
+    };
     for (plugin, keys, culprit) in [
         (Plugin::Bridge, json!({"bridge": 7}), "bridge"),
         (Plugin::Bridge, json!({"mtu": "large"}), "mtu"),
@@ -61,6 +65,36 @@ fn keys_of_the_wrong_kind_are_named() {
         (Plugin::Bridge, json!({"delegateTimeoutSeconds": "soon"}), "delegateTimeoutSeconds"),
         (Plugin::Shaper, json!({"bw": 7}), "bw"),
         (Plugin::Shaper, json!({"prevResult": {"cniVersion": LATEST, "interfaces": {}}}), "interfaces"),
+        (Plugin::Portmap, json!({"snat": "yes"}), "snat"),
+        (Plugin::Portmap, json!({"masqAll": 1}), "masqAll"),
+        (Plugin::Portmap, json!({"markMasqBit": 32}), "markMasqBit is 32"),
+        (Plugin::Portmap, json!({"markMasqBit": -1}), "markMasqBit is -1"),
+        (Plugin::Portmap, json!({"externalSetMarkChain": 7}), "externalSetMarkChain"),
+        (Plugin::Portmap, json!({"externalSetMarkChain": "A", "markMasqBit": 13}), "externalSetMarkChain"),
+        (Plugin::Portmap, json!({"backend": "pf"}), "backend is \"pf\""),
+        (Plugin::Portmap, json!({"conditionsV4": "-d 192.0.2.1"}), "conditionsV4"),
+        (Plugin::Portmap, json!({"conditionsV4": [7]}), "conditionsV4"),
+        (Plugin::Portmap, json!({"conditionsV4": ["-d", "2001:db8::1"]}), "conditionsV4: \"2001:db8::1\""),
+        (Plugin::Portmap, json!({"conditionsV4": ["-j", "ACCEPT"]}), "conditionsV4: \"-j\""),
+        (Plugin::Portmap, json!({"conditionsV6": ["-d"]}), "conditionsV6"),
+        (Plugin::Portmap, json!({"conditionsV6": ["ip saddr 192.0.2.1"]}), "conditionsV6: ip saddr"),
+        (Plugin::Portmap, json!({"runtimeConfig": {"portMappings": {}}}), "runtimeConfig.portMappings"),
+        (Plugin::Portmap, port(json!({"hostPort": 0})), "portMappings[1].hostPort"),
+        (Plugin::Portmap, port(json!({"hostPort": "8080"})), "portMappings[1].hostPort"),
+        (Plugin::Portmap, port(json!({"hostPort": 65_536})), "portMappings[1].hostPort"),
+        (Plugin::Portmap, port(json!({"containerPort": 0})), "portMappings[1].containerPort"),
+        (Plugin::Portmap, port(json!({"containerPort": 80.5})), "portMappings[1].containerPort"),
+        (Plugin::Portmap, port(json!({"containerPort": null})), "containerPort"),
+        (Plugin::Portmap, port(json!({"protocol": "icmp"})), "portMappings[1].protocol"),
+        (Plugin::Portmap, port(json!({"protocol": 6})), "portMappings[1].protocol"),
+        (Plugin::Portmap, port(json!({"hostIP": "192.0.2.0/24"})), "192.0.2.0/24"),
+        (Plugin::Portmap, port(json!({"hostIP": 7})), "portMappings[1].hostIP"),
+        (Plugin::Portmap, port(json!({"hostIP": "::1"})), "::1"),
+        (Plugin::Portmap, port(json!({"hostIP": "224.0.0.1"})), "multicast"),
+        (Plugin::Portmap, with(&port(json!({"hostIP": "127.0.0.1"})), json!({"snat": false})), "snat"),
+        (Plugin::Portmap, port(json!({"hostPort": 8081, "containerPort": 81})), "port 8081/tcp"),
+        (Plugin::Portmap, json!({"prevResult": {"cniVersion": LATEST, "interfaces": {}}}), "interfaces"),
+        (Plugin::Portmap, json!({"prevResult": {"cniVersion": LATEST}}), "prevResult has no address of eth0"),
         (Plugin::HostLocal, range(json!({"subnet": "10.1.0.0"})), "10.1.0.0"),
         (Plugin::HostLocal, range(json!({"subnet": 7})), "subnet"),
         (Plugin::HostLocal, range(json!({})), "subnet"),

@@ -85,6 +85,23 @@ fn shaping_is_undone_without_the_namespace() {
 }
 
 #[test]
+fn ports_are_withdrawn_without_the_namespace() {
+    cites!("DEL-4");
+    for path in ["/run/netns/c1", ""] {
+        let scene = Scene::new();
+        let config = scene.config(Plugin::Portmap, LATEST);
+        let before = State::take(&[]);
+        let (_, config) = scene.added(Plugin::Portmap, &config);
+        let _holder = scene.c1.spawn("exec sleep 100");
+        scene.c1.delete();
+        for _ in 0..2 {
+            scene.call(Plugin::Portmap, "DEL", config.clone()).env("CNI_NETNS", path).run().ok();
+            assert_eq!(before, State::take(&[]), "with CNI_NETNS={path:?}");
+        }
+    }
+}
+
+#[test]
 fn a_missing_previous_result_is_no_obstacle() {
     cites!("DEL-5");
     for plugin in ALL {
@@ -198,6 +215,28 @@ fn limits_that_add_refuses_do_not_keep_the_shaping() {
         scene.call(Plugin::Shaper, "ADD", config.clone()).run().ok();
         let refused = with(&config, keys.clone());
         scene.call(Plugin::Shaper, "DEL", refused).run().ok();
+        assert_eq!(before, scene.state(), "{keys}");
+    }
+}
+
+#[test]
+fn ports_that_add_refuses_do_not_keep_those_that_are_published() {
+    cites!("DEL-1", "DEL-8");
+    let scene = Scene::new();
+    let config = scene.config(Plugin::Portmap, LATEST);
+    let before = scene.state();
+    for keys in [
+        json!({"runtimeConfig": {"portMappings": [{"hostPort": 0, "containerPort": 80}]}}),
+        json!({"runtimeConfig": {"portMappings": "8080:80"}}),
+        json!({"runtimeConfig": {"portMappings": [{"hostPort": 8081, "containerPort": 81}]}}),
+        json!({"runtimeConfig": {"portMappings": []}}),
+        json!({"runtimeConfig": null}),
+        json!({"conditionsV4": ["--unheard-of"]}),
+        json!({"snat": 7}),
+        json!({"markMasqBit": 3, "externalSetMarkChain": "CHAIN"}),
+    ] {
+        scene.call(Plugin::Portmap, "ADD", config.clone()).run().ok();
+        scene.call(Plugin::Portmap, "DEL", with(&config, keys.clone())).run().ok();
         assert_eq!(before, scene.state(), "{keys}");
     }
 }

@@ -305,12 +305,12 @@ fn a_plugin_that_makes_interfaces_is_no_ipam_plugin() {
     let attached = with(&attached, json!({"cni.dev/valid-attachments": [{"containerID": "c1", "ifname": "eth0"}]}));
     let c2 = scene.host.namespace("c2");
     let before = scene.state();
-    for name in names.into_iter().chain(["netem-shaper"]) {
+    for name in names.into_iter().chain(["netem-shaper", "portmap"]) {
         let config = with(&attached, json!({"ipam": {"type": name}}));
         for command in ["ADD", "CHECK", "DEL", "GC", "STATUS", "PRINT ADD", "PRINT DEL", "PRINT GC"] {
             let printed = command.strip_prefix("PRINT ");
             // A copy is not told from any other plugin before it is called.
-            if printed.is_some() && ["copy", "script", "hard-link", "netem-shaper"].contains(&name) {
+            if printed.is_some() && ["copy", "script", "hard-link", "netem-shaper", "portmap"].contains(&name) {
                 continue;
             }
             let call = match (printed, command) {
@@ -339,13 +339,14 @@ fn a_plugin_that_makes_interfaces_is_no_ipam_plugin() {
         assert!(msg.contains("called by the same bridge"), "{command}: {msg}");
         assert_eq!(before, scene.state(), "{command}");
     }
-    let calls = [("UPDATE", Plugin::Shaper), ("ADD", Plugin::Shaper), ("GC", Plugin::Shaper)];
-    for (command, plugin) in calls {
-        let shaped = with(&plugin.config(LATEST), json!({"prevResult": attached["prevResult"]}));
-        let config = with(&shaped, json!({"ipam": {"type": "netem-shaper"}, "cni.dev/valid-attachments": []}));
+    let update = [("UPDATE", Plugin::Shaper)];
+    let others = [Plugin::Shaper, Plugin::Portmap].map(|plugin| [("ADD", plugin), ("GC", plugin)]);
+    for (command, plugin) in update.into_iter().chain(others.into_iter().flatten()) {
+        let chained = with(&plugin.config(LATEST), json!({"prevResult": attached["prevResult"]}));
+        let config = with(&chained, json!({"ipam": {"type": plugin.name()}, "cni.dev/valid-attachments": []}));
         let reply = scene.call(plugin, command, config.clone()).env("CNI_DELEGATED_BY", "bridge").run();
-        assert_eq!(reply.error().0, 7, "{command}: {reply}");
-        assert_eq!(before, scene.state(), "{command}");
+        assert_eq!(reply.error().0, 7, "{plugin:?} {command}: {reply}");
+        assert_eq!(before, scene.state(), "{plugin:?} {command}");
     }
     for plugin in [Plugin::HostLocal, Plugin::Static] {
         for command in ["ADD", "DEL"] {

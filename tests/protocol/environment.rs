@@ -157,7 +157,7 @@ fn del_needs_no_namespace() {
 fn status_and_version_need_the_command_only() {
     cites!("ENV-7", "ENV-9");
     let _scene = Scene::with_a_switch();
-    for plugin in [Plugin::Shaper, Plugin::HostLocal, Plugin::Static] {
+    for plugin in [Plugin::Shaper, Plugin::Portmap, Plugin::HostLocal, Plugin::Static] {
         let status = harness::Invocation::new(plugin.name(), "STATUS").unset("CNI_PATH").config(plugin.config(LATEST));
         status.run().ok();
     }
@@ -224,30 +224,34 @@ fn arguments_are_pairs_and_unknown_ones_must_be_allowed() {
         let (code, msg, _) = scene.ready(plugin, "ADD").args("FOO=bar").run().error();
         assert!(code == 4 && msg.contains("CNI_ARGS") && msg.contains("FOO"), "{plugin:?} {code}: {msg}");
     }
-    for plugin in ALL.into_iter().filter(|plugin| *plugin != Plugin::Loopback) {
+    for plugin in ALL.into_iter().filter(|plugin| plugin.reads_args()) {
         let (code, msg, _) = scene.ready(plugin, "ADD").args("IgnoreUnknown=1;novalue").run().error();
         assert!(code == 4 && msg.contains("CNI_ARGS") && msg.contains("novalue"), "{plugin:?} {code}: {msg}");
         scene.ready(Plugin::Bridge, "DEL").run().ok();
     }
 }
 
-/// As with the reference's `loopback`: they are the other plugins'.
+/// As with the reference's `loopback` and `portmap`: they are the other plugins'.
 #[test]
 fn malformed_arguments_are_noted_by_a_plugin_that_has_none() {
     cites!("ENV-12");
-    let scene = Scene::new();
-    let config = scene.config(Plugin::Loopback, "1.0.0");
-    for args in ["none", "=;=", "IgnoreUnknown=1;novalue"] {
-        let mut attached = config.clone();
-        for command in ["ADD", "CHECK", "DEL"] {
-            let reply = scene.call(Plugin::Loopback, command, attached.clone()).args(args).run();
-            assert!(reply.status == 0 && reply.stderr.contains("ignored: CNI_ARGS"), "{command}: {reply}");
-            if command == "ADD" {
-                attached = with(&config, json!({"prevResult": reply.ok()}));
+    for plugin in ALL.into_iter().filter(|plugin| !plugin.reads_args()) {
+        let scene = Scene::new();
+        let config = scene.config(plugin, "1.0.0");
+        for args in ["none", "=;=", "IgnoreUnknown=1;novalue"] {
+            let mut attached = config.clone();
+            for command in ["ADD", "CHECK", "DEL"] {
+                let reply = scene.call(plugin, command, attached.clone()).args(args).run();
+                let is_noted = reply.stderr.contains("ignored: CNI_ARGS");
+                assert!(reply.status == 0 && is_noted, "{plugin:?} {command}: {reply}");
+                if command == "ADD" {
+                    attached = with(&config, json!({"prevResult": reply.ok()}));
+                }
             }
         }
+        let reply = scene.call(plugin, "ADD", config).args("FOO=bar").run();
+        assert!(!reply.stderr.contains("CNI_ARGS"), "{plugin:?}: {reply}");
     }
-    assert!(scene.call(Plugin::Loopback, "ADD", config).args("FOO=bar").run().stderr.is_empty());
 }
 
 #[test]

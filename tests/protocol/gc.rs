@@ -116,7 +116,7 @@ fn a_missing_list_is_an_error_and_removes_nothing() {
     let scene = Scene::new();
     populate(&scene);
     // `static` keeps nothing that could be stale, and asks for no list.
-    for plugin in [Plugin::Bridge, Plugin::Shaper, Plugin::HostLocal] {
+    for plugin in [Plugin::Bridge, Plugin::Shaper, Plugin::Portmap, Plugin::HostLocal] {
         let before = scene.state();
         let config = with(&plugin.config(LATEST), json!({"cni.dev/valid-attachments": null}));
         let (code, msg, _) = scene.call(plugin, "GC", config).run().error();
@@ -151,4 +151,25 @@ fn shaping_of_valid_attachments_stays() {
     let listed = json!({"cni.dev/valid-attachments": valid(&[("c1", "eth0")])});
     scene.call(Plugin::Shaper, "GC", with(&Plugin::Shaper.config(LATEST), listed)).run().ok();
     assert_eq!(queues(), 1);
+}
+
+#[test]
+fn ports_of_valid_attachments_stay_published() {
+    cites!("GC-7", "GC-1");
+    let scene = Scene::new();
+    let config = scene.config(Plugin::Portmap, LATEST);
+    let before = scene.state();
+    let (_, attached) = scene.added(Plugin::Portmap, &config);
+    let published = scene.state();
+    for (listed, other, expected) in [
+        (valid(&[("c1", "eth0")]), "net", &published),
+        (valid(&[]), "other", &published),
+        (valid(&[("c1", "eth1")]), "net", &before),
+    ] {
+        let keys = json!({"cni.dev/valid-attachments": listed, "name": other});
+        scene.call(Plugin::Portmap, "GC", with(&Plugin::Portmap.config(LATEST), keys)).run().ok();
+        assert!(*expected == scene.state(), "{listed} of {other}");
+    }
+    scene.call(Plugin::Portmap, "DEL", attached).run().ok();
+    assert_eq!(before, scene.state());
 }

@@ -5,7 +5,7 @@ use std::fs;
 use harness::{Reply, sh, soak};
 use manual::{Manual, PLUGINS, Row, rows};
 use serde_json::{Map, Value, json};
-use tests::{ALL, Delegate, LATEST, Plugin, Scene, with};
+use tests::{ALL, Delegate, LATEST, Plugin, Scene, rules, with};
 
 /// Words of parsers and of this language, which no message has.
 const FOREIGN: [&str; 16] = [
@@ -173,6 +173,43 @@ fn keys_of_the_shaper_and_members_of_its_result_work_in_any_letter_case() {
             assert_eq!(rates.collect::<Vec<_>>(), [2_500_000], "20 Mbit/s, in bytes: {config}");
             scene.call(Plugin::Shaper, "CHECK", config.clone()).run().ok();
             scene.call(Plugin::Shaper, "DEL", config).run().ok();
+        }
+    }
+}
+
+#[test]
+fn keys_of_published_ports_work_in_any_letter_case() {
+    let both = json!([{"address": "10.1.0.5/24", "interface": 0}, {"address": "fd01::5/64", "interface": 0}]);
+    let all = json!({"masqAll": true, "markMasqBit": 13, "backend": "iptables",
+        "conditionsV4": ["!", "-d", "192.0.2.0/24"], "conditionsV6": ["ip6 daddr != 2001:db8::/32"],
+        "runtimeConfig": {"portMappings": [
+            {"hostPort": 8080, "containerPort": 80, "protocol": "udp", "hostIP": "192.0.2.7"},
+            {"hostPort": 8081, "containerPort": 81}]}});
+    let kept = json!({"snat": false, "externalSetMarkChain": "KUBE-MARK-MASQ", "runtimeConfig": all["runtimeConfig"]});
+    for keys in [all, kept] {
+        let ruleset = |spelling: Spelling| {
+            let scene = Scene::new();
+            let previous = json!({"cniVersion": LATEST, "interfaces": [{"name": "eth0", "sandbox": scene.c1.path}],
+                "ips": both});
+            let config = with(&with(&Plugin::Portmap.config(LATEST), keys.clone()), json!({"prevResult": previous}));
+            let config = spelled(&config, spelling);
+            scene.call(Plugin::Portmap, "ADD", config.clone()).run().ok();
+            let ruleset = rules();
+            scene.call(Plugin::Portmap, "CHECK", config.clone()).run().ok();
+            scene.call(Plugin::Portmap, "DEL", config).run().ok();
+            assert_eq!(rules(), "");
+            ruleset
+        };
+        let wanted = ruleset(str::to_owned);
+        for effect in if keys["snat"].is_null() {
+            ["ip daddr 192.0.2.7 udp dport 8080", "192.0.2.0/24", "2001:db8::/32"]
+        } else {
+            ["udp . 192.0.2.7 . 8080 : 10.1.0.5 . 80", "tcp . 8081 : 10.1.0.5 . 81", "tcp . 8081 : fd01::5 . 81"]
+        } {
+            assert!(wanted.contains(effect), "{effect}: {wanted}");
+        }
+        for spelling in SPELLINGS {
+            assert_eq!(ruleset(spelling), wanted, "{keys}");
         }
     }
 }
@@ -363,7 +400,7 @@ fn at(base: &Value, manual: &Manual, row: &Row, value: Option<&Value>) -> Value 
 fn answer(scene: &Scene, plugin: Plugin, config: &Value) -> Reply {
     let reply = scene.call(plugin, "ADD", config.clone()).run();
     scene.call(plugin, "DEL", config.clone()).run();
-    if plugin != Plugin::Shaper {
+    if ![Plugin::Shaper, Plugin::Portmap].contains(&plugin) {
         let _ = fs::remove_dir_all("/var/lib/cni/networks");
     }
     reply

@@ -55,17 +55,19 @@ fn cni_plugin_reads_ipam_results() {
 }
 
 #[test]
-fn cni_plugin_reads_results_of_the_chained_plugin() {
+fn cni_plugin_reads_results_of_the_chained_plugins() {
     cites!("RES-24");
     for version in CNI_PLUGIN {
-        let scene = Scene::new();
-        let config = scene.config(Plugin::Shaper, version);
-        let printed = scene.call(Plugin::Shaper, "ADD", config.clone()).run().ok();
-        let [before, after] = [&config["prevResult"], &printed].map(|result| {
-            let result = SuccessReply::deserialize(result).expect("cni-plugin reads the result");
-            serde_json::to_value(result).expect("and writes it")
-        });
-        assert_eq!(before, after);
+        for plugin in [Plugin::Shaper, Plugin::Portmap] {
+            let scene = Scene::new();
+            let config = scene.config(plugin, version);
+            let printed = scene.call(plugin, "ADD", config.clone()).run().ok();
+            let [before, after] = [&config["prevResult"], &printed].map(|result| {
+                let result = SuccessReply::deserialize(result).expect("cni-plugin reads the result");
+                serde_json::to_value(result).expect("and writes it")
+            });
+            assert_eq!(before, after, "{plugin:?}");
+        }
     }
 }
 

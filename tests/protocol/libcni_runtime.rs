@@ -130,14 +130,17 @@ struct Chained {
 /// The host's port that a chain's `portmap` maps.
 const PORT: u16 = 8000;
 
+/// The reference's `portmap`, beside ours.
+const REFERENCE_PORTMAP: &str = "reference-portmap";
+
 /// CHECK of Debian's portmap looks for the rules of an IPv4 address among those of IPv6 as well, and fails.
 const FAULT_OF_PORTMAP: &str = "could not check ipv6 dnat";
 
 impl Chained {
     fn new() -> Self {
         let scene = Scene::with_a_switch();
-        let names =
-            ["bridge", "veth-secondary", "ovs-port", "vxlan-overlay", "ptp", "netem-shaper", "tuning", "portmap"];
+        let of_ours = ["bridge", "veth-secondary", "ovs-port", "vxlan-overlay", "netem-shaper", "portmap"];
+        let names = [of_ours.as_slice(), &["ptp", "tuning", REFERENCE_PORTMAP]].concat();
         let runtime = Runtime::noting(&scene, &names);
         Self { scene, runtime }
     }
@@ -159,7 +162,7 @@ impl Chained {
         let mut checked = calls("CHECK");
         if check.status != 0 {
             assert!(check.stderr.contains(FAULT_OF_PORTMAP), "{check:?}");
-            checked.truncate(1 + names.iter().position(|name| *name == "portmap").expect("it is portmap's fault"));
+            checked.truncate(1 + names.iter().position(|name| *name == REFERENCE_PORTMAP).expect("it is its fault"));
         }
         assert_eq!(Runtime::calls(&self.scene), checked);
         self.run("del").ok();
@@ -174,9 +177,11 @@ fn limit(queues: &Value) -> (String, u64) {
     (limit["dev"].as_str().unwrap_or_default().to_owned(), limit["options"]["rate"].as_u64().unwrap_or_default())
 }
 
-/// What portmap does on the host for [`PORT`].
-fn mapped() -> String {
-    sh(&format!("iptables -t nat -S | grep -- '--dport {PORT} .*DNAT' || true")).ok()
+/// Where [`PORT`] of the host leads, by our portmap and by the reference's.
+fn mapped() -> [String; 2] {
+    let rules = tests::rules();
+    let ours = rules.lines().filter(|line| line.contains(&format!("tcp . {PORT} : "))).collect();
+    [ours, sh(&format!("iptables -t nat -S | grep -- '--dport {PORT} .*DNAT' || true")).ok()]
 }
 
 /// The limit is on the host's end of a veth pair or a TAP device; that of a port of Open vSwitch is in the container.
@@ -189,6 +194,7 @@ fn chains_in_every_order_that_makes_sense() {
     let shaper = Plugin::Shaper.config("1.0.0");
     let tuning = json!({"type": "tuning", "mac": "02:00:00:00:00:07", "mtu": 1400});
     let portmap = json!({"type": "portmap", "capabilities": {"portMappings": true}});
+    let reference = with(&portmap, json!({"type": REFERENCE_PORTMAP}));
     let ptp = with(&bridge, json!({"type": "ptp"}));
     let tap = with(&bridge, json!({"nic": "tap"}));
     let inside = with(&tap, json!({"tapNamespace": "container"}));
@@ -200,8 +206,8 @@ fn chains_in_every_order_that_makes_sense() {
     let in_lac = Plugin::Overlay.config("1.0.0");
     let lac_tap = with(&in_lac, json!({"nic": "tap"}));
     let (further_tap, further_inside) = (by_secondary(&tap, json!({})), by_secondary(&inside, json!({})));
-    // portmap leaves its chains behind, empty.
-    chained.attach("1.0.0", &[bridge.clone(), portmap.clone()], |_| ());
+    // The reference's portmap leaves its chains behind, empty.
+    chained.attach("1.0.0", &[bridge.clone(), reference.clone()], |_| ());
     let before = chained.scene.state();
     for (what, version, chain) in [
         ("a veth pair in 0.4.0", "0.4.0", vec![&bridge, &shaper, &tuning, &portmap]),
@@ -209,6 +215,8 @@ fn chains_in_every_order_that_makes_sense() {
         ("a veth pair, the shaper last", "1.0.0", vec![&bridge, &tuning, &portmap, &shaper]),
         ("a veth pair, the shaper behind tuning", "1.0.0", vec![&bridge, &tuning, &shaper]),
         ("a veth pair of the reference", "1.0.0", vec![&ptp, &shaper, &tuning, &portmap]),
+        ("a veth pair, its port by the reference", "1.0.0", vec![&bridge, &shaper, &tuning, &reference]),
+        ("a veth pair of the reference, as is its port", "1.0.0", vec![&ptp, &reference, &shaper]),
         ("a TAP device", "1.0.0", vec![&tap, &shaper, &portmap]),
         ("a TAP device, the shaper last", "1.0.0", vec![&tap, &portmap, &shaper]),
         ("a TAP device in the container", "1.0.0", vec![&inside, &shaper, &tuning, &portmap]),
@@ -216,10 +224,12 @@ fn chains_in_every_order_that_makes_sense() {
         ("a further veth pair, the shaper last", "1.0.0", vec![&further, &tuning, &portmap, &shaper]),
         ("a routed NIC in 0.4.0", "0.4.0", vec![&routed, &shaper, &tuning, &portmap]),
         ("a routed NIC, the shaper behind tuning", "1.0.0", vec![&routed, &tuning, &shaper, &portmap]),
+        ("a routed NIC, its port by the reference", "1.0.0", vec![&routed, &shaper, &reference]),
         ("a further TAP device", "1.0.0", vec![&further_tap, &shaper, &portmap]),
         ("a further TAP device in the container", "1.0.0", vec![&further_inside, &shaper, &tuning, &portmap]),
         ("a port of Open vSwitch in 0.4.0", "0.4.0", vec![&on_switch, &shaper, &tuning, &portmap]),
         ("a port of Open vSwitch, the shaper last", "1.0.0", vec![&on_switch, &tuning, &portmap, &shaper]),
+        ("a port of Open vSwitch, its port by the reference", "0.4.0", vec![&on_switch, &reference, &shaper]),
         ("a member of a LAC in 0.4.0", "0.4.0", vec![&in_lac, &shaper, &tuning, &portmap]),
         ("a member of a LAC, the shaper behind tuning", "1.0.0", vec![&in_lac, &tuning, &shaper, &portmap]),
         ("a TAP device in a LAC", "1.0.0", vec![&lac_tap, &portmap, &shaper]),
@@ -241,20 +251,25 @@ fn chains_in_every_order_that_makes_sense() {
                 assert_eq!(limit(&tc("qdisc show")), wanted, "{what}");
             }
             let address = result["ips"][0]["address"].as_str().and_then(|ip| ip.split('/').next()).expect("an address");
-            let is_mapped = mapped().contains(&format!("--to-destination {address}:80"));
-            assert_eq!(is_mapped, chain.contains(&portmap), "{what}: {}", mapped());
+            let [by_ours, by_reference] = mapped();
+            let leads =
+                [by_ours.contains(&format!(" : {address} . 80")), by_reference.contains(&format!("{address}:80"))];
+            let expected = [&portmap, &reference].map(|plugin| chain.contains(plugin));
+            assert_eq!(leads, expected, "{what}: {:?}", mapped());
             if chain.contains(&tuning) {
                 let mac = &interfaces.last().expect("the container's")["mac"];
                 assert_eq!(mac, "02:00:00:00:00:07", "{what}: tuning's word is in the result");
             }
         });
         assert_eq!(before, chained.scene.state(), "after {what}");
-        assert_eq!(mapped(), "", "after {what}");
+        assert_eq!(mapped(), ["", ""], "after {what}");
     }
 
-    for command in ["ADD", "CHECK"] {
-        let (code, msg, _) = chained.scene.call(Plugin::Shaper, command, shaper.clone()).run().error();
-        assert_eq!((code, msg.contains("prevResult")), (7, true), "{command}: {msg}");
+    for (plugin, command) in
+        [Plugin::Shaper, Plugin::Portmap].into_iter().flat_map(|one| [(one, "ADD"), (one, "CHECK")])
+    {
+        let (code, msg, _) = chained.scene.call(plugin, command, plugin.config("1.0.0")).run().error();
+        assert_eq!((code, msg.contains("prevResult")), (7, true), "{plugin:?} {command}: {msg}");
     }
     assert_eq!(before, chained.scene.state());
 }
@@ -270,8 +285,10 @@ fn capabilities_reach(plugin: Plugin) {
     let runtime = Runtime::new(&scene);
     let nic = with(&plugin.config("1.0.0"), json!({"capabilities": {"mac": true, "ips": true}}));
     let shaper = with(&Plugin::Shaper.config("1.0.0"), json!({"capabilities": {"shaping": true}, "bw": null}));
-    runtime.network(&list("1.0.0", &[nic, shaper]));
-    let capabilities = json!({"mac": "02:00:00:00:00:09", "ips": ["10.1.0.77/24"], "shaping": {"bw": "50Mbps"}});
+    let portmap = json!({"type": "portmap", "capabilities": {"portMappings": true}});
+    runtime.network(&list("1.0.0", &[nic, shaper, portmap]));
+    let capabilities = json!({"mac": "02:00:00:00:00:09", "ips": ["10.1.0.77/24"], "shaping": {"bw": "50Mbps"},
+        "portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "udp"}]});
     let result = runtime.run_with("add", "net", &scene.c1, "net1", &capabilities).ok();
     let result: Value = serde_json::from_str(&result).expect("a result");
     assert_eq!(result["interfaces"][2]["mac"], "02:00:00:00:00:09");
@@ -282,5 +299,8 @@ fn capabilities_reach(plugin: Plugin) {
     let queues = queues.iter().filter_map(Value::as_array).flatten();
     let rates = queues.filter_map(|queue| queue["options"]["rate"].as_u64());
     assert_eq!(rates.collect::<Vec<_>>(), [6_250_000], "50 Mbit/s, in bytes");
+    let rules = tests::rules();
+    assert!(rules.contains("udp . 8080 : 10.1.0.77 . 80"), "{rules}");
     runtime.run_with("del", "net", &scene.c1, "net1", &capabilities).ok();
+    assert_eq!(sh("nft list ruleset").ok(), "");
 }

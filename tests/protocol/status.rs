@@ -32,6 +32,9 @@ fn every_kind_of_nic_and_queue_that_the_kernel_has_is_ready() {
         (Plugin::Bridge, json!({"ipMasq": true, "macspoofchk": true, "ipspoofchk": true}), true),
         (Plugin::Shaper, json!({"bw": "100Mbps", "lat": "10ms"}), has_netem),
         (Plugin::Shaper, json!({"bw": null, "lat": "10ms"}), has_netem),
+        (Plugin::Portmap, json!({"masqAll": true, "conditionsV4": ["!", "-d", "192.0.2.0/24"]}), true),
+        (Plugin::Portmap, json!({"snat": false, "conditionsV6": ["ip6 daddr != 2001:db8::/32"]}), true),
+        (Plugin::Portmap, json!({"runtimeConfig": null}), true),
     ] {
         let reply = scene.call(plugin, "STATUS", with(&plugin.config(LATEST), keys.clone())).run();
         if is_ready {

@@ -119,17 +119,19 @@ fn a_command_younger_than_the_configuration_is_refused() {
 fn newer_and_missing_keys_of_one_major_version_are_no_obstacle() {
     cites!("VER-8");
     let scene = Scene::new();
-    for version in ["1.0.0", "1.1.0"] {
+    let chained = [Plugin::Shaper, Plugin::Portmap];
+    for (version, plugin) in ["1.0.0", "1.1.0"].into_iter().flat_map(|version| chained.map(|plugin| (version, plugin)))
+    {
         for newer in [json!({"mtu": 1500, "socketPath": "/run/s", "pciID": "0000:00:1f.6"}), json!({})] {
-            let config = scene.config(Plugin::Shaper, version);
+            let config = scene.config(plugin, version);
             let mut previous = config["prevResult"].clone();
             let container = previous["interfaces"][2].clone();
             previous["interfaces"][2] = with(&with(&container, json!({"mtu": null})), newer);
             previous["routes"] = json!([{"dst": "10.2.0.0/16", "mtu": 1400, "priority": 7, "table": 9, "scope": 253}]);
             let config = with(&config, json!({"prevResult": previous}));
-            let result = scene.call(Plugin::Shaper, "ADD", config.clone()).run().ok();
-            assert_eq!(result["interfaces"][2]["name"], "eth0");
-            scene.call(Plugin::Shaper, "DEL", config).run().ok();
+            let result = scene.call(plugin, "ADD", config.clone()).run().ok();
+            assert_eq!(result["interfaces"][2]["name"], "eth0", "{plugin:?}");
+            scene.call(plugin, "DEL", config).run().ok();
             scene.ready(Plugin::Bridge, "DEL").run().ok();
         }
     }
