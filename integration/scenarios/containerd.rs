@@ -5,9 +5,11 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use harness::{Host, OpenVswitch, Snapshot, bin, bin_dir, ip, ping, sh, tc};
-use integration::{remove_control_groups, with};
+use harness::{Host, Namespace, OpenVswitch, Output, Snapshot, bin, bin_dir, ip, ping, sh, tc};
+use integration::{page, remove_control_groups, web_server, with};
 use serde_json::{Value, json};
+use tests::udp::{answer, server};
+use tests::world::{OUTSIDE, internet_of};
 
 use crate::local_area_cloud::far_host;
 
@@ -24,7 +26,16 @@ impl Containerd {
         let directory = Path::new("/run").join(format!("plugboard-containerd-{}", std::process::id()));
         let plugins = directory.join("plugins");
         std::fs::create_dir_all(&plugins).expect("a directory");
-        let ours = ["bridge", "veth-secondary", "ovs-port", "vxlan-overlay", "host-local", "netem-shaper", "loopback"];
+        let ours = [
+            "bridge",
+            "veth-secondary",
+            "ovs-port",
+            "vxlan-overlay",
+            "host-local",
+            "netem-shaper",
+            "portmap",
+            "loopback",
+        ];
         for plugin in ours.map(bin) {
             let name = plugin.file_name().expect("a plugin has a name");
             std::os::unix::fs::symlink(&plugin, plugins.join(name)).expect("a link");
@@ -63,10 +74,23 @@ impl Containerd {
 
     /// What `cri.py` prints.
     fn cri(&self, arguments: &str) -> String {
-        let (script, socket) = (script("cri.py"), self.path("socket"));
-        let output = sh(&format!("/usr/bin/python3 {} {} {arguments}", script.display(), socket.display()));
+        let output = self.asked(arguments);
         assert_eq!(output.status, 0, "{}\n{}", output.stderr, self.log());
         output.stdout.trim().to_owned()
+    }
+
+    fn asked(&self, arguments: &str) -> Output {
+        let (script, socket) = (script("cri.py"), self.path("socket"));
+        sh(&format!("/usr/bin/python3 {} {} {arguments}", script.display(), socket.display()))
+    }
+
+    /// A pod's network, by the process that waits in it.
+    fn namespace(&self, pod: &str) -> Namespace {
+        let processes = format!("find /sys/fs/cgroup -path '*{pod}*' -name cgroup.procs -exec cat {{}} + | head -n 1");
+        let path = format!("/proc/{}/ns/net", sh(&processes).ok());
+        let name = pod.get(..12).expect("an ID").to_owned();
+        sh(&format!("ln -sfn {path} /run/netns/{name}")).ok();
+        Namespace { name, path: path.into() }
     }
 }
 
@@ -218,4 +242,48 @@ fn a_pod_has_further_nics() {
     assert_eq!(before, Snapshot::take::<&str>(&[], &[]), "the last pod leaves nothing");
     ovs.settle();
     assert_eq!(rows, ovs.rows());
+}
+
+/// The pod's `hostPort`, which kubelet hands to the runtime as it is.
+#[test]
+fn ports_of_pods_are_published() {
+    let host = Host::enter();
+    let world = internet_of(&host, "203.0.113.0/24");
+    let ipam =
+        json!({"type": "host-local", "ranges": [[{"subnet": "10.83.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]});
+    network(
+        "10-pods",
+        "pods",
+        &json!([{"type": "bridge", "bridge": "pods-br", "isGateway": true, "ipMasq": true, "ipam": ipam},
+            {"type": "portmap", "capabilities": {"portMappings": true}}]),
+    );
+    let containerd = Containerd::start();
+    let state = || (Snapshot::take::<&str>(&[], &[]), sh("ls /var/lib/cni/networks/pods | grep '^[0-9]' || true").ok());
+    let before = Snapshot::take::<&str>(&[], &[]);
+    let first = containerd.cri("run first 8080:80/tcp 8053:53/udp");
+    let pod = containerd.namespace(&first);
+    let servers = (web_server(&pod, 80), server(&pod, 53));
+    let answers = || {
+        let asked = || answer(&format!("{OUTSIDE}:8053"));
+        [(page(sh, OUTSIDE, 8080), asked()), (page(|script| world.sh(script), OUTSIDE, 8080), world.within(asked))]
+    };
+    let expected = (format!("{} 200", pod.name), Some(pod.name.clone()));
+    assert_eq!(answers(), [expected.clone(), expected.clone()], "the host and the world");
+    let taken = state();
+    for port in ["8080:80/tcp", "8053:5353/udp"] {
+        let refused = containerd.asked(&format!("run second {port}"));
+        let holder = format!("is published by eth0 on pods of {first}");
+        assert!(refused.status != 0 && refused.stderr.contains(&holder), "{refused:?}");
+        assert_eq!(taken, state(), "the second pod leaves nothing");
+    }
+    // The same numbers of the other protocol are free.
+    let second = containerd.cri("run second 8080:80/udp 8053:53/tcp");
+    assert_eq!(answers(), [expected.clone(), expected]);
+    containerd.cri(&format!("stop {second}"));
+    containerd.cri(&format!("stop {first}"));
+    drop(servers);
+    let nothing = || (" 000".to_owned(), None);
+    assert_eq!(answers(), [nothing(), nothing()]);
+    sh("echo 0 > /proc/sys/net/ipv4/ip_forward").ok();
+    assert_eq!(before, Snapshot::take::<&str>(&[], &[]), "the last pod leaves nothing");
 }

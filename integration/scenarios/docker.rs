@@ -1,6 +1,6 @@
 //! NICs for containers that run already, which Docker knows nothing of: ports of Open vSwitch, attached by `plugboard`.
 
-mod daemon;
+pub(crate) mod daemon;
 
 use std::path::Path;
 

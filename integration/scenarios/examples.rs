@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use harness::{Datapath, Listeners, Namespace, OpenVswitch, Snapshot, not_observed, sh};
+use harness::{Datapath, Listeners, Namespace, OpenVswitch, Snapshot, not_observed, sh, wait_until};
 use integration::{World, examples};
 use lab::{Feature, with_features};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What the kernel must have for an example, by a key that occurs in it. Those not listed need nothing that a kernel may lack.
-const NEEDS: [(&str, &[Feature]); 9] = [
+const NEEDS: [(&str, &[Feature]); 10] = [
     ("vlan", &[Feature::Vlan, Feature::BridgeVlanFiltering]),
     ("vlanTrunk", &[Feature::Vlan, Feature::BridgeVlanFiltering]),
     ("lat", &[Feature::Netem]),
@@ -19,6 +19,7 @@ const NEEDS: [(&str, &[Feature]); 9] = [
     ("slot", &[Feature::Netem]),
     ("preset", &[Feature::Netem]),
     ("ipMasq", &[Feature::NftablesNat]),
+    ("portMappings", &[Feature::NftablesNat]),
     ("ingress_policing_rate", &[Feature::OvsDatapath, Feature::Matchall, Feature::Htb]),
 ];
 
@@ -52,6 +53,46 @@ fn prepare(example: &Example) {
         let file = file.as_str().filter(|file| file.starts_with("/etc/cni/")).expect("a file below /etc/cni");
         fs::write(file, "192.0.2.1  # this host\n192.0.2.2\n").unwrap_or_else(|error| panic!("{file}: {error}"));
     }
+}
+
+/// The ports that an example publishes. Where the runtime is to name them, they are named in the copy of the file on this host.
+fn published(example: &Example) -> Vec<Value> {
+    let mut ports: Vec<Value> =
+        example.values("portMappings").iter().filter_map(Value::as_array).flatten().cloned().collect();
+    if ports.is_empty() && example.values("portMappings").contains(&Value::Bool(true)) {
+        ports = vec![json!({"hostPort": 8080, "containerPort": 80, "protocol": "tcp"})];
+        let mut told = example.content.clone();
+        let plugins = told["plugins"].as_array_mut().into_iter().flatten();
+        for plugin in plugins.filter(|plugin| plugin["type"] == "portmap") {
+            plugin["runtimeConfig"] = json!({"portMappings": ports});
+        }
+        let copy = format!("/etc/cni/net.d/{}", example.file);
+        fs::write(&copy, told.to_string()).unwrap_or_else(|error| panic!("{copy}: {error}"));
+    }
+    ports
+}
+
+/// Somebody on the host connects to a port that the container's example publishes, and is answered by the container.
+fn answers(example: &Example, node: &Namespace, port: &Value) {
+    let bridge = example.values("bridge").pop().expect("it is on a bridge");
+    let gateway = harness::ip(&format!("-4 address show dev {}", bridge.as_str().unwrap_or_default()));
+    let address = match port["hostIP"].as_str() {
+        Some(address) => address,
+        None => gateway[0]["addr_info"][0]["local"].as_str().expect("the bridge is the gateway"),
+    };
+    let udp = if port["protocol"] == "udp" { "-u" } else { "" };
+    let inside = &port["containerPort"];
+    let _server = node.spawn(&format!("exec ncat {udp} -l -p {inside} -c 'read line; echo answered' 2> /dev/null"));
+    wait_until("the server listens", || !node.sh(&format!("ss -Hlntu sport = {inside}")).ok().is_empty());
+    let client = format!("(echo; sleep 1) | ncat {udp} -w 2 {address} {}", port["hostPort"]);
+    let reply = sh(&client);
+    assert_eq!(
+        reply.stdout.trim_end(),
+        "answered",
+        "{}: {client}: {reply:?}\n{}",
+        example.file,
+        sh("nft list ruleset").stdout
+    );
 }
 
 /// Keys that are refused, whatever their value.
@@ -164,9 +205,13 @@ fn works(example: &Example) {
     let switch = switch(example);
     let nodes: Vec<Namespace> = ["ex1", "ex2"].map(|name| world.node(name)).into();
     // What an example gives to one container alone, a second one cannot have: a fixed address, the name of an internal port, the
-    // output of a mirror. And queues are each container's own.
+    // output of a mirror, a port of the host. And queues are each container's own.
     let has = |key: &str, value: Value| example.values(key).contains(&value);
-    let is_single = has("type", "static".into()) || has("nic", "internal".into()) || has("output", true.into());
+    let ports = published(example);
+    let is_single = has("type", "static".into())
+        || has("nic", "internal".into())
+        || has("output", true.into())
+        || !ports.is_empty();
     let is_shaped = example.needs().contains(&Feature::Netem);
     let nodes = if is_single || is_shaped { &nodes[..1] } else { &nodes[..] };
     let look = || {
@@ -190,6 +235,9 @@ fn works(example: &Example) {
         world.plugboard(&format!("check {}", node.name)).ok();
     }
     assert!(look() != before, "{}: something was made", example.file);
+    for (node, port) in nodes.iter().flat_map(|node| ports.iter().map(move |port| (node, port))) {
+        answers(example, node, port);
+    }
     for node in nodes {
         world.plugboard(&format!("detach {}", node.name)).ok();
     }

@@ -21,6 +21,7 @@ mod ovn;
 mod placement;
 mod podman;
 mod process_container;
+mod published_ports;
 mod rocks;
 mod secondary_nics;
 mod shape;

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use harness::{Host, OpenVswitch, Snapshot, bin_dir, ip, ping, sh};
-use integration::remove_control_groups;
+use integration::{page, remove_control_groups};
 use serde_json::{Value, json};
+use tests::world::{OUTSIDE, internet_of};
 
 use crate::local_area_cloud::far_host;
 
@@ -69,6 +70,16 @@ impl Podman {
         let (group, place) = (&self.control_group, self.directory.display());
         self.call(&format!(
             "run -d --name {name} --cgroup-parent /{group}{networks} --rootfs {place}/box /bin/busybox sleep 1000"
+        ));
+    }
+
+    /// Starts a container with a web server that publishes its port 80, on these networks: its page is its name.
+    fn serve(&self, name: &str, networks: &str, publish: &str) {
+        let (group, place) = (&self.control_group, self.directory.display());
+        sh(&format!("mkdir -p {place}/box/{name} && printf %s {name} > {place}/box/{name}/index.html")).ok();
+        self.call(&format!(
+            "run -d --name {name} --cgroup-parent /{group} --network {networks} {publish} \
+             --rootfs {place}/box /bin/busybox httpd -f -h /{name}"
         ));
     }
 
@@ -162,4 +173,35 @@ fn containers_have_ports_of_open_vswitch() {
         podman.call(&format!("rm -f -t 0 {name}"));
     }
     assert_eq!(before, state());
+}
+
+/// Podman hands a container's ports to each of its networks.
+#[test]
+fn a_published_port_is_answered_by_whichever_network_is_left() {
+    let host = Host::enter();
+    let world = internet_of(&host, "203.0.113.0/24");
+    let podman = Podman::new();
+    let ipam = |subnet: &str| json!({"type": "host-local", "ranges": [[{"subnet": subnet}]]});
+    let portmap = json!({"type": "portmap", "capabilities": {"portMappings": true}});
+    let first = json!({"type": "bridge", "bridge": "net1-br", "isDefaultGateway": true, "ipam": ipam("10.81.0.0/24")});
+    // Without the first network nothing else tells where answers to the world go.
+    let second = json!({"type": "veth-secondary", "bridge": "net2-br", "isGateway": true, "sourceRouting": true,
+        "ipam": ipam("10.82.0.0/24")});
+    podman.network("net1", &json!([first, portmap]));
+    podman.network("net2", &json!([second, portmap]));
+    let before = Snapshot::take::<&str>(&[], &[]);
+    let pages = || [page(|script| world.sh(script), OUTSIDE, 8080), page(sh, "127.0.0.1", 8080)];
+    let rules = || sh("nft list ruleset").ok();
+    for gone in ["net1", "net2"] {
+        podman.serve("web", "net1,net2", "-p 8080:80");
+        assert_eq!(pages(), ["web 200", "web 200"], "{}", rules());
+        podman.call(&format!("network disconnect {gone} web"));
+        assert_eq!(pages(), ["web 200", "web 200"], "without {gone}: {}", rules());
+        podman.call(&format!("network connect {gone} web"));
+        assert_eq!(pages(), ["web 200", "web 200"], "again with {gone}: {}", rules());
+        podman.call("rm -f -t 0 web");
+        assert_eq!(pages(), [" 000", " 000"]);
+        sh("echo 0 > /proc/sys/net/ipv4/ip_forward").ok();
+        assert_eq!(before, Snapshot::take::<&str>(&[], &[]), "{gone}");
+    }
 }

@@ -4,9 +4,11 @@ mod line;
 pub mod queues;
 mod rate;
 pub mod report;
+mod web;
 
 pub use line::{Direction, Pair};
 pub use rate::settled_bit_s;
+pub use web::{page, web_server};
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

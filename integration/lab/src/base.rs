@@ -33,7 +33,7 @@ const MODULES: &str = "virtio_pci virtio_console virtio_blk virtio_net overlay \
     nft_fib_inet nft_redir nft_hash nft_numgen nft_meta_bridge nf_conntrack_bridge nf_conntrack_netlink nfnetlink_log \
     xt_MASQUERADE xt_conntrack xt_addrtype xt_comment xt_mark xt_nat xt_tcpudp xt_physdev xt_limit xt_multiport \
     openvswitch vport-vxlan vport-geneve vport-gre \
-    xfrm_user xfrm_interface esp4 esp6 xfrm4_tunnel authenc gcm ccm cbc ctr hmac ghash_generic aesni_intel sha256_generic seqiv \
+    sctp xfrm_user xfrm_interface esp4 esp6 xfrm4_tunnel authenc gcm ccm cbc ctr hmac ghash_generic aesni_intel sha256_generic seqiv \
     echainiv drbg jitterentropy_rng sha512_generic cryptd af_key";
 
 /// Modules come without devices that nobody asked for.

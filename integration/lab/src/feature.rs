@@ -33,11 +33,13 @@ pub enum Feature {
     NftablesNat,
     /// Encryption by IPsec's ESP with AES-GCM.
     Esp,
+    /// The transport protocol SCTP.
+    Sctp,
 }
 
 impl Feature {
     /// All that there are.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Netem,
         Self::Tbf,
         Self::Htb,
@@ -53,6 +55,7 @@ impl Feature {
         Self::Tap,
         Self::NftablesNat,
         Self::Esp,
+        Self::Sctp,
     ];
 
     /// Whether the running kernel has it: it is used, in namespaces that are gone afterwards. Without root's privileges
@@ -100,6 +103,7 @@ impl Feature {
                 "ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 1 reqid 1 mode tunnel \
                  aead 'rfc4106(gcm(aes))' 0x0123456789abcdef0123456789abcdef01234567 128"
             }
+            Self::Sctp => "ip link set lo up; ncat --sctp 127.0.0.1 9 2>&1 | grep -q refused",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Programs that run the lab or are taken into it, with the Debian package of each.
-pub(crate) const PROGRAMS: [(&str, &str); 42] = [
+pub(crate) const PROGRAMS: [(&str, &str); 43] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("busybox", "busybox-static"),
     ("modprobe", "kmod"),
@@ -24,6 +24,7 @@ pub(crate) const PROGRAMS: [(&str, &str); 42] = [
     ("arptables", "iptables"),
     ("ethtool", "ethtool"),
     ("tcpdump", "tcpdump"),
+    ("ncat", "ncat"),
     ("jq", "jq"),
     ("ovsdb-server", "openvswitch-switch"),
     ("ovs-vswitchd", "openvswitch-switch"),

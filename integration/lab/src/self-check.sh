@@ -102,6 +102,12 @@ encryption() {
     ip xfrm state | grep -o 'aead rfc4106(gcm(aes))'
 }
 
+sctp() {
+    ncat --sctp -l 127.0.0.1 9 -c 'echo "an answer"' &
+    sleep 1
+    ncat --sctp --recv-only 127.0.0.1 9 | grep answer
+}
+
 overlay() {
     mkdir /tmp/upper /tmp/work
     mount -t overlay overlay -o lowerdir=/etc,upperdir=/tmp/upper,workdir=/tmp/work /etc
@@ -117,5 +123,6 @@ check "bridge VLAN filtering" bridge_vlans
 check "802.1Q devices" vlan_devices
 check "Open vSwitch datapath" open_vswitch
 check "ESP with AES-GCM" encryption
+check "SCTP" sctp
 check "overlay file system" overlay
 exit "$failed"

@@ -1,4 +1,4 @@
-"""Asks containerd for pods, as kubelet does: cri.py SOCKET run NAME ANNOTATION=VALUE… | stop POD | image FILE
+"""Asks containerd for pods, as kubelet does: cri.py SOCKET run NAME [ANNOTATION=VALUE | HOST-PORT:PORT/PROTOCOL]… | stop POD | image FILE
 
 `run` prints the pod's identity; its control group is named after the socket's directory. `image` writes an image for `ctr images import` in which a pod can wait: busybox alone.
 
@@ -38,9 +38,16 @@ def call(socket, method, request):
         return method(request, wait_for_ready=True, timeout=60)
 
 
-def run(socket, name, *annotations):
+def run(socket, name, *details):
+    annotations = [detail for detail in details if "=" in detail]
     metadata = field(1, name) + field(2, name) + field(3, "default")
     config = field(1, metadata) + field(2, name) + field(4, b"")
+    for published in (detail for detail in details if "=" not in detail):
+        ports, protocol = published.split("/")
+        host_port, container_port = ports.split(":")
+        numbers = {1: ["tcp", "udp", "sctp"].index(protocol), 2: int(container_port), 3: int(host_port)}
+        # Numbers are of wire type 0.
+        config += field(5, b"".join(varint(key << 3) + varint(value) for key, value in numbers.items()))
     for annotation in annotations:
         key, value = annotation.split("=", 1)
         config += field(7, field(1, key) + field(2, value))

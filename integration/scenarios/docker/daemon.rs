@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use harness::{Background, Namespace, Output, sh, spawn};
 use integration::remove_control_groups;
 
-/// `dockerd` with directories of its own, on the host that the thread is on. It connects nothing by itself, so that the host's packet
-/// filter stays as it is.
+/// `dockerd` with directories of its own, on the host that the thread is on.
 pub(crate) struct Docker {
     directory: PathBuf,
     control_group: String,
@@ -15,11 +14,29 @@ pub(crate) struct Docker {
 }
 
 impl Docker {
-    /// Starts it, with an image `box` of `busybox` and `iperf3`.
+    /// Starts it, with an image `box` of `busybox` and `iperf3`. It connects nothing by itself, so that the host's packet filter stays as
+    /// it is.
     ///
     /// # Panics
     /// If it does not serve within half a minute.
     pub(crate) fn start() -> Self {
+        Self::with(
+            "--bridge none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --userland-proxy=false",
+        )
+    }
+
+    /// The same as it is without options, but for the proxy that would listen at published ports: it connects its containers to
+    /// `docker0`, and drops what is forwarded elsewhere.
+    ///
+    /// # Panics
+    /// As [`Docker::start`].
+    pub(crate) fn with_a_bridge() -> Self {
+        // Where the host forwards already, it drops nothing.
+        sh("echo 0 > /proc/sys/net/ipv4/ip_forward").ok();
+        Self::with("--userland-proxy=false")
+    }
+
+    fn with(options: &str) -> Self {
         let directory = Path::new("/run/docker-of-the-test").to_owned();
         let place = directory.display();
         // It keeps a key of its own there, wherever else its directories are.
@@ -29,8 +46,7 @@ impl Docker {
         let daemon = spawn(&format!(
             "exec dockerd --config-file {place}/config.json --data-root {place}/data --exec-root {place}/exec \
              --pidfile {place}/pid --host unix://{place}/socket \
-             --bridge none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --userland-proxy=false \
-             --storage-driver vfs --cgroup-parent /{control_group} 2> {place}/log"
+             {options} --storage-driver vfs --cgroup-parent /{control_group} 2> {place}/log"
         ));
         let mut docker = Self { directory, control_group, daemon };
         docker.wait();
