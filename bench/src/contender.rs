@@ -58,11 +58,11 @@ impl Programs {
         };
         require(
             &ours,
-            &["bridge", "veth-secondary", "ovs-port", "vxlan-overlay", "host-local", "netem-shaper"],
+            &["bridge", "veth-secondary", "ovs-port", "vxlan-overlay", "host-local", "netem-shaper", "portmap"],
             "run `make build` first",
         )?;
         let hint = "install Debian's containernetworking-plugins, or name another directory with --reference";
-        let plugins = ["bridge", "ptp", "host-device", "sbr", "host-local", "bandwidth"];
+        let plugins = ["bridge", "ptp", "host-device", "sbr", "host-local", "bandwidth", "portmap", "tuning"];
         require(reference, &plugins, hint)?;
         if let Some(newer) = newer {
             let hint = "`scripts/newer-reference` gets them, and without --newer they are left out";

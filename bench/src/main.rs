@@ -14,6 +14,7 @@ mod networks;
 mod options;
 mod ovs_port;
 mod pool;
+mod published;
 mod report;
 mod rounds;
 mod shaper;
@@ -69,6 +70,10 @@ fn run(options: &Options) -> Result<Report> {
         report.ovs_ports = ovs_port::measure(options.rounds, networks.programs(), &host)?;
         return Ok(report);
     }
+    if options.only == Some(Part::Portmap) {
+        report.published = published::measure(options.rounds, networks.programs(), &host)?;
+        return Ok(report);
+    }
     if options.only == Some(Part::VxlanOverlay) {
         report.vxlan_overlay = vxlan_overlay::measure(options.rounds, networks.programs(), &host)?;
         return Ok(report);
@@ -93,6 +98,7 @@ fn run(options: &Options) -> Result<Report> {
     report.bursts = burst::measure(&mut networks, &spaces)?;
     eprintln!("bench: {}", pool::TITLE);
     report.pools = pool::measure(options.rounds, networks.programs(), spaces.path(Contender::Ours, 0)?)?;
+    report.published = published::measure(options.rounds, networks.programs(), &host)?;
     report.ovs_ports = ovs_port::measure(options.rounds, networks.programs(), &host)?;
     report.vxlan_overlay = vxlan_overlay::measure(options.rounds, networks.programs(), &host)?;
     Ok(report)

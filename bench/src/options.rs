@@ -9,13 +9,14 @@ pub(crate) const USAGE: &str = "\
 Measures ADD, CHECK and DEL of the executables that `make build` made, beside the reference plugins and a floor.
 Run it as root; it works in network and mount namespaces of its own.
 
-usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper] [--ovs-port] [--vxlan-overlay] [--markdown]
+usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper] [--portmap] [--ovs-port] [--vxlan-overlay] [--markdown]
 
   --rounds N             calls of each verb with each of the three; 100 by default
   --reference DIRECTORY  where the reference plugins are; /usr/lib/cni by default
   --newer DIRECTORY      where newer reference plugins are, for what those lack: tap, and masquerading by nftables;
                          without it, they are left out
   --shaper               nothing but ADD of the shaper alone
+  --portmap              nothing but published ports
   --ovs-port             nothing but ports of Open vSwitch
   --vxlan-overlay        nothing but members of LACs
   --markdown             prints tables for docs/benchmarks.md
@@ -26,6 +27,8 @@ usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper]
 pub(crate) enum Part {
     /// ADD of the shaper alone.
     Shaper,
+    /// Published ports.
+    Portmap,
     /// Ports of Open vSwitch.
     OvsPort,
     /// Members of LACs.
@@ -60,6 +63,7 @@ impl Options {
                 }
                 "--newer" => options.newer = Some(arguments.next().context("--newer needs a directory")?.into()),
                 "--shaper" => options.only = Some(Part::Shaper),
+                "--portmap" => options.only = Some(Part::Portmap),
                 "--ovs-port" => options.only = Some(Part::OvsPort),
                 "--vxlan-overlay" => options.only = Some(Part::VxlanOverlay),
                 "--markdown" => options.markdown = true,

@@ -12,6 +12,7 @@ use crate::contender::Contender;
 use crate::network::Job;
 use crate::ovs_port::{self, Maker};
 use crate::pool;
+use crate::published;
 use crate::rounds::{Figures, Measured};
 use crate::shaper;
 use crate::targets::{mebibytes, ratio, targets};
@@ -29,6 +30,7 @@ pub(crate) struct Report {
     pub(crate) bursts: BTreeMap<Contender, Burst>,
     pub(crate) pools: pool::Measured,
     pub(crate) shapers: shaper::Measured,
+    pub(crate) published: published::Measured,
     pub(crate) ovs_ports: ovs_port::Measured,
     pub(crate) vxlan_overlay: vxlan_overlay::Measured,
 }
@@ -57,6 +59,9 @@ impl Report {
         if !self.shapers.is_empty() {
             section(&shaper::TITLE, &of_shapers(&self.shapers));
         }
+        for (title, table) in published::tables(&self.published) {
+            section(&title, &table);
+        }
         if !self.ovs_ports.is_empty() {
             section(&ovs_port::TITLE, &of_ovs_ports(&self.ovs_ports));
         }
@@ -69,7 +74,10 @@ impl Report {
         }
         let goals = targets(&self.jobs, &self.bursts, &self.pools, &self.shapers);
         let of_switches = ovs_port::goals(&self.ovs_ports);
-        for target in goals.into_iter().chain(of_switches).chain(vxlan_overlay::goals(&self.vxlan_overlay)) {
+        let of_ports = published::goals(&self.published);
+        for target in
+            goals.into_iter().chain(of_ports).chain(of_switches).chain(vxlan_overlay::goals(&self.vxlan_overlay))
+        {
             let _ = writeln!(page, "{}{target}", if markdown { "- " } else { "" });
         }
         page
