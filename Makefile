@@ -11,7 +11,7 @@ endif
 RELEASE := target/$(TARGET)/release
 QUICK   := target/$(TARGET)/quick
 IMAGE_TOOL ?= docker
-PLUGINS := bridge veth-secondary ovs-port vxlan-overlay netem-shaper loopback host-local static
+PLUGINS := bridge veth-secondary ovs-port vxlan-overlay netem-shaper portmap loopback host-local static
 PROGRAMS := $(PLUGINS) plugboard
 
 # Where things are installed, by the names of the GNU coding standards. DESTDIR comes before all of it, for packages.
@@ -45,10 +45,10 @@ NEWER := target/newer-reference
 
 # What the demo and the lab run with; the tests add the reference plugins, cnitool's sources and their own tools.
 DEMO_TOOLS := iproute2 iputils-ping iperf3 jq procps kmod util-linux qemu-system-x86 busybox-static nftables iptables \
-              openvswitch-switch ethtool tcpdump
+              openvswitch-switch ethtool tcpdump ncat
 TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-appc-cni-dev strace \
               containerd runc docker.io python3-grpcio dnsmasq-base podman openssl \
-              ovn-central ovn-host vdeplug vdens
+              ovn-central ovn-host vdeplug vdens curl
 
 .PHONY: help demo test soak t reference-suites bench bench-shaping bench-throughput build install uninstall image lint conformance demo-tools test-tools nextest clean
 
@@ -58,14 +58,15 @@ help: ## this text
 demo: demo-tools build ## two containers on two networks, one with limits, and the kernel's figures for them
 	demo/run $(RELEASE)
 
-test: test-tools nextest lint build ## everything: formats, lints, unit tests, protocol, scenarios
+# Quickly built executables serve: what is tested is what they do, not what they cost. Those of a release are what soak tests.
+test: test-tools nextest lint ## everything: formats, lints, unit tests, protocol, scenarios
 	scripts/minimum-rust
-	scripts/test $(RELEASE)
+	$(STATIC) cargo build --quiet --profile quick --target $(TARGET) $(PROGRAMS:%=--package %)
+	scripts/test $(QUICK)
 
 soak: test-tools nextest build ## the same at length: storms, long kills, hundreds of repeats; before a release
 	PLUGBOARD_SOAK=1 scripts/test $(RELEASE) --run-ignored all
 
-# Quickly built executables serve: what is tested is what they do, not what they cost.
 t: nextest ## T=NAME: builds what has changed, and runs the tests whose names have that in them
 	@[ -n "$(T)" ] || { echo "make t T=NAME: part of a test's name, or /a regular expression/" >&2; exit 2; }
 	$(STATIC) cargo build --quiet --profile quick --target $(TARGET) $(PROGRAMS:%=--package %)
