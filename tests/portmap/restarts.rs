@@ -91,3 +91,24 @@ fn clients_of_udp_are_answered_by_the_next_server_at_once() {
         }
     }
 }
+
+#[test]
+fn what_others_send_through_the_host_is_not_forgotten() {
+    let site = Site::new();
+    let neighbour = site.nic(&site.c2, json!({}));
+    let address = neighbour["prevResult"]["ips"][0]["address"].as_str().expect("an address").trim_end_matches("/24");
+    site.world.sh("ip route add 10.1.0.0/24 via 192.0.2.1").ok();
+    for to in [address, OUTSIDE] {
+        // Nobody listens, which is told.
+        site.world.sh(&format!("echo hello | ncat -u -w 1 {to} 5000"));
+    }
+    let tracked = |to: &str| {
+        let all = harness::sh("cat /proc/net/nf_conntrack").ok();
+        all.lines().any(|line| line.contains(&format!("dst={to} ")) && line.contains("dport=5000"))
+    };
+    assert!(tracked(address) && tracked(OUTSIDE));
+    let udp = json!({"hostPort": 5000, "containerPort": 53, "protocol": "udp"});
+    let attached = site.published(site.c1(), &json!([udp]), json!({}));
+    assert!(tracked(address) && !tracked(OUTSIDE), "what was opened to the host, and nothing else");
+    site.deleted(site.c1(), &attached);
+}
