@@ -8,12 +8,13 @@ use crate::message::{NFTA_MATCH_INFO, NFTA_MATCH_NAME, put_number, put_text};
 
 const NFTA_MATCH_REV: u16 = 2;
 
-/// `struct xt_conntrack_mtinfo3` (`include/uapi/linux/netfilter/xt_conntrack.h`): where its parts are, in bytes.
+/// `struct xt_conntrack_mtinfo3` (`include/uapi/linux/netfilter/xt_conntrack.h`), and where its parts are, in bytes: behind eight
+/// addresses, times and ports, as in `…2`.
 const CONNTRACK_BYTES: usize = 164;
-const MATCH_FLAGS: usize = 146;
-const STATE_MASK: usize = 150;
+pub(crate) const MATCH_FLAGS: usize = 146;
+pub(crate) const STATE_MASK: usize = 150;
 /// `XT_CONNTRACK_STATE` and `XT_CONNTRACK_STATE_DNAT`.
-const BY_STATE: u16 = 1;
+pub(crate) const BY_STATE: u16 = 1;
 const STATE_DNAT: u16 = 1 << 7;
 
 /// `-m conntrack --ctstate DNAT`: the packet's connection was led elsewhere, whichever its direction.

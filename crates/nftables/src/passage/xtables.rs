@@ -2,16 +2,13 @@
 
 use super::applies::Applies;
 use crate::conntrack::state;
+use crate::xtables::{BY_STATE, MATCH_FLAGS, STATE_MASK};
 
 /// The greatest port.
 const LAST_PORT: u16 = u16::MAX;
 
-/// `struct xt_conntrack_mtinfo2` and `…3`: behind eight addresses, times and ports.
-const MATCH_FLAGS: usize = 146;
 const INVERT_FLAGS: usize = 148;
-const STATE_MASK: usize = 150;
-/// `XT_CONNTRACK_STATE`, `…_STATUS` and `…_DIRECTION`.
-const BY_STATE: u16 = 1;
+/// `XT_CONNTRACK_STATUS` and `…_DIRECTION`.
 const BY_STATUS: u16 = 1 << 6;
 const BY_DIRECTION: u16 = 1 << 12;
 /// The first revision whose masks have 16 bits.
