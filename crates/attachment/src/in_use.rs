@@ -7,6 +7,7 @@ use netlink::link::{self, ALIAS_BYTES, Link};
 use netlink::qdisc::redirect;
 
 use crate::firewall::elements;
+use crate::firewall::owner::Owner;
 use crate::identity::MARK;
 use crate::objects::{ChildElsewhere, DeviceElsewhere, internal_ports, rules_behind};
 use crate::{Device, Error, Identity, Moved, Session, Side, Tag, give_back};
@@ -198,10 +199,8 @@ pub fn owners_of_elements(session: &mut Session) -> Result<Vec<ElementOwner>, Er
 
 /// The attachment in a comment such as `pbvd4zojfh5w7vp eth1 on home-net of vn1`.
 fn commented(comment: &str) -> Option<ElementOwner> {
-    let (host_name, rest) = comment.split_once(' ')?;
-    let (if_name, rest) = rest.split_once(" on ")?;
-    let (network, container_id) = rest.split_once(" of ")?;
-    let owner = Identity::new(network, container_id, if_name);
+    let Owner { host_name, if_name, network, container } = Owner::read(comment)?;
+    let owner = Identity::new(network, container, if_name);
     let is_cut = owner.host_name() != host_name;
     Some(ElementOwner { host_name: host_name.to_owned(), owner, is_cut })
 }

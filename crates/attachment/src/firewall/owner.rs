@@ -23,17 +23,21 @@ impl Identity {
 pub(crate) struct Owner<'a> {
     /// The attachment's host interface.
     pub(crate) host_name: &'a str,
+    /// The attachment's container interface.
+    pub(crate) if_name: &'a str,
     /// The attachment's network.
     pub(crate) network: &'a str,
+    /// The container's ID, or its beginning.
+    pub(crate) container: &'a str,
 }
 
 impl<'a> Owner<'a> {
     /// Reads a comment; `None` for one that is not ours.
     pub(crate) fn read(comment: &'a str) -> Option<Self> {
         let (host_name, rest) = comment.split_once(' ')?;
-        let (_, rest) = rest.split_once(" on ")?;
-        let (network, _) = rest.split_once(" of ")?;
-        Some(Self { host_name, network })
+        let (if_name, rest) = rest.split_once(" on ")?;
+        let (network, container) = rest.split_once(" of ")?;
+        Some(Self { host_name, if_name, network, container })
     }
 }
 
@@ -41,13 +45,9 @@ impl Identity {
     /// Whether the comment is of another attachment of the same container. The name of the host interface tells that: it is a hash of
     /// all, and of the container's ID the comment may have the beginning only.
     pub(crate) fn is_beside(&self, comment: &str) -> bool {
-        let read = || {
-            let (host_name, rest) = comment.split_once(' ')?;
-            let (if_name, rest) = rest.split_once(" on ")?;
-            let (network, _) = rest.split_once(" of ")?;
-            Some(Self::new(network, self.container_id(), if_name).host_name() == host_name)
-        };
-        read().unwrap_or(false)
+        Owner::read(comment).is_some_and(|owner| {
+            Self::new(owner.network, self.container_id(), owner.if_name).host_name() == owner.host_name
+        })
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
     fn comments_are_read_back() {
         let identity = Identity::new("home-net", "vn1", "eth1");
         assert_eq!(identity.comment(), "pbvd4zojfh5w7vp eth1 on home-net of vn1");
-        let owner = Owner { host_name: "pbvd4zojfh5w7vp", network: "home-net" };
+        let owner = Owner { host_name: "pbvd4zojfh5w7vp", if_name: "eth1", network: "home-net", container: "vn1" };
         assert_eq!(Owner::read(&identity.comment()), Some(owner));
         assert_eq!(Owner::read("somebody's"), None);
     }

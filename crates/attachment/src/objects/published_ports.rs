@@ -270,19 +270,14 @@ fn in_words(place: &Place, protocol: &str) -> String {
     }
 }
 
-/// The container that a comment of ours names.
-fn container_of(comment: &str) -> Option<&str> {
-    comment.split_once(" on ").and_then(|(_, rest)| rest.split_once(" of ")).map(|(_, container)| container)
-}
-
 fn taken(port: &PublishedPort, by: &Placed) -> Error {
-    let comment = &by.element.comment;
     // Without the name of the host interface, which tells people nothing.
-    let holder = match Commented::read(comment) {
-        Some(_) => comment.split_once(' ').map_or(comment.as_str(), |(_, rest)| rest).to_owned(),
-        None => "somebody else".to_owned(),
+    let (holder, container) = match Commented::read(&by.element.comment) {
+        Some(Commented { if_name, network, container, .. }) => {
+            (format!("{if_name} on {network} of {container}"), container)
+        }
+        None => ("somebody else".to_owned(), "CONTAINER"),
     };
-    let container = container_of(comment).unwrap_or("CONTAINER");
     let at = if port.address.is_unspecified() { String::new() } else { format!(" at {}", port.address) };
     Error::Conflict {
         object: format!("port {}/{}{at} of the host", port.port, port.protocol.1),
