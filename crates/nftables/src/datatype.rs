@@ -23,8 +23,10 @@ pub enum Type {
     InetService,
     /// `mark`: of a packet or a connection.
     Mark,
-    /// Six bytes of a packet that `nft` has no name for, a hardware address for example; see [`Set::of_transport_bytes`](crate::Set).
+    /// Six bytes of a packet that `nft` has no name for, a hardware address for example; see [`Set::taken_from`](crate::Set).
     SixBytes,
+    /// Three such bytes, a VXLAN network identifier for example.
+    ThreeBytes,
 }
 
 /// How the bytes of a value are ordered (`enum byteorder` in nft's `datatype.h`).
@@ -39,7 +41,7 @@ impl Type {
     /// The tool's number for it (`enum datatypes` in nft's `datatype.h`); to the kernel it means nothing.
     fn number(self) -> u32 {
         match self {
-            Self::SixBytes => 4,
+            Self::SixBytes | Self::ThreeBytes => 4,
             Self::Ipv4 => 7,
             Self::Ipv6 => 8,
             Self::Ether => 9,
@@ -55,6 +57,7 @@ impl Type {
         match self {
             Self::InetProto => 1,
             Self::InetService => 2,
+            Self::ThreeBytes => 3,
             Self::Ipv4 | Self::Mark => 4,
             Self::Ether | Self::SixBytes => 6,
             Self::Ipv6 | Self::Ifname => 16,
@@ -70,7 +73,9 @@ impl Type {
         match self {
             Self::Ifname | Self::Mark => ByteOrder::Host,
             Self::InetProto => ByteOrder::None,
-            Self::Ipv4 | Self::Ipv6 | Self::Ether | Self::InetService | Self::SixBytes => ByteOrder::Big,
+            Self::Ipv4 | Self::Ipv6 | Self::Ether | Self::InetService | Self::SixBytes | Self::ThreeBytes => {
+                ByteOrder::Big
+            }
         }
     }
 }

@@ -159,6 +159,14 @@ pub fn delete<'a>(table: &Table, set: &Set, elements: impl IntoIterator<Item = &
     body.change(Verb::DelElement, 0)
 }
 
+/// Asks for the element with this key, or whose interval has it, with what it has counted: `nft get element TABLE SET { … }`.
+/// The answer is an object, of which [`read`] makes one element, or `ENOENT`, also if there is no such set.
+#[must_use]
+pub fn get(table: &Table, set: &Set, element: &Element) -> Request {
+    let body = set.body(table).nested(NFTA_SET_ELEM_LIST_ELEMENTS, |list| element.put_name(list, set));
+    body.question(Verb::GetElement)
+}
+
 /// The elements of a set: `nft list set TABLE SET`. None where there is no such set. [`list_intervals`] is for sets of intervals
 /// whose keys have one part, which come here as their bounds.
 ///

@@ -50,6 +50,12 @@ pub enum Meta {
     Nfproto = 15,
     /// `meta l4proto`: the protocol of its transport header.
     L4proto = 16,
+    /// `meta pkttype`: whom the link layer has it for, in 1 byte (`PACKET_HOST` and the like of `packet(7)`).
+    PacketType = 19,
+    /// `meta ipsec`: 1 if xfrm has transformed it on its way in, in 1 byte.
+    Secpath = 25,
+    /// `meta iifkind`: the kind of the link that it came in by; where packets go out, of the one that made it, if one did (Linux 5.7).
+    Iifkind = 26,
 }
 
 /// Where an offset counts from (`enum nft_payload_bases`).
@@ -188,6 +194,22 @@ pub fn set_mark(from: Register) -> Expression {
         put_number(data, NFTA_META_KEY, Meta::Mark as u32);
         put_number(data, NFTA_META_SREG, from.number());
     })
+}
+
+/// `meta pkttype set multicast`: the packet counts as one for a group, whoever it is for. The kernel answers no such packet with an error
+/// of ICMP (`icmp_send`, `icmp6_send`). In `prerouting` alone (`nft_meta_set_validate`).
+#[must_use]
+pub fn set_for_group(by: Register) -> [Expression; 2] {
+    const PACKET_MULTICAST: u8 = 2;
+    let load = Expression::encode("immediate", |data| {
+        put_number(data, NFTA_IMMEDIATE_DREG, by.number());
+        append_nested(data, NFTA_IMMEDIATE_DATA, |data| put_value(data, &[PACKET_MULTICAST]));
+    });
+    let set = Expression::encode("meta", |data| {
+        put_number(data, NFTA_META_KEY, Meta::PacketType as u32);
+        put_number(data, NFTA_META_SREG, by.number());
+    });
+    [load, set]
 }
 
 impl Key {

@@ -42,6 +42,12 @@ impl Key {
         Self::one(Type::SixBytes, &bytes)
     }
 
+    /// Three bytes as they are in a packet.
+    #[must_use]
+    pub fn three_bytes(bytes: [u8; 3]) -> Self {
+        Self::one(Type::ThreeBytes, &bytes)
+    }
+
     /// A transport protocol by its number (`IPPROTO_*`).
     #[must_use]
     pub fn protocol(number: u8) -> Self {
@@ -171,6 +177,7 @@ fn part_text(kind: Type, part: &[u8]) -> String {
         Type::Ipv6 => <[u8; 16]>::try_from(part).map_or_else(|_| String::new(), |v6| Ipv6Addr::from(v6).to_string()),
         Type::Ether => <[u8; 6]>::try_from(part).map_or_else(|_| String::new(), |mac| Mac(mac).to_string()),
         Type::SixBytes => format!("{:#014x}", number()),
+        Type::ThreeBytes => format!("{:#08x}", number()),
         Type::InetProto | Type::InetService => number().to_string(),
         Type::Mark => <[u8; 4]>::try_from(part).map_or_else(|_| String::new(), |v| u32::from_ne_bytes(v).to_string()),
     }
@@ -191,7 +198,7 @@ mod tests {
 
     #[test]
     fn keys_read_as_nft_writes_them() {
-        use Type::{Ether, Ifname, InetProto, InetService, Ipv4, Ipv6};
+        use Type::{Ether, Ifname, InetProto, InetService, Ipv4, Ipv6, ThreeBytes};
         let link = Key::link("br0");
         assert_eq!(link.text(&[Ifname]), r#""br0""#);
         assert_eq!(link.clone().and_ipv4([10, 1, 0, 2].into()).text(&[Ifname, Ipv4]), r#""br0" . 10.1.0.2"#);
@@ -199,6 +206,8 @@ mod tests {
         let mac = link.and_mac(Mac([2, 0, 0, 0, 0, 9]));
         assert_eq!(mac.text(&[Ifname, Ether]), r#""br0" . 02:00:00:00:00:09"#);
         assert_eq!(Key::protocol(6).and_port(80).text(&[InetProto, InetService]), "6 . 80");
+        let lac = Key::port(14789).and(&Key::three_bytes([0, 1, 2]));
+        assert_eq!(lac.text(&[InetService, ThreeBytes]), "14789 . 0x000102");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use netlink::{Error, Object, Request, Socket};
 use crate::count::Count;
 use crate::datatype::{self, ByteOrder, Type, byte_order};
 use crate::message::{Body, NLM_F_CREATE, NLM_F_EXCL, Verb, open, put_number, read_number};
-use crate::userdata::{byte_orders, typeof_iifname_and_transport};
-use crate::{Table, milliseconds};
+use crate::userdata::{byte_orders, typeof_parts};
+use crate::{Source, Table, milliseconds};
 
 const NFTA_SET_TABLE: u16 = 1;
 const NFTA_SET_NAME: u16 = 2;
@@ -62,23 +62,16 @@ pub struct Set {
     pub timeout: Option<Duration>,
     /// Each element counts the packets that found it (Linux 5.7).
     pub is_counted: bool,
-    /// Its key is `typeof iifname . @th,OFFSET,LENGTH`, in bits, as which `nft` shows it: a link, and raw bytes.
-    pub of_transport_bytes: Option<(u32, u32)>,
+    /// What the parts of its key are taken from, if `nft` is to show that (`typeof`) instead of their types: of raw bytes it
+    /// shows no set otherwise.
+    pub sources: &'static [Source],
 }
 
 impl Set {
     /// A set of single keys.
     #[must_use]
     pub const fn new(name: &'static str, key: &'static [Type]) -> Self {
-        Self {
-            name,
-            key,
-            values: Values::None,
-            has_intervals: false,
-            timeout: None,
-            is_counted: false,
-            of_transport_bytes: None,
-        }
+        Self { name, key, values: Values::None, has_intervals: false, timeout: None, is_counted: false, sources: &[] }
     }
 
     /// The same as a map to values of these parts.
@@ -111,10 +104,10 @@ impl Set {
         Self { is_counted: true, ..self }
     }
 
-    /// The same, whose key of a link and raw bytes is shown as `typeof iifname . @th,OFFSET,LENGTH`, in bits.
+    /// The same, whose key of several parts is shown as taken from these: `typeof …`.
     #[must_use]
-    pub const fn of_transport_bytes(self, offset: u32, length: u32) -> Self {
-        Self { of_transport_bytes: Some((offset, length)), ..self }
+    pub const fn taken_from(self, sources: &'static [Source]) -> Self {
+        Self { sources, ..self }
     }
 
     /// `nft create set TABLE NAME { type …; }`. The `id` is another one for each set of a transaction.
@@ -149,8 +142,8 @@ impl Set {
             Values::Verdicts => Some(ByteOrder::None),
         };
         let mut shown = byte_orders(byte_order(self.key), values);
-        if let Some((offset, length)) = self.of_transport_bytes {
-            shown.extend(typeof_iifname_and_transport(offset, length));
+        if !self.sources.is_empty() {
+            shown.extend(typeof_parts(self.sources));
         }
         body = body.bytes(NFTA_SET_USERDATA, &shown);
         if self.is_counted {

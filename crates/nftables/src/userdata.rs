@@ -43,24 +43,57 @@ pub(crate) fn byte_orders(keys: ByteOrder, values: Option<ByteOrder>) -> Vec<u8>
     bytes
 }
 
-/// The key of a set whose parts are those of `typeof iifname . @th,OFFSET,LENGTH`, in bits: expressions, each with its kind and what
-/// makes it up (`expr_ops` in nft's `src/expression.c`, `payload.c` and `meta.c`).
-pub(crate) fn typeof_iifname_and_transport(offset: u32, length: u32) -> Vec<u8> {
+/// What a part of a set's key is taken from, as `nft` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// `iifname`.
+    Iifname,
+    /// `ip saddr`.
+    Ipv4Source,
+    /// `ip6 saddr`.
+    Ipv6Source,
+    /// `udp dport`.
+    UdpDestination,
+    /// `@th,OFFSET,LENGTH`: raw bytes of the transport header and behind it, both numbers in bits.
+    Transport(u32, u32),
+}
+
+const KIND: u8 = 0;
+const DATA: u8 = 1;
+
+impl Source {
+    /// An expression: its kind and what makes it up (`expr_ops` in nft's `src/expression.c`, `payload.c` and `meta.c`).
+    fn expression(self) -> Vec<u8> {
+        const META: u32 = 9;
+        const META_IIFNAME: u32 = 6;
+        match self {
+            Self::Iifname => expression(META, &number(KIND, META_IIFNAME)),
+            // Protocol and field (`enum proto_desc_id`, `iphdr_fields`, `ip6hdr_fields` and `udphdr_fields`).
+            Self::Ipv4Source => payload(&[12, 11]),
+            Self::Ipv6Source => payload(&[13, 8]),
+            Self::UdpDestination => payload(&[6, 2]),
+            // They are of no protocol and no field, and counted from `PROTO_BASE_TRANSPORT_HDR`.
+            Self::Transport(offset, length) => payload(&[0, 0, 3, offset, length]),
+        }
+    }
+}
+
+/// The key of a set whose parts are taken from these.
+pub(crate) fn typeof_parts(sources: &[Source]) -> Vec<u8> {
     const KEY_TYPEOF: u8 = 3;
-    const KIND: u8 = 0;
-    const DATA: u8 = 1;
-    const META: u32 = 9;
-    const META_IIFNAME: u32 = 6;
-    const PAYLOAD: u32 = 7;
     const CONCATENATION: u32 = 13;
-    /// `PROTO_BASE_TRANSPORT_HDR`, behind the number of a protocol and that of one of its fields, which raw bytes lack.
-    const PAYLOAD_PARTS: [u32; 3] = [0, 0, 3];
-    let expression = |kind, data: &[u8]| [number(KIND, kind), value(DATA, data)].concat();
-    let meta = expression(META, &number(KIND, META_IIFNAME));
-    let parts = PAYLOAD_PARTS.into_iter().chain([offset, length]);
-    let payload: Vec<u8> = (0..).zip(parts).flat_map(|(kind, part)| number(kind, part)).collect();
-    let payload = expression(PAYLOAD, &payload);
-    value(KEY_TYPEOF, &expression(CONCATENATION, &[value(0, &meta), value(1, &payload)].concat()))
+    let parts: Vec<u8> = (0..).zip(sources).flat_map(|(place, source)| value(place, &source.expression())).collect();
+    value(KEY_TYPEOF, &expression(CONCATENATION, &parts))
+}
+
+fn payload(parts: &[u32]) -> Vec<u8> {
+    const PAYLOAD: u32 = 7;
+    let parts: Vec<u8> = (0..).zip(parts).flat_map(|(place, part)| number(place, *part)).collect();
+    expression(PAYLOAD, &parts)
+}
+
+fn expression(kind: u32, data: &[u8]) -> Vec<u8> {
+    [number(KIND, kind), value(DATA, data)].concat()
 }
 
 fn number(kind: u8, number: u32) -> Vec<u8> {
@@ -88,7 +121,7 @@ mod tests {
     fn raw_bytes_are_told_as_nft_tells_them() {
         let expected = b"\x03\x40\x00\x04\x0d\0\0\0\x01\x38\x00\x0e\x00\x04\x09\0\0\0\x01\x06\x00\x04\x06\0\0\0\x01\x26\x00\x04\x07\0\0\0\
             \x01\x1e\x00\x04\0\0\0\0\x01\x04\0\0\0\0\x02\x04\x03\0\0\0\x03\x04\xd0\0\0\0\x04\x04\x30\0\0\0";
-        assert_eq!(typeof_iifname_and_transport(208, 48), expected);
+        assert_eq!(typeof_parts(&[Source::Iifname, Source::Transport(208, 48)]), expected);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use netlink::attributes::{append_nested, read_u16};
 use crate::conntrack::{self, Connection, state, status};
 use crate::nat::{self, Nat, Translated};
 use crate::{
-    Comparison, Count, Data, Element, Expression, Family, Field, Key, Meta, Register, Set, Span, Table, Type, Verdict,
-    fib, set_mark,
+    Comparison, Count, Data, Element, Expression, Family, Field, Key, Meta, Register, Set, Source, Span, Table, Type,
+    Verdict, exthdr, fib, route, set_for_group, set_mark,
 };
 
 const IPV4_SOURCE: Field = Field { base: crate::Base::Network, offset: 12, length: 4 };
@@ -117,6 +117,79 @@ fn sets() {
     ] {
         assert_eq!(set(&ours, id), nft, "{}", ours.name);
     }
+}
+
+/// `typeof ip saddr . udp dport . @th,96,24`, and the same without an address, or with one of IPv6.
+#[test]
+fn sets_of_raw_bytes() {
+    const RAW: Source = Source::Transport(96, 24);
+    let lacs = Set::new("closed", &[Type::InetService, Type::ThreeBytes]);
+    assert_eq!(
+        set(&lacs.taken_from(&[Source::UdpDestination, RAW]).with_counters(), 1),
+        "2:636c6f73656400 3:00000000 4:00000344 5:00000008 10:00000001 \
+         13:000400000000034600040d000000013e0014000407000000010c00040600000001040200000001260004070000\
+         00011e000400000000010400000000020403000000030460000000040418000000 17[1:636f756e74657200 2[]]"
+    );
+    let with = |name, address| {
+        let parts: &'static [Type] = match address {
+            Source::Ipv4Source => &[Type::Ipv4, Type::InetService, Type::ThreeBytes],
+            _ => &[Type::Ipv6, Type::InetService, Type::ThreeBytes],
+        };
+        let sources: &'static [Source] = match address {
+            Source::Ipv4Source => &[Source::Ipv4Source, Source::UdpDestination, RAW],
+            _ => &[Source::Ipv6Source, Source::UdpDestination, RAW],
+        };
+        Set::new(name, parts).taken_from(sources).with_intervals()
+    };
+    assert_eq!(
+        set(&with("peers4", Source::Ipv4Source), 3),
+        "2:70656572733400 3:00000084 4:00007344 5:0000000c 10:00000003 \
+         9[2[1[1:00000004] 1[1:00000002] 1[1:00000003]]] \
+         13:000400000000035c00040d00000001540014000407000000010c00040c00000001040b000000011400040700000001\
+         0c0004060000000104020000000226000407000000011e000400000000010400000000020403000000030460000000040418000000"
+    );
+    assert_eq!(
+        set(&with("peers6", Source::Ipv6Source), 4),
+        "2:70656572733600 3:00000084 4:00008344 5:00000018 10:00000004 \
+         9[2[1[1:00000010] 1[1:00000002] 1[1:00000003]]] \
+         13:000400000000035c00040d00000001540014000407000000010c00040d000000010408000000011400040700000001\
+         0c0004060000000104020000000226000407000000011e000400000000010400000000020403000000030460000000040418000000"
+    );
+}
+
+/// `meta ipsec missing`, `meta pkttype set multicast`, `rt ipsec missing` and `exists`, `frag more-fragments 1`, `frag frag-off 0` and
+/// `meta iifkind "vxlan"`. Flags and operations that are zero are left out here.
+#[test]
+fn transformations_and_fragments() {
+    assert_eq!(
+        rule(&[Expression::Meta(Meta::Secpath), equal(&[0])]),
+        "1[1:6d65746100 2[2:00000019 1:00000001]] 1[1:636d7000 2[1:00000001 2:00000000 3[1:00]]]"
+    );
+    assert_eq!(
+        rule(&set_for_group(Register::FIRST)),
+        "1[1:696d6d65646961746500 2[1:00000001 2[1:02]]] 1[1:6d65746100 2[2:00000013 3:00000001]]"
+    );
+    assert_eq!(
+        rule(&route::in_clear()),
+        "1[1:727400 2[2:00000004 1:00000001]] 1[1:636d7000 2[1:00000001 2:00000000 3[1:00]]]"
+    );
+    assert_eq!(
+        rule(&exthdr::more_fragments()),
+        "1[1:65787468647200 2[1:00000001 2:2c 3:00000003 4:00000001]] \
+         1[1:6269747769736500 2[1:00000001 2:00000001 3:00000001 4[1:01] 5[1:00]]] \
+         1[1:636d7000 2[1:00000001 2:00000000 3[1:01]]]"
+    );
+    assert_eq!(
+        rule(&exthdr::first_fragment()),
+        "1[1:65787468647200 2[1:00000001 2:2c 3:00000002 4:00000002]] \
+         1[1:6269747769736500 2[1:00000001 2:00000001 3:00000002 4[1:fff8] 5[1:0000]]] \
+         1[1:636d7000 2[1:00000001 2:00000000 3[1:0000]]]"
+    );
+    assert_eq!(
+        rule(&route::transformed()),
+        "1[1:727400 2[2:00000004 1:00000001]] 1[1:636d7000 2[1:00000001 2:00000000 3[1:01]]]"
+    );
+    assert_eq!(rule(&[Expression::Meta(Meta::Iifkind)]), "1[1:6d65746100 2[2:0000001a 1:00000001]]");
 }
 
 #[test]
