@@ -4,25 +4,12 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 
-use crate::attributes::{append, iterate, read_u16, read_u32};
+use crate::attributes::{append, iterate, read_u32};
+use crate::ndmsg::{
+    AF_BRIDGE, HEADER_BYTES, Header, NDA_DST, NDA_IFINDEX, NDA_LLADDR, NTF_SELF, NUD_PERMANENT, RTM_DELNEIGH,
+    RTM_GETNEIGH, RTM_NEWNEIGH, append_address, read_address, read_mac,
+};
 use crate::{Error, Mac, Object, Request, Socket};
-
-const RTM_NEWNEIGH: u16 = 28;
-const RTM_DELNEIGH: u16 = 29;
-const RTM_GETNEIGH: u16 = 30;
-
-// `struct ndmsg`: family, three bytes of padding, index, state, flags, type (`neighbour.h`).
-const HEADER_BYTES: usize = 12;
-const INDEX_OFFSET: usize = 4;
-const STATE_OFFSET: usize = 8;
-const FLAGS_OFFSET: usize = 10;
-const AF_BRIDGE: u8 = 7;
-const NUD_PERMANENT: u16 = 0x80;
-/// The device's own database, not that of its bridge.
-const NTF_SELF: u8 = 0x02;
-const NDA_DST: u16 = 1;
-const NDA_LLADDR: u16 = 2;
-const NDA_IFINDEX: u16 = 8;
 
 /// What stands for all addresses that are not known.
 const ANY: [u8; 6] = [0; 6];
@@ -68,21 +55,9 @@ fn of_remote(index: u32, host: IpAddr, by: Option<u32>) -> Vec<u8> {
 }
 
 fn of(index: u32, mac: [u8; 6], host: IpAddr) -> Vec<u8> {
-    let mut payload = header(index);
-    payload.splice(STATE_OFFSET..STATE_OFFSET + 2, NUD_PERMANENT.to_ne_bytes());
-    payload.splice(FLAGS_OFFSET..=FLAGS_OFFSET, [NTF_SELF]);
+    let mut payload = Header { family: AF_BRIDGE, index, state: NUD_PERMANENT, flags: NTF_SELF }.write();
     append(&mut payload, NDA_LLADDR, &mac);
-    match host {
-        IpAddr::V4(v4) => append(&mut payload, NDA_DST, &v4.octets()),
-        IpAddr::V6(v6) => append(&mut payload, NDA_DST, &v6.octets()),
-    }
-    payload
-}
-
-fn header(index: u32) -> Vec<u8> {
-    let mut payload = vec![0; HEADER_BYTES];
-    payload.splice(..1, [AF_BRIDGE]);
-    payload.splice(INDEX_OFFSET..INDEX_OFFSET + 4, index.to_ne_bytes());
+    append_address(&mut payload, NDA_DST, host);
     payload
 }
 
@@ -91,26 +66,26 @@ fn header(index: u32) -> Vec<u8> {
 /// # Errors
 /// Those of [`Socket::dump`].
 pub fn list(socket: &mut Socket, index: u32) -> Result<Vec<Entry>, Error> {
-    let objects = socket.dump("the forwarding database", &Request::list(RTM_GETNEIGH, header(index)))?;
+    let objects = socket.dump("the forwarding database", &Request::list(RTM_GETNEIGH, question(index)))?;
     Ok(objects.iter().filter_map(|object| read(object, index)).collect())
 }
 
+fn question(index: u32) -> Vec<u8> {
+    Header { family: AF_BRIDGE, index, state: 0, flags: 0 }.write()
+}
+
 fn read(object: &Object, index: u32) -> Option<Entry> {
-    let payload = &object.payload;
-    let is_its = object.message_type == RTM_NEWNEIGH
-        && read_u32(payload, INDEX_OFFSET) == Some(index)
-        && payload.get(FLAGS_OFFSET).is_some_and(|flags| flags & NTF_SELF != 0);
+    let header = Header::read(object).filter(|header| header.index == index && header.flags & NTF_SELF != 0)?;
     let (mut mac, mut host, mut by) = (None, None, None);
-    for (kind, value) in iterate(payload.get(HEADER_BYTES..).filter(|_| is_its)?) {
+    for (kind, value) in iterate(object.payload.get(HEADER_BYTES..)?) {
         match kind {
             NDA_IFINDEX => by = read_u32(value, 0).filter(|index| *index != 0),
-            NDA_LLADDR => mac = value.try_into().ok().map(Mac),
-            NDA_DST if value.len() == 4 => host = <[u8; 4]>::try_from(value).ok().map(IpAddr::from),
-            NDA_DST => host = <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
+            NDA_LLADDR => mac = read_mac(value),
+            NDA_DST => host = read_address(value),
             _ => {}
         }
     }
-    let is_permanent = read_u16(payload, STATE_OFFSET).is_some_and(|state| state & NUD_PERMANENT != 0);
+    let is_permanent = header.state & NUD_PERMANENT != 0;
     Some(Entry { mac: mac.filter(|mac| mac.0 != ANY), host: host?, by, is_permanent })
 }
 

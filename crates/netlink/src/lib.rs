@@ -10,6 +10,7 @@
 pub mod address;
 pub mod attributes;
 pub mod bridge;
+pub mod bridge_fdb;
 pub mod bridge_port;
 pub mod bridge_vlan;
 pub mod child;
@@ -27,7 +28,9 @@ pub mod macvlan;
 pub mod multicast;
 mod name;
 mod namespace;
+mod ndmsg;
 pub mod neighbour;
+pub mod neighbour_entry;
 pub mod offload;
 pub mod qdisc;
 mod request;
@@ -40,6 +43,7 @@ mod transaction;
 pub mod veth;
 pub mod vlan;
 pub mod vxlan;
+pub mod xfrm;
 
 pub use error::{Error, KernelError};
 pub use link_change::LinkChange;

@@ -74,8 +74,12 @@ pub struct Link {
     pub hairpin: bool,
     /// For the port of a bridge: it reaches only ports that are not isolated.
     pub isolated: bool,
-    /// For the port of a bridge: what is not known, and what is for many or all, leaves by it, and what arrives by it is learned from.
-    pub floods_and_learns: bool,
+    /// For the port of a bridge: what is not known, and what is for many or all, leaves by it.
+    pub floods: bool,
+    /// For the port of a bridge: what arrives by it is learned from.
+    pub learns: bool,
+    /// For the port of a bridge: questions for addresses that the bridge's neighbour table has do not leave by it (`neigh_suppress`).
+    pub suppresses_neighbours: bool,
     /// For a bridge: ports receive only frames of their VLANs.
     pub vlan_filtering: bool,
     /// For a bridge: the VLAN that new ports are in, 0 for none; `None` from a kernel without VLAN filtering.
@@ -131,6 +135,7 @@ const IFLA_BRPORT_LEARNING: u16 = 8;
 const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
 const IFLA_BRPORT_MCAST_FLOOD: u16 = 27;
 const IFLA_BRPORT_BCAST_FLOOD: u16 = 30;
+const IFLA_BRPORT_NEIGH_SUPPRESS: u16 = 32;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
@@ -221,15 +226,12 @@ impl Link {
                 IFLA_INFO_SLAVE_DATA if self.master_kind == "bridge" => {
                     self.hairpin = is_on(value, IFLA_BRPORT_MODE);
                     self.isolated = is_on(value, IFLA_BRPORT_ISOLATED);
+                    self.suppresses_neighbours = is_on(value, IFLA_BRPORT_NEIGH_SUPPRESS);
                     let is_off = |kind| value_of(value, kind).is_some_and(|value| value.first() == Some(&0));
-                    self.floods_and_learns = ![
-                        IFLA_BRPORT_LEARNING,
-                        IFLA_BRPORT_UNICAST_FLOOD,
-                        IFLA_BRPORT_MCAST_FLOOD,
-                        IFLA_BRPORT_BCAST_FLOOD,
-                    ]
-                    .into_iter()
-                    .any(is_off);
+                    self.learns = !is_off(IFLA_BRPORT_LEARNING);
+                    self.floods = ![IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_MCAST_FLOOD, IFLA_BRPORT_BCAST_FLOOD]
+                        .into_iter()
+                        .any(is_off);
                     self.port_state = value_of(value, IFLA_BRPORT_STATE).map(|state| match state.first() {
                         Some(&BR_STATE_DISABLED) => PortState::Disabled,
                         Some(&BR_STATE_FORWARDING) => PortState::Forwarding,

@@ -1,5 +1,7 @@
 //! One message to the kernel.
 
+use std::fmt;
+
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
     NetlinkMessage, NetlinkPayload, Parseable,
@@ -42,12 +44,22 @@ pub struct Request {
 }
 
 /// What follows the header.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Body {
     /// A message of rtnetlink.
     Route(RouteNetlinkMessage),
     /// Bytes that the library has no type for, or that came from the kernel and go back to it.
     Raw { message_type: u16, payload: Vec<u8> },
+}
+
+/// Bytes are not shown: they may be keys.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Route(message) => message.fmt(f),
+            Self::Raw { message_type, payload } => write!(f, "{} bytes of type {message_type}", payload.len()),
+        }
+    }
 }
 
 impl From<RouteNetlinkMessage> for Body {

@@ -4,11 +4,11 @@
 //! next piece of a table within the one that receives the last (`netlink_unicast_kernel`, `netlink_recvmsg` in
 //! `net/netlink/af_netlink.c`). An answer that is not there is one that the kernel has dropped.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use netlink_packet_core::{NLM_F_DUMP_INTR, NetlinkHeader};
 use nix::errno::Errno;
-use nix::sys::socket::{self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
+use nix::sys::socket::{self, MsgFlags, NetlinkAddr};
 
 use crate::attributes::{read_text, read_u16, read_u32, value_of};
 use crate::request::HEADER_BYTES;
@@ -59,10 +59,7 @@ impl Socket {
     /// # Errors
     /// [`Error::System`] when the kernel has no rtnetlink or the process has no file descriptor left.
     pub fn open() -> Result<Self, Error> {
-        Self::of(
-            SockProtocol::NetlinkRoute,
-            &[libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK],
-        )
+        Self::of(libc::NETLINK_ROUTE, &[libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK])
     }
 
     /// Opens a socket for netfilter in the calling thread's namespace.
@@ -70,12 +67,11 @@ impl Socket {
     /// # Errors
     /// [`Error::System`] with `EPROTONOSUPPORT` when the kernel has no netfilter over netlink.
     pub fn open_netfilter() -> Result<Self, Error> {
-        Self::of(SockProtocol::NetlinkNetFilter, &[libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK])
+        Self::of(libc::NETLINK_NETFILTER, &[libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK])
     }
 
-    fn of(protocol: SockProtocol, options: &[libc::c_int]) -> Result<Self, Error> {
-        let fd = socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
-            .map_err(Error::system("socket(AF_NETLINK)"))?;
+    pub(crate) fn of(protocol: libc::c_int, options: &[libc::c_int]) -> Result<Self, Error> {
+        let fd = open(protocol).map_err(Error::system("socket(AF_NETLINK)"))?;
         let mut is_strict = false;
         for &option in options {
             match set_netlink_option(&fd, option) {
@@ -378,6 +374,14 @@ impl<'a> Message<'a> {
     fn object(&self) -> Object {
         Object { message_type: self.header.message_type, payload: self.payload.to_vec() }
     }
+}
+
+/// A socket of a protocol of netlink. `nix` does not know all of these.
+fn open(protocol: libc::c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: the arguments are numbers, and no memory is involved.
+    let fd = Errno::result(unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol) })?;
+    // SAFETY: the descriptor is open, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn set_netlink_option(fd: &OwnedFd, option: libc::c_int) -> Result<(), Error> {

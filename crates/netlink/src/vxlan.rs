@@ -8,6 +8,7 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::Request;
 use crate::attributes::{iterate, read_u32};
+use crate::xfrm::payload_in;
 
 /// The kind of such a link.
 pub const KIND: &str = "vxlan";
@@ -35,6 +36,13 @@ pub const LEAST_MTU_BYTES: u32 = 68;
 #[must_use]
 pub fn mtu_over(underlay_bytes: u32, is_ipv6: bool) -> u32 {
     underlay_bytes.saturating_sub(if is_ipv6 { IPV6_HEADERS_BYTES } else { IPV4_HEADERS_BYTES })
+}
+
+/// The same where packets are encrypted, as [`crate::xfrm`] has it.
+#[must_use]
+pub fn sealed_mtu_over(underlay_bytes: u32, is_ipv6: bool) -> u32 {
+    let ip_bytes = if is_ipv6 { 40 } else { 20 };
+    payload_in(underlay_bytes.saturating_sub(ip_bytes)).saturating_sub(IPV4_HEADERS_BYTES - 20)
 }
 
 /// The settings of a VXLAN device.
@@ -141,12 +149,42 @@ impl NewVxlan<'_> {
         if *source_ports != (0, 0) {
             data.push(InfoVxlan::PortRange(*source_ports));
         }
+        if self.settings.asks_routes_anew() {
+            data.push(InfoVxlan::Tos(OWN_TOS));
+        }
         let device = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Vxlan)
             .name(self.name)
             .mtu(self.mtu)
             .set_info_data(InfoData::Vxlan(data));
         Request::create(RouteNetlinkMessage::NewLink(device.build()))
     }
+}
+
+/// A type of service with which the kernel keeps no routes (`vxlan_xmit_one`). In packets it is 0, for its two bits are those of ECN, which are
+/// taken from the frame.
+pub const OWN_TOS: u8 = 2;
+
+impl Settings {
+    /// Whether the device is made to look up the route of each packet: a hardware address that is learned to be at another host keeps
+    /// the route to the former one (`vxlan_snoop`), and with that what IPsec does on it. So it is where IPsec may: with an address of its
+    /// own to send from, and learning.
+    #[must_use]
+    pub fn asks_routes_anew(&self) -> bool {
+        self.local.is_some() && self.learning
+    }
+}
+
+/// `ip link set INDEX type vxlan local ADDRESS`, of the family that the device has.
+#[must_use]
+pub fn set_local(index: u32, local: IpAddr) -> Request {
+    let local = match local {
+        IpAddr::V4(v4) => InfoVxlan::Local(v4),
+        IpAddr::V6(v6) => InfoVxlan::Local6(v6),
+    };
+    let device = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Vxlan)
+        .index(index)
+        .set_info_data(InfoData::Vxlan(vec![local]));
+    Request::change(RouteNetlinkMessage::NewLink(device.build()))
 }
 
 #[cfg(test)]
@@ -158,6 +196,8 @@ mod tests {
     fn the_headers_are_counted() {
         assert_eq!((mtu_over(1500, false), mtu_over(1500, true)), (1450, 1430));
         assert_eq!(mtu_over(40, false), 0);
+        assert_eq!((sealed_mtu_over(1500, false), sealed_mtu_over(1500, true)), (1408, 1376));
+        assert_eq!(sealed_mtu_over(40, true), 0);
     }
 
     #[test]
