@@ -17,19 +17,19 @@ keys! {
         pub group: Group,
 
         /// the UDP port
-        #[key("port", default = "14789, VDE's", example = "4789", is_ours = true)]
+        #[key("port", default = "14789, VDE's; with `mode` `evpn` 4789", example = "4789", is_ours = true)]
         pub port: Option<UdpPort>,
 
         /// the VXLAN Network Identifier
-        #[key("vni", default = "1", example = "42", is_ours = true)]
+        #[key("vni", default = "1; with `mode` `evpn` it must be given", example = "42", is_ours = true)]
         pub vni: Option<Vni>,
 
         /// TTL, or hop limit, of the packets on the underlay
-        #[key("ttl", default = "1 with a group, so that they stay in one subnet; with `remotes` the host's own", example = "4", is_ours = true)]
+        #[key("ttl", default = "1 with a group, so that they stay in one subnet; else the host's own", example = "4", is_ours = true)]
         pub ttl: Option<Ttl>,
 
         /// the underlay: the device of the host by which it reaches the others
-        #[key("if", pattern = patterns::LINK, default = "the device of the host's route to the group, or to the remotes", example = r#""eth1""#, is_ours = true)]
+        #[key("if", pattern = patterns::LINK, default = "the device of the host's route to the group, or to the remotes; with `mode` `evpn` of its default route", example = r#""eth1""#, is_ours = true)]
         pub underlay: Option<String>,
 
         /// the same as `if`, which iproute2 calls so
@@ -55,6 +55,22 @@ keys! {
         /// a file with the addresses of the other hosts, one on a line; `#` begins a comment
         #[key("remotesFile", accepts = "path", default = "none", example = r#""/etc/cni/lac-hosts""#, is_ours = true)]
         pub remotes_file: Option<String>,
+
+        /// only these hosts are heard: addresses and networks of the other hosts; see [peers](#peers)
+        #[key("peers", accepts = "list of addresses and networks", default = "whoever sends is heard", example = r#"["192.0.2.2", "198.51.100.0/28"]"#, is_ours = true)]
+        pub peers: Vec<String>,
+
+        /// a file with them instead, one on a line; `#` begins a comment
+        #[key("peersFile", accepts = "path", default = "none", example = r#""/etc/cni/lac-peers""#, is_ours = true)]
+        pub peers_file: Option<String>,
+
+        /// a file with the key by which packets to the other hosts are encrypted; needs `peers`; see [encryption](#encryption)
+        #[key("keyFile", accepts = "path", default = "none: in clear", example = r#""/etc/cni/lac.key""#, is_ours = true)]
+        pub key_file: Option<String>,
+
+        /// with `mode` `evpn`: the address of this host that the others send to; see [EVPN](#evpn)
+        #[key("local", pattern = patterns::ADDRESS, accepts = "address", default = "the first one of the underlay", example = r#""192.0.2.1""#, is_ours = true)]
+        pub local: Option<String>,
 
         /// `tap` makes a TAP device for a [virtual machine](../virtual-machines.md) instead of a veth pair
         #[key("nic", default = "`veth`", example = r#""tap""#, is_ours = true)]
@@ -125,6 +141,8 @@ choice! {
         Remotes = "remotes",
         /// By a multicast group, together with VDE's clients.
         Vxvde = "vxvde",
+        /// By what a BGP daemon tells (EVPN, RFC 7432).
+        Evpn = "evpn",
     }
 }
 
@@ -238,7 +256,7 @@ mod tests {
         assert_eq!(read(&json!({"mode": "", "compat": ""})).unwrap().mode, None);
         assert_eq!(
             read(&json!({"mode": "unicast"})).unwrap_err(),
-            "mode is \"unicast\": it must be \"multicast\" or \"remotes\" or \"vxvde\""
+            "mode is \"unicast\": it must be \"multicast\" or \"remotes\" or \"vxvde\" or \"evpn\""
         );
         assert_eq!(read(&json!({"compat": "vde"})).unwrap_err(), "compat is \"vde\": it must be \"vxvde\"");
     }
