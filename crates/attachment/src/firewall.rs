@@ -8,6 +8,7 @@
 pub(crate) mod elements;
 pub(crate) mod forward;
 pub(crate) mod owner;
+pub(crate) mod peers;
 pub(crate) mod placed;
 pub(crate) mod ports;
 pub(crate) mod reference;

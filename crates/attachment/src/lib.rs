@@ -62,6 +62,7 @@ pub use device::{Device, Side};
 pub use difference::Difference;
 pub use error::Error;
 pub use finder::{Collect, Finder, Found, OfAttachment, OfNetwork, Printing, Removal};
+pub use firewall::peers::{ClosedLac, closed_lac, closed_lacs, sealed_lacs_of_port};
 pub use identity::{Identity, network_link};
 pub use in_use::{ElementOwner, InUse, OwnedDevice, owned_devices, owners_of_elements, remove_device};
 pub use item::Item;

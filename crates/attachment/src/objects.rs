@@ -47,6 +47,8 @@ mod tap;
 mod tap_behind;
 mod tap_line;
 mod tc_words;
+mod told_address;
+mod told_mac;
 mod veth;
 
 pub use address::{Address, Others};
@@ -89,4 +91,6 @@ pub use source_table::SourceTable;
 pub use sysctl::{Need, Sysctl};
 pub use tap::Tap;
 pub use tap_line::TapLine;
+pub use told_address::{ToldAddress, ToldAddresses};
+pub use told_mac::ToldMac;
 pub use veth::Veth;

@@ -1,6 +1,7 @@
 //! One call's work on an attachment: its channels to objects, what is queued, what was made, and what is locked.
 
 use std::any::Any;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use ipnetwork::IpNetwork;
@@ -348,6 +349,15 @@ impl Session {
     /// What the kernel says.
     pub fn addresses(&mut self, side: Side, index: u32) -> Result<Vec<IpNetwork>, Error> {
         address::list(self.socket(side)?, index).map_err(Error::refused(format!("list the addresses of link {index}")))
+    }
+
+    /// Whether an address is one of this host's, after everything queued has been sent.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn is_own(&mut self, address: IpAddr) -> Result<bool, Error> {
+        netlink::route::is_local(self.socket(Side::Host)?, address)
+            .map_err(Error::refused(format!("look up whether {address} is this host")))
     }
 
     /// The addresses of all links of a side, each with the index of its link, after everything queued has been sent.

@@ -5,6 +5,8 @@
 /// Within a stage things are made in the order in which they were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
+    /// What must be in force before something shared sends or receives its first frame, and until it has gone.
+    Protection,
     /// What attachments share: a bridge with its uplink, a VXLAN device, a rule that lets members reach each other.
     Common,
     /// What must be in force before the first frame passes.

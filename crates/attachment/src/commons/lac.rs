@@ -1,11 +1,14 @@
 //! The VXLAN device of a Local Area Cloud: it joins the cloud's bridge on this host to those of other hosts.
 
 mod compared;
+pub(super) mod devices;
+mod evpn;
 mod id;
 mod made;
 mod memberships;
 mod mode;
 mod printed;
+mod vtep;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,6 +19,7 @@ use netlink::vxlan::Settings;
 
 pub use id::LacId;
 pub use mode::LacMode;
+pub use vtep::{Vtep, is_wide};
 
 use crate::bridge_members::BridgeMembers;
 use crate::{
@@ -40,8 +44,10 @@ pub struct Lac {
     pub device: String,
     /// How frames reach the other hosts.
     pub reach: Reach,
-    /// The device of the host that they leave by.
+    /// The device of the host that they leave by; with EVPN that is left to the routes, and this is empty.
     pub underlay: String,
+    /// The address that they leave from, where that is not left to the routes.
+    pub local: Option<IpAddr>,
     /// The TTL or hop limit of the packets; 0 for the host's own, which is 1 to a group.
     pub ttl: u8,
     /// The MTU of the VXLAN device in bytes.
@@ -67,6 +73,11 @@ pub enum Reach {
         /// They are of IPv6.
         is_ipv6: bool,
     },
+    /// By what a daemon that speaks BGP tells of the others (EVPN, RFC 8365): it has the forwarding database of the device for itself.
+    Evpn {
+        /// They are of IPv6.
+        is_ipv6: bool,
+    },
 }
 
 impl Reach {
@@ -74,8 +85,8 @@ impl Reach {
     fn remote(&self) -> IpAddr {
         match self {
             Self::Group(group) | Self::Flooded(group) => *group,
-            Self::Hosts { is_ipv6: false, .. } => Ipv4Addr::UNSPECIFIED.into(),
-            Self::Hosts { is_ipv6: true, .. } => Ipv6Addr::UNSPECIFIED.into(),
+            Self::Hosts { is_ipv6: false, .. } | Self::Evpn { is_ipv6: false } => Ipv4Addr::UNSPECIFIED.into(),
+            Self::Hosts { is_ipv6: true, .. } | Self::Evpn { is_ipv6: true } => Ipv6Addr::UNSPECIFIED.into(),
         }
     }
 
@@ -90,6 +101,7 @@ impl Reach {
             Self::Group(_) => LacMode::Multicast,
             Self::Flooded(_) => LacMode::Vxvde,
             Self::Hosts { .. } => LacMode::Remotes,
+            Self::Evpn { .. } => LacMode::Evpn,
         }
     }
 }
@@ -102,7 +114,16 @@ impl Lac {
     #[must_use]
     pub fn named(id: LacId) -> Self {
         let reach = Reach::Hosts { hosts: BTreeSet::new(), is_ipv6: false };
-        Self { id, device: id.device(), reach, underlay: String::new(), ttl: 0, mtu: 0 }
+        Self { id, device: id.device(), reach, underlay: String::new(), local: None, ttl: 0, mtu: 0 }
+    }
+
+    /// The address that the device that is there sends from, where that is not left to the routes.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub fn local_in_use(id: LacId, session: &mut Session) -> Result<Option<IpAddr>, Error> {
+        let found = session.find(&Device::host(id.device()))?.filter(Tag::is_shared);
+        Ok(found.and_then(|link| link.vxlan).and_then(|settings| settings.local))
     }
 
     /// The underlay of the device that is there, for a configuration that names none.
@@ -129,7 +150,7 @@ impl Lac {
     fn source_ports(&self) -> (u16, u16) {
         match self.reach {
             Reach::Flooded(_) => (self.id.port, self.id.port.saturating_add(1)),
-            Reach::Group(_) | Reach::Hosts { .. } => (0, 0),
+            Reach::Group(_) | Reach::Hosts { .. } | Reach::Evpn { .. } => (0, 0),
         }
     }
 
@@ -138,13 +159,21 @@ impl Lac {
             vni: self.id.vni,
             port: self.id.port,
             remote: self.reach.remote(),
-            local: None,
-            underlay: Some(session.index(&Device::host(&self.underlay))?),
+            local: self.local,
+            underlay: match self.is_evpn() {
+                true => None,
+                false => Some(session.index(&Device::host(&self.underlay))?),
+            },
             ttl: self.ttl,
-            learning: !matches!(self.reach, Reach::Flooded(_)),
+            learning: self.learns(),
             source_ports: self.source_ports(),
             is_external: false,
         })
+    }
+
+    /// It learns who has which hardware address.
+    fn learns(&self) -> bool {
+        !matches!(self.reach, Reach::Flooded(_) | Reach::Evpn { .. })
     }
 
     /// Fails when a device of its name cannot serve. What others use is not changed.
@@ -209,11 +238,15 @@ impl Lac {
                 Remotes::from([(*group, Some(session.index(&Device::host(&self.underlay))?))])
             }
             Reach::Hosts { hosts, .. } => hosts.iter().map(|host| (*host, None)).collect(),
+            Reach::Evpn { .. } => Remotes::new(),
         })
     }
 
-    /// Whom it sends that, as the kernel has it.
+    /// Whom it sends that, as the kernel has it; none of those that a daemon has entered.
     fn remotes_of(&self, link: &Link, session: &mut Session) -> Result<Remotes, Error> {
+        if self.is_evpn() {
+            return Ok(Remotes::new());
+        }
         let entries = fdb::list(session.socket(Side::Host)?, link.index)
             .map_err(Error::refused(format!("list the remotes of {}", self.label())))?;
         Ok(entries.iter().filter(|entry| entry.mac.is_none()).map(|entry| (entry.host, entry.by)).collect())
@@ -227,9 +260,17 @@ impl Lac {
 }
 
 fn of_attachment(session: &mut Session, identity: &Identity) -> Result<Vec<Item>, Error> {
-    let Some(bridge) = bridge_members::of_attachment(session, identity)? else { return Ok(Vec::new()) };
-    let id = session.known(&Device::host(bridge))?.and_then(|bridge| lac_of(&bridge));
+    let id = lac_of_attachment(session, identity)?;
     Ok(id.map(|id| Item::Shared(Box::new(Lac::named(id)))).into_iter().collect())
+}
+
+/// The LAC that the host interface of an attachment is in.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub(crate) fn lac_of_attachment(session: &mut Session, identity: &Identity) -> Result<Option<LacId>, Error> {
+    let Some(bridge) = bridge_members::of_attachment(session, identity)? else { return Ok(None) };
+    Ok(session.known(&Device::host(bridge))?.and_then(|bridge| lac_of(&bridge)))
 }
 
 /// Those of all networks: their tags tell no network. Whether one is used is asked before it is released.
@@ -288,12 +329,15 @@ impl Shared for Lac {
     }
 
     fn make(&self, session: &mut Session) -> Result<(), Error> {
+        let bridge = self.id.bridge();
+        let is_up = session.known(&Device::host(&bridge))?.is_some_and(|link| link.is_up);
         match self.find(session)? {
             None => self.create(session),
             Some(link) => self.complete(&link, session),
         }?;
-        let bridge = self.id.bridge();
-        session.queue(Step::change(Side::Host, format!("set bridge {bridge} up"), link::set_up(&bridge)));
+        if !is_up {
+            session.queue(Step::change(Side::Host, format!("set bridge {bridge} up"), link::set_up(&bridge)));
+        }
         Ok(())
     }
 
@@ -333,8 +377,18 @@ impl Shared for Lac {
         if link.mtu != self.mtu {
             commands.push(format!("ip link set {name} mtu {}", self.mtu));
         }
-        if !link.is_up || link.master.is_none() || link.master != self.bridge(session)? {
+        let local = link.vxlan.as_ref().and_then(|settings| settings.local);
+        if let Some(wanted) = self.local.filter(|wanted| local != Some(*wanted)) {
+            commands.push(format!("ip link set {name} type vxlan local {wanted}"));
+        }
+        let is_elsewhere = link.master.is_none() || link.master != self.bridge(session)?;
+        if self.is_evpn() && is_elsewhere {
+            commands.extend(self.told_commands());
+        } else if !link.is_up || is_elsewhere {
             commands.push(format!("ip link set {name} master {} up", self.id.bridge()));
+        }
+        if !is_elsewhere && !self.told_differences(&link).is_empty() {
+            commands.push(self.told_command());
         }
         if let Some(checksums) = self.checksums()
             && !checksums.differences(session)?.is_empty()

@@ -80,7 +80,9 @@ pub(crate) fn add(session: &mut Session, comment: &str, entries: &[Entry], chain
     let Some(first) = entries.first() else { return Ok(()) };
     let action = format!("add {}", first.label());
     let mut entries: Vec<&Entry> = entries.iter().collect();
-    let mut stands = glance(socket, &entries)?;
+    let needed: Vec<Ours> =
+        Ours::ALL.into_iter().filter(|ours| entries.iter().any(|entry| entry.ours == *ours)).collect();
+    let mut stands = glance(socket, &needed)?;
     for _ in 0..ATTEMPTS {
         let (requests, meanings) = addition(comment, &entries, &stands, chains);
         // Only what makes up for something depends on what was seen.
@@ -110,10 +112,10 @@ pub(crate) fn add(session: &mut Session, comment: &str, entries: &[Entry], chain
     Err(Error::restless_firewall())
 }
 
-/// How the tables stand that the entries need, as far as the number of rules in their chains tells. A set that is missing is
-/// noticed when elements are added to it.
-fn glance(socket: &mut Socket, entries: &[&Entry]) -> Result<Vec<(Ours, Stand)>, Error> {
-    let needed = || Ours::ALL.into_iter().filter(|ours| entries.iter().any(|entry| entry.ours == *ours));
+/// How these tables stand, as far as the number of rules in their chains tells. A set that is missing is noticed when elements are
+/// added to it.
+pub(crate) fn glance(socket: &mut Socket, needed: &[Ours]) -> Result<Vec<(Ours, Stand)>, Error> {
+    let needed = || needed.iter().copied();
     let questions = needed().flat_map(Ours::questions).collect();
     let mut answers = socket.batch(questions).map_err(of_netfilter)?.into_iter();
     let mut stands = Vec::new();
@@ -145,7 +147,8 @@ fn glance(socket: &mut Socket, entries: &[&Entry]) -> Result<Vec<(Ours, Stand)>,
     stands.into_iter().map(close).collect()
 }
 
-fn look_closely(socket: &mut Socket, ours: Ours) -> Result<Stand, Error> {
+/// The same, part by part.
+pub(crate) fn look_closely(socket: &mut Socket, ours: Ours) -> Result<Stand, Error> {
     let stand = examine(socket, ours)?;
     if !matches!(stand, Stand::Complete) {
         check_table(ours)?;
@@ -201,7 +204,7 @@ fn addition(
 }
 
 fn check_table(ours: Ours) -> Result<(), Error> {
-    if ours == Ours::Filter {
+    if matches!(ours, Ours::Filter | Ours::Lacs) {
         return Ok(());
     }
     let kernel = nix::sys::utsname::uname().ok();
@@ -444,12 +447,12 @@ pub(crate) fn host_names(session: &mut Session, tables: &[Ours], network: &str) 
     Ok(names)
 }
 
-/// The comments of all elements.
+/// The comments of all elements that attachments have.
 ///
 /// # Errors
 /// What the kernel says; a kernel without nf_tables has none.
 pub(crate) fn comments(session: &mut Session) -> Result<BTreeSet<String>, Error> {
-    Ok(all(session, &Ours::ALL)?.into_iter().map(|placed| placed.element.comment).collect())
+    Ok(all(session, Ours::OF_ATTACHMENTS)?.into_iter().map(|placed| placed.element.comment).collect())
 }
 
 /// Somebody else was faster.

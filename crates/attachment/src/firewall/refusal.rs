@@ -68,6 +68,12 @@ fn lacks(ours: Ours) -> Error {
                     .to_owned(),
             ),
         },
+        Ours::Lacs => Error::Unsupported {
+            feature: "sets of addresses with ports in nf_tables, by which hosts that are no peers are kept out".to_owned(),
+            remedy: Remedy::act(
+                "load the module nft_fib_inet, or use Linux 5.7 or later with CONFIG_NF_TABLES_INET, CONFIG_NFT_FIB_INET and CONFIG_XFRM",
+            ),
+        },
         Ours::Filter => Error::Unsupported {
             feature: "nf_tables for bridges".to_owned(),
             remedy: Remedy::Guard("use a kernel with CONFIG_NF_TABLES_BRIDGE".to_owned()),

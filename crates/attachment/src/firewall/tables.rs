@@ -7,13 +7,14 @@
 mod common;
 mod growth;
 mod label;
+pub(crate) mod lacs;
 pub(crate) mod ports;
 
 use netlink::Request;
 use nftables::rule::Place;
 use nftables::{
-    Base, BaseChain, Chain, Comparison, Expression, Family, Field, Hook, Kind, Meta, Policy, Rule, Set, Table, Type,
-    Verdict,
+    Base, BaseChain, Chain, Comparison, Expression, Family, Field, Hook, Kind, Meta, Policy, Rule, Set, Source, Table,
+    Type, Verdict,
 };
 
 use common::{IPV4_DESTINATION, IPV4_SOURCE, IPV6_DESTINATION, IPV6_SOURCE, NFPROTO_IPV4, NFPROTO_IPV6, SRCNAT, equal};
@@ -27,6 +28,9 @@ const ROUTED: &str = "plugboard-routed";
 /// That of the table of published ports, which only those need who publish some.
 const PORTS: &str = "plugboard-ports";
 
+/// That of LACs that hear only some hosts.
+const LACS: &str = "plugboard-lacs";
+
 /// A table of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ours {
@@ -38,6 +42,8 @@ pub(crate) enum Ours {
     Routed,
     /// `inet plugboard-ports`: published ports.
     Ports,
+    /// `inet plugboard-lacs`: which hosts are heard in a LAC.
+    Lacs,
 }
 
 /// Addresses behind the gateway interface of the first part: what comes in there from them, and leaves elsewhere, is
@@ -64,7 +70,8 @@ pub(crate) static ADDRESSES6: Set = Set::new("addresses6", &[Type::Ifname, Type:
 /// Ports whose neighbour discovery is checked.
 pub(crate) static NEIGHBOURS: Set = Set::new("neighbours", &[Type::Ifname]);
 /// The hardware addresses that those ports may tell in options of neighbour discovery.
-pub(crate) static TOLD_MACS: Set = Set::new("toldmacs", &[Type::Ifname, Type::SixBytes]).of_transport_bytes(208, 48);
+pub(crate) static TOLD_MACS: Set =
+    Set::new("toldmacs", &[Type::Ifname, Type::SixBytes]).taken_from(&[Source::Iifname, Source::Transport(208, 48)]);
 
 /// Of the sets in which an attachment that asks for them has elements, those that the first releases did not know: what they attached
 /// has none there, and is whole.
@@ -116,7 +123,9 @@ const SECOND: i32 = -299;
 
 impl Ours {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Nat, Self::Filter, Self::Routed, Self::Ports];
+    pub(crate) const ALL: [Self; 5] = [Self::Nat, Self::Filter, Self::Routed, Self::Ports, Self::Lacs];
+    /// Those whose elements are an attachment's; others are of what attachments share.
+    pub(crate) const OF_ATTACHMENTS: &[Self] = &[Self::Nat, Self::Filter, Self::Routed, Self::Ports];
     /// Those in which plugins with a NIC have elements.
     pub(crate) const OF_NICS: &[Self] = &[Self::Nat, Self::Filter, Self::Routed];
     /// That of published ports, which are another plugin's than the NIC of the same attachment.
@@ -128,6 +137,7 @@ impl Ours {
             Self::Filter => Table::new(Family::Bridge, NAME),
             Self::Routed => Table::new(Family::Inet, ROUTED),
             Self::Ports => Table::new(Family::Inet, PORTS),
+            Self::Lacs => Table::new(Family::Inet, LACS),
         }
     }
 
@@ -137,6 +147,7 @@ impl Ours {
             Self::Filter => vec![&GUARDED, &MACS, &IPGUARDED, &ADDRESSES4, &ADDRESSES6, &NEIGHBOURS, &TOLD_MACS],
             Self::Routed => vec![&ROUTED4, &ROUTED6],
             Self::Ports => ports::sets(),
+            Self::Lacs => lacs::sets(),
         }
     }
 
@@ -146,6 +157,7 @@ impl Ours {
             Self::Nat | Self::Routed => &[("postrouting", 6)],
             Self::Filter => &[("prerouting", 7), ("input", 1), ("discovery", 13)],
             Self::Ports => ports::OUTLINE,
+            Self::Lacs => lacs::OUTLINE,
         }
     }
 
@@ -178,6 +190,7 @@ impl Ours {
                 vec![(self.translation(), translation(members, &ROUTED4, &ROUTED6))]
             }
             Self::Ports => ports::chains(&self.table()),
+            Self::Lacs => lacs::chains(&self.table()),
             Self::Filter => vec![
                 (self.chain("prerouting", Kind::Filter, Hook::Prerouting, FIRST), [mac_guard(), ip_guard()].concat()),
                 // Frames to the bridge's own group addresses come by here alone, and the bridge learns from them.
@@ -206,6 +219,7 @@ impl Ours {
             Self::Filter => include_str!("filter.nft"),
             Self::Routed => include_str!("routed.nft"),
             Self::Ports => include_str!("ports.nft"),
+            Self::Lacs => include_str!("lacs.nft"),
         }
     }
 }

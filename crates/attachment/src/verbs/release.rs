@@ -5,8 +5,9 @@ use std::cmp::Reverse;
 use crate::ordered::ordered;
 use crate::{Error, Session, Shared};
 
-/// Removes what nobody uses any more, commons by commons, the last stage first. Whether it is used is asked without the lock
-/// first, because as a rule it is; and again with it, because somebody may have come meanwhile.
+/// Removes what nobody uses any more, commons by commons, the last stage first, and of one stage what was written last: what protects
+/// another commons goes after that. Whether it is used is asked without the lock first, because as a rule it is; and again with it, because
+/// somebody may have come meanwhile.
 pub(super) fn release(session: &mut Session, all: &[&dyn Shared]) -> Vec<Error> {
     let mut errors = Vec::new();
     for parts in by_commons(all) {
@@ -18,7 +19,7 @@ pub(super) fn release(session: &mut Session, all: &[&dyn Shared]) -> Vec<Error> 
     errors
 }
 
-/// The parts of each commons, the last stage first.
+/// The parts of each commons, and these by their parts, the last stage first.
 pub(super) fn by_commons<'a>(all: &[&'a dyn Shared]) -> Vec<Vec<&'a dyn Shared>> {
     let mut commons: Vec<String> = Vec::new();
     let mut groups = Vec::new();
@@ -38,7 +39,8 @@ pub(super) fn by_commons<'a>(all: &[&'a dyn Shared]) -> Vec<Vec<&'a dyn Shared>>
         groups.push(ordered(parts, |part| Reverse(part.stage())));
         commons.push(name);
     }
-    groups
+    groups.reverse();
+    ordered(groups, |parts| Reverse(parts.first().map(|last| last.stage())))
 }
 
 fn release_unused(session: &mut Session, parts: &[&dyn Shared]) -> Result<Vec<Error>, Error> {

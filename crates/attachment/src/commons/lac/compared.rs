@@ -19,6 +19,11 @@ impl Lac {
             Some(index) if want.underlay != Some(index) => session.known_index(Side::Host, index)?,
             _ => None,
         };
+        // One that the host has lost can be replaced.
+        let is_same_address = match (want.local, have.local) {
+            (Some(wanted), Some(found)) => wanted == found || !session.is_own(found)?,
+            (wanted, found) => wanted == found,
+        };
         let mut differences = Vec::new();
         let mut note = |is_met: bool, property: &str, want: String, have: String| {
             if !is_met {
@@ -36,15 +41,14 @@ impl Lac {
         note(
             want.underlay == have.underlay && link.peer_namespace.is_none(),
             "underlay",
-            self.underlay.clone(),
+            if self.is_evpn() { "none".to_owned() } else { self.underlay.clone() },
             match (link.peer_namespace, have_underlay) {
                 (Some(_), _) => "one of another namespace".to_owned(),
                 (None, Some(link)) => link.name,
                 (None, None) => "none".to_owned(),
             },
         );
-        let words = |local: Option<IpAddr>| local.map_or_else(|| "the route's".to_owned(), |local| local.to_string());
-        note(want.local == have.local, "local address", words(want.local), words(have.local));
+        note(is_same_address, "local address", words_of_local(want.local), words_of_local(have.local));
         note(want.ttl == have.ttl, "ttl", words_of_ttl(want.ttl), words_of_ttl(have.ttl));
         note(want.learning == have.learning, "learning", on_or_off(want.learning), on_or_off(have.learning));
         note(
@@ -64,6 +68,11 @@ impl Lac {
         if !link.is_up {
             differences.push(Difference::new(&label, "up", "down"));
         }
+        let local = link.vxlan.as_ref().and_then(|settings| settings.local);
+        if local.is_some() && self.local.is_some() && local != self.local {
+            let what = format!("{label} local address");
+            differences.push(Difference::new(what, words_of_local(self.local), words_of_local(local)));
+        }
         if link.mtu != self.mtu {
             differences.push(Difference::new(format!("{label} mtu"), self.mtu, link.mtu));
         }
@@ -77,6 +86,7 @@ impl Lac {
             };
             differences.push(Difference::new(&label, format!("a port of bridge {}", self.id.bridge()), have));
         }
+        differences.extend(self.told_differences(link));
         if let Some(checksums) = self.checksums() {
             differences.extend(checksums.differences(session)?);
         }
@@ -96,7 +106,11 @@ impl Lac {
         let as_made = [
             (is_forwarding, "forwarding", "in another state"),
             (!link.isolated, "not isolated", "isolated"),
-            (link.floods_and_learns, "learning, with unknown, multicast and broadcast frames", "without some of that"),
+            (
+                link.floods && (link.learns || self.is_evpn()),
+                "learning, with unknown, multicast and broadcast frames",
+                "without some of that",
+            ),
         ];
         let differs = as_made.into_iter().filter(|(is_met, ..)| has_port && !is_met);
         differs.map(|(_, want, have)| Difference::new(&port, want, have)).collect()
@@ -109,6 +123,10 @@ fn words_of_kind(kind: &str) -> String {
 
 fn words_of_remote(remote: IpAddr) -> String {
     if remote.is_unspecified() { "none".to_owned() } else { remote.to_string() }
+}
+
+fn words_of_local(local: Option<IpAddr>) -> String {
+    local.map_or_else(|| "the route's".to_owned(), |local| local.to_string())
 }
 
 fn words_of_ttl(ttl: u8) -> String {

@@ -27,6 +27,15 @@ impl LacId {
     /// How the names of VXLAN devices begin.
     pub(super) const DEVICE_PREFIX: &'static str = "vx";
 
+    /// A link of this name may be the VXLAN device of a LAC of this port: whether it is, its settings say.
+    pub(crate) fn may_be_device(name: &str, port: u16) -> bool {
+        let Some(rest) = name.strip_prefix(Self::DEVICE_PREFIX) else { return false };
+        match rest.split_once('-') {
+            Some((of, _)) => of.parse() == Ok(port),
+            None => true, // a hash
+        }
+    }
+
     /// What its members have in common, as the tags of its bridge and its device say: `lac 14789/1`.
     #[must_use]
     pub fn shared_by(self) -> String {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use netlink::fdb;
 use netlink::link::{self, Link};
-use netlink::vxlan::NewVxlan;
+use netlink::vxlan::{self, NewVxlan};
 
 use super::{Lac, OTHER_LAC, Reach, memberships};
 use crate::{Device, Error, Object, Remedy, Session, Side, Step, Tag};
@@ -23,10 +23,16 @@ impl Lac {
         session.queue(step.explained(move |error| lac.explain(error)));
         let tag = link::set_alias_without_link_local(&name, &Tag::shared(&self.id.shared_by()), Some(self.mtu));
         session.queue(Step::change(Side::Host, format!("tag {label}"), tag));
-        let step = Step::change(Side::Host, format!("set {label} up"), link::set_up_in(&name, bridge));
+        if self.is_evpn() {
+            self.join_told(bridge, session);
+            self.keep_bridge_from_forwarding(session)?;
+        }
+        let up = if self.is_evpn() { link::set_up(&name) } else { link::set_up_in(&name, bridge) };
         let lac = self.clone();
+        let step = Step::change(Side::Host, format!("set {label} up"), up);
         session.queue(step.explained(move |error| lac.explain(error)));
         session.forget_link(&Device::host(self.id.bridge())); // its MTU follows that of the new port
+        self.refuse_untold(session)?;
         if let Some(checksums) = self.checksums() {
             checksums.create(session)?;
         }
@@ -105,14 +111,28 @@ impl Lac {
             return Err(Error::Missing(format!("bridge {}", self.id.bridge())));
         };
         let (name, label) = (self.device.clone(), self.label());
+        let before = link.vxlan.as_ref().and_then(|settings| settings.local);
+        if let (Some(local), Some(before)) = (self.local.filter(|local| before != Some(*local)), before) {
+            let action = format!("have {label} send from {local}");
+            self.take_back_with(session, move |index| vec![vxlan::set_local(index, before)]);
+            session.queue(Step::change(Side::Host, action, vxlan::set_local(link.index, local)));
+        }
         if link.mtu != self.mtu {
             let (device, mtu) = (name.clone(), link.mtu);
             self.take_back_with(session, move |_| vec![link::set_mtu(&device, mtu)]);
             session.queue(Step::change(Side::Host, format!("set the mtu of {label}"), link::set_mtu(&name, self.mtu)));
         }
-        if !link.is_up || link.master != Some(bridge) {
+        if self.is_evpn() && link.master != Some(bridge) {
+            self.join_told(bridge, session);
+            self.keep_bridge_from_forwarding(session)?;
+        } else if !self.told_differences(link).is_empty() {
+            self.tell(session);
+        }
+        let is_elsewhere = link.master != Some(bridge) && !self.is_evpn();
+        if !link.is_up || is_elsewhere {
+            let up = if is_elsewhere { link::set_up_in(&name, bridge) } else { link::set_up(&name) };
             let lac = self.clone();
-            let step = Step::change(Side::Host, format!("set {label} up"), link::set_up_in(&name, bridge));
+            let step = Step::change(Side::Host, format!("set {label} up"), up);
             session.queue(step.explained(move |error| lac.explain(error)));
         }
         if let Some(checksums) = self.checksums() {
@@ -132,7 +152,7 @@ impl Lac {
         old.iter().for_each(|(host, by)| self.remove_remote(link.index, *host, *by, session));
         match &self.reach {
             Reach::Hosts { hosts, .. } => self.forget_others(link, hosts, session),
-            Reach::Group(_) | Reach::Flooded(_) => Ok(()),
+            Reach::Group(_) | Reach::Flooded(_) | Reach::Evpn { .. } => Ok(()),
         }
     }
 

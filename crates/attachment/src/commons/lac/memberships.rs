@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 
-use super::LacId;
+use super::devices;
 use crate::{Device, Error, Remedy, Session, Side};
 
 const LIMIT: &str = "/proc/sys/net/ipv4/igmp_max_memberships";
-/// The names of the links of a thread's namespace, without a question to the kernel for each.
-const NAMES: &str = "/proc/thread-self/net/dev";
 
 /// Fails when no further group can be joined on a port, as far as devices of LACs tell.
 ///
@@ -19,14 +17,11 @@ pub(super) fn refuse_full(session: &mut Session, port: u16, group: IpAddr, under
     if group.is_ipv6() {
         return Ok(()); // only IPv4 has a limit
     }
-    let (names, limit) = session.within(Side::Host, || (fs::read_to_string(NAMES), limit()))?;
-    let (Ok(names), Some(limit)) = (names, limit) else { return Ok(()) };
-    let names = names.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
+    let Some(limit) = session.within(Side::Host, limit)? else { return Ok(()) };
     let underlay = session.index(&Device::host(underlay))?;
     let mut joined = BTreeSet::new();
-    for name in names.filter(|name| name.starts_with(LacId::DEVICE_PREFIX)) {
-        let found = session.find(&Device::host(name))?.filter(|link| link.is_up).and_then(|link| link.vxlan);
-        if let Some(settings) = found.filter(|settings| settings.port == port && settings.remote.is_multicast()) {
+    for device in devices::of_port(session, port)?.into_iter().filter(|device| device.is_up) {
+        if let Some(settings) = device.vxlan.filter(|settings| settings.remote.is_multicast()) {
             joined.insert((settings.remote, settings.underlay));
         }
     }

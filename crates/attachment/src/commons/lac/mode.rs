@@ -11,6 +11,8 @@ pub enum LacMode {
     Vxvde,
     /// By a copy for each host of a list.
     Remotes,
+    /// By what a daemon that speaks BGP has told.
+    Evpn,
 }
 
 impl LacMode {
@@ -21,6 +23,7 @@ impl LacMode {
             Self::Multicast => "multicast",
             Self::Vxvde => "vxvde",
             Self::Remotes => "remotes",
+            Self::Evpn => "evpn",
         }
     }
 
@@ -29,7 +32,8 @@ impl LacMode {
     pub fn of(settings: &Settings) -> Option<Self> {
         let is_from_its_port = settings.source_ports.0 == settings.port;
         match settings.remote {
-            remote if remote.is_unspecified() => Some(Self::Remotes),
+            remote if remote.is_unspecified() && settings.learning => Some(Self::Remotes),
+            remote if remote.is_unspecified() => settings.local.map(|_| Self::Evpn),
             remote if !remote.is_multicast() => None,
             _ if settings.learning => Some(Self::Multicast),
             _ => is_from_its_port.then_some(Self::Vxvde),
@@ -60,10 +64,14 @@ mod tests {
             (Some(LacMode::Vxvde), settings("239.0.0.1", false, (14789, 14790))),
             (Some(LacMode::Remotes), settings("0.0.0.0", true, (0, 0))),
             (Some(LacMode::Remotes), settings("::", true, (0, 0))),
+            (None, settings("0.0.0.0", false, (0, 0))),
             (None, settings("192.0.2.1", true, (0, 0))),
             (None, settings("239.0.0.1", false, (0, 0))),
         ] {
             assert_eq!(LacMode::of(&settings), mode, "{settings:?}");
         }
+        let told = Settings { local: Some([192, 0, 2, 1].into()), ..settings("0.0.0.0", false, (0, 0)) };
+        assert_eq!(LacMode::of(&told), Some(LacMode::Evpn));
+        assert_eq!(LacMode::of(&Settings { learning: true, ..told }), Some(LacMode::Remotes));
     }
 }

@@ -340,6 +340,9 @@ mod tests {
             (Ours::Ports, "prerouting"),
             (Ours::Ports, "postrouting"),
             (Ours::Ports, "input"),
+            (Ours::Lacs, "input"),
+            (Ours::Lacs, "output"),
+            (Ours::Lacs, "postrouting"),
         ] {
             transaction(&mut socket, None, unlabelled(ours)).unwrap();
             let count = listed(&mut socket, ours, chain).len();
