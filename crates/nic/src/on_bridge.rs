@@ -6,6 +6,7 @@ use attachment::{
 };
 use cni::{Call, Command, Error, Success};
 use keys::{NicKeys, OnBridgeKeys, TapKeys};
+use netlink::Mac;
 use netlink::link::NAME_BYTES;
 use plugin::Prop;
 
@@ -117,6 +118,7 @@ impl OnBridge {
 
     /// The cloud as it was found.
     pub fn set_lac(&mut self, lac: Lac) {
+        self.nic.is_allocated |= lac.is_evpn(); // the answer of another host that has gone would be the bridge's own
         self.segment = Segment::Lac(lac);
     }
 
@@ -124,6 +126,13 @@ impl OnBridge {
     #[must_use]
     pub fn asked_mtu_bytes(&self) -> Option<u32> {
         self.nic.mtu_bytes
+    }
+
+    /// The port, by its name on the host, and the hardware address behind it. That of a device which the previous plugin made is not
+    /// known.
+    #[must_use]
+    pub fn port_and_mac(&self) -> Option<(String, Mac)> {
+        self.found.lent.is_none().then(|| (self.nic.port(&self.found), self.nic.mac(&self.found)))
     }
 
     /// The NIC as a port of its bridge, which UPDATE requires where it changes what members share.

@@ -1,15 +1,17 @@
 //! What the keys of a LAC ask for.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use cni::{Call, Error};
+use ipnetwork::IpNetwork;
 use keys::excerpt::quoted;
 use keys::{Device, LacKeys, LacMode, Names, NicKeys, Place, TapKeys, UdpPort, Value, Vni};
 use netlink::link::NAME_BYTES;
 
+use crate::sealing::Sealing;
 use crate::url::{Scheme, Url};
-use crate::{group, remotes};
+use crate::way::Way;
+use crate::{evpn, group, peers, remotes};
 
 /// The port of a LAC that names none: VDE's.
 const PORT: u16 = 14789;
@@ -67,19 +69,10 @@ pub(crate) struct Wanted {
     /// `None`: the host's own default.
     pub(crate) ttl: Option<u8>,
     pub(crate) way: Way,
-}
-
-/// How frames get to the other hosts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// All hosts by a group.
-    Group {
-        group: IpAddr,
-        /// VDE's clients take part.
-        vde: bool,
-    },
-    /// Every other host by its address. All are of one family, and there is at least one.
-    Remotes(BTreeSet<IpAddr>),
+    /// The only hosts that are heard; `None` for whoever sends.
+    pub(crate) peers: Option<BTreeSet<IpNetwork>>,
+    /// How it is encrypted, if it is.
+    pub(crate) sealing: Option<Sealing>,
 }
 
 impl Wanted {
@@ -87,6 +80,32 @@ impl Wanted {
     /// Code 7 naming the key, or those that contradict each other.
     pub(crate) fn read(keys: &LacKeys, call: &Call) -> Result<Self, Error> {
         refuse_keys_of_others(call)?;
+        let lac = match keys.mode {
+            Some(LacMode::Evpn) => Self::told(keys)?,
+            _ => Self::of_hosts(keys)?,
+        };
+        let peers = peers::read(keys, call, lac.way.is_ipv6())?;
+        let sealing = Sealing::read(keys, call, &lac.way, peers.as_ref())?;
+        Ok(Self { peers, sealing, ..lac })
+    }
+
+    /// A LAC whose hosts are told of each other.
+    fn told(keys: &LacKeys) -> Result<Self, Error> {
+        let (vni, local) = evpn::read(keys)?;
+        Ok(Self {
+            port: keys.port.map_or(evpn::PORT, |UdpPort(port)| port),
+            vni,
+            underlay: underlay(keys, None)?,
+            ttl: keys.ttl.map(|ttl| ttl.0),
+            way: Way::Evpn { local },
+            peers: None,
+            sealing: None,
+        })
+    }
+
+    /// A LAC whose hosts find each other by a group or a list.
+    fn of_hosts(keys: &LacKeys) -> Result<Self, Error> {
+        evpn::refuse_elsewhere(keys)?;
         let url = set(keys.url.as_deref())
             .map(|text| Url::parse(text).map_err(|reason| refused(format!("url is {}: {reason}", quoted(text)))));
         let url = url.transpose()?;
@@ -96,7 +115,7 @@ impl Wanted {
         let ttl = agreed("ttl", keys.ttl.map(|ttl| ttl.0), url.as_ref().and_then(|url| url.ttl))?;
         let ttl = match way {
             Way::Group { .. } => ttl.or(Some(GROUP_TTL)),
-            Way::Remotes(_) => ttl,
+            Way::Remotes(_) | Way::Evpn { .. } => ttl,
         };
         let underlay = underlay(keys, url.as_ref().and_then(|url| url.underlay.as_deref()))?;
         let port = port.unwrap_or(PORT);
@@ -107,7 +126,7 @@ impl Wanted {
                     .to_owned(),
             ));
         }
-        Ok(Self { port, vni: vni.unwrap_or(VNI), underlay, ttl, way })
+        Ok(Self { port, vni: vni.unwrap_or(VNI), underlay, ttl, way, peers: None, sealing: None })
     }
 
     /// Port and VNI, whatever else the configuration says: for DEL, for which it may have become invalid. The file of remotes is not
@@ -119,6 +138,9 @@ impl Wanted {
         }
         let port = keys::member::<UdpPort>(object, "port", &Place::Whole, false).ok()?;
         let vni = keys::member::<Vni>(object, "vni", &Place::Whole, false).ok()?;
+        if evpn::is_asked(call) {
+            return Some((port.map_or(evpn::PORT, |UdpPort(port)| port), vni?.0));
+        }
         Some((port.map_or(PORT, |UdpPort(port)| port), vni.map_or(VNI, |Vni(vni)| vni)))
     }
 }
@@ -211,8 +233,12 @@ fn way(keys: &LacKeys, url: Option<&Url>) -> Result<Way, Error> {
 /// The mode that is asked for, if one is.
 fn mode(keys: &LacKeys, url: Option<&Url>) -> Result<Option<LacMode>, Error> {
     let mode = match (keys.mode, keys.compat) {
-        (Some(mode @ (LacMode::Multicast | LacMode::Remotes)), Some(_)) => {
-            let mode = if mode == LacMode::Multicast { "multicast" } else { "remotes" };
+        (Some(mode @ (LacMode::Multicast | LacMode::Remotes | LacMode::Evpn)), Some(_)) => {
+            let mode = match mode {
+                LacMode::Multicast => "multicast",
+                LacMode::Evpn => "evpn",
+                _ => "remotes",
+            };
             return Err(refused(format!(
                 "compat \"vxvde\" means mode \"vxvde\", and mode is {mode:?}; remove one of the two"
             )));
@@ -235,6 +261,7 @@ fn word(keys: &LacKeys) -> &'static str {
         (None, Some(_)) => "compat \"vxvde\"",
         (Some(LacMode::Vxvde), _) => "mode \"vxvde\"",
         (Some(LacMode::Remotes), _) => "mode \"remotes\"",
+        (Some(LacMode::Evpn), _) => "mode \"evpn\"",
         (Some(LacMode::Multicast) | None, _) => "mode \"multicast\"",
     }
 }

@@ -2,10 +2,16 @@
 
 mod config;
 mod describe;
+mod evpn;
 mod group;
+mod key_file;
+mod list;
+mod peers;
 mod remotes;
+mod sealing;
 mod underlay;
 mod url;
+mod way;
 
 use std::process::ExitCode;
 

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::Path;
 
 use cni::Error;
-use keys::excerpt::quoted;
 
-/// As much of a file as is read, in bytes.
-const LIMIT_BYTES: u64 = 1 << 20;
+use crate::list::{List, objection, refused};
+
+const LIST: List = List {
+    key: "remotes",
+    file_key: "remotesFile",
+    contents: "the addresses of the other hosts",
+    entry: "address of another host",
+};
 
 /// How many hosts a list may have: what is for all goes out once for each, and the kernel goes through all of them for each.
 const LIMIT_HOSTS: usize = 1000;
@@ -18,13 +22,8 @@ const LIMIT_HOSTS: usize = 1000;
 /// # Errors
 /// Code 7 naming the entry.
 pub(crate) fn listed(texts: &[String]) -> Result<BTreeSet<IpAddr>, Error> {
-    let mut all = BTreeSet::new();
-    for (place, text) in texts.iter().enumerate() {
-        let remote =
-            parse(text).map_err(|reason| refused(format!("remotes[{place}] is {}: {reason}", quoted(text))))?;
-        all.insert(remote);
-    }
-    refuse_as_a_whole(&all, "remotes").map(|()| all)
+    let all = LIST.listed(texts, parse)?;
+    refuse_as_a_whole(&all, &LIST.place(None)).map(|()| all)
 }
 
 /// Those of the file that `remotesFile` names: one on a line, `#` begins a comment.
@@ -32,32 +31,8 @@ pub(crate) fn listed(texts: &[String]) -> Result<BTreeSet<IpAddr>, Error> {
 /// # Errors
 /// Code 7 naming the file, and its line.
 pub(crate) fn in_file(path: &str) -> Result<BTreeSet<IpAddr>, Error> {
-    if !path.starts_with('/') {
-        return Err(refused(format!(
-            "remotesFile is {}: it must be the file's whole path, because a runtime runs plugins in any directory",
-            quoted(path)
-        )));
-    }
-    let content = cni::regular::read(Path::new(path), LIMIT_BYTES).map_err(|cause| {
-        refused(format!("remotesFile: {path}: {cause}; write the addresses of the other hosts there, one on a line"))
-    })?;
-    let content = String::from_utf8_lossy(&content);
-    let content = content.strip_prefix('\u{feff}').unwrap_or(&content); // the mark of some editors
-    let mut all = BTreeSet::new();
-    for (place, line) in content.lines().enumerate() {
-        let text = line.split('#').next().unwrap_or_default().trim();
-        if !text.is_empty() {
-            let in_line = |reason| {
-                refused(format!("remotesFile: {path}, line {}: {} is none: {reason}", place + 1, quoted(text)))
-            };
-            all.insert(parse(text).map_err(in_line)?);
-        }
-    }
-    let place = format!("remotesFile: {path}");
-    if all.is_empty() {
-        return Err(refused(format!("{place} has no address of another host; write one on a line")));
-    }
-    refuse_as_a_whole(&all, &place).map(|()| all)
+    let all = LIST.in_file(path, parse)?;
+    refuse_as_a_whole(&all, &LIST.place(Some(path))).map(|()| all)
 }
 
 /// # Errors
@@ -68,22 +43,14 @@ fn parse(text: &str) -> Result<IpAddr, String> {
         true => format!("{must}, without the length of a prefix"),
         false => must.to_owned(),
     })?;
-    let is_mapped = address.to_canonical() != address;
-    let objection = match address {
-        _ if is_mapped => format!("it is an IPv4 address in the form of an IPv6 address; write it as {}", address.to_canonical()),
-        _ if address.is_multicast() => "it is a multicast group; put that into group instead of remotes".to_owned(),
-        _ if address.is_unspecified() => "it is the address of no host".to_owned(),
-        _ if address.is_loopback() => "it is this host itself".to_owned(),
-        IpAddr::V4(address) if matches!(address.octets(), [0 | 240..=254, ..]) => {
-            "it is an address that no host can have".to_owned()
-        }
-        IpAddr::V4(address) if address.is_broadcast() => "it is the address of all hosts; list them one by one".to_owned(),
-        IpAddr::V6(address) if address.is_unicast_link_local() => {
-            "it is a link-local address, which is another host's on every link; name the host by another of its addresses".to_owned()
-        }
-        _ => return Ok(address),
+    let found = match address {
+        _ if address.is_multicast() => Some("it is a multicast group; put that into group instead of remotes".to_owned()),
+        IpAddr::V6(address) if address.is_unicast_link_local() => Some(
+            "it is a link-local address, which is another host's on every link; name the host by another of its addresses".to_owned(),
+        ),
+        _ => objection(address),
     };
-    Err(objection)
+    found.map_or(Ok(address), Err)
 }
 
 /// A VXLAN device sends by one family, that of its first remote (`vxlan_fdb_parse` in the kernel's `vxlan_core.c`).
@@ -102,10 +69,6 @@ fn refuse_as_a_whole(all: &BTreeSet<IpAddr>, place: &str) -> Result<(), Error> {
         ))),
         _ => Ok(()),
     }
-}
-
-fn refused(reason: String) -> Error {
-    Error::invalid_config(reason)
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use attachment::{Device, Error, Lac, LacId, Reach, Remedy, Session, Side, Tag};
 use netlink::link::Link;
 use netlink::{layer3, route, vxlan};
 
-use crate::config::{Wanted, Way};
+use crate::config::Wanted;
+use crate::sealing::Sealing;
+use crate::way::Way;
 
 /// How a LAC is reached from this host.
 #[derive(Debug)]
@@ -39,6 +41,27 @@ impl Underlay {
     }
 }
 
+/// The address from which an encrypted LAC is sent: its states are for this one alone.
+///
+/// # Errors
+/// [`Error::Unusable`] where the underlay has none of the family that goes beyond the link.
+pub(crate) fn local(
+    sealing: &Sealing,
+    id: LacId,
+    link: &Link,
+    reach: &Reach,
+    session: &mut Session,
+) -> Result<IpAddr, Error> {
+    let in_use = Lac::local_in_use(id, session)?;
+    let own = session.addresses(Side::Host, link.index)?.into_iter().map(|address| address.ip());
+    let is_local = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let own: Vec<IpAddr> = own.filter(|address| address.is_ipv6() == reach.is_ipv6() && !is_local(address)).collect();
+    sealing.choose_local(&own, in_use).ok_or_else(|| Error::Unusable {
+        problem: format!("the underlay {} has no address that the keys of keyFile could be for", link.name),
+        remedy: Remedy::act("give it one that is not link-local, and name that in peers on the other hosts"),
+    })
+}
+
 /// Without this host's own addresses: a list is the same on all hosts.
 fn reach(way: &Way, session: &mut Session) -> Result<Reach, Error> {
     Ok(match way {
@@ -47,18 +70,14 @@ fn reach(way: &Way, session: &mut Session) -> Result<Reach, Error> {
         Way::Remotes(remotes) => {
             let mut hosts = BTreeSet::new();
             for host in remotes {
-                if !is_own(*host, session)? {
+                if !session.is_own(*host)? {
                     hosts.insert(*host);
                 }
             }
             Reach::Hosts { hosts, is_ipv6: remotes.iter().any(IpAddr::is_ipv6) }
         }
+        Way::Evpn { local } => Reach::Evpn { is_ipv6: local.is_some_and(|local| local.is_ipv6()) },
     })
-}
-
-fn is_own(address: IpAddr, session: &mut Session) -> Result<bool, Error> {
-    route::is_local(session.socket(Side::Host)?, address)
-        .map_err(Error::refused(format!("look up whether {address} is this host")))
 }
 
 fn named(name: &str, session: &mut Session) -> Result<Link, Error> {
@@ -80,6 +99,7 @@ fn routed(reach: &Reach, session: &mut Session) -> Result<Link, Error> {
             links.extend(through(*group, session)?);
             format!("the group {group}")
         }
+        Reach::Evpn { .. } => return Err(no_route("the other hosts")),
         Reach::Hosts { hosts, .. } if hosts.is_empty() => {
             return Err(Error::Unusable {
                 problem: "the remotes are this host alone, and no route tells the underlay".to_owned(),

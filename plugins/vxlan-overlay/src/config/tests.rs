@@ -25,12 +25,20 @@ fn objection(members: &Value) -> String {
 
 fn by_group(group: &str, vde: bool) -> Wanted {
     let group = group.parse().unwrap();
-    Wanted { port: 14789, vni: 1, underlay: None, ttl: Some(1), way: Way::Group { group, vde } }
+    Wanted {
+        port: 14789,
+        vni: 1,
+        underlay: None,
+        ttl: Some(1),
+        way: Way::Group { group, vde },
+        peers: None,
+        sealing: None,
+    }
 }
 
 fn by_remotes(remotes: &[&str]) -> Wanted {
     let remotes = remotes.iter().map(|remote| remote.parse().unwrap()).collect();
-    Wanted { port: 14789, vni: 1, underlay: None, ttl: None, way: Way::Remotes(remotes) }
+    Wanted { port: 14789, vni: 1, underlay: None, ttl: None, way: Way::Remotes(remotes), peers: None, sealing: None }
 }
 
 #[test]
@@ -253,6 +261,38 @@ fn a_tap_device_has_its_own_word_for_group() {
 }
 
 #[test]
+fn bgp_is_told_a_vni_that_is_given() {
+    let told = |port, vni, local: Option<&str>| Wanted {
+        port,
+        vni,
+        underlay: None,
+        ttl: None,
+        way: Way::Evpn { local: local.map(|local| local.parse().unwrap()) },
+        peers: None,
+        sealing: None,
+    };
+    assert_eq!(read(&json!({"mode": "evpn", "vni": 7})).unwrap(), told(4789, 7, None));
+    assert_eq!(
+        read(&json!({"mode": "evpn", "vni": 7, "port": 5, "local": "2001:db8::1", "group": "", "remotes": []}))
+            .unwrap(),
+        told(5, 7, Some("2001:db8::1"))
+    );
+    let underlay = Wanted { underlay: Some("lo".to_owned()), ttl: Some(9), ..told(4789, 7, None) };
+    assert_eq!(read(&json!({"mode": "evpn", "vni": 7, "dev": "lo", "ttl": 9})).unwrap(), underlay);
+    for (members, said) in [
+        (json!({"mode": "evpn"}), "vni is missing"),
+        (json!({"mode": "evpn", "vni": 0}), "vni is 0"),
+        (json!({"mode": "evpn", "vni": 7, "group": "239.0.0.1"}), "remove mode, or group"),
+        (json!({"mode": "evpn", "vni": 7, "remotes": ["192.0.2.2"]}), "remove mode, or remotes"),
+        (json!({"mode": "evpn", "vni": 7, "local": "eth0"}), "local is \"eth0\""),
+        (json!({"group": "239.0.0.1", "local": "192.0.2.1"}), "local is for mode \"evpn\""),
+    ] {
+        let objection = objection(&members);
+        assert!(objection.contains(said), "{members}: {objection}");
+    }
+}
+
+#[test]
 fn port_and_vni_of_what_has_become_invalid() {
     for (members, lac) in [
         (json!({}), Some((14789, 1))),
@@ -261,6 +301,9 @@ fn port_and_vni_of_what_has_become_invalid() {
         (json!({"url": "vxvde://x/port=5/vni=6/foo"}), Some((5, 6))),
         (json!({"url": "vxlan://", "port": 5}), Some((4789, 1))),
         (json!({"url": "", "port": 5}), Some((5, 1))),
+        (json!({"mode": "evpn", "vni": 7, "group": "10.0.0.1"}), Some((4789, 7))),
+        (json!({"mode": "evpn", "vni": 7, "port": 5, "local": 1}), Some((5, 7))),
+        (json!({"mode": "evpn"}), None),
         (json!({"port": 0}), None),
         (json!({"vni": "x"}), None),
         (json!({"url": "vde://"}), None),
@@ -276,6 +319,8 @@ fn what_is_valid_is_told_leniently_too() {
         json!({"url": "vxvde:///grp=7"}),
         json!({"url": "vxlan:///vni=7"}),
         json!({"remotes": ["192.0.2.2"], "vni": 3}),
+        json!({"mode": "evpn", "vni": 3}),
+        json!({"mode": "evpn", "vni": 3, "port": 14789, "local": "2001:db8::1"}),
     ] {
         let wanted = read(&members).unwrap();
         assert_eq!(Wanted::leniently(&call(&members)), Some((wanted.port, wanted.vni)), "{members}");
@@ -293,6 +338,7 @@ fn anything() -> impl Strategy<Value = Value> {
             "vxvde://234.0.0.1/if=eth1",
             "vxvde",
             "remotes",
+            "evpn",
             "192.0.2.2",
             "eth0",
             "ff05::5"
@@ -306,7 +352,7 @@ proptest! {
     #[test]
     fn no_configuration_panics(
         members in prop::collection::btree_map(
-            prop::sample::select(vec!["group", "port", "vni", "ttl", "if", "dev", "url", "mode", "compat", "remotes", "vlan"]),
+            prop::sample::select(vec!["group", "port", "vni", "ttl", "if", "dev", "url", "mode", "compat", "remotes", "local", "vlan"]),
             anything(),
             0..6,
         ),
@@ -323,4 +369,36 @@ fn every_key_that_is_refused_is_known() {
     let refused: Vec<&str> = OF_OTHERS.iter().flat_map(|(keys, _)| keys.iter().copied()).collect();
     let known: Vec<&str> = REFUSED.known.iter().map(|(key, _)| *key).collect();
     assert_eq!(refused, known);
+}
+
+#[test]
+fn who_is_heard() {
+    let networks = |texts: &[&str]| Some(texts.iter().map(|text| text.parse().unwrap()).collect());
+    let group = json!({"group": "234.0.0.1"});
+    let with = |keys: Value| {
+        let mut members = group.clone();
+        members.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        members
+    };
+    for (keys, peers) in [
+        (json!({}), None),
+        (json!({"peers": null, "peersFile": ""}), None),
+        (json!({"peers": ["192.0.2.2", "198.51.100.0/28"]}), networks(&["192.0.2.2", "198.51.100.0/28"])),
+        (json!({"Peers": ["192.0.2.2"], "mode": "vxvde"}), networks(&["192.0.2.2"])),
+    ] {
+        assert_eq!(read(&with(keys)).unwrap().peers, peers);
+    }
+    for (keys, said) in [
+        (json!({"peers": []}), "peers is empty, and nobody would be heard"),
+        (json!({"peers": ["192.0.2.2"], "peersFile": "/x"}), "peers and peersFile both list the hosts that are heard"),
+        (json!({"peers": ["192.0.2.2", "host3"]}), "peers[1] is \"host3\": it must be the address of a host"),
+        (json!({"peers": "192.0.2.2"}), "peers is \"192.0.2.2\": it must be a list"),
+        (json!({"peers": ["2001:db8::2"]}), "peers: 2001:db8::2 is of IPv6, and the LAC is over IPv4"),
+        (json!({"peersFile": "/nonexistent/peers"}), "peersFile: /nonexistent/peers: No such file"),
+    ] {
+        let objection = objection(&with(keys));
+        assert!(objection.contains(said), "{objection}");
+    }
+    let remotes = json!({"remotes": ["2001:db8::2"], "peers": ["192.0.2.2"]});
+    assert!(objection(&remotes).contains("the LAC is over IPv6"));
 }
