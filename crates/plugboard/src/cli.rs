@@ -287,14 +287,45 @@ pub(crate) struct Listing {
 pub(crate) enum Lac {
     /// List the Local Area Clouds of this host, each with its members here and the hosts that are known of it
     ///
-    /// All of it is what the kernel has at this moment; any user may ask.
+    /// All of it is what the kernel has at this moment; any user may ask, but for peers and what was dropped, which only root may.
     Ls(Listing),
-    /// Have changed lists of remotes take effect
+    /// Have changed lists of remotes and peers take effect
     ///
     /// A network may list the other hosts of its Local Area Cloud, in a file that remotesFile names or in the key remotes. After such a
     /// list has changed, this adds the new hosts and removes the others, while the members are in use. Hosts that stay are not
-    /// touched. Where the MTU of an underlay has changed, that of the VXLAN device follows.
+    /// touched. So do the lists of hosts that are heard, in peersFile or peers, in every mode. Where the MTU of an underlay has changed,
+    /// that of the VXLAN device follows.
     Reload(Reload),
+    /// Have the key files of encrypted Local Area Clouds take effect
+    ///
+    /// The first key of a file is sent with, and all of its keys are heard. A key that is not in the file any more is heard for some time
+    /// still, and not sent with. To replace a key without losing a packet, add the new one behind the old one on all hosts, then put it in
+    /// front on all hosts, and then remove the old one, each time with this command.
+    Rekey(Rekey),
+    /// Print what FRR's bgpd needs for the Local Area Clouds of mode evpn
+    ///
+    /// With these lines in its configuration FRR tells the other hosts what each Local Area Cloud has here, and hears from them. Those that
+    /// are there count, and those of networks whose first member is still to come.
+    #[command(after_help = FRR_HELP)]
+    Frr(Frr),
+}
+
+const FRR_HELP: &str = "\
+Examples:
+  plugboard lac frr --as 65000 --neighbor 192.0.2.2 --neighbor 192.0.2.3
+  plugboard lac frr lac-net --as 65000 --neighbor 192.0.2.250    # a route reflector";
+
+#[derive(Debug, Args)]
+pub(crate) struct Frr {
+    /// Only the Local Area Cloud of this network
+    #[arg(value_name = "NETWORK")]
+    pub(crate) network: Option<String>,
+    /// The number of the autonomous system of all hosts
+    #[arg(long = "as", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) autonomous_system: u32,
+    /// Another host, or a route reflector, by its address; several times for several. This host's own addresses are left out
+    #[arg(long = "neighbor", value_name = "ADDRESS", required = true)]
+    pub(crate) neighbors: Vec<IpAddr>,
 }
 
 #[derive(Debug, Args)]
@@ -302,6 +333,16 @@ pub(crate) struct Reload {
     /// Only the Local Area Clouds of these networks
     #[arg(value_name = "NETWORK")]
     pub(crate) networks: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rekey {
+    /// Only the Local Area Clouds of these networks
+    #[arg(value_name = "NETWORK")]
+    pub(crate) networks: Vec<String>,
+    /// How long a key is heard that is not in the file any more
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(..=604_800))]
+    pub(crate) grace: u32,
 }
 
 #[derive(Debug, Args)]

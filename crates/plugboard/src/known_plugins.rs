@@ -16,8 +16,20 @@ pub(crate) const OVERLAY: &str = "vxlan-overlay";
 /// Its keys for the other hosts: a list, or a file with one.
 pub(crate) const REMOTES: [&str; 2] = ["remotes", "remotesFile"];
 
+/// Those for the hosts that are heard.
+pub(crate) const PEERS: [&str; 2] = ["peers", "peersFile"];
+
+/// That for the file with the keys of a LAC that is encrypted.
+pub(crate) const KEY_FILE: &str = "keyFile";
+
+/// By which it is told to replace keys: for how many seconds the old ones are heard still.
+pub(crate) const REKEY: &str = "plugboard/rekey";
+
 /// The port of a LAC whose keys name none.
 pub(crate) const LAC_PORT: u16 = 14789;
+
+/// The same for one of mode `evpn`: that of VXLAN.
+pub(crate) const EVPN_PORT: u16 = 4789;
 
 /// The VNI of a LAC whose keys name none.
 pub(crate) const LAC_VNI: u32 = 1;

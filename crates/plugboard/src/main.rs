@@ -80,12 +80,12 @@ fn counts_signals(command: &Command) -> bool {
         | Command::Detach(_)
         | Command::Check(_)
         | Command::Shape(_)
-        | Command::Lac(Lac::Reload(_))
+        | Command::Lac(Lac::Reload(_) | Lac::Rekey(_))
         | Command::Gc(_)
         | Command::Status(_) => true,
         Command::Verify(_)
         | Command::Ls(_)
-        | Command::Lac(Lac::Ls(_))
+        | Command::Lac(Lac::Ls(_) | Lac::Frr(_))
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Schema => false,
@@ -110,6 +110,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ls(listing) => ls::run(&listing, &runtime),
         Command::Lac(Lac::Ls(listing)) => lac::ls::run(&listing),
         Command::Lac(Lac::Reload(args)) => lac::reload::run(&args, &runtime),
+        Command::Lac(Lac::Rekey(args)) => lac::reload::rekey(&args, &runtime),
+        Command::Lac(Lac::Frr(args)) => lac::frr::run(&args, &runtime),
         Command::Gc(args) => or_error(args.json, Attachments, || gc::run(&args, &runtime)),
         Command::Status(args) => or_error(args.json, Networks, || status::run(&args, &runtime)),
         Command::Completions { shell } => completion::print(shell),

@@ -176,6 +176,11 @@ impl Plugin {
         }
     }
 
+    /// Has this key so.
+    pub(crate) fn set(&mut self, key: &str, value: Value) {
+        set(&mut self.object, key, value);
+    }
+
     /// Makes it ask for the capability arguments of this name.
     pub(crate) fn ask_for_capability(&mut self, name: &str) {
         let capabilities = find(&self.object, "capabilities").and_then(Value::as_object).cloned();

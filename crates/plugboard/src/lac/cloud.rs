@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use anyhow::Context;
-use attachment::{Identity, LacId, LacMode, OwnedDevice, Session, Side, lac_of};
+use attachment::{ClosedLac, Identity, LacId, LacMode, OwnedDevice, Session, Side, closed_lacs, lac_of};
 use netlink::Mac;
 use netlink::fdb;
 use netlink::link::{self, Link};
@@ -23,6 +23,20 @@ pub(super) struct Cloud {
     pub(super) members: Vec<OwnedDevice>,
     /// The other ports of the bridge, but for the VXLAN device.
     pub(super) foreign_ports: Vec<String>,
+    /// Who is heard.
+    pub(super) heard: Heard,
+}
+
+/// Who is heard in a LAC.
+#[derive(Debug, Default)]
+pub(super) enum Heard {
+    /// Whoever sends.
+    #[default]
+    All,
+    /// These alone.
+    Peers(ClosedLac),
+    /// Only root may ask.
+    Unknown,
 }
 
 /// The VXLAN device of a LAC.
@@ -44,9 +58,14 @@ impl Cloud {
         let mut session = Session::looking(None, Vec::new());
         let links = session.host_links().context("cannot list the links of this host")?;
         let ids: BTreeSet<LacId> = links.iter().filter_map(|link| lac_of(link).or_else(|| named_for(link))).collect();
+        let mut closed = match closed_lacs(&mut session) {
+            Err(error) if error.is_forbidden() => None,
+            closed => Some(closed.context("cannot look who is heard")?),
+        };
         let mut clouds = BTreeMap::new();
         for id in ids {
-            let mut cloud = Self::default();
+            let heard = closed.as_mut().map(|closed| closed.remove(&id).map_or(Heard::All, Heard::Peers));
+            let mut cloud = Self { heard: heard.unwrap_or(Heard::Unknown), ..Self::default() };
             if let Some(bridge) = choose(&links, id, |link| link.kind == "bridge", &id.bridge()) {
                 cloud.bridge.clone_from(&bridge.name);
                 cloud.take_ports(id, bridge, &links);
@@ -76,6 +95,15 @@ impl Cloud {
         self.foreign_ports.sort();
     }
 
+    /// Packets to and from the other hosts are encrypted; `None` where only root may ask.
+    pub(super) fn is_encrypted(&self) -> Option<bool> {
+        match &self.heard {
+            Heard::All => Some(false),
+            Heard::Peers(lac) => Some(lac.is_sealed),
+            Heard::Unknown => None,
+        }
+    }
+
     /// How frames reach the other hosts, as far as the VXLAN device tells.
     pub(super) fn mode(&self) -> Option<LacMode> {
         LacMode::of(&self.device.as_ref()?.settings)
@@ -89,6 +117,11 @@ impl Cloud {
     /// The hosts that get a copy of what is for all.
     pub(super) fn remotes(&self) -> BTreeSet<IpAddr> {
         self.device.as_ref().map(Device::remotes).unwrap_or_default()
+    }
+
+    /// The address that the other hosts send to, where it is one of the device's own.
+    pub(super) fn local(&self) -> Option<IpAddr> {
+        self.device.as_ref().and_then(|device| device.settings.local)
     }
 
     /// Whether a member has a port of the bridge at this moment.

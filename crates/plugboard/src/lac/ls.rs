@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use attachment::{LacId, LacMode, OwnedDevice};
 use serde::Serialize;
 
-use super::cloud::{self, Cloud};
+use super::cloud::{self, Cloud, Heard};
 use crate::cli::Listing;
 use crate::table;
 
-const HEADING: [&str; 7] = ["GROUP", "PORT", "VNI", "MODE", "UNDERLAY", "MEMBERS", "VTEPS"];
+const HEADING: [&str; 9] = ["GROUP", "PORT", "VNI", "MODE", "UNDERLAY", "MEMBERS", "VTEPS", "PEERS", "DROPPED"];
 
 pub(crate) fn run(listing: &Listing) -> anyhow::Result<ExitCode> {
     let clouds = Cloud::all()?;
@@ -24,24 +24,48 @@ pub(crate) fn run(listing: &Listing) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A row of the table. Members and VTEPs have a line each.
-fn row(id: LacId, cloud: &Cloud) -> [String; 7] {
+/// A row of the table. Members, VTEPs and peers have a line each.
+fn row(id: LacId, cloud: &Cloud) -> [String; 9] {
     let members = cloud.members.iter().map(cloud::words);
     let foreign = cloud.foreign_ports.iter().map(|port| format!("{port} (of no attachment)"));
     [
         cloud.group().map_or_else(dash, |group| group.to_string()),
         id.port.to_string(),
         id.vni.to_string(),
-        cloud.mode().map_or_else(dash, |mode| mode.word().to_owned()),
+        mode(cloud),
         underlay(cloud),
         lines(members.chain(foreign)),
         lines(vteps(cloud)),
+        match &cloud.heard {
+            Heard::All => dash(),
+            Heard::Peers(lac) => lines(lac.peers.iter().cloned()),
+            Heard::Unknown => unknown(),
+        },
+        match &cloud.heard {
+            Heard::All => dash(),
+            Heard::Peers(lac) => lac.dropped_packets.to_string(),
+            Heard::Unknown => unknown(),
+        },
     ]
+}
+
+fn mode(cloud: &Cloud) -> String {
+    let mode = cloud.mode().map_or_else(dash, |mode| mode.word().to_owned());
+    match cloud.is_encrypted() {
+        Some(true) => format!("{mode}\nencrypted"),
+        _ => mode,
+    }
+}
+
+/// What only root may ask.
+fn unknown() -> String {
+    "?".to_owned()
 }
 
 fn underlay(cloud: &Cloud) -> String {
     match &cloud.device {
         None => "- (VXLAN device gone)".to_owned(),
+        Some(_) if cloud.mode() == Some(LacMode::Evpn) => cloud.local().map_or_else(dash, |local| local.to_string()),
         Some(_) if cloud.underlay.is_empty() => "- (none)".to_owned(),
         Some(_) => cloud.underlay.clone(),
     }
@@ -51,9 +75,10 @@ fn underlay(cloud: &Cloud) -> String {
 fn vteps(cloud: &Cloud) -> impl Iterator<Item = String> {
     let (learned, remotes) = (cloud.learned(), cloud.remotes());
     let all: BTreeSet<IpAddr> = learned.keys().chain(&remotes).copied().collect();
+    let nothing = if cloud.mode() == Some(LacMode::Evpn) { "no member" } else { "nothing learned" };
     all.into_iter().map(move |host| match learned.contains_key(&host) {
         true => host.to_string(),
-        false => format!("{host} (nothing learned)"),
+        false => format!("{host} ({nothing})"),
     })
 }
 
@@ -75,6 +100,8 @@ struct View {
     vni: u32,
     mode: &'static str,
     underlay: String,
+    /// The address that the other hosts send to, where it is one of the device's own.
+    local: String,
     bridge: String,
     /// The VXLAN device.
     device: String,
@@ -85,10 +112,16 @@ struct View {
     members: Vec<Member>,
     /// The ports of the bridge that are no member's.
     foreign_ports: Vec<String>,
-    /// The hosts that were learned.
+    /// The hosts that were learned, or told of.
     vteps: Vec<Vtep>,
-    /// The hosts of a list.
+    /// The hosts of a list, or those that are told of as having the LAC.
     remotes: Vec<IpAddr>,
+    /// The only hosts that are heard, addresses and networks; empty if whoever sends is, null for those who may not ask.
+    peers: Option<Vec<String>>,
+    /// How many packets were dropped because they are of others; null if whoever sends is heard, or for those who may not ask.
+    dropped_packets: Option<u64>,
+    /// Packets to and from the other hosts are encrypted; null for those who may not ask.
+    encrypted: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,6 +152,7 @@ impl View {
             vni: id.vni,
             mode: cloud.mode().map(LacMode::word).unwrap_or_default(),
             underlay: cloud.underlay.clone(),
+            local: cloud.local().map(|local| local.to_string()).unwrap_or_default(),
             bridge: cloud.bridge.clone(),
             device: device.map(|device| device.link.name.clone()).unwrap_or_default(),
             mtu: device.map(|device| device.link.mtu),
@@ -129,6 +163,16 @@ impl View {
                 .map(|(host, macs)| Vtep { host, macs: macs.iter().map(ToString::to_string).collect() })
                 .collect(),
             remotes: cloud.remotes().into_iter().collect(),
+            peers: match &cloud.heard {
+                Heard::All => Some(Vec::new()),
+                Heard::Peers(lac) => Some(lac.peers.clone()),
+                Heard::Unknown => None,
+            },
+            dropped_packets: match &cloud.heard {
+                Heard::Peers(lac) => Some(lac.dropped_packets),
+                Heard::All | Heard::Unknown => None,
+            },
+            encrypted: cloud.is_encrypted(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `plugboard lac reload`: what a LAC depends on takes effect while it is in use: a list of remotes, the MTU of the underlay.
+//! `plugboard lac reload` and `plugboard lac rekey`: what a LAC depends on takes effect while it is in use: lists of remotes and peers,
+//! the MTU of the underlay, and keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -6,14 +7,14 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
-use attachment::{LacId, LacMode};
+use attachment::{EspSummary, LacId, LacMode, Session, closed_lac, esp_summary};
 use netlink::link::Link;
 
-use super::cloud::{self, Cloud, Device};
+use super::cloud::{self, Cloud, Device, Heard};
 use super::member::Member;
 use crate::attachment::Attachment;
 use crate::chain::Chain;
-use crate::cli::Reload;
+use crate::cli::{Rekey, Reload};
 use crate::interrupt;
 use crate::machine;
 use crate::namespace::TargetNamespace;
@@ -24,6 +25,16 @@ use crate::runtime::{Entered, Runtime};
 use crate::table;
 
 pub(crate) fn run(args: &Reload, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    apply(&args.networks, None, runtime)
+}
+
+/// `plugboard lac rekey`.
+pub(crate) fn rekey(args: &Rekey, runtime: &Runtime) -> anyhow::Result<ExitCode> {
+    apply(&args.networks, Some(args.grace), runtime)
+}
+
+/// With keys replaced, if old ones are heard for so many seconds still.
+fn apply(networks: &[String], rekeying: Option<u32>, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     // Who may not lock the records may not reload: to them it may look as if there were none.
     let _records = runtime.cache.lock_to_attach(runtime.lock_limit)?;
     let entries = runtime.cache.entries_everywhere()?;
@@ -31,7 +42,7 @@ pub(crate) fn run(args: &Reload, runtime: &Runtime) -> anyhow::Result<ExitCode> 
     let configured = configured(runtime)?;
     let members: Vec<Member> =
         entries.into_iter().filter_map(|(entry, is_own)| Member::new(entry, is_own, &configured)).collect();
-    let reloading = Reloading { args, runtime, configured: &configured, members: &members };
+    let reloading = Reloading { networks, rekeying, runtime, configured: &configured, members: &members };
     let (mut rows, mut problems) = (Vec::new(), Vec::new());
     let clouds = Cloud::all()?;
     for (id, cloud) in &clouds {
@@ -49,9 +60,11 @@ pub(crate) fn run(args: &Reload, runtime: &Runtime) -> anyhow::Result<ExitCode> 
         }
     }
     problems.extend(reloading.unknown(&clouds));
-    problems.extend(interrupt::refuse().err().map(|error| format!("{error}: reload again for the rest")));
+    let again = if rekeying.is_some() { "rekey" } else { "reload" };
+    problems.extend(interrupt::refuse().err().map(|error| format!("{error}: {again} again for the rest")));
     if rows.is_empty() && problems.is_empty() {
-        table::print_text("nothing changed: no LAC of this host has a member with a record")?;
+        let what = if rekeying.is_some() { "encrypted LAC" } else { "LAC" };
+        table::print_text(&format!("nothing changed: no {what} of this host has a member with a record"))?;
     }
     table::print_lines(rows)?;
     Ok(problems::report(problems))
@@ -70,7 +83,10 @@ fn configured(runtime: &Runtime) -> anyhow::Result<Vec<Network>> {
 
 /// What is wanted, and what is known beforehand.
 struct Reloading<'a> {
-    args: &'a Reload,
+    /// Those that were named; empty for all.
+    networks: &'a [String],
+    /// Keys are replaced, and the old ones are heard for so many seconds still.
+    rekeying: Option<u32>,
     runtime: &'a Runtime,
     configured: &'a [Network],
     members: &'a [Member],
@@ -88,7 +104,7 @@ struct Gone(anyhow::Error);
 
 impl Reloading<'_> {
     fn is_chosen(&self, network: &str) -> bool {
-        self.args.networks.is_empty() || self.args.networks.iter().any(|chosen| chosen == network)
+        self.networks.is_empty() || self.networks.iter().any(|chosen| chosen == network)
     }
 
     /// The chosen members of a LAC that have a record.
@@ -108,27 +124,40 @@ impl Reloading<'_> {
             .map(|member| member.entry.network.as_str())
             .chain(clouds.values().flat_map(listing).map(|port| port.owner.network()))
             .collect();
-        let unknown = self.args.networks.iter().filter(|name| !found.contains(name.as_str()));
+        let unknown = self.networks.iter().filter(|name| !found.contains(name.as_str()));
         unknown.map(|name| format!("network '{name}': no LAC of this host has a member of it with a record")).collect()
     }
 
     /// `None` if there is nothing to reload.
     fn reload(&self, id: LacId, cloud: &Cloud) -> anyhow::Result<Option<Reloaded>> {
         let members = self.members_of(cloud);
+        if self.rekeying.is_some() && !members.iter().any(|member| member.is_encrypted()) {
+            return match &cloud.heard {
+                Heard::Peers(lac) if lac.is_sealed && self.networks.is_empty() => {
+                    bail!("it is encrypted, but no record tells which key file is its own")
+                }
+                _ => Ok(None),
+            };
+        }
         if members.is_empty() {
             let unrecorded: Vec<String> =
                 listing(cloud).filter(|port| self.is_chosen(port.owner.network())).map(cloud::words).collect();
             return match unrecorded.is_empty() {
                 true => Ok(None),
-                false => bail!("it has remotes, but no record tells which: there is none of {}", unrecorded.join(", ")),
+                false => {
+                    bail!(
+                        "it has a list of hosts, but no record tells which: there is none of {}",
+                        unrecorded.join(", ")
+                    )
+                }
             };
         }
         self.warn_of_unused(id, &members);
         refuse_disagreement(&members)?;
         let device = cloud.device.as_ref().map_or_else(|| id.device(), |device| device.link.name.clone());
-        let before = Adjustable::look(&device)?;
+        let before = Adjustable::look(id, &device)?;
         self.update_one(cloud, &members)?;
-        let words = before.changes(&Adjustable::look(&device)?);
+        let words = before.changes(&Adjustable::look(id, &device)?);
         let outdated = members.iter().filter(|member| member.is_outdated && member.is_own);
         let unremembered = outdated.filter_map(|member| self.remember(member).err()).collect();
         Ok(Some(Reloaded { words, unremembered }))
@@ -179,10 +208,12 @@ impl Reloading<'_> {
             },
         };
         let attachment = Attachment { netns: Some(path), ..attachment };
-        let chain = Chain { network: &member.network, plugins: &self.runtime.plugins };
+        let rekeying = self.rekeying.map(|grace| member.rekeying(grace));
+        let chain = Chain { network: rekeying.as_ref().unwrap_or(&member.network), plugins: &self.runtime.plugins };
         let Err(failure) = chain.update(plugin, &attachment, result) else { return Ok(Ok(())) };
         if failure.is_broken_off() {
-            bail!("{failure}; the remotes may be the old ones, the new ones or both: reload again");
+            let again = if self.rekeying.is_some() { "rekey" } else { "reload" };
+            bail!("{failure}; what it was to change may be as before, as wanted or both: {again} again");
         }
         // It may have been detached, or its namespace removed, in this moment.
         match cloud.has_still(&member.identity())? && !member.entry.is_stale() {
@@ -211,31 +242,45 @@ impl Reloading<'_> {
             }
         };
         remember().with_context(|| {
-            format!("the new remotes are in effect, but the record of {if_name} of {id} has the old ones")
+            format!("the new lists are in effect, but the record of {if_name} of {id} has the old ones")
         })
     }
 }
 
-/// The members of a LAC whose hosts are listed, as the kernel has it.
+/// The members of a LAC whose hosts are listed, those that are sent to or those that are heard, as the kernel has it.
 fn listing(cloud: &Cloud) -> impl Iterator<Item = &attachment::OwnedDevice> {
-    cloud.members.iter().filter(|_| cloud.mode() == Some(LacMode::Remotes))
+    let has_list = cloud.mode() == Some(LacMode::Remotes) || matches!(cloud.heard, Heard::Peers(_));
+    cloud.members.iter().filter(move |_| has_list)
 }
 
 /// What UPDATE can change of a LAC.
 #[derive(Debug, Default)]
 struct Adjustable {
     remotes: BTreeSet<IpAddr>,
+    /// `None` if whoever sends is heard.
+    peers: Option<Vec<String>>,
     mtu_bytes: u32,
     /// Its device is up and a port of its bridge.
     is_joined: bool,
+    /// `None` for one that is not encrypted.
+    esp: Option<EspSummary>,
 }
 
 impl Adjustable {
     /// What it is at this moment, by the name of the device.
-    fn look(device: &str) -> anyhow::Result<Self> {
-        let Some(device) = Device::named(device)? else { return Ok(Self::default()) };
+    fn look(id: LacId, device: &str) -> anyhow::Result<Self> {
+        let mut session = Session::looking(None, Vec::new());
+        let context = |what: &str| format!("cannot look {what} {}", id.shared_by());
+        let closed = closed_lac(&mut session, id).with_context(|| context("who is heard in"))?;
+        let is_sealed = closed.as_ref().is_some_and(|lac| lac.is_sealed);
+        let peers = closed.map(|lac| lac.peers);
+        let esp = match is_sealed {
+            true => esp_summary(&mut session, id.port).with_context(|| context("at the encryption of"))?,
+            false => None,
+        };
+        let Some(device) = Device::named(device)? else { return Ok(Self { peers, esp, ..Self::default() }) };
         let Link { mtu, is_up, master, .. } = device.link;
-        Ok(Self { remotes: device.remotes(), mtu_bytes: mtu, is_joined: is_up && master.is_some() })
+        Ok(Self { remotes: device.remotes(), peers, mtu_bytes: mtu, is_joined: is_up && master.is_some(), esp })
     }
 
     /// How it has become another one, in words.
@@ -246,21 +291,61 @@ impl Adjustable {
         };
         let added = after.remotes.difference(&self.remotes).map(ToString::to_string).collect();
         let removed = self.remotes.difference(&after.remotes).map(ToString::to_string).collect();
+        let [before, now] = [self, after].map(|one| one.peers.as_deref().unwrap_or_default());
+        let without = |these: &[String], others: &[String]| -> Vec<String> {
+            these.iter().filter(|peer| !others.contains(peer)).cloned().collect()
+        };
+        let (new, old) = (without(now, before), without(before, now));
+        let words =
+            |verb: &str, peers: &[String]| format!("{verb} {}", if peers.len() == 1 { "peer" } else { "peers" });
+        let word = if self.peers.is_none() { "only peers are heard now, added" } else { "added" };
+        let added_peers = listed(&words(word, &new), new.clone());
+        let removed_peers = listed(&words("removed", &old), old.clone());
         let mtu = (self.mtu_bytes != after.mtu_bytes)
             .then(|| format!("mtu is {} instead of {} bytes", after.mtu_bytes, self.mtu_bytes));
         let joined = (!self.is_joined && after.is_joined).then(|| "the VXLAN device is up in its bridge".to_owned());
-        let changes: Vec<String> =
-            [listed("added", added), listed("removed", removed), mtu, joined].into_iter().flatten().collect();
+        let lists = [listed("added", added), listed("removed", removed), added_peers, removed_peers, mtu, joined];
+        let changes: Vec<String> = lists.into_iter().flatten().chain(self.changes_of_keys(after)).collect();
         if changes.is_empty() { "nothing changed".to_owned() } else { changes.join("; ") }
     }
 }
 
-/// Refuses members with several lists, none of which is better than the others: the device has one.
+impl Adjustable {
+    /// What has become of keys, without a word of them.
+    fn changes_of_keys(&self, after: &Self) -> Vec<String> {
+        let (Some(before), Some(after)) = (&self.esp, &after.esp) else {
+            return after.esp.iter().map(|_| "is encrypted now".to_owned()).collect();
+        };
+        let mut changes = Vec::new();
+        let is_other = |(to, spis): (&IpAddr, &BTreeSet<u32>)| before.sent.get(to).is_some_and(|sent| sent != spis);
+        if after.sent.iter().any(is_other) {
+            changes.push("sends with the new key".to_owned());
+        }
+        if before.keys_heard != after.keys_heard {
+            let keys = if after.keys_heard == 1 { "key" } else { "keys" };
+            changes.push(format!("hears {} {keys}", after.keys_heard));
+        }
+        if let Some(left) = after.old_for.filter(|_| before.old_for.is_none()) {
+            changes.push(format!("hears the old key for {} s", left.as_secs()));
+        }
+        if before.old_for.is_some() && after.old_for.is_none() {
+            changes.push("does not hear the old key any more".to_owned());
+        }
+        changes
+    }
+}
+
+/// Refuses members with several lists, none of which is better than the others: the LAC has one of each.
 fn refuse_disagreement(members: &[&Member]) -> anyhow::Result<()> {
+    let remotes = members.iter().filter_map(|member| Some((member.source()?, *member)));
+    refuse_several("remotes", remotes)?;
+    let peers = members.iter().map(|member| (member.source_of_peers().unwrap_or_else(|| "none".to_owned()), *member));
+    refuse_several("peers", peers)
+}
+
+fn refuse_several<'a>(what: &str, named: impl Iterator<Item = (String, &'a Member)>) -> anyhow::Result<()> {
     let mut sources: BTreeMap<String, String> = BTreeMap::new();
-    for member in members {
-        let Member { entry, .. } = member;
-        let Some(source) = member.source() else { continue };
+    for (source, Member { entry, .. }) in named {
         let owner = format!("{} on {} of {}", entry.attachment.if_name, entry.network, entry.attachment.container_id);
         sources.entry(source).or_insert(owner);
     }
@@ -269,7 +354,7 @@ fn refuse_disagreement(members: &[&Member]) -> anyhow::Result<()> {
     }
     let all: Vec<String> = sources.iter().map(|(source, owner)| format!("{source} ({owner})")).collect();
     bail!(
-        "its members have several lists of remotes: {}; name the network whose list is to take effect, or give all the same one",
+        "its members have several lists of {what}: {}; name the network whose list is to take effect, or give all the same one",
         all.join(", ")
     )
 }
@@ -284,6 +369,8 @@ mod tests {
             remotes: all.iter().map(|host| host.parse().unwrap()).collect(),
             mtu_bytes,
             is_joined,
+            peers: None,
+            esp: None,
         };
         let one = lac(&["192.0.2.2", "192.0.2.3"], 1450, true);
         for (other, words) in [
@@ -296,6 +383,22 @@ mod tests {
             (lac(&["192.0.2.2", "192.0.2.3"], 1450, true), "nothing changed"),
         ] {
             assert_eq!(one.changes(&other), words);
+        }
+        let heard = |peers: &[&str]| Adjustable {
+            peers: Some(peers.iter().map(|&peer| peer.to_owned()).collect()),
+            ..lac(&["192.0.2.2", "192.0.2.3"], 1450, true)
+        };
+        let closed = heard(&["192.0.2.2", "192.0.2.3"]);
+        for (before, after, words) in [
+            (&closed, heard(&["192.0.2.2", "192.0.2.3"]), "nothing changed"),
+            (
+                &closed,
+                heard(&["192.0.2.3", "192.0.2.4", "198.51.100.0/24"]),
+                "added peers 192.0.2.4, 198.51.100.0/24; removed peer 192.0.2.2",
+            ),
+            (&one, heard(&["192.0.2.2"]), "only peers are heard now, added peer 192.0.2.2"),
+        ] {
+            assert_eq!(before.changes(&after), words);
         }
         assert_eq!(
             lac(&[], 1450, false).changes(&one),

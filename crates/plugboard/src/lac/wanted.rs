@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use attachment::LacId;
 use keys::excerpt::quoted;
-use keys::{UdpPort, Vni};
+use keys::{LacMode, UdpPort, Vni};
 use serde_json::Value;
 
-use crate::known_plugins::{LAC_PORT, LAC_VNI, REMOTES};
+use crate::known_plugins::{EVPN_PORT, LAC_PORT, LAC_VNI, PEERS, REMOTES};
 use crate::network::Plugin;
 
 /// A LAC as keys name it.
@@ -20,6 +20,8 @@ pub(super) enum Wanted {
     Group(LacId, String),
     /// Whatever the remotes are.
     Remotes(LacId),
+    /// Whatever BGP tells.
+    Evpn(LacId),
 }
 
 impl Wanted {
@@ -33,7 +35,12 @@ impl Wanted {
         if let Some(url) = text("url")? {
             return Ok(Self::Url(url));
         }
-        let port = plugin.read_key("port")?.map_or(LAC_PORT, |UdpPort(port)| port);
+        let port = plugin.read_key("port")?.map(|UdpPort(port)| port);
+        if plugin.read_key("mode")? == Some(LacMode::Evpn) {
+            let vni = plugin.read_key::<Vni>("vni")?.ok_or("it is of mode evpn and has no vni")?;
+            return Ok(Self::Evpn(LacId { port: port.unwrap_or(EVPN_PORT), vni: vni.0 }));
+        }
+        let port = port.unwrap_or(LAC_PORT);
         let vni = plugin.read_key("vni")?.map_or(LAC_VNI, |Vni(vni)| vni);
         let id = LacId { port, vni };
         match text("group")? {
@@ -53,15 +60,28 @@ impl Display for Wanted {
             Self::Url(url) => write!(to, "the LAC of url {}", quoted(url)),
             Self::Group(id, group) => write!(to, "{} with group {group}", id.shared_by()),
             Self::Remotes(id) => write!(to, "{} with a list of remotes", id.shared_by()),
+            Self::Evpn(id) => write!(to, "{} with what BGP tells", id.shared_by()),
         }
     }
 }
 
-/// The list, and the file with one, if there is either.
-pub(super) fn remotes(plugin: &Plugin) -> Option<[Option<Value>; 2]> {
+/// A list, and the file with one.
+pub(super) type Listed = [Option<Value>; 2];
+
+/// Those of the other hosts, if there is either.
+pub(super) fn remotes(plugin: &Plugin) -> Option<Listed> {
+    listed(plugin, REMOTES)
+}
+
+/// Those of the hosts that are heard, if there is either.
+pub(super) fn peers(plugin: &Plugin) -> Option<Listed> {
+    listed(plugin, PEERS)
+}
+
+fn listed(plugin: &Plugin, keys: [&str; 2]) -> Option<Listed> {
     let is_set = |value: &&Value| {
         !matches!(value, Value::String(text) if text.is_empty()) && **value != Value::Array(Vec::new())
     };
-    let found = REMOTES.map(|key| plugin.key(key).filter(is_set).cloned());
+    let found = keys.map(|key| plugin.key(key).filter(is_set).cloned());
     found.iter().any(Option::is_some).then_some(found)
 }

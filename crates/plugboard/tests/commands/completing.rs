@@ -47,7 +47,8 @@ fn bash_knows_the_networks_and_the_containers_of_the_host() {
     lab.plugboard("attach vn1 walt-net,office").ok();
     let expected = [
         ("plugboard ls\t", "ls"),
-        ("plugboard lac re\t", "lac reload"),
+        ("plugboard lac rel\t", "lac reload"),
+        ("plugboard lac fr\twa\t", "lac frr walt-net"),
         ("plugboard det\tv\t", "detach vn1"),
         ("plugboard attach sp\two\tx", "attach spare wox"),
         ("plugboard attach sp\twa\t", "attach spare walt-net"),

@@ -143,12 +143,16 @@ fn every_mode_is_listed_as_the_kernel_has_it() {
         ("lan-too", json!({"group": "239.0.0.1"})),
         ("six", json!({"group": "ff05::1", "if": "eth0", "vni": 6, "port": 4789, "ttl": 4})),
         ("vde", json!({"group": "239.0.0.2", "mode": "vxvde", "vni": 7})),
-        ("far", json!({"remotes": ["192.0.2.1", "192.0.2.2", "192.0.2.3"], "vni": 8})),
+        (
+            "far",
+            json!({"remotes": ["192.0.2.1", "192.0.2.2", "192.0.2.3"], "vni": 8,
+                "peers": ["192.0.2.3", "192.0.2.0/30", "198.51.100.0/24"]}),
+        ),
     ] {
         segment.lab.network(name, &overlay(&keys));
     }
     assert_eq!(segment.ls(1), [json!(null); 0]);
-    assert_eq!(segment.on(1, "lac ls").ok(), "GROUP  PORT  VNI  MODE  UNDERLAY  MEMBERS  VTEPS");
+    assert_eq!(segment.on(1, "lac ls").ok(), "GROUP  PORT  VNI  MODE  UNDERLAY  MEMBERS  VTEPS  PEERS  DROPPED");
     segment.on(1, "attach c1 lan,six,vde,far --primary lan").ok();
     segment.lab.host.namespace("c2");
     segment.on(1, "attach c2 lan-too --primary lan-too --ifname net0").ok();
@@ -191,26 +195,127 @@ fn every_mode_is_listed_as_the_kernel_has_it() {
         [vec!["eth1 six c1"], vec!["eth0 lan c1", "net0 lan-too c2"], vec!["eth2 vde c1"], vec!["eth3 far c1"]]
     );
     assert_eq!(listed[3]["remotes"], json!(["192.0.2.2", "192.0.2.3"]));
+    let heard = |lac: &Value| json!([lac["peers"], lac["droppedPackets"]]);
+    assert_eq!(heard(&listed[3]), json!([["192.0.2.0/30", "198.51.100.0/24"], 0]));
+    assert_eq!(heard(&listed[0]), json!([[], null]));
 
     let table = segment.on(1, "lac ls").ok();
     let lines: Vec<String> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(
         lines,
         [
-            "GROUP PORT VNI MODE UNDERLAY MEMBERS VTEPS",
-            "ff05::1 4789 6 multicast eth0 eth1 on six of c1 -",
-            "239.0.0.1 14789 1 multicast eth0 eth0 on lan of c1 -",
+            "GROUP PORT VNI MODE UNDERLAY MEMBERS VTEPS PEERS DROPPED",
+            "ff05::1 4789 6 multicast eth0 eth1 on six of c1 - - -",
+            "239.0.0.1 14789 1 multicast eth0 eth0 on lan of c1 - - -",
             "net0 on lan-too of c2",
             "veth7 (of no attachment)",
-            "239.0.0.2 14789 7 vxvde eth0 eth2 on vde of c1 -",
-            "- 14789 8 remotes eth0 eth3 on far of c1 192.0.2.2 (nothing learned)",
-            "192.0.2.3 (nothing learned)",
+            "239.0.0.2 14789 7 vxvde eth0 eth2 on vde of c1 - - -",
+            "- 14789 8 remotes eth0 eth3 on far of c1 192.0.2.2 (nothing learned) 192.0.2.0/30 0",
+            "192.0.2.3 (nothing learned) 198.51.100.0/24",
         ]
     );
-    // Nothing of it is secret.
+    // Nothing of it is secret, but only root may ask the packet filter.
+    let unknown = |lac: &Value| {
+        let mut lac = lac.clone();
+        lac["peers"] = json!(null);
+        lac["droppedPackets"] = json!(null);
+        lac["encrypted"] = json!(null);
+        lac
+    };
     let anybody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
     let command = segment.lab.command("lac ls --json").replacen("; ", &format!("; {anybody} "), 1);
-    assert_eq!(serde_json::from_str::<Vec<Value>>(&h1.sh(&command).ok()).expect("a list"), listed);
+    assert_eq!(
+        serde_json::from_str::<Vec<Value>>(&h1.sh(&command).ok()).expect("a list"),
+        listed.iter().map(unknown).collect::<Vec<_>>()
+    );
+    let command = segment.lab.command("lac ls").replacen("; ", &format!("; {anybody} "), 1);
+    let table = h1.sh(&command).ok();
+    assert!(table.lines().nth(1).is_some_and(|line| line.split_whitespace().rev().take(2).eq(["?", "?"])), "{table}");
+}
+
+/// As a daemon enters hosts: one with a member, one that is told of as having the LAC alone.
+const ENTERED: &str = "bridge fdb append 00:00:00:00:00:00 dev vx4789-100 dst 192.0.2.2 self permanent && \
+     bridge fdb append 00:00:00:00:00:00 dev vx4789-100 dst 192.0.2.3 self permanent && \
+     bridge fdb add 02:00:00:00:00:99 dev vx4789-100 dst 192.0.2.2 self dynamic extern_learn";
+
+#[test]
+fn a_lac_that_bgp_tells_of() {
+    let segment = Segment::new(1);
+    let h1 = segment.host(1);
+    h1.sh("ip address add 198.51.100.1/32 dev lo").ok();
+    let told = json!({"mode": "evpn", "vni": 100, "local": "198.51.100.1", "if": "eth0"});
+    segment.lab.network("told", &overlay(&told));
+    segment.lab.network("lan", &overlay(&json!({"group": "239.0.0.1"})));
+    segment.lab.network("six", &overlay(&json!({"mode": "evpn", "vni": 6, "port": 4790, "if": "eth0"})));
+
+    // Before the first ADD.
+    let lines = [
+        "ip nht resolve-via-default",
+        "router bgp 65000",
+        " bgp router-id 198.51.100.1",
+        " no bgp default ipv4-unicast",
+        " neighbor 192.0.2.2 remote-as 65000",
+        " neighbor 192.0.2.2 update-source 198.51.100.1",
+        " neighbor 192.0.2.3 remote-as 65000",
+        " neighbor 192.0.2.3 update-source 198.51.100.1",
+        " address-family l2vpn evpn",
+        "  neighbor 192.0.2.2 activate",
+        "  neighbor 192.0.2.3 activate",
+        "  advertise-all-vni",
+        " exit-address-family",
+        "exit",
+    ];
+    let neighbors = "--as 65000 --neighbor 192.0.2.1 --neighbor 192.0.2.2 --neighbor 192.0.2.3 --neighbor 192.0.2.2";
+    let printed = |args: &str| {
+        let text = segment.on(1, &format!("lac frr {args} {neighbors}")).ok();
+        text.lines().filter(|line| !line.starts_with("! For")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let expected = |first: &[&str]| first.iter().chain(&lines).map(|line| (*line).to_owned()).collect::<Vec<_>>();
+    assert_eq!(printed("told"), expected(&["! lac 4789/100: 198.51.100.1"]));
+    assert_eq!(printed("")[..2], ["! lac 4789/100: 198.51.100.1", "! lac 4790/6: 192.0.2.1"]);
+    assert_eq!(segment.ls(1), [json!(null); 0], "nothing is made");
+    h1.sh("ip address add 2001:db8:1::1/128 dev lo").ok();
+    segment.lab.network("told6", &overlay(&json!({"mode": "evpn", "vni": 7, "local": "2001:db8:1::1", "if": "eth0"})));
+    let words = segment.on(1, &format!("lac frr told6 {neighbors}"));
+    assert!(words.ok().contains("ipv6 nht resolve-via-default"), "{words:?}");
+    assert!(words.stderr.contains("lac 4789/7: FRR before 10.6"), "{words:?}");
+    assert_eq!(segment.on(1, &format!("lac frr told {neighbors}")).stderr, "");
+    for (args, said) in [
+        ("lan --as 65000 --neighbor 192.0.2.2", "network 'lan' has no LAC of mode evpn"),
+        ("nobody --as 65000 --neighbor 192.0.2.2", "network 'nobody' is not configured"),
+        ("told --as 65000 --neighbor 192.0.2.1", "--neighbor names this host alone"),
+    ] {
+        assert_refused(&segment.on(1, &format!("lac frr {args}")), said);
+    }
+    for (args, said) in [
+        ("told --as 0 --neighbor 192.0.2.2", "--as"),
+        ("told --as 65000 --neighbor host-b", "--neighbor"),
+        ("told --as 65000", "--neighbor"),
+    ] {
+        let output = segment.on(1, &format!("lac frr {args}"));
+        assert!(output.status == 2 && output.stderr.contains(said), "{output:?}");
+    }
+
+    segment.on(1, "attach c1 told --primary told").ok();
+    h1.sh(ENTERED).ok();
+    fs::remove_dir_all("/etc/cni/net.d").expect("they are here alone");
+    assert_eq!(printed(""), expected(&["! lac 4789/100: 198.51.100.1"]), "what is there is enough");
+    let listed = segment.ls(1);
+    assert_eq!(
+        json!([listed[0]["mode"], listed[0]["local"], listed[0]["underlay"], listed[0]["vteps"], listed[0]["remotes"]]),
+        json!([
+            "evpn",
+            "198.51.100.1",
+            "",
+            [{"host": "192.0.2.2", "macs": ["02:00:00:00:00:99"]}],
+            ["192.0.2.2", "192.0.2.3"]
+        ])
+    );
+    let table = segment.on(1, "lac ls").ok();
+    let lines: Vec<String> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(lines[1..], ["- 4789 100 evpn 198.51.100.1 eth0 on told of c1 192.0.2.2 - -", "192.0.2.3 (no member)"]);
+    assert_eq!(segment.on(1, "lac reload").ok(), "lac 4789/100  nothing changed");
+    assert_eq!(json!(segment.ls(1)), json!(listed), "what was entered stays");
 }
 
 #[test]
@@ -241,7 +346,8 @@ fn a_lac_whose_underlay_is_gone() {
     assert_eq!(listed[0]["members"][0]["containerId"], "c1");
     listed[0]["members"] = json!(null);
     let expected = json!([{"group": "", "port": 14789, "vni": 1, "mode": "", "underlay": "", "bridge": "lac14789-1", "device": "",
-        "mtu": null, "ttl": null, "members": null, "foreignPorts": [], "vteps": [], "remotes": []}]);
+        "mtu": null, "ttl": null, "members": null, "foreignPorts": [], "vteps": [], "remotes": [], "peers": [],
+        "droppedPackets": null, "encrypted": false, "local": ""}]);
     assert_eq!(json!(listed), expected);
     let table = segment.on(1, "lac ls").ok();
     assert!(table.contains("- (VXLAN device gone)") && table.contains("eth0 on lan of c1"), "{table}");
@@ -645,7 +751,7 @@ fn a_plugin_that_does_not_end_is_told_of() {
     fs::write("/run/hang", "").expect("written");
     list_hosts("192.0.2.3\n");
     let output = segment.on(1, "--plugin-timeout 1 lac reload");
-    assert_refused(&output, "the remotes may be the old ones, the new ones or both: reload again");
+    assert_refused(&output, "what it was to change may be as before, as wanted or both: reload again");
     fs::remove_file("/run/hang").expect("it is there");
     assert_eq!(segment.on(1, "lac reload").ok(), "lac 14789/1  added 192.0.2.3; removed 192.0.2.2");
 }
@@ -660,4 +766,69 @@ fn a_lac_without_its_device_cannot_be_reloaded() {
     // And none is run where it would look at a container's links.
     let output = segment.container(1).sh(&segment.lab.command("--cache-dir /var/lib/cni/h1 lac reload"));
     assert_refused(&output, "run it in that of the host");
+}
+
+/// In every mode; a peer that stays loses nothing.
+#[test]
+fn peers_are_reloaded_in_every_mode() {
+    for keys in [
+        json!({"group": "239.0.0.1"}),
+        json!({"url": "vxvde://239.0.0.1"}),
+        json!({"remotes": ["192.0.2.1", "192.0.2.2"]}),
+    ] {
+        let segment = Segment::new(2);
+        let with = |more: Value| {
+            let mut keys = keys.clone();
+            keys.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            keys
+        };
+        let file = "/etc/cni/lac-peers";
+        fs::write(file, "192.0.2.1\n192.0.2.2\n").expect("written");
+        segment.attach(&with(json!({"peersFile": file})));
+        let heard = |host| json!([segment.ls(host)[0]["peers"], segment.ls(host)[0]["droppedPackets"]]);
+        assert_eq!(heard(1), json!([["192.0.2.1", "192.0.2.2"], 0]), "{keys}");
+        let pings = Stream::start(segment.container(1), "10.7.0.3");
+        fs::write(file, "192.0.2.0/30\n198.51.100.7\n").expect("written");
+        for host in [1, 2] {
+            let words = "added peers 192.0.2.0/30, 198.51.100.7; removed peers 192.0.2.1, 192.0.2.2";
+            assert_eq!(segment.on(host, "lac reload").ok(), format!("lac 14789/1  {words}"));
+            assert_eq!(segment.on(host, "lac reload").ok(), "lac 14789/1  nothing changed");
+        }
+        pings.assert_nothing_lost();
+        assert_eq!(heard(1), json!([["192.0.2.0/30", "198.51.100.7"], 0]), "{keys}");
+        fs::write(file, "host2\n").expect("written");
+        assert_refused(&segment.on(1, "lac reload"), "line 1: \"host2\" is none");
+        // A list in the configuration, which the records get, too.
+        segment.lab.network("lan", &overlay(&with(json!({"peers": ["192.0.2.2", "192.0.2.9"]}))));
+        let words = "added peers 192.0.2.2, 192.0.2.9; removed peers 192.0.2.0/30, 198.51.100.7";
+        assert_eq!(segment.on(1, "lac reload lan").ok(), format!("lac 14789/1  {words}"));
+        segment.on(1, "check c1").ok();
+        // What is closed stays so.
+        segment.lab.network("lan", &overlay(&keys));
+        assert_refused(&segment.on(1, "lac reload"), "lac 14789/1 hears its peers alone on this host");
+        assert_eq!(heard(1), json!([["192.0.2.2", "192.0.2.9"], 0]), "{keys}");
+        segment.on(1, "detach c1").ok();
+        assert_eq!(segment.host(1).sh("nft list table inet plugboard-lacs").status, 1);
+    }
+}
+
+#[test]
+fn a_lac_is_closed_by_a_reload() {
+    let segment = Segment::new(1);
+    segment.lab.network("one", &overlay(&json!({"group": "239.0.0.1"})));
+    segment.lab.network("two", &overlay(&json!({"group": "239.0.0.1"})));
+    segment.lab.host.namespace("c2");
+    segment.on(1, "attach c1 one --primary one").ok();
+    segment.on(1, "attach c2 two --primary two").ok();
+    segment.lab.network("one", &overlay(&json!({"group": "239.0.0.1", "peers": ["192.0.2.2"]})));
+    assert_refused(
+        &segment.on(1, "lac reload"),
+        "several lists of peers: [\"192.0.2.2\"] (eth0 on one of c1), none (eth0 on two of c2)",
+    );
+    assert_eq!(segment.ls(1)[0]["peers"], json!([]));
+    assert_eq!(segment.on(1, "lac reload one").ok(), "lac 14789/1  only peers are heard now, added peer 192.0.2.2");
+    segment.on(1, "check c1").ok();
+    segment.lab.network("two", &overlay(&json!({"group": "239.0.0.1", "peers": ["192.0.2.2"]})));
+    assert_eq!(segment.on(1, "lac reload").ok(), "lac 14789/1  nothing changed");
+    segment.on(1, "check c2").ok();
 }
