@@ -48,7 +48,7 @@ DEMO_TOOLS := iproute2 iputils-ping iperf3 jq procps kmod util-linux qemu-system
               openvswitch-switch ethtool tcpdump ncat
 TEST_TOOLS := $(DEMO_TOOLS) containernetworking-plugins golang-go golang-github-appc-cni-dev strace \
               containerd runc docker.io python3-grpcio dnsmasq-base podman openssl \
-              ovn-central ovn-host vdeplug vdens curl
+              ovn-central ovn-host vdeplug vdens curl frr
 
 .PHONY: help demo test soak t reference-suites bench bench-shaping bench-throughput build install uninstall image lint conformance demo-tools test-tools nextest clean
 

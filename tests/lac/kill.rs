@@ -8,11 +8,14 @@ use crate::site::{Site, listed, network};
 
 /// They use all that DEL and GC have to find.
 fn kinds() -> Vec<Value> {
+    let told = json!({"group": null, "mode": "evpn", "vni": 100});
     let addressed = json!({"ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}, "macspoofchk": true});
     vec![
+        with(&network(told), addressed.clone()),
         with(&network(json!({})), addressed),
         network(json!({"mode": "vxvde", "nic": "tap"})),
         listed(&["192.0.2.2", "192.0.2.3"]),
+        network(json!({"peers": ["192.0.2.2", "198.51.100.0/24"]})),
     ]
 }
 

@@ -3,9 +3,12 @@
 
 mod collection;
 mod differences;
+mod evpn;
 mod kill;
+mod peers;
 mod refused;
 mod remotes;
+mod sealed;
 mod shared;
 mod site;
 mod status;

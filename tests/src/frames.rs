@@ -88,6 +88,30 @@ impl Frames {
         setsockopt(&self.socket, RcvBufForce, &bytes).expect("root may have any buffer");
     }
 
+    /// How many frames were dropped since this was asked last, because they waited for too long: 0 as long as all are seen (`packet(7)`,
+    /// `PACKET_STATISTICS`).
+    ///
+    /// # Panics
+    /// If the kernel does not tell.
+    #[must_use]
+    pub fn lost(&self) -> u32 {
+        // SAFETY: the structure consists of numbers, for which zero is valid.
+        let mut statistics: libc::tpacket_stats = unsafe { std::mem::zeroed() };
+        let mut length = size_of_val(&statistics).try_into().expect("it fits");
+        // SAFETY: the structure is whole and its length is given.
+        let asked = unsafe {
+            libc::getsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                (&raw mut statistics).cast(),
+                &raw mut length,
+            )
+        };
+        assert_eq!(asked, 0, "{}", std::io::Error::last_os_error());
+        statistics.tp_drops
+    }
+
     /// The next frame that waits, if any does.
     pub fn next(&self) -> Option<Vec<u8>> {
         let mut frame = vec![0; FRAME_BYTES];

@@ -8,6 +8,7 @@
 
 pub mod chance;
 mod executables;
+mod frr;
 mod host;
 mod invocation;
 mod iperf;
@@ -28,6 +29,7 @@ mod vde;
 mod wait;
 
 pub use executables::{assert_newer_than_sources, bin, bin_dir, find_bin_dir};
+pub use frr::Frr;
 pub use host::Host;
 pub use invocation::Invocation;
 pub use iperf::Iperf;
