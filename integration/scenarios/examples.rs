@@ -10,7 +10,7 @@ use lab::{Feature, with_features};
 use serde_json::{Value, json};
 
 /// What the kernel must have for an example, by a key that occurs in it. Those not listed need nothing that a kernel may lack.
-const NEEDS: [(&str, &[Feature]); 10] = [
+const NEEDS: [(&str, &[Feature]); 11] = [
     ("vlan", &[Feature::Vlan, Feature::BridgeVlanFiltering]),
     ("vlanTrunk", &[Feature::Vlan, Feature::BridgeVlanFiltering]),
     ("lat", &[Feature::Netem]),
@@ -20,6 +20,7 @@ const NEEDS: [(&str, &[Feature]); 10] = [
     ("preset", &[Feature::Netem]),
     ("ipMasq", &[Feature::NftablesNat]),
     ("portMappings", &[Feature::NftablesNat]),
+    ("keyFile", &[Feature::SealedUdp]),
     ("ingress_policing_rate", &[Feature::OvsDatapath, Feature::Matchall, Feature::Htb]),
 ];
 
@@ -49,9 +50,13 @@ fn prepare(example: &Example) {
         let file = file.as_str().filter(|file| file.starts_with("/etc/cni/")).expect("a file below /etc/cni");
         fs::write(file, "{\"subnet\": \"10.77.0.0/24\"}\n").unwrap_or_else(|error| panic!("{file}: {error}"));
     }
-    for file in example.values("remotesFile") {
+    for file in example.values("remotesFile").into_iter().chain(example.values("peersFile")) {
         let file = file.as_str().filter(|file| file.starts_with("/etc/cni/")).expect("a file below /etc/cni");
         fs::write(file, "192.0.2.1  # this host\n192.0.2.2\n").unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
+    for file in example.values("keyFile") {
+        let file = file.as_str().filter(|file| file.starts_with("/etc/cni/")).expect("a file below /etc/cni");
+        sh(&format!("(umask 077; head -c 32 /dev/urandom | base64 > {file})")).ok();
     }
 }
 

@@ -1,12 +1,15 @@
 //! Local Area Clouds, as `vxlan-overlay` makes them: one Ethernet of containers and machines on several hosts of a LAN.
 
+mod evpn;
 mod failures;
 mod firewall;
 mod groups;
 mod guests;
 mod moves;
+mod peers;
 mod pods;
 mod remotes;
+mod sealed;
 mod site;
 mod traffic;
 mod underlays;

@@ -33,13 +33,16 @@ pub enum Feature {
     NftablesNat,
     /// Encryption by IPsec's ESP with AES-GCM.
     Esp,
+    /// Encryption of UDP datagrams of both families by ESP in transport mode, with AES-CBC and HMAC-SHA-256, and a packet filter that tells
+    /// them.
+    SealedUdp,
     /// The transport protocol SCTP.
     Sctp,
 }
 
 impl Feature {
     /// All that there are.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Netem,
         Self::Tbf,
         Self::Htb,
@@ -55,6 +58,7 @@ impl Feature {
         Self::Tap,
         Self::NftablesNat,
         Self::Esp,
+        Self::SealedUdp,
         Self::Sctp,
     ];
 
@@ -102,6 +106,15 @@ impl Feature {
             Self::Esp => {
                 "ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 1 reqid 1 mode tunnel \
                  aead 'rfc4106(gcm(aes))' 0x0123456789abcdef0123456789abcdef01234567 128"
+            }
+            Self::SealedUdp => {
+                "key=0x0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef; \
+                 for ends in 'src 192.0.2.1 dst 192.0.2.2' 'src 2001:db8::1 dst 2001:db8::2'; do \
+                 ip xfrm state add $ends proto esp spi 1000 reqid 1 mode transport \
+                 auth-trunc 'hmac(sha256)' $key 128 enc 'cbc(aes)' $key; done; \
+                 ip xfrm policy add dir out proto udp dport 1 tmpl proto esp mode transport reqid 1; \
+                 nft 'table inet t { chain i { type filter hook input priority 0; meta ipsec missing drop; }; \
+                 chain o { type filter hook output priority 0; rt ipsec missing drop; }; }'"
             }
             Self::Sctp => "ip link set lo up; ncat --sctp 127.0.0.1 9 2>&1 | grep -q refused",
         }

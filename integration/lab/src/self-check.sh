@@ -96,6 +96,26 @@ open_vswitch() {
     ip netns exec o1 ping -q -c 5 -i 0.1 10.3.0.2 | grep ' 5 received'
 }
 
+# Two hosts, whose datagrams to the port 4789 pass by ESP alone.
+sealed_udp() {
+    pair ea eb
+    key=0x0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+    for n in ea:1 eb:2; do
+        host=${n%:*} own=10.9.0.${n#*:}
+        for ends in "src 10.9.0.1 dst 10.9.0.2" "src 10.9.0.2 dst 10.9.0.1"; do
+            ip -n "$host" xfrm state add $ends proto esp spi 1000 reqid 1 mode transport \
+                auth-trunc 'hmac(sha256)' $key 128 enc 'cbc(aes)' $key
+        done
+        ip -n "$host" xfrm policy add dir out src "$own/32" proto udp dport 4789 tmpl proto esp mode transport reqid 1
+        ip -n "$host" xfrm policy add dir in proto udp dport 4789 tmpl proto esp mode transport reqid 1
+        ip -n "$host" link add vx type vxlan id 1 dstport 4789 dev e remote "10.9.0.$((3 - ${n#*:}))"
+        ip -n "$host" addr add "10.8.0.${n#*:}/24" dev vx
+        ip -n "$host" link set vx up
+    done
+    ip netns exec ea ping -q -c 3 -i 0.1 10.8.0.2
+    ip -n ea xfrm state list src 10.9.0.1 | grep -o 'oseq 0x[1-9a-f].*,'
+}
+
 encryption() {
     ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 1 reqid 1 mode tunnel \
         aead 'rfc4106(gcm(aes))' 0x0123456789abcdef0123456789abcdef01234567 128
@@ -123,6 +143,7 @@ check "bridge VLAN filtering" bridge_vlans
 check "802.1Q devices" vlan_devices
 check "Open vSwitch datapath" open_vswitch
 check "ESP with AES-GCM" encryption
+check "ESP of VXLAN" sealed_udp
 check "SCTP" sctp
 check "overlay file system" overlay
 exit "$failed"
