@@ -17,6 +17,7 @@ mod pool;
 mod published;
 mod report;
 mod rounds;
+mod sealed;
 mod shaper;
 mod spaces;
 mod statistics;
@@ -61,6 +62,10 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<Report> {
+    if options.only == Some(Part::Sealed) {
+        let sealed = sealed::measure(options.rounds, &Host::enter())?;
+        return Ok(Report { machine: machine::describe(), rounds: options.rounds, sealed, ..Report::default() });
+    }
     let programs = contender::Programs::find(&options.reference, options.newer.as_deref())?;
     let host = Host::enter();
     let spaces = Spaces::make(&host, burst::CALLS);

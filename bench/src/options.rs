@@ -9,7 +9,8 @@ pub(crate) const USAGE: &str = "\
 Measures ADD, CHECK and DEL of the executables that `make build` made, beside the reference plugins and a floor.
 Run it as root; it works in network and mount namespaces of its own.
 
-usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper] [--portmap] [--ovs-port] [--vxlan-overlay] [--markdown]
+usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper] [--portmap] [--ovs-port] [--vxlan-overlay] [--sealed]
+             [--markdown]
 
   --rounds N             calls of each verb with each of the three; 100 by default
   --reference DIRECTORY  where the reference plugins are; /usr/lib/cni by default
@@ -19,6 +20,7 @@ usage: bench [--rounds N] [--reference DIRECTORY] [--newer DIRECTORY] [--shaper]
   --portmap              nothing but published ports
   --ovs-port             nothing but ports of Open vSwitch
   --vxlan-overlay        nothing but members of LACs
+  --sealed               nothing but a LAC with a key, on a kernel that has ESP, such as the lab's; needs vxlan-overlay alone
   --markdown             prints tables for docs/benchmarks.md
 ";
 
@@ -33,6 +35,8 @@ pub(crate) enum Part {
     OvsPort,
     /// Members of LACs.
     VxlanOverlay,
+    /// A LAC with a key.
+    Sealed,
 }
 
 /// What was asked for.
@@ -66,6 +70,7 @@ impl Options {
                 "--portmap" => options.only = Some(Part::Portmap),
                 "--ovs-port" => options.only = Some(Part::OvsPort),
                 "--vxlan-overlay" => options.only = Some(Part::VxlanOverlay),
+                "--sealed" => options.only = Some(Part::Sealed),
                 "--markdown" => options.markdown = true,
                 "-h" | "--help" => return Ok(None),
                 other => bail!("unknown argument '{other}'\n{USAGE}"),
@@ -89,6 +94,7 @@ mod tests {
         assert_eq!(read("").unwrap().unwrap().rounds, 100);
         assert_eq!(read("--ovs-port").unwrap().unwrap().only, Some(Part::OvsPort));
         assert_eq!(read("--vxlan-overlay").unwrap().unwrap().only, Some(Part::VxlanOverlay));
+        assert_eq!(read("--sealed").unwrap().unwrap().only, Some(Part::Sealed));
         for bad in ["--rounds", "--rounds 0", "--rounds x", "--round 1"] {
             assert!(read(bad).is_err(), "{bad}");
         }

@@ -14,6 +14,7 @@ use crate::ovs_port::{self, Maker};
 use crate::pool;
 use crate::published;
 use crate::rounds::{Figures, Measured};
+use crate::sealed;
 use crate::shaper;
 use crate::targets::{mebibytes, ratio, targets};
 use crate::timing;
@@ -33,6 +34,7 @@ pub(crate) struct Report {
     pub(crate) published: published::Measured,
     pub(crate) ovs_ports: ovs_port::Measured,
     pub(crate) vxlan_overlay: vxlan_overlay::Measured,
+    pub(crate) sealed: sealed::Measured,
 }
 
 impl Report {
@@ -68,6 +70,9 @@ impl Report {
         for (title, table) in vxlan_overlay::tables(&self.vxlan_overlay) {
             section(&title, &table);
         }
+        if !self.sealed.is_empty() {
+            section(&sealed::TITLE, &sealed::table(&self.sealed));
+        }
         page.push('\n');
         for (job, cause) in &self.left_out {
             let _ = writeln!(page, "{}not measured: {job}: {cause}", if markdown { "- " } else { "" });
@@ -75,9 +80,8 @@ impl Report {
         let goals = targets(&self.jobs, &self.bursts, &self.pools, &self.shapers);
         let of_switches = ovs_port::goals(&self.ovs_ports);
         let of_ports = published::goals(&self.published);
-        for target in
-            goals.into_iter().chain(of_ports).chain(of_switches).chain(vxlan_overlay::goals(&self.vxlan_overlay))
-        {
+        let of_lacs = vxlan_overlay::goals(&self.vxlan_overlay).into_iter().chain(sealed::goals(&self.sealed));
+        for target in goals.into_iter().chain(of_ports).chain(of_switches).chain(of_lacs) {
             let _ = writeln!(page, "{}{target}", if markdown { "- " } else { "" });
         }
         page

@@ -1,4 +1,4 @@
-//! `vxlan-overlay`: what members of a LAC cost beside `bridge`, and what one more LAC costs on a host that has many, both beside the
+//! `vxlan-overlay`: what members of a LAC cost beside `bridge`, what a list of peers adds, and what one more LAC costs on a host that has many, both beside the
 //! floor.
 //!
 //! Each maker has a host of its own, a namespace with a NIC on a segment that they share. Nobody else is there: what a call says to

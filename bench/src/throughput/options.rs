@@ -18,7 +18,7 @@ usage: bench-throughput [--turns N] [--bytes BYTES] [--only NIC] [--markdown]
                  forwards the frames, as ovs-vswitchd does without a datapath in the kernel; over LACs a tenth by vde_plug
                  and in its mode
   --only NIC     one of veth, routed, macvlan, ipvlan, vlan, host-device, ovs-veth, ovs-internal,
-                 and lac, for what LACs of two hosts carry
+                 lac, for what LACs of two hosts carry, and lac-key, for those with a key alone
   --markdown     prints tables for docs/benchmarks.md
 ";
 
@@ -29,12 +29,18 @@ pub(crate) enum Only {
     Nic(Kind),
     /// LACs of two hosts.
     Lac,
+    /// Those with a key.
+    SealedLac,
 }
 
 impl Only {
     fn read(name: &str) -> Option<Self> {
         let kind = || Kind::ALL.into_iter().find(|kind| kind.to_string() == name);
-        if name == "lac" { Some(Self::Lac) } else { kind().map(Self::Nic) }
+        match name {
+            "lac" => Some(Self::Lac),
+            "lac-key" => Some(Self::SealedLac),
+            _ => kind().map(Self::Nic),
+        }
     }
 }
 
@@ -101,7 +107,12 @@ impl Options {
 
     /// Whether LACs are measured.
     pub(crate) fn has_lacs(&self) -> bool {
-        matches!(self.only, None | Some(Only::Lac))
+        matches!(self.only, None | Some(Only::Lac | Only::SealedLac))
+    }
+
+    /// Whether LACs with a key alone are measured.
+    pub(crate) fn has_sealed_lacs_alone(&self) -> bool {
+        self.only == Some(Only::SealedLac)
     }
 
     /// Whether a kind is measured.
@@ -140,6 +151,7 @@ mod tests {
         let only = Some(Only::Nic(Kind::Ipvlan));
         assert_eq!(all, Options { turns: 3, bytes: Some("20M".to_owned()), only, markdown: true });
         assert_eq!(read("--only lac").unwrap().unwrap().only, Some(Only::Lac));
+        assert!(read("--only lac-key").unwrap().unwrap().has_lacs());
         for bad in ["--turns 0", "--bytes M", "--bytes 1T", "--bytes 0", "--only tap", "--turn 1"] {
             assert!(read(bad).is_err(), "{bad}");
         }

@@ -7,6 +7,8 @@ use std::fmt;
 pub(super) enum Maker {
     /// `vxlan-overlay`.
     Ours,
+    /// The same, where only peers are heard.
+    Closed,
     /// `bridge`, on a bridge of one host.
     Bridge,
     /// One process that does the job and nothing else.
@@ -15,15 +17,17 @@ pub(super) enum Maker {
 
 impl Maker {
     /// In the order in which they take their turns in the first round.
-    pub(super) const ALL: [Self; 3] = [Self::Ours, Self::Bridge, Self::Floor];
+    pub(super) const ALL: [Self; 4] = [Self::Ours, Self::Closed, Self::Bridge, Self::Floor];
 
     /// Whose figures are divided by whose.
-    pub(super) const RATIOS: [(Self, Self); 2] = [(Self::Ours, Self::Floor), (Self::Ours, Self::Bridge)];
+    pub(super) const RATIOS: [(Self, Self); 3] =
+        [(Self::Ours, Self::Floor), (Self::Ours, Self::Bridge), (Self::Closed, Self::Ours)];
 
     /// Tells hosts, networks and containers apart.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Ours => "ours",
+            Self::Closed => "peers",
             Self::Bridge => "bridge",
             Self::Floor => "floor",
         }

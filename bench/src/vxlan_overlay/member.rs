@@ -69,7 +69,7 @@ impl Member<'_> {
     fn plugin(&self, verb: Verb) -> Result<Call> {
         let (name, kind) = match self.site.maker {
             Maker::Bridge => ("bridge".to_owned(), "bridge"),
-            Maker::Ours | Maker::Floor => (format!("lac{}", self.vni), "vxlan-overlay"),
+            Maker::Ours | Maker::Closed | Maker::Floor => (format!("lac{}", self.vni), "vxlan-overlay"),
         };
         let mut config = json!({ "cniVersion": "1.0.0", "name": name, "type": kind });
         if let Value::Object(config) = &mut config {
@@ -80,6 +80,9 @@ impl Member<'_> {
             }
             if self.site.maker != Maker::Bridge {
                 config.insert("vni".to_owned(), self.vni.into());
+            }
+            if self.site.maker == Maker::Closed {
+                config.insert("peers".to_owned(), json!(REMOTES));
             }
             if self.has_address {
                 let range = json!({ "subnet": "10.9.0.0/16" });

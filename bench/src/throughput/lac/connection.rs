@@ -1,19 +1,17 @@
 //! Two ends on two hosts, and what connects them.
 
 use anyhow::{Result, bail};
-use harness::{Host, Invocation, Namespace, VdeClient};
+use harness::{Host, Invocation, Namespace, VdeClient, sh};
 use serde_json::{Value, json};
 
 use super::maker::Maker;
-use super::mode::Mode;
+use super::mode::{KEY, Mode};
 use crate::maker::INTERFACE;
 use crate::options::Options;
 
 /// The underlay's device and its addresses; see [`harness::Lan`].
 const UNDERLAY: &str = "eth0";
 const HOSTS: [&str; 2] = ["192.168.7.1", "192.168.7.2"];
-/// What the underlay leaves of its 1500 bytes.
-const MTU: u16 = 1450;
 /// A port of their own: the kernel has that of LACs.
 const VDE: &str = "vxvde://234.0.0.1/port=14790";
 const TAP: &str = "tap0";
@@ -50,6 +48,9 @@ impl<'a> Connection<'a> {
             Maker::Hand => ["near", "far"].map(|end| owner.namespace(&format!("{mode}-hand-{end}-{number}"))),
             Maker::Vde | Maker::Underlay => hosts.clone(),
         };
+        if mode == Mode::Sealed {
+            sh(&format!("mkdir -p /etc/cni && (umask 077; head -c 32 /dev/urandom | base64 > {KEY})")).ok();
+        }
         let mut connection = Self { maker, mode, hosts, ends, clients: Vec::new() };
         match maker {
             Maker::Ours => {
@@ -61,7 +62,8 @@ impl<'a> Connection<'a> {
                 let connect =
                     |place: usize, host| VdeClient::tap(host, TAP, VDE, &format!("{}/16", connection.address(place)));
                 connection.clients = hosts.iter().enumerate().map(|(place, host)| connect(place, host)).collect();
-                connection.for_each(|_, host, _| _ = host.sh(&format!("ip link set {TAP} mtu {MTU}")).ok());
+                let mtu = mode.mtu();
+                connection.for_each(|_, host, _| _ = host.sh(&format!("ip link set {TAP} mtu {mtu}")).ok());
             }
             Maker::Underlay => {}
         }
@@ -91,6 +93,10 @@ impl<'a> Connection<'a> {
             Maker::Ours => self.call_for_both("DEL")?,
             Maker::Hand => self.for_each(|_, host, _| {
                 host.sh(&format!("ip link delete {PORT} && ip link delete {DEVICE} && ip link delete {BRIDGE}")).ok();
+                if self.mode == Mode::Sealed {
+                    // The plugin has removed its own already.
+                    host.sh("ip xfrm state flush && ip xfrm policy flush").ok();
+                }
             }),
             Maker::Vde => {
                 self.clients.clear();
@@ -121,11 +127,15 @@ impl<'a> Connection<'a> {
     fn make_by_hand(&self, place: usize, host: &Namespace, end: &Namespace) {
         let (arguments, container) = (self.mode.arguments(), &end.name);
         let further = self.mode.further_command(DEVICE, other(place));
+        let (mtu, port) = (self.mode.mtu(), self.mode.port_by_hand());
+        if let Some(commands) = self.mode.sealing_by_hand(HOSTS.get(place).unwrap_or(&""), other(place)) {
+            host.sh(&format!("ip -batch - <<'END'\n{commands}\nEND")).ok();
+        }
         host.sh(&format!(
             "ip link add {BRIDGE} up type bridge && \
-             ip link add {DEVICE} mtu {MTU} type vxlan id 2 dstport 14789 dev {UNDERLAY} {arguments} && \
+             ip link add {DEVICE} mtu {mtu} type vxlan id 2 dstport {port} dev {UNDERLAY} {arguments} && \
              ip link set {DEVICE} master {BRIDGE} up && {further} && \
-             ip link add {PORT} mtu {MTU} master {BRIDGE} up type veth peer name {INTERFACE} mtu {MTU} netns {container}"
+             ip link add {PORT} mtu {mtu} master {BRIDGE} up type veth peer name {INTERFACE} mtu {mtu} netns {container}"
         ))
         .ok();
         set_up(end, &self.address(place));
