@@ -1,5 +1,7 @@
 //! Making states and policies of ESP, replacing keys, and removing all of it.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use netlink::xfrm::{Policy, State, StateId};
@@ -70,10 +72,8 @@ impl Esp {
     /// Has the first key sent with and all keys heard, by whatever LAC of the port the others are known; what was sent with before is
     /// not any more, and what was heard before is, for the time of `grace`, or less if that was said before.
     pub(super) fn rekey(&self, session: &mut Session, installed: &Installed, grace: Duration) -> Result<(), Error> {
-        let mut locals = installed.locals();
-        locals.insert(self.local);
-        let ways = installed.states.iter().map(|state| Way { source: state.source, destination: state.id.destination });
-        let (outgoing, incoming): (Vec<Way>, Vec<Way>) = ways.partition(|way| locals.contains(&way.source));
+        let locals = self.locals(installed);
+        let (outgoing, incoming) = by_direction(&installed.states, &locals);
         let unique = |mut ways: Vec<Way>, more: &mut dyn Iterator<Item = Way>| {
             ways.extend(more);
             ways.sort_unstable();
@@ -92,11 +92,17 @@ impl Esp {
         self.send(session, ends)
     }
 
+    /// The addresses of this host that are sent from, that of this LAC among them.
+    fn locals(&self, installed: &Installed) -> BTreeSet<IpAddr> {
+        let mut locals = installed.locals();
+        locals.insert(self.local);
+        locals
+    }
+
     /// Removes the states for hosts that are no peers of any LAC of the port any more.
     pub(super) fn prune(&self, session: &mut Session, installed: &Installed) -> Result<(), Error> {
         let peers = peers::of_port(session, self.port)?;
-        let mut locals = installed.locals();
-        locals.insert(self.local);
+        let locals = self.locals(installed);
         let is_surplus = |state: &&State| {
             let other = if locals.contains(&state.source) { state.id.destination } else { state.source };
             !other.is_multicast() && !peers.iter().any(|range| range.contains(other))
@@ -105,8 +111,7 @@ impl Esp {
         if surplus.is_empty() {
             return Ok(());
         }
-        let ways = surplus.iter().map(|state| Way { source: state.source, destination: state.id.destination });
-        let (outgoing, incoming): (Vec<Way>, Vec<Way>) = ways.partition(|way| locals.contains(&way.source));
+        let (outgoing, incoming) = by_direction(surplus.iter().copied(), &locals);
         let before = self.clone();
         session.on_undo(move |session| {
             let installed = before.installed(session)?;
@@ -163,4 +168,9 @@ impl Esp {
             _ => Error::Refused { action: format!("set up {}", self.label()), source },
         }
     }
+}
+
+/// The ways of states: out of this host, and into it.
+fn by_direction<'a>(states: impl IntoIterator<Item = &'a State>, locals: &BTreeSet<IpAddr>) -> (Vec<Way>, Vec<Way>) {
+    states.into_iter().map(Way::of).partition(|way| locals.contains(&way.source))
 }

@@ -31,7 +31,7 @@ impl Esp {
             });
         }
         let others = self.of_other_keys(installed).map(|state| {
-            let way = Way { source: state.source, destination: state.id.destination };
+            let way = Way::of(state);
             Difference::new(words(way), "by the key file", format!("by another key (SPI {:#010x})", state.id.spi))
         });
         differences.extend(others);
@@ -42,10 +42,11 @@ impl Esp {
     pub(super) fn of_peer_before<'a>(&'a self, installed: &'a Installed) -> impl Iterator<Item = &'a State> {
         let is_new = !installed.locals().contains(&self.local);
         let keys = self.extracted();
-        installed.states.iter().filter(move |state| is_new && state.source == self.local).filter(move |state| {
-            let way = Way { source: state.source, destination: state.id.destination };
-            keys.first().is_none_or(|first| self.derived(first, way).id() != state.id)
-        })
+        installed
+            .states
+            .iter()
+            .filter(move |state| is_new && state.source == self.local)
+            .filter(move |state| keys.first().is_none_or(|first| self.derived(first, Way::of(state)).id() != state.id))
     }
 
     /// States by a key that the configuration does not have, or that are sent with and not by its first, without those that were
@@ -58,7 +59,7 @@ impl Esp {
     pub(super) fn of_other_or_replaced_keys<'a>(&'a self, installed: &'a Installed) -> impl Iterator<Item = &'a State> {
         let (locals, keys) = (installed.locals(), self.extracted());
         installed.states.iter().filter(move |state| {
-            let way = Way { source: state.source, destination: state.id.destination };
+            let way = Way::of(state);
             let mut keys = match locals.contains(&state.source) {
                 true => keys.iter().take(1),
                 false => keys.iter().take(usize::MAX),

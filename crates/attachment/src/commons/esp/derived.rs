@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use hkdf::Hkdf;
-use netlink::xfrm::{AUTHENTICATION_KEY_BYTES, CIPHER_KEY_BYTES, NewState, StateId};
+use netlink::xfrm::{AUTHENTICATION_KEY_BYTES, CIPHER_KEY_BYTES, NewState, State, StateId};
 use sha2::Sha512;
 
 use crate::Secret;
@@ -32,6 +32,13 @@ pub(super) struct Extracted(Hkdf<Sha512>);
 impl Extracted {
     pub(super) fn new(key: &Secret) -> Self {
         Self(Hkdf::new(Some(SALT), key.bytes()))
+    }
+}
+
+impl Way {
+    /// That of a state.
+    pub(super) fn of(state: &State) -> Self {
+        Self { source: state.source, destination: state.id.destination }
     }
 }
 
